@@ -1,0 +1,66 @@
+#include "app/app.h"
+
+#include <csignal>
+
+#include "app/command.h"
+#include "app/context.h"
+#include "app/help.h"
+#include "app/output.h"
+#include "app/parse.h"
+#include "app/version.h"
+#include "base/error.h"
+
+namespace holdfast::app {
+
+namespace {
+
+int run_command(const Command& command, Context& context) {
+    // Whoever only looks may be ended by the reader going away, as other tools are.
+    if (command.ends_with_its_reader) std::signal(SIGPIPE, SIG_DFL);
+    const int exit = command.run(context);
+    context.out.finish();
+    return exit;
+}
+
+int run_words(const std::vector<std::string>& words, World& world, Output& out) {
+    Globals globals;
+    const Options options = global_options(globals);
+    const std::vector<Command> commands = all_commands();
+    const Call call = parse(commands, options, words);
+    if (call.wants_version) {
+        out.line(fmt::format("holdfast {}", version));
+    } else if (call.wants_help) {
+        out.bytes(as_bytes(help_text(commands, options, call.help_for)));
+    }
+    if (call.command == nullptr) {
+        out.finish();
+        return words.empty() ? info_of(Code::usage).exit_status : 0;
+    }
+    if (globals.quiet && globals.verbose) throw Error{Code::usage, "--quiet and --verbose do not go together"};
+    out.style = globals.json ? Style::json : Style::people;
+    out.quiet = globals.quiet;
+    out.verbose = globals.verbose;
+    Context context(world, out, globals, call.command_line);
+    return run_command(*call.command, context);
+}
+
+}  // namespace
+
+int run(const std::vector<std::string>& argv) {
+    const std::vector<std::string> words(argv.begin() + (argv.empty() ? 0 : 1), argv.end());
+    Output out;
+    out.style = wants_json(words) ? Style::json : Style::people;
+    OutputLog log(out);
+    static Stop stop;  // a signal handler holds on to it for as long as the process lives
+    World world{system_clock(), system_random(), stop, log};
+    stop_on_signals(stop);
+    try {
+        return run_words(words, world, out);
+    } catch (...) {
+        const Error error = as_error(std::current_exception());
+        out.error(error);
+        return error.exit_status();
+    }
+}
+
+}  // namespace holdfast::app

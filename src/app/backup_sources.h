@@ -1,0 +1,34 @@
+// app/backup_sources.h: the sources that a `backup` names: from the configuration, or described on the command line.
+//
+// Errors   usage, with the nearest right name; config from a source's own rules
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "app/config.h"
+#include "source/source.h"
+
+namespace holdfast::app {
+
+struct SourceRequest {
+    std::vector<std::string> words;  // "uploads", "files:/etc", "command:db", "-"
+    bool all = false;
+    std::vector<std::string> command_line;  // after "--"
+    std::optional<std::string> name;        // instead of the one an ad hoc source gets
+    std::string host;
+    SourceOptions options;  // from the command line, for each named source that knows them
+};
+
+// `types` find what "scheme:" means; the configuration is asked for only when it is needed.
+std::vector<std::unique_ptr<Source>> make_sources(const SourceRequest& request, std::span<const SourceType* const> types,
+                                                  const std::function<const Config&()>& config);
+
+// Options of source types that the command line offers, each name once.
+std::vector<SourceOption> command_line_options(std::span<const SourceType* const> types);
+
+}  // namespace holdfast::app

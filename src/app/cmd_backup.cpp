@@ -1,0 +1,211 @@
+#include "app/backup_sources.h"
+#include "app/command.h"
+#include "app/context.h"
+#include "app/exit_order.h"
+#include "app/progress_line.h"
+#include "app/registry.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "engine/back_up.h"
+
+namespace holdfast::app {
+
+namespace {
+
+struct BackupChoice {
+    SourceRequest request;
+    std::vector<std::string> tags;
+    std::optional<std::string> host;
+    bool dry_run = false;
+    bool reread = false;
+};
+
+struct Totals {
+    std::vector<std::string> ids;
+    repo::ItemCounts items;
+    repo::ByteCounts bytes;
+
+    void add(const repo::Snapshot& snapshot) {
+        if (!snapshot.id.is_zero()) ids.push_back(snapshot.id.hex());
+        items.added += snapshot.counts.added;
+        items.changed += snapshot.counts.changed;
+        items.unchanged += snapshot.counts.unchanged;
+        items.failed += snapshot.counts.failed;
+        bytes.logical += snapshot.bytes.logical;
+        bytes.read += snapshot.bytes.read;
+        bytes.added += snapshot.bytes.added;
+        bytes.stored += snapshot.bytes.stored;
+    }
+};
+
+Json json_of(const repo::ItemCounts& items) {
+    return {{"new", items.added}, {"changed", items.changed}, {"unchanged", items.unchanged}, {"failed", items.failed}};
+}
+
+Json json_of(const repo::ByteCounts& bytes) {
+    return {{"logical", bytes.logical}, {"read", bytes.read}, {"added", bytes.added}, {"stored", bytes.stored}};
+}
+
+std::map<std::string, std::string> parse_tags(const std::vector<std::string>& texts) {
+    std::map<std::string, std::string> out;
+    for (const std::string& text : texts) {
+        const std::size_t equals = text.find('=');
+        if (equals == std::string::npos || equals == 0) throw Error{Code::usage, "--tag needs KEY=VALUE, not `{}`", text};
+        out[text.substr(0, equals)] = text.substr(equals + 1);
+    }
+    return out;
+}
+
+void print_report(Output& out, const engine::BackupReport& report, bool dry_run) {
+    const repo::Snapshot& snapshot = report.snapshot;
+    print_findings(out, report.findings);
+    if (out.is_json()) {
+        Json line{{"type", "snapshot"},
+                  {"snapshot", dry_run ? Json() : Json(snapshot.id.hex())},
+                  {"source", to_valid_utf8(snapshot.source)},
+                  {"seconds", report.seconds},
+                  {"items", json_of(snapshot.counts)},
+                  {"bytes", json_of(snapshot.bytes)}};
+        if (dry_run) line["dry_run"] = true;
+        out.record(line);
+        return;
+    }
+    if (out.quiet) {
+        if (!dry_run) out.line(snapshot.id.hex());
+        return;
+    }
+    const repo::ItemCounts& items = snapshot.counts;
+    out.line(dry_run ? fmt::format("{}: dry run, nothing was stored", printable(snapshot.source))
+                     : fmt::format("snapshot {} of {}", snapshot.id.short_hex(), printable(snapshot.source)));
+    out.line(fmt::format("  items  {}: {} new, {} changed, {} unchanged{}", human_count(items.total()), human_count(items.added),
+                         human_count(items.changed), human_count(items.unchanged),
+                         items.failed == 0 ? "" : fmt::format(", {} failed", human_count(items.failed))));
+    out.line(fmt::format("  bytes  {}: read {}, added {}{}", human_bytes(snapshot.bytes.logical), human_bytes(snapshot.bytes.read),
+                         human_bytes(snapshot.bytes.added),
+                         dry_run ? "" : fmt::format(", stored {}", human_bytes(snapshot.bytes.stored))));
+    const auto duration = static_cast<Nanoseconds>(report.seconds * one_second);
+    const double rate = report.seconds > 0 ? static_cast<double>(snapshot.bytes.read) / report.seconds : 0;
+    out.line(fmt::format("  time   {}{}", human_duration(duration),
+                         rate >= 1 ? fmt::format(", {}/s", human_bytes(static_cast<std::uint64_t>(rate))) : ""));
+}
+
+// After these the next source would fail for the same reason.
+bool ends_everything(Code code) {
+    return code == Code::cancelled || code == Code::terminated || code == Code::unreachable || code == Code::no_space ||
+           code == Code::wrong_key || code == Code::denied;
+}
+
+int run_backup(Context& context, const BackupChoice& choice) {
+    SourceRequest request = choice.request;
+    request.command_line = context.command_line;
+    request.host = choice.host.value_or(current_host_name());
+    for (const std::string& word : request.words) warn_of_password(context.out, word);
+    const engine::BackupPlan plan{parse_tags(choice.tags), request.host, choice.dry_run, choice.reread};
+    const auto sources = make_sources(request, source_types(), [&]() -> const Config& { return context.config(); });
+    const auto repository = context.open_repository();
+
+    const Nanoseconds begin = context.world.clock.steady();
+    Totals totals;
+    int exit = 0;
+    for (const auto& source : sources) {
+        try {
+            engine::Progress progress;
+            const engine::BackupReport report = [&] {
+                const ProgressLine line(context.out, context.world.clock, progress, source->name());
+                return engine::back_up(*source, *repository, plan, progress);
+            }();
+            print_report(context.out, report, choice.dry_run);
+            totals.add(report.snapshot);
+            if (report.snapshot.partial || !report.findings.empty()) {
+                const std::string name = source->name();
+                context.out.error(
+                    Error{Code::partial, "{} was backed up in part: {}", name,
+                          counted(report.findings.size(), "item was not as it should be", "items were not as they should be")}
+                        .unharmed("everything else is in the snapshot"));
+                exit = worse_exit(exit, info_of(Code::partial).exit_status);
+            }
+        } catch (const Error& error) {
+            context.out.error(error);
+            exit = worse_exit(exit, error.exit_status());
+            if (ends_everything(error.code())) break;
+        }
+    }
+    if (context.out.is_json())
+        context.out.record({{"type", "summary"},
+                            {"schema", "holdfast.backup/1"},
+                            {"snapshots", totals.ids},
+                            {"seconds", static_cast<double>(context.world.clock.steady() - begin) / one_second},
+                            {"items", json_of(totals.items)},
+                            {"bytes", json_of(totals.bytes)}});
+    return exit;
+}
+
+void add_source_option(BackupChoice& choice, Options& options, const SourceOption& option) {
+    std::vector<std::string>& values = choice.request.options[std::string(option.name)];
+    std::string name = "--" + std::string(option.name);
+    std::ranges::replace(name, '_', '-');
+    const std::string help(option.help);
+    const auto one = [&](std::string_view value, auto is_right, std::string_view shape) {
+        Option& made = options.list(values, name, std::string(value), help);
+        made.kind = Option::Kind::value;
+        made.take = [&values, name, is_right, shape](const std::string& text) {
+            if (!is_right(text)) throw Error{Code::usage, "{} needs {}, not `{}`", name, shape, text};
+            values = {text};
+        };
+    };
+    switch (option.type) {
+        case SourceOption::Type::flag: {
+            bool unused = false;
+            options.flag(unused, name, help).take = [&values](const std::string&) { values = {"true"}; };
+            break;
+        }
+        case SourceOption::Type::list:
+            options.list(values, name, "VALUE", help);
+            break;
+        case SourceOption::Type::text:
+            one("VALUE", [](const std::string&) { return true; }, "a text");
+            break;
+        case SourceOption::Type::size:
+            one("SIZE", [](const std::string& text) { return parse_size(text).has_value(); }, "a size such as `10M`");
+            break;
+        case SourceOption::Type::duration:
+            one("TIME", [](const std::string& text) { return parse_duration(text).has_value(); }, "a duration such as `5m`");
+            break;
+    }
+}
+
+}  // namespace
+
+Command backup_command() {
+    const auto choice = std::make_shared<BackupChoice>();
+    Command out;
+    out.name = "backup";
+    out.part = Part::make;
+    out.summary = "make a snapshot of each source that is named";
+    out.details =
+        "A SOURCE is a name from the configuration, or is described at once:\n"
+        "`files:/path` is a folder or file; `command:NAME -- COMMAND ARGUMENTS…` is what a command prints, kept only when "
+        "it exits with 0; `command:NAME -` is what comes on standard input.\n"
+        "Such a source is named `files:/path@HOST`. Each source becomes one snapshot. What did not change is not read "
+        "again, and what is stored already is not stored twice.\n"
+        "Exit status 3 says that snapshots were made but some items could not be read; they are listed.";
+    out.examples = {{"holdfast -r /backups backup files:/etc files:/home --exclude '*.tmp'", "two folders, two snapshots"},
+                    {"holdfast backup --all --tag why=nightly", "every source of the configuration"},
+                    {"holdfast backup command:orders.sql -- pg_dump orders", "what a command prints"},
+                    {"pg_dump orders | holdfast backup command:orders.sql -", "what another program sends"}};
+    out.takes_command_line = true;
+    out.options.words(choice->request.words, "SOURCE", "name from the configuration, `files:/path` or `command:NAME`").offers =
+        Option::Offers::sources;
+    out.options.flag(choice->request.all, "-a,--all", "every source of the configuration");
+    out.options.list(choice->tags, "-t,--tag", "KEY=VALUE", "put a tag on the snapshots");
+    out.options.value(choice->request.name, "--name", "NAME", "call the source so, instead of `files:/path@HOST`");
+    out.options.value(choice->host, "--host", "NAME", "say that it was made on this host");
+    out.options.flag(choice->dry_run, "-n,--dry-run", "read and count, store nothing");
+    out.options.flag(choice->reread, "--reread", "read everything, also what seems unchanged");
+    for (const SourceOption& option : command_line_options(source_types())) add_source_option(*choice, out.options, option);
+    out.run = [choice](Context& context) { return run_backup(context, *choice); };
+    return out;
+}
+
+}  // namespace holdfast::app

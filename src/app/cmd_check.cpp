@@ -1,0 +1,96 @@
+#include <charconv>
+
+#include "app/command.h"
+#include "app/context.h"
+#include "app/progress_line.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "engine/maintain.h"
+
+namespace holdfast::app {
+
+namespace {
+
+struct CheckChoice {
+    std::optional<std::string> read_data;
+};
+
+engine::CheckPlan plan_of(const CheckChoice& choice) {
+    engine::CheckPlan plan;
+    if (!choice.read_data) return plan;
+    plan.read_data = true;
+    const std::string& text = *choice.read_data;
+    if (text.empty()) return plan;
+    if (text.ends_with('%')) {
+        double percent = 0;
+        const char* const end = text.data() + text.size() - 1;
+        const auto [at, failure] = std::from_chars(text.data(), end, percent);
+        if (failure == std::errc{} && at == end && percent > 0 && percent <= 100) {
+            plan.share = percent / 100;
+            return plan;
+        }
+    } else if ((plan.bytes_max = parse_size(text))) {
+        return plan;
+    }
+    throw Error{Code::usage, "--read-data needs a share such as `10%` or a size such as `5G`, not `{}`", text};
+}
+
+int run_check(Context& context, const CheckChoice& choice) {
+    const engine::CheckPlan plan = plan_of(choice);
+    const auto repository = context.open_repository();
+    engine::Progress progress;
+    const engine::CheckReport report = [&] {
+        const ProgressLine line(context.out, context.world.clock, progress, "checking");
+        return engine::check(*repository, plan, progress);
+    }();
+    Output& out = context.out;
+    if (out.is_json()) {
+        Json errors = Json::array();
+        for (const engine::Damage& each : report.errors)
+            errors.push_back({{"object", each.object}, {"kind", each.kind}, {"effect", each.effect}});
+        out.record({{"type", "summary"},
+                    {"schema", "holdfast.check/1"},
+                    {"snapshots", report.snapshots},
+                    {"packs", report.packs},
+                    {"chunks", report.chunks},
+                    {"bytes", report.bytes},
+                    {"errors", errors}});
+    } else {
+        for (const engine::Damage& each : report.errors) {
+            out.line(fmt::format("{}: {}", printable(each.object), each.kind));
+            out.line("  " + printable(each.effect));
+        }
+        if (!out.quiet)
+            out.line(fmt::format("checked {}, {}, {}, read {}: {}", counted(report.snapshots, "snapshot", "snapshots"),
+                                 counted(report.packs, "pack", "packs"), counted(report.chunks, "chunk", "chunks"),
+                                 human_bytes(report.bytes),
+                                 report.errors.empty() ? "no damage" : counted(report.errors.size(), "object is damaged", "objects are damaged")));
+        if (!plan.read_data) out.say("What the packs hold was not read; `--read-data` reads it.");
+    }
+    if (!report.errors.empty())
+        throw Error{Code::corrupt, "the repository is damaged: {}", counted(report.errors.size(), "object", "objects")}.hint(
+            "Items that are not listed can be restored. Back up again: what is stored damaged is then stored anew.");
+    return 0;
+}
+
+}  // namespace
+
+Command check_command() {
+    const auto choice = std::make_shared<CheckChoice>();
+    Command out;
+    out.name = "check";
+    out.part = Part::keep;
+    out.summary = "look for damage in the repository";
+    out.details =
+        "Checks that logs, index, snapshots and trees are whole and agree, and that every pack is there with its size. "
+        "--read-data also reads the packs and compares every chunk with its id; with a share or a size it reads those first that "
+        "were not read for longest. Damage is exit status 13.";
+    out.examples = {{"holdfast check", "structure only: fast"},
+                    {"holdfast check --read-data", "every byte"},
+                    {"holdfast check --read-data=10%", "a tenth of the packs, another tenth next time"}};
+    out.options.optional_value(choice->read_data, "--read-data", "10%|5G", "also read packs: all, a share, or about so many bytes");
+    out.run = [choice](Context& context) { return run_check(context, *choice); };
+    return out;
+}
+
+}  // namespace holdfast::app

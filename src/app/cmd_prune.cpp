@@ -1,0 +1,80 @@
+#include <charconv>
+
+#include "app/command.h"
+#include "app/context.h"
+#include "app/progress_line.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "engine/maintain.h"
+
+namespace holdfast::app {
+
+namespace {
+
+struct PruneChoice {
+    bool dry_run = false;
+    std::string unused_max;
+};
+
+double share_of(const std::string& text) {
+    double percent = 0;
+    const char* const end = text.data() + text.size() - (text.ends_with('%') ? 1 : 0);
+    const auto [at, failure] = std::from_chars(text.data(), end, percent);
+    if (failure != std::errc{} || at != end || percent < 0 || percent > 100)
+        throw Error{Code::usage, "--max-unused needs a share such as `5%`, not `{}`", text};
+    return percent / 100;
+}
+
+int run_prune(Context& context, const PruneChoice& choice) {
+    engine::PrunePlan plan;
+    plan.dry_run = choice.dry_run;
+    if (!choice.unused_max.empty()) plan.unused_max = share_of(choice.unused_max);
+    const auto repository = context.open_repository();
+    engine::Progress progress;
+    const engine::PruneReport report = [&] {
+        const ProgressLine line(context.out, context.world.clock, progress, "pruning");
+        return engine::prune(*repository, plan, progress);
+    }();
+    Output& out = context.out;
+    if (out.is_json()) {
+        out.record({{"type", "summary"},
+                    {"schema", "holdfast.prune/1"},
+                    {"packs",
+                     {{"deleted", report.packs_deleted},
+                      {"kept", report.packs_kept},
+                      {"rewritten", report.packs_rewritten},
+                      {"pending", report.packs_pending}}},
+                    {"bytes", {{"freed", report.bytes_freed}}},
+                    {"waiting_for", report.waiting_for},
+                    {"dry_run", choice.dry_run}});
+        return 0;
+    }
+    if (out.quiet) return 0;
+    out.line(fmt::format("{} {}", choice.dry_run ? "would free" : "freed", human_bytes(report.bytes_freed)));
+    out.line(fmt::format("  packs  {} deleted, {} rewritten, {} kept, {} pending", human_count(report.packs_deleted),
+                         human_count(report.packs_rewritten), human_count(report.packs_kept), human_count(report.packs_pending)));
+    for (const std::string& each : report.waiting_for) out.say("waiting for " + each);
+    if (!report.waiting_for.empty())
+        out.say("What is pending is deleted by a later `prune`. A session of a machine that is gone is ended by `holdfast unlock SIGNER`.");
+    return 0;
+}
+
+}  // namespace
+
+Command prune_command() {
+    const auto choice = std::make_shared<PruneChoice>();
+    Command out;
+    out.name = "prune";
+    out.part = Part::keep;
+    out.summary = "give back the space that no snapshot needs";
+    out.details =
+        "Never waits and never blocks a backup: packs that a backup under way might still need are condemned now and deleted by a "
+        "later call, which is no error. Packs that are mostly unused are written anew without what nobody needs.";
+    out.examples = {{"holdfast prune", "after `forget`"}, {"holdfast prune --dry-run", "says how much could be freed"}};
+    out.options.flag(choice->dry_run, "-n,--dry-run", "say what would be freed, change nothing");
+    out.options.value(choice->unused_max, "--max-unused", "SHARE", "leave so much of the stored bytes unused rather than rewrite (5%)");
+    out.run = [choice](Context& context) { return run_prune(context, *choice); };
+    return out;
+}
+
+}  // namespace holdfast::app

@@ -1,0 +1,192 @@
+#include <filesystem>
+
+#include "app/command.h"
+#include "app/context.h"
+#include "app/progress_line.h"
+#include "app/registry.h"
+#include "app/select.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "engine/look.h"
+#include "engine/restore.h"
+
+namespace holdfast::app {
+
+namespace {
+
+struct RestoreChoice {
+    Wanted wanted;
+    std::vector<std::string> include;
+    std::vector<std::string> exclude;
+    std::string target;
+    bool in_place = false;
+    bool overwrite = false;
+    bool delete_others = false;
+    bool no_sync = false;
+    bool dry_run = false;
+    bool plan = false;
+};
+
+void refuse_what_does_not_fit(const RestoreChoice& choice) {
+    if (choice.in_place && choice.overwrite) throw Error{Code::usage, "--in-place and --overwrite do not go together"};
+    if (choice.target.empty() && !choice.in_place && !choice.plan)
+        throw Error{Code::usage, "`restore` needs --to TARGET"}.hint(
+            "`--in-place` without --to puts files back where they were; `--plan` only says what would be done.");
+}
+
+// The folder whose contents go to the target itself: the one named after ":", or that of the file named there.
+std::string folder_to_strip(repo::Repository& repository, const Selected& selected) {
+    std::string out = selected.path;
+    engine::list(repository, *selected.snapshot, selected.path, false, [&](const Item& item) {
+        if (item.path == selected.path && item.kind != ItemKind::folder) out = split_path(selected.path).first;
+        return false;
+    });
+    return out;
+}
+
+int print_plan(Context& context, repo::Repository& repository, const engine::RestorePlan& plan, const repo::Snapshot& snapshot) {
+    const engine::RestoreForecast forecast = engine::forecast(repository, plan);
+    Output& out = context.out;
+    if (out.is_json()) {
+        out.record({{"type", "plan"},
+                    {"schema", "holdfast.restore/1"},
+                    {"snapshot", snapshot.id.hex()},
+                    {"source", snapshot.source},
+                    {"reached", rfc3339(snapshot.time)},
+                    {"items", forecast.items},
+                    {"bytes", forecast.bytes},
+                    {"bytes_to_read", forecast.bytes_to_read},
+                    {"packs", forecast.packs},
+                    {"requests", forecast.requests}});
+        return 0;
+    }
+    out.line(fmt::format("snapshot  {} of {}", snapshot.id.short_hex(), printable(snapshot.source)));
+    out.line(fmt::format("reaches   {}", rfc3339_seconds(snapshot.time)));
+    out.line(fmt::format("writes    {}, {}", counted(forecast.items, "item", "items"), human_bytes(forecast.bytes)));
+    out.line(fmt::format("reads     {} in {} from {}", human_bytes(forecast.bytes_to_read), counted(forecast.requests, "request", "requests"),
+                         counted(forecast.packs, "pack", "packs")));
+    return 0;
+}
+
+void print_report(Output& out, const engine::RestoreReport& report, const repo::Snapshot& snapshot, const RebuildRequest& request) {
+    print_findings(out, report.damaged);
+    print_findings(out, report.rebuilt.findings);
+    const Rebuild::Summary& rebuilt = report.rebuilt;
+    if (out.is_json()) {
+        Json line{{"type", "summary"},
+                  {"schema", "holdfast.restore/1"},
+                  {"snapshot", snapshot.id.hex()},
+                  {"seconds", report.seconds},
+                  {"items", report.items},
+                  {"bytes", report.bytes},
+                  {"reached", rfc3339(snapshot.time)},
+                  {"written", rebuilt.items_written},
+                  {"unchanged", rebuilt.items_unchanged},
+                  {"deleted", rebuilt.items_deleted},
+                  {"failed", report.damaged.size() + rebuilt.findings.size()}};
+        if (request.dry_run) line["dry_run"] = true;
+        out.record(line);
+        return;
+    }
+    if (out.quiet) return;
+    const double rate = report.seconds > 0 ? static_cast<double>(report.bytes) / report.seconds : 0;
+    out.line(fmt::format("{} snapshot {} of {} {} {}", request.dry_run ? "would restore" : "restored", snapshot.id.short_hex(),
+                         printable(snapshot.source), request.dry_run ? "to" : "into", printable(request.target)));
+    out.line(fmt::format("  items  {}: {} written, {} unchanged, {} deleted", human_count(report.items), human_count(rebuilt.items_written),
+                         human_count(rebuilt.items_unchanged), human_count(rebuilt.items_deleted)));
+    out.line(fmt::format("  bytes  {}", human_bytes(report.bytes)));
+    out.line(fmt::format("  time   {}{}", human_duration(static_cast<Nanoseconds>(report.seconds * one_second)),
+                         rate >= 1 ? fmt::format(", {}/s", human_bytes(static_cast<std::uint64_t>(rate))) : ""));
+}
+
+void fail_if_incomplete(const engine::RestoreReport& report) {
+    if (!report.damaged.empty())
+        throw Error{Code::corrupt, "{} could not be restored, because the repository is damaged",
+                    counted(report.damaged.size(), "item", "items")}
+            .unharmed("everything else was restored")
+            .hint("`holdfast check --read-data` lists what is damaged; older snapshots may have these items whole.");
+    if (!report.rebuilt.findings.empty())
+        throw Error{Code::partial, "restored in part: {}",
+                    counted(report.rebuilt.findings.size(), "item is not as it was", "items are not as they were")}
+            .unharmed("everything else was restored");
+}
+
+RebuildRequest request_for(Context& context, const RestoreChoice& choice, const repo::Snapshot& snapshot) {
+    const std::string target = choice.target.empty() ? "/" : std::filesystem::absolute(choice.target).lexically_normal().string();
+    return {.world = context.world,
+            .target = target,
+            .existing = choice.in_place ? Existing::in_place : choice.overwrite ? Existing::overwrite : Existing::refuse,
+            .delete_others = choice.delete_others,
+            .sync = !choice.no_sync,
+            .dry_run = choice.dry_run,
+            .snapshot_id = snapshot.id.hex(),
+            .strip = ""};
+}
+
+int run_restore(Context& context, const RestoreChoice& choice) {
+    refuse_what_does_not_fit(choice);
+    warn_of_password(context.out, choice.target);
+    if (choice.target.find("://") != std::string::npos)
+        throw Error{Code::usage, "a server as a target is part of holdfast's design but this version does not build it yet"}.hint(
+            "Give a folder with --to.");
+    const auto repository = context.open_repository();
+    const Selected selected = select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
+    const repo::Snapshot& snapshot = *selected.snapshot;
+    for (const std::string& remark : selected.remarks) context.out.say(remark);
+
+    const engine::RestorePlan plan{snapshot.id, choice.include, choice.exclude, selected.path};
+    if (choice.plan) return print_plan(context, *repository, plan, snapshot);
+
+    const SourceType* const type = source_type(snapshot.kind);
+    if (type == nullptr) throw Error{Code::usage, "this holdfast cannot restore snapshots of kind {}", snapshot.kind};
+    RebuildRequest request = request_for(context, choice, snapshot);
+    if (!selected.path.empty()) request.strip = folder_to_strip(*repository, selected);
+    if ((choice.overwrite || choice.delete_others) && !choice.dry_run &&
+        !context.confirm(fmt::format("{} what lies in {}?", choice.delete_others ? "Replace and delete" : "Replace", printable(request.target))))
+        throw Error{Code::cancelled, "the answer was no"}.unharmed("nothing was written to the target");
+
+    const engine::RestoreReport report = [&] {
+        engine::Progress progress;
+        const ProgressLine line(context.out, context.world.clock, progress, "restoring");
+        const auto rebuild = type->rebuild(request);
+        return engine::restore(*repository, plan, *rebuild, progress);
+    }();
+    print_report(context.out, report, snapshot, request);
+    fail_if_incomplete(report);
+    return 0;
+}
+
+}  // namespace
+
+Command restore_command() {
+    const auto choice = std::make_shared<RestoreChoice>();
+    Command out;
+    out.name = "restore";
+    out.part = Part::bring_back;
+    out.summary = "bring a snapshot, or a part of it, back";
+    out.details =
+        "Files go under TARGET with their full path; with `SNAPSHOT:/path` that folder's contents go to TARGET itself.\n"
+        "A TARGET that is not empty is refused unless --in-place (write only what differs) or --overwrite is given. Nothing that "
+        "the snapshot does not have is removed without --delete. The same command takes up its own interrupted restore.\n"
+        "TIME is RFC 3339, `2026-03-01 04:10:00` (local), a date (its end) or an age such as `2h`.";
+    out.examples = {{"holdfast restore latest --source files:/etc --to /tmp/etc", "the newest snapshot, into an empty folder"},
+                    {"holdfast restore 7c19:/srv/uploads --to /srv/uploads --in-place", "only what differs"},
+                    {"holdfast restore --source uploads --at '2026-03-01 04:10' --include '**/*.pdf' --to /tmp/pdf", "some files as of a time"},
+                    {"holdfast restore latest --source uploads --plan", "what it would read and write"}};
+    out.options.word(choice->wanted.text, "SNAPSHOT", "id, `latest`, `good` or a source's name; `:/path` may follow").offers =
+        Option::Offers::snapshots;
+    out.options.value(choice->target, "--to", "TARGET", "the folder that is written").offers = Option::Offers::folders;
+    add_selection(out.options, choice->wanted);
+    out.options.list(choice->include, "-i,--include", "PATTERN", "only items with this path or glob, and what is in them");
+    out.options.list(choice->exclude, "-e,--exclude", "PATTERN", "not these");
+    out.options.flag(choice->in_place, "--in-place", "write only what differs; without --to, where it was");
+    out.options.flag(choice->overwrite, "--overwrite", "replace what is in the way");
+    out.options.flag(choice->delete_others, "--delete", "in restored folders, remove what the snapshot does not have");
+    out.options.flag(choice->no_sync, "--no-sync", "do not wait until everything is on the disk");
+    out.options.flag(choice->dry_run, "-n,--dry-run", "say what would be written, write nothing");
+    out.options.flag(choice->plan, "--plan", "print what would be read and written, and stop");
+    out.run = [choice](Context& context) { return run_restore(context, *choice); };
+    return out;
+}
+
+}  // namespace holdfast::app

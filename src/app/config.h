@@ -1,0 +1,79 @@
+// app/config.h: the configuration file: what it says, and everything that is wrong with it.
+//
+// Shape    parse_config() reads a text and gathers all problems; load_config() throws the first of them
+// Errors   config, "FILE:LINE:COLUMN: …" with the nearest right name as the hint
+// Source   doc/guide/configuration.md; design section 7
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/secrets.h"
+#include "base/error.h"
+#include "repo/repository.h"
+#include "source/source.h"
+
+namespace holdfast::app {
+
+struct UnlockConfig {
+    repo::Unlock::Way way = repo::Unlock::Way::passphrase;
+    SecretReference secret;
+};
+
+struct RepositoryConfig {
+    std::string name;
+    std::string url;
+    std::optional<UnlockConfig> unlock;
+};
+
+struct SourceConfig {
+    std::string name;
+    std::string kind;
+    SourceOptions options;
+    std::string where;  // "holdfast.yaml:7:3"
+};
+
+struct Config {
+    std::string path;  // empty: there is no configuration file
+    std::vector<RepositoryConfig> repositories;
+    std::vector<SourceConfig> sources;
+
+    const RepositoryConfig* repository(std::string_view name) const;
+    const SourceConfig* source(std::string_view name) const;
+};
+
+struct ConfigProblem {
+    std::size_t line = 0;  // from 1; 0: of the file as a whole
+    std::size_t column = 0;
+    std::string text;
+    std::string hint;
+};
+
+struct ParsedConfig {
+    Config config;
+    std::vector<ConfigProblem> problems;  // in the order of the file
+};
+
+// `path` names the file in messages, and what is relative in it is so to its folder.
+ParsedConfig parse_config(std::string_view text, const std::string& path, std::span<const SourceType* const> types);
+
+Error error_of(const ConfigProblem& problem, const std::string& path);
+
+// Where a file is looked for when none is named, best first.
+std::vector<std::string> config_places();
+
+// The file's content; config when it cannot be read.
+std::string read_config(const std::string& path);
+Config load_config(const std::string& path, std::span<const SourceType* const> types);
+
+// "https://user:secret@host/": a password where others can read it.
+bool has_password(std::string_view url);
+
+// JSON Schema of the file, for editors.
+std::string config_schema(std::span<const SourceType* const> types);
+
+}  // namespace holdfast::app

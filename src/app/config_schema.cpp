@@ -1,0 +1,45 @@
+#include "app/config.h"
+#include "app/json.h"
+
+namespace holdfast::app {
+
+std::string config_schema(std::span<const SourceType* const> types) {
+    const Json name{{"pattern", "^[A-Za-z0-9][A-Za-z0-9._-]*$"}};
+    const Json reference{{"type", "string"}, {"pattern", "^(env|file|exec):.+"}};
+    Json kinds = Json::array();
+    for (const SourceType* type : types) {
+        Json properties{{"kind", {{"const", type->kind}}}};
+        for (const SourceOption& option : type->options) {
+            Json& property = properties[std::string(option.name)];
+            switch (option.type) {
+                case SourceOption::Type::list: property = {{"type", "array"}, {"items", {{"type", "string"}}}}; break;
+                case SourceOption::Type::flag: property = {{"type", "boolean"}}; break;
+                case SourceOption::Type::size: property = {{"type", {"string", "integer"}}}; break;
+                case SourceOption::Type::duration:
+                case SourceOption::Type::text: property = {{"type", "string"}}; break;
+            }
+            property["description"] = option.help;
+        }
+        kinds.push_back({{"type", "object"}, {"properties", properties}, {"required", {"kind"}}, {"additionalProperties", false}});
+    }
+    const Json unlock{{"type", "object"},
+                      {"properties", {{"passphrase", reference}, {"keyfile", reference}}},
+                      {"minProperties", 1},
+                      {"maxProperties", 1},
+                      {"additionalProperties", false}};
+    const Json repository{{"type", "object"},
+                          {"properties", {{"url", {{"type", "string"}}}, {"unlock", unlock}}},
+                          {"required", {"url"}},
+                          {"additionalProperties", false}};
+    const auto map_of = [&](const Json& value) { return Json{{"type", "object"}, {"propertyNames", name}, {"additionalProperties", value}}; };
+    const Json schema{{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+                      {"title", "holdfast configuration"},
+                      {"type", "object"},
+                      {"properties",
+                       {{"version", {{"const", 1}}}, {"repositories", map_of(repository)}, {"sources", map_of({{"oneOf", kinds}})}}},
+                      {"required", {"version"}},
+                      {"additionalProperties", false}};
+    return schema.dump(2);
+}
+
+}  // namespace holdfast::app

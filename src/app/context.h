@@ -1,0 +1,75 @@
+// app/context.h: what every verb works with: options, configuration, secrets, output, repositories.
+//
+// Errors   config, usage, no_repository, wrong_key and what opening a repository throws
+// Threads  one
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/command.h"
+#include "app/config.h"
+#include "app/output.h"
+#include "app/secrets.h"
+#include "base/world.h"
+#include "repo/repository.h"
+
+namespace holdfast::app {
+
+// Which repository, and how it is unlocked unless the command line or the environment says otherwise.
+struct RepositoryChoice {
+    std::string name;  // as the user knows it
+    std::string url;
+    std::optional<UnlockConfig> unlock;
+};
+
+// Where one repository's secret may come from, best first; then the configuration, then the terminal.
+struct SecretPlaces {
+    std::string key_file;           // from an option; empty: none
+    std::string key_file_variable;  // names of environment variables; empty: none
+    std::string password_variable;
+    std::string password_file_variable;
+};
+
+class Context {
+public:
+    Context(World& world, Output& out, const Globals& globals, std::vector<std::string> words_after_dashes);
+
+    World& world;
+    Output& out;
+    const Globals& globals;
+    Secrets secrets;
+    const std::vector<std::string> command_line;  // what followed "--"
+
+    // Read when first wanted; empty when there is no file.
+    const Config& config();
+    // Of the file that config() reads; nothing when there is none.
+    std::optional<std::string> config_path() const;
+
+    // `text`: a configured name, a path or a URL; empty: HOLDFAST_REPO, else the only configured one.
+    RepositoryChoice choose_repository(const std::string& text);
+    // The repository of -r.
+    std::unique_ptr<repo::Repository> open_repository();
+    std::unique_ptr<repo::Repository> open_repository(const RepositoryChoice& choice, const SecretPlaces& places);
+    SecretPlaces usual_places() const;
+    // For a slot that is to be made: asks twice, makes no use of the configuration's `unlock` unless it is given.
+    repo::Unlock new_unlock(const SecretPlaces& places, const std::optional<UnlockConfig>& configured, const std::string& prompt);
+
+    // True when nobody can be asked, or the answer is yes.
+    bool confirm(const std::string& question);
+
+private:
+    // Nothing: it has to be asked for.
+    std::optional<repo::Unlock> unlock_from(const SecretPlaces& places, const std::optional<UnlockConfig>& configured);
+    repo::Unlock key_file_unlock(Secret secret, const std::string& from) const;
+    std::unique_ptr<repo::Repository> open_by_asking(const RepositoryChoice& choice);
+
+    std::optional<Config> config_;
+};
+
+// Says so when a URL given on the command line holds a password, where everybody can see it.
+void warn_of_password(Output& out, const std::string& url);
+
+}  // namespace holdfast::app

@@ -1,0 +1,50 @@
+#include "app/registry.h"
+
+#include <array>
+
+#include "base/error.h"
+#include "sources/command/command_source.h"
+#include "sources/files/files_source.h"
+#include "stores/local/local_store.h"
+
+namespace holdfast::app {
+
+namespace {
+
+constexpr std::array<const SourceType*, 2> types{&files_source_type, &command_source_type};
+
+}  // namespace
+
+std::span<const SourceType* const> source_types() { return types; }
+
+const SourceType* source_type(std::string_view kind) {
+    for (const SourceType* type : types) {
+        if (type->kind == kind) return type;
+    }
+    return nullptr;
+}
+
+const SourceType* source_type_of_argument(std::string_view argument) {
+    const std::string_view scheme = argument.substr(0, argument.find(':'));
+    if (scheme.size() == argument.size()) return nullptr;
+    for (const SourceType* type : types) {
+        if (type->scheme == scheme) return type;
+    }
+    return nullptr;
+}
+
+std::unique_ptr<Store> open_store(const std::string& url, StoreUse use) {
+    std::string path = url;
+    if (const std::size_t end = url.find("://"); end != std::string::npos) {
+        const std::string scheme = url.substr(0, end);
+        if (scheme == "s3")
+            throw Error{Code::usage, "s3:// repositories are part of holdfast's design but this version does not build them yet"};
+        if (scheme != "file") throw Error{Code::usage, "no store knows URLs that begin with {}://", scheme}.hint("Give the path of a folder.");
+        path = url.substr(end + 3);
+    }
+    if (path.empty()) throw Error{Code::usage, "the repository's path is empty"};
+    const auto mode = use == StoreUse::create ? LocalStore::Open::create : LocalStore::Open::existing;
+    return std::make_unique<LocalStore>(path, mode);
+}
+
+}  // namespace holdfast::app

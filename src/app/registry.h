@@ -1,0 +1,23 @@
+// app/registry.h: the stores and sources that are built in; registry.cpp is the only file that names them.
+//
+// Errors   no_repository, usage for a URL that no store knows
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "source/source.h"
+#include "store/store.h"
+
+namespace holdfast::app {
+
+std::span<const SourceType* const> source_types();
+const SourceType* source_type(std::string_view kind);                     // nothing when there is none
+const SourceType* source_type_of_argument(std::string_view argument);     // "files:/etc"; nothing for a plain name
+
+enum class StoreUse : std::uint8_t { open, create };
+std::unique_ptr<Store> open_store(const std::string& url, StoreUse use);
+
+}  // namespace holdfast::app

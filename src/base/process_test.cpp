@@ -1,0 +1,129 @@
+#include "base/process.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include "base/error.h"
+
+namespace holdfast {
+namespace {
+
+using std::chrono::steady_clock;
+
+ChildOptions running(std::vector<std::string> argv) {
+    ChildOptions out;
+    out.argv = std::move(argv);
+    return out;
+}
+
+std::string all_of(Child& child) {
+    std::string out;
+    Bytes buffer(1000);
+    while (const auto got = child.read(buffer)) {
+        if (*got == 0) break;
+        out += as_text(ByteView(buffer).first(*got));
+    }
+    return out;
+}
+
+Error error_of(const ChildOptions& options) {
+    try {
+        run_and_read(options);
+    } catch (const Error& error) {
+        return error;
+    }
+    ADD_FAILURE() << "no error";
+    return Error{Code::internal, "none"};
+}
+
+TEST(Process, what_a_program_prints_is_read_whole) {
+    EXPECT_EQ(as_text(run_and_read(running({"echo", "a  b", "$HOME"}))), "a  b $HOME\n");
+    EXPECT_EQ(run_and_read(running({"head", "-c", "300000", "/dev/zero"})).size(), 300000U);
+    EXPECT_TRUE(run_and_read(running({"true"})).empty());
+}
+
+TEST(Process, a_program_that_does_not_exist_is_not_found) {
+    EXPECT_EQ(error_of(running({"/no/such/program"})).code(), Code::not_found);
+    EXPECT_EQ(error_of(running({"hf-no-such-program"})).code(), Code::not_found);
+}
+
+TEST(Process, a_failure_tells_how_it_ended_and_what_was_said) {
+    const Error error = error_of(running({"sh", "-c", "echo no luck >&2; exit 3"}));
+    EXPECT_EQ(error.code(), Code::failed);
+    EXPECT_EQ(error.message(), "sh ended with exit status 3: no luck\n");
+    EXPECT_NE(error_of(running({"sh", "-c", "kill -9 $$"})).message().find("killed by signal 9"), std::string::npos);
+}
+
+TEST(Process, only_the_end_of_what_was_said_is_kept) {
+    Child child(running({"sh", "-c", "head -c 200000 /dev/zero | tr '\\0' x >&2; echo end >&2"}));
+    EXPECT_TRUE(child.wait().ok());
+    const std::string tail = child.stderr_tail();
+    EXPECT_EQ(tail.size(), Child::stderr_bytes_max);
+    EXPECT_TRUE(tail.ends_with("xend\n"));
+}
+
+TEST(Process, secrets_of_ours_do_not_reach_it) {
+    setenv("HOLDFAST_PASSWORD", "hunter2", 1);
+    setenv("HF_TEST_SEEN", "old", 1);
+    ChildOptions options = running({"sh", "-c", "echo ${HOLDFAST_PASSWORD-none} $HF_TEST_SEEN $HF_TEST_NEW"});
+    options.add_environment = {{"HF_TEST_SEEN", "new"}, {"HF_TEST_NEW", "too"}};
+    EXPECT_EQ(as_text(run_and_read(options)), "none new too\n");
+    unsetenv("HOLDFAST_PASSWORD");
+    unsetenv("HF_TEST_SEEN");
+}
+
+TEST(Process, it_reads_nothing_unless_it_is_given_something) {
+    EXPECT_TRUE(run_and_read(running({"cat"})).empty());
+    ChildOptions options = running({"cat"});
+    options.give_stdin = true;
+    Child child(options);
+    write_all(child.in(), as_bytes("hello"), "the child");
+    child.close_in();
+    EXPECT_EQ(all_of(child), "hello");
+    EXPECT_TRUE(child.wait().ok());
+}
+
+TEST(Process, reading_ends_at_its_deadline) {
+    ChildOptions options = running({"cat"});
+    options.give_stdin = true;
+    Child child(options);
+    Bytes buffer(10);
+    EXPECT_EQ(child.read(buffer, steady_clock::now() + std::chrono::milliseconds(10)), std::nullopt);
+    EXPECT_EQ(child.wait_until(steady_clock::now() + std::chrono::milliseconds(10)), std::nullopt);
+    write_all(child.in(), as_bytes("x"), "the child");
+    EXPECT_EQ(child.read(buffer, steady_clock::now() + std::chrono::minutes(1)), 1U);
+    child.close_in();
+    EXPECT_EQ(child.read(buffer, steady_clock::now() + std::chrono::minutes(1)), 0U);
+    EXPECT_TRUE(child.wait_until(steady_clock::now() + std::chrono::minutes(1)).value().ok());
+}
+
+TEST(Process, a_signal_reaches_all_that_it_started) {
+    Child child(running({"sh", "-c", "sleep 1000 & echo started; wait"}));
+    Bytes buffer(100);
+    ASSERT_GT(child.read(buffer).value_or(0), 0U);
+    child.kill(SIGTERM);
+    EXPECT_EQ(child.wait().signal, SIGTERM);
+    EXPECT_EQ(child.read(buffer), 0U) << "a process of the group still holds its standard output";
+}
+
+TEST(Process, one_that_goes_out_of_scope_is_killed_and_reaped) {
+    pid_t pid = 0;
+    {
+        const Child child(running({"sleep", "1000"}));
+        pid = child.pid();
+        EXPECT_EQ(::kill(pid, 0), 0);
+    }
+    EXPECT_EQ(::kill(pid, 0), -1);
+}
+
+TEST(Process, how_it_ended_can_be_said) {
+    EXPECT_EQ((ExitStatus{3, 0}).text(), "exit status 3");
+    EXPECT_EQ((ExitStatus{0, 9}).text(), "killed by signal 9");
+    EXPECT_TRUE(ExitStatus{}.ok());
+    EXPECT_FALSE((ExitStatus{0, 9}).ok());
+}
+
+}  // namespace
+}  // namespace holdfast

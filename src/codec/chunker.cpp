@@ -1,0 +1,75 @@
+#include "codec/chunker.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/error.h"
+#include "crypto/crypto.h"
+
+namespace holdfast::codec {
+
+namespace {
+
+// A shift a byte moves a byte's number out of the 64-bit hash after so many bytes.
+constexpr std::size_t window_bytes = 64;
+using Gear = std::array<std::uint64_t, 256>;
+
+Gear gear_from(const Secret& key) {
+    Gear gear;
+    const Secret numbers = crypto::derive(key.reveal(), {}, "holdfast gear", sizeof gear);
+    ByteReader in(numbers.reveal(), "gear table");
+    for (std::uint64_t& number : gear) number = in.u64();
+    return gear;
+}
+
+std::uint64_t roll(const Gear& gear, std::uint64_t hash, std::uint8_t byte) {
+    return (hash << 1) + gear[byte];
+}
+
+// How many of `bytes` up to and with the first after which the hash is below the threshold; 0 when none is.
+// Eight bytes a round of the loop: one byte then costs two loads, an add and a test, which is one cycle.
+std::size_t bytes_to_cut(const Gear& gear, std::uint64_t threshold, std::uint64_t hash, ByteView bytes) {
+    constexpr std::size_t stride = 8;
+    std::size_t at = 0;
+    for (; at + stride <= bytes.size(); at += stride) {
+        const auto eight = bytes.subspan(at).first<stride>();
+#pragma GCC unroll 8
+        for (std::size_t i = 0; i < stride; ++i) {
+            hash = roll(gear, hash, eight[i]);
+            if (hash < threshold) [[unlikely]]
+                return at + i + 1;
+        }
+    }
+    for (; at < bytes.size(); ++at) {
+        hash = roll(gear, hash, bytes[at]);
+        if (hash < threshold) return at + 1;
+    }
+    return 0;
+}
+
+}  // namespace
+
+Chunker::Chunker(ChunkSizes sizes, const Secret& key) : sizes_(sizes), gear_(gear_from(key)) {
+    if (sizes.min < window_bytes || sizes.mean <= sizes.min || sizes.max <= sizes.mean)
+        throw Error{Code::corrupt, "chunks of {} to {} bytes with a mean of {} make no sense", sizes.min,
+                    sizes.max, sizes.mean};
+    threshold_ = std::numeric_limits<std::uint64_t>::max() / (sizes.mean - sizes.min);
+}
+
+std::size_t Chunker::first_cut(ByteView bytes, bool last) const {
+    if (bytes.size() >= sizes_.min) {
+        // The window before the smallest cut is hashed too, so that a cut hangs on the 64 bytes before it and
+        // on nothing else: after an insertion cuts fall where they fell before.
+        std::uint64_t hash = 0;
+        for (const std::uint8_t byte : bytes.subspan(sizes_.min - window_bytes, window_bytes - 1))
+            hash = roll(gear_, hash, byte);
+        const std::size_t begin = sizes_.min - 1;
+        const std::size_t end = std::min<std::size_t>(bytes.size(), sizes_.max);
+        const std::size_t cut = bytes_to_cut(gear_, threshold_, hash, bytes.subspan(begin, end - begin));
+        if (cut != 0) return begin + cut;
+        if (end == sizes_.max) return sizes_.max;
+    }
+    return last ? bytes.size() : 0;
+}
+
+}  // namespace holdfast::codec

@@ -1,0 +1,195 @@
+#include "engine/back_up.h"
+
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "engine/assembly.h"
+#include "engine/contents.h"
+
+namespace holdfast::engine {
+
+namespace {
+
+constexpr std::size_t pending_max = 16384;
+
+// Where the source stands since the last time, if it can still be read.
+struct Previous {
+    std::unique_ptr<repo::StateReader> state;
+    bool complete = false;  // nothing was condemned since: all that it reaches is still there
+};
+
+Previous read_previous(repo::Repository& repository, const repo::Snapshot& draft, const repo::Session& session) {
+    const auto& snapshots = repository.snapshots();
+    for (auto at = snapshots.rbegin(); at != snapshots.rend(); ++at) {
+        if (at->source != draft.source || at->host != draft.host || at->state.is_zero() || at->origin) continue;
+        try {
+            auto state = std::make_unique<repo::StateReader>(repository.keys(), repository.chunks(), at->state);
+            const bool complete = state->gc_number() >= session.gc_number();
+            return {std::move(state), complete};
+        } catch (const Error& error) {
+            repository.world().log.warning(
+                fmt::format("the state of {} cannot be read ({}); everything is read again", draft.source, error.message()));
+            return {};
+        }
+    }
+    return {};
+}
+
+// Jobs and unchanged items wait here in item order until what is before them is done.
+class Line {
+public:
+    Line(Contents& contents, Assembly& assembly) : contents_(contents), assembly_(assembly) {}
+
+    void add(std::shared_ptr<ItemJob> job) {
+        waiting_.push_back({std::move(job), {}, 0, {}});
+        shorten();
+    }
+    void add_unchanged(std::shared_ptr<const Batch> batch, std::size_t number, repo::StateReader::Found row) {
+        if (waiting_.empty()) return assembly_.add_unchanged(batch, number, row);
+        waiting_.push_back({nullptr, std::move(batch), number, std::move(row)});
+        shorten();
+    }
+    void finish() {
+        while (!waiting_.empty()) take();
+    }
+
+private:
+    struct Waiting {
+        std::shared_ptr<ItemJob> job;
+        std::shared_ptr<const Batch> batch;
+        std::size_t number;
+        repo::StateReader::Found row;
+    };
+    void shorten() {
+        while (!waiting_.empty() && (waiting_.size() > pending_max || !waiting_.front().job || waiting_.front().job->done())) take();
+    }
+    void take() {
+        Waiting& first = waiting_.front();
+        if (first.job) {
+            contents_.wait(*first.job);
+            share_content(*first.job);
+            assembly_.add(*first.job);
+        } else {
+            assembly_.add_unchanged(first.batch, first.number, first.row);
+        }
+        waiting_.pop_front();
+    }
+    // A further name of a file takes over what was read under the first one.
+    void share_content(ItemJob& job) {
+        if (job.item.hard_link == 0 || job.item.kind != ItemKind::file || job.left_out) return;
+        if (!job.shares_content) {
+            links_.try_emplace(job.item.hard_link, job.content, job.item.size);
+            return;
+        }
+        const auto at = links_.find(job.item.hard_link);
+        if (at == links_.end()) {
+            job.findings.push_back({job.item.path, Finding::Kind::unreadable, "its content could not be read under another of its names"});
+            job.left_out = true;
+            return;
+        }
+        std::tie(job.content, job.item.size) = at->second;
+    }
+
+    Contents& contents_;
+    Assembly& assembly_;
+    std::deque<Waiting> waiting_;
+    std::unordered_map<std::uint64_t, std::pair<std::vector<repo::Extent>, std::uint64_t>> links_;
+};
+
+// Rows are believed only while every chunk they name is still there.
+class PresentChunks {
+public:
+    PresentChunks(repo::PackWriter& packs, bool all) : packs_(packs), all_(all) {}
+    bool all_of(const std::vector<repo::Extent>& content) {
+        if (all_) return true;
+        for (const repo::Extent& extent : content) {
+            if (extent.is_hole()) continue;
+            const auto [at, fresh] = seen_.try_emplace(extent.chunk, false);
+            if (fresh) at->second = packs_.knows(extent.chunk);
+            if (!at->second) return false;
+        }
+        return true;
+    }
+
+private:
+    repo::PackWriter& packs_;
+    const bool all_;
+    std::unordered_map<repo::ChunkId, bool, IdHash> seen_;
+};
+
+}  // namespace
+
+BackupReport back_up(Source& source, repo::Repository& repository, const BackupPlan& plan, Progress& progress) {
+    World& world = repository.world();
+    const std::string name = source.name();
+    const Note note{"backing up {}", name};
+    const Nanoseconds began = world.clock.steady();
+
+    BackupReport report;
+    repo::Snapshot& draft = report.snapshot;
+    draft.source = name;
+    draft.kind = source.kind();
+    draft.host = plan.host;
+    draft.tags = plan.tags;
+    draft.describes = source.describe();
+    draft.time = world.clock.now();
+
+    repo::Session session(repository, plan.dry_run ? repo::Session::Mode::dry_run : repo::Session::Mode::write);
+    Previous previous = plan.reread ? Previous{} : read_previous(repository, draft, session);
+    const auto capture = source.begin({world});  // freezes one consistent point
+    const repo::Keyring& keys = repository.keys();
+    Contents contents(*capture, session.packs(), keys, progress, core_count());
+    Assembly assembly(*capture, keys, session.packs(), previous.state.get(), previous.complete);
+    PresentChunks present(session.packs(), previous.complete);
+    Line line(contents, assembly);
+
+    std::unordered_set<std::uint64_t> names_of_file;  // hard links seen
+    Batch next;
+    while (capture->next(next)) {
+        world.stop.check();
+        const auto batch = std::make_shared<const Batch>(std::move(next));
+        next = {};
+        if (previous.state) previous.state->begin_folder(batch->folder);
+        for (std::size_t number = 0; number < batch->entries.size(); ++number) {
+            const Batch::Entry& entry = batch->entries[number];
+            const auto row = previous.state ? previous.state->match(state_tag(keys, entry.item.path)) : std::nullopt;
+            const bool same = row && !entry.version.empty() && (*row)->version == state_tag(keys, entry.version) && present.all_of((*row)->content);
+            if (same) {
+                ++progress.items;
+                line.add_unchanged(batch, number, *row);
+                continue;
+            }
+            ++(row ? draft.counts.changed : draft.counts.added);
+            auto job = std::make_shared<ItemJob>();
+            job->batch = batch;
+            job->number = number;
+            job->shares_content = entry.item.hard_link != 0 && entry.item.kind == ItemKind::file && !names_of_file.insert(entry.item.hard_link).second;
+            contents.submit(job);
+            line.add(std::move(job));
+        }
+        session.publish_if_due();
+    }
+    contents.end();
+    line.finish();
+
+    const Assembly::Roots roots = assembly.finish(session.gc_number());
+    const CaptureSummary summary = capture->finish();  // a capture that is void throws here: nothing is committed
+    Totals& totals = assembly.totals();
+    report.findings = std::move(totals.findings);
+    report.findings.insert(report.findings.end(), summary.findings.begin(), summary.findings.end());
+    draft.root = roots.tree;
+    draft.state = roots.state;
+    draft.items = totals.items;
+    draft.counts.unchanged = totals.unchanged;
+    draft.counts.failed = report.findings.size();
+    draft.bytes.logical = totals.bytes_logical;
+    draft.bytes.read = contents.bytes_read();
+    draft.partial = !report.findings.empty();
+    world.stop.check();
+    draft = session.commit(std::move(draft));  // the one step that makes the backup exist
+    report.seconds = static_cast<double>(world.clock.steady() - began) / one_second;
+    return report;
+}
+
+}  // namespace holdfast::engine

@@ -1,0 +1,31 @@
+// engine/back_up.h: the verb that makes a snapshot of a source.
+//
+// Errors   source_failed (nothing is committed), unreachable, no_space, fenced, cancelled
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/progress.h"
+#include "repo/repository.h"
+#include "source/source.h"
+
+namespace holdfast::engine {
+
+struct BackupPlan {
+    std::map<std::string, std::string> tags;
+    std::string host;
+    bool dry_run = false;  // read and count, write nothing
+    bool reread = false;   // take nothing as unchanged by its version
+};
+
+struct BackupReport {
+    repo::Snapshot snapshot;  // its id is zero in a dry run
+    double seconds = 0;
+    std::vector<Finding> findings;
+};
+
+BackupReport back_up(Source& source, repo::Repository& repository, const BackupPlan& plan, Progress& progress);
+
+}  // namespace holdfast::engine

@@ -1,0 +1,208 @@
+#include "engine/back_up.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "base/error.h"
+#include "engine/look.h"
+#include "engine/restore.h"
+#include "repo/tree.h"
+#include "testing/memory_source.h"
+#include "testing/small_repository.h"
+
+namespace holdfast::engine {
+namespace {
+
+using testing_support::contents_of;
+using testing_support::MemorySource;
+using testing_support::MemoryTarget;
+using testing_support::MemoryTree;
+
+std::string noise(std::mt19937_64& random, std::size_t bytes) {
+    std::string out(bytes, '\0');
+    for (char& c : out) c = static_cast<char>(random());
+    return out;
+}
+
+class BackUp : public testing::Test {
+protected:
+    testing_support::SmallRepository world_;
+    MemoryTree tree_;
+    std::mt19937_64 random_{7};
+
+    BackUp() {
+        for (std::size_t i = 0; i < 400; ++i)
+            tree_[fmt::format("/srv/{}/{}/file-{}", i % 5, i % 3, i)] = {noise(random_, i * 37 % 9000)};
+        tree_["/srv/empty"] = {""};
+        tree_["/srv/large"] = {noise(random_, 6'000'000)};
+        tree_["/srv/sparse"] = {noise(random_, 100'000), 1, 50'000'000};
+        tree_["/srv/small-sparse"] = {"x", 1, 30'000};
+    }
+    BackupReport back_up(const BackupPlan& plan = {}, std::uint64_t* opened = nullptr) {
+        const auto repository = world_.open();
+        MemorySource source(tree_);
+        Progress progress;
+        BackupReport report = engine::back_up(source, *repository, plan, progress);
+        if (opened != nullptr) *opened = source.opened;
+        world_.sim.clock.advance(one_second);
+        return report;
+    }
+    std::map<std::string, std::string> restored(const repo::SnapshotId& id, std::vector<std::string> include = {}) {
+        const auto repository = world_.open();
+        MemoryTarget target;
+        Progress progress;
+        const RestoreReport report = restore(*repository, {id, std::move(include), {}, {}}, target, progress);
+        EXPECT_TRUE(report.damaged.empty());
+        return target.files;
+    }
+};
+
+TEST_F(BackUp, gives_back_every_byte) {
+    const BackupReport report = back_up();
+    EXPECT_EQ(report.snapshot.counts.added, report.snapshot.items);
+    EXPECT_TRUE(report.findings.empty());
+    EXPECT_EQ(restored(report.snapshot.id), contents_of(tree_));
+}
+
+TEST_F(BackUp, reads_nothing_and_stores_nothing_when_nothing_changed) {
+    const BackupReport first = back_up();
+    std::uint64_t opened = 0;
+    const BackupReport second = back_up({}, &opened);
+    EXPECT_EQ(opened, 0U);
+    EXPECT_EQ(second.snapshot.bytes.stored, 0U);
+    EXPECT_EQ(second.snapshot.counts.unchanged, first.snapshot.items);
+    EXPECT_EQ(second.snapshot.root, first.snapshot.root);
+    EXPECT_EQ(second.snapshot.bytes.logical, first.snapshot.bytes.logical);
+    EXPECT_EQ(restored(second.snapshot.id), contents_of(tree_));
+}
+
+TEST_F(BackUp, reads_only_what_changed) {
+    const auto before = contents_of(tree_);
+    const BackupReport first = back_up();
+    tree_["/srv/3/1/file-13"] = {"changed", 2};
+    tree_["/srv/new/file"] = {"new"};
+    tree_.erase("/srv/4/0/file-9");
+    tree_.erase("/srv/0/0/file-0");
+    std::uint64_t opened = 0;
+    const BackupReport second = back_up({}, &opened);
+    EXPECT_EQ(opened, 2U);
+    EXPECT_EQ(second.snapshot.counts.changed, 1U);
+    EXPECT_EQ(second.snapshot.counts.added, 2U);  // the file and its folder
+    EXPECT_EQ(restored(second.snapshot.id), contents_of(tree_));
+    EXPECT_EQ(restored(first.snapshot.id), before);
+}
+
+TEST_F(BackUp, a_reread_takes_nothing_on_trust) {
+    back_up();
+    tree_["/srv/large"].bytes[3'000'000] ^= 1;  // changed behind the back of its version
+    const BackupReport trusting = back_up();
+    EXPECT_NE(restored(trusting.snapshot.id), contents_of(tree_));
+    const BackupReport reread = back_up({.tags = {}, .host = {}, .dry_run = false, .reread = true});
+    EXPECT_EQ(restored(reread.snapshot.id), contents_of(tree_));
+}
+
+TEST_F(BackUp, a_dry_run_counts_and_writes_nothing) {
+    const auto before = world_.store.names();
+    const BackupReport report = back_up({.tags = {}, .host = {}, .dry_run = true, .reread = false});
+    EXPECT_EQ(world_.store.names(), before);
+    EXPECT_GT(report.snapshot.bytes.added, 6'000'000U);
+    EXPECT_TRUE(report.snapshot.id.is_zero());
+}
+
+TEST_F(BackUp, cuts_do_not_depend_on_earlier_snapshots_or_timing) {
+    const BackupReport first = back_up();
+    testing_support::SmallRepository other(1);  // the same seed, so the same keys
+    for (int round = 0; round < 3; ++round) {
+        const auto repository = other.open();
+        MemorySource source(tree_);
+        Progress progress;
+        EXPECT_EQ(engine::back_up(source, *repository, {.tags = {}, .host = {}, .dry_run = false, .reread = true}, progress).snapshot.root,
+                  first.snapshot.root);
+    }
+}
+
+TEST_F(BackUp, equal_small_files_are_stored_once) {
+    tree_.clear();
+    const std::string same = noise(random_, 20'000);
+    for (int i = 0; i < 200; ++i) tree_[fmt::format("/copies/{}", i)] = {same};
+    EXPECT_LT(back_up().snapshot.bytes.stored, 60'000U);
+}
+
+TEST_F(BackUp, a_renamed_folder_costs_little) {
+    MemoryTree renamed;
+    for (int i = 0; i < 600; ++i) tree_[fmt::format("/old/file-{}", i)] = {noise(random_, 3000)};
+    back_up();
+    for (const auto& [path, file] : tree_) renamed[path.starts_with("/old/") ? "/new/" + path.substr(5) : path] = file;
+    tree_ = renamed;
+    const BackupReport second = back_up();
+    EXPECT_LT(second.snapshot.bytes.stored, 900'000U);  // of 1.8 MB: bundles at its ends are cut anew
+    EXPECT_EQ(restored(second.snapshot.id), contents_of(tree_));
+}
+
+TEST_F(BackUp, restores_a_part) {
+    const BackupReport report = back_up();
+    const auto part = restored(report.snapshot.id, {"/srv/3"});
+    EXPECT_FALSE(part.empty());
+    for (const auto& [path, bytes] : part) EXPECT_EQ(bytes, tree_.at(path).bytes) << path;
+    EXPECT_EQ(restored(report.snapshot.id, {"file-1?"}).size(), 10U);
+    EXPECT_THROW(restored(report.snapshot.id, {"/nowhere"}), Error);
+}
+
+TEST_F(BackUp, tells_what_differs_between_two_snapshots) {
+    const BackupReport first = back_up();
+    tree_["/srv/3/1/file-13"] = {"changed", 2};
+    tree_["/srv/zz"] = {"new"};
+    tree_["/srv/large"].version = 9;  // touched only
+    tree_.erase("/srv/4/0/file-9");
+    const BackupReport second = back_up();
+    const auto repository = world_.open();
+    std::map<std::string, Change> found;
+    diff(*repository, first.snapshot, second.snapshot, "", [&](const Difference& difference) { found[difference.path] = difference.change; });
+    EXPECT_EQ(found, (std::map<std::string, Change>{{"/srv/3/1/file-13", Change::content},
+                                                    {"/srv/4/0/file-9", Change::removed},
+                                                    {"/srv/large", Change::metadata},
+                                                    {"/srv/zz", Change::added}}));
+}
+
+TEST_F(BackUp, dumps_one_item_and_refuses_folders) {
+    const BackupReport report = back_up();
+    const auto repository = world_.open();
+    std::string out;
+    dump(*repository, report.snapshot, "/srv/sparse", [&](ByteView bytes) { out += as_text(bytes); });
+    EXPECT_EQ(out, contents_of(tree_).at("/srv/sparse"));
+    EXPECT_THROW(dump(*repository, report.snapshot, "/srv", [](ByteView) {}), Error);
+    EXPECT_THROW(dump(*repository, report.snapshot, "", [](ByteView) {}), Error);
+}
+
+TEST_F(BackUp, damaged_packs_cost_only_the_items_in_them) {
+    const BackupReport report = back_up();
+    std::string largest;
+    std::uint64_t bytes = 0;
+    world_.store.list("data/", [&](const ObjectInfo& object) {
+        if (object.bytes > bytes) std::tie(largest, bytes) = std::pair(object.name, object.bytes);
+    });
+    Bytes damaged = *world_.store.read(largest);
+    damaged[damaged.size() / 2] ^= 1;
+    world_.store.overwrite(largest, damaged);
+    const auto repository = world_.open();
+    MemoryTarget target;
+    Progress progress;
+    const RestoreReport restored = restore(*repository, {report.snapshot.id, {}, {}, {}}, target, progress);
+    ASSERT_FALSE(restored.damaged.empty());
+    auto expected = contents_of(tree_);
+    for (const Finding& lost : restored.damaged) expected.erase(lost.path);
+    EXPECT_EQ(target.files, expected);
+}
+
+TEST_F(BackUp, a_lost_state_costs_a_full_read_and_no_error) {
+    back_up();
+    for (const std::string& name : world_.store.names("state/")) world_.store.remove(name);
+    std::uint64_t opened = 0;
+    const BackupReport second = back_up({}, &opened);
+    EXPECT_EQ(opened, tree_.size() + 1);  // the small sparse file is opened a second time, for its holes
+    EXPECT_EQ(restored(second.snapshot.id), contents_of(tree_));
+}
+
+}  // namespace
+}  // namespace holdfast::engine

@@ -1,0 +1,168 @@
+#include <algorithm>
+
+#include "base/error.h"
+#include "engine/check_packs.h"
+#include "engine/check_trees.h"
+#include "engine/maintain.h"
+#include "repo/collection.h"
+#include "repo/names.h"
+#include "repo/notes.h"
+#include "repo/snapshot_codec.h"
+
+namespace holdfast::engine {
+
+namespace {
+
+constexpr int attempts_max = 3;
+
+// Runs one part of the check; what is corrupt there is a finding. `object` may be the prefix of many: then the message
+// says which it is.
+template <class Part>
+void find_damage(CheckFindings& findings, const std::string& object, std::string_view effect, const Part& part) {
+    try {
+        part();
+    } catch (const Error& error) {
+        if (error.code() != Code::corrupt && error.code() != Code::newer_format) throw;
+        const std::size_t at = object.ends_with('/') ? error.message().find(object) : std::string::npos;
+        const std::string named = at == std::string::npos ? object : error.message().substr(at, error.message().find_first_of(" ,:", at) - at);
+        findings.add(named, "damaged", error.message(), std::string(effect));
+    }
+}
+
+void check_keys(repo::Repository& repository, CheckFindings& findings) {
+    const repo::Keyring& keys = repository.keys();
+    find_damage(findings, repo::names::config, "without it nobody can open the repository", [&] {
+        const auto bytes = repository.store().read(repo::names::config);
+        if (!bytes) throw Error{Code::corrupt, "it is missing"};
+        const repo::Config config = repo::decode_config(*bytes);
+        if (config.repository != keys.repository() || config.root != keys.config().root)
+            throw Error{Code::corrupt, "it is another repository's"};
+    });
+    std::vector<repo::DamagedSlot> damaged;
+    repo::list_slots(repository.store(), keys.config(), &damaged);
+    for (const repo::DamagedSlot& slot : damaged)
+        findings.add(slot.object, "damaged", slot.why.message(), "who holds its passphrase or key file cannot open the repository");
+}
+
+// The logs were verified when the repository was opened, but not, where there is a checkpoint, from their beginning.
+void check_logs(repo::Repository& repository, CheckFindings& findings) {
+    constexpr std::string_view effect = "what its log says from there on cannot be believed";
+    std::map<repo::LaneName, std::uint64_t> last;
+    repository.store().list(repo::names::log, [&](const ObjectInfo& object) {
+        std::string_view rest = std::string_view(object.name).substr(repo::names::log.size());
+        const std::size_t first = rest.find('/'), second = rest.rfind('/');
+        if (first == std::string_view::npos || second == first) return;
+        const auto signer = repo::SignerId::from_hex_text(rest.substr(0, first));
+        const std::string lane(rest.substr(first + 1, second - first - 1));
+        const auto slot = repo::names::parse_number(rest.substr(second + 1));
+        if (!signer || !slot || lane.empty() || lane.find_first_not_of("0123456789") != std::string::npos) return;
+        std::uint64_t& highest = last[{*signer, static_cast<std::uint32_t>(std::strtoul(lane.c_str(), nullptr, 10))}];
+        highest = std::max(highest, *slot + 1);
+    });
+    repo::Keyring keys = repository.keys();
+    repo::LogBook log(repository.store(), keys, repository.world());
+    find_damage(findings, repo::names::log, effect, [&] { log.read(); });
+    for (const auto& [name, slots] : last) {
+        const auto lane = log.lanes().find(name);
+        const std::uint64_t known = lane == log.lanes().end() ? 0 : lane->second.next;
+        if (known >= slots) continue;
+        const std::string object = repo::names::log_entry(name.signer, name.lane, known);
+        if (repository.store().find(object)) continue;  // it is there and was refused, which is told already, or it is new
+        findings.add(object, "missing", fmt::format("{} later entries of this log count for nothing without it", slots - known),
+                     std::string(effect));
+    }
+    for (const repo::CommittedSnapshot& snapshot : log.snapshots())
+        find_damage(findings, repo::names::log_entry(snapshot.lane.signer, snapshot.lane.lane, snapshot.slot),
+                    "the snapshot that it commits cannot be restored",
+                    [&] { repo::decode_snapshot(keys, snapshot.record, snapshot.provenance); });
+}
+
+void check_notes(repo::Repository& repository, CheckFindings& findings) {
+    struct Numbers {
+        std::uint64_t count = 0, next = 0;
+    };
+    std::map<repo::SnapshotId, Numbers> listed;
+    repository.store().list(repo::names::notes, [&](const ObjectInfo& object) {
+        const std::string_view rest = std::string_view(object.name).substr(repo::names::notes.size());
+        const std::size_t slash = rest.find('/');
+        if (slash == std::string_view::npos) return;
+        const auto snapshot = repo::SnapshotId::from_hex_text(rest.substr(0, slash));
+        const auto number = repo::names::parse_number(rest.substr(slash + 1));
+        if (!snapshot || !number) return;
+        Numbers& numbers = listed[*snapshot];
+        ++numbers.count;
+        numbers.next = std::max(numbers.next, *number + 1);
+    });
+    std::set<repo::SnapshotId> committed;
+    for (const repo::CommittedSnapshot& snapshot : repository.log().snapshots())
+        committed.insert(repo::SnapshotId{crypto::sha256(snapshot.provenance.empty() ? snapshot.record : snapshot.provenance)});
+    repo::NoteBook notes(repository.store(), repository.keys(), repository.world());
+    find_damage(findings, repo::names::notes, "holds, tags and times of its snapshot are not known", [&] { notes.read(); });
+    for (const auto& [id, numbers] : listed) {
+        const std::uint64_t known = notes.of(id).size();
+        if (known < numbers.count && !repository.store().find(repo::names::note(id, known)))
+            findings.add(repo::names::note(id, known), "missing",
+                         fmt::format("{} later notes of snapshot {} count for nothing without it", numbers.next - known - 1, id.short_hex()), "");
+        if (!committed.contains(id))
+            findings.add(fmt::format("snapshot {}", id.hex()), "missing", "there are notes about it, but no log has its COMMIT",
+                         "it cannot be restored");
+    }
+}
+
+void check_collections(repo::Repository& repository, CheckFindings& findings) {
+    for (std::uint64_t number = 1; number <= repository.log().stamp(); ++number) {
+        const std::string object = repo::names::condemned(number);
+        constexpr std::string_view effect = "backups may rely on packs that it condemned";
+        find_damage(findings, object, effect, [&] {
+            if (!repo::read_condemned(repository.store(), repository.keys(), number))
+                findings.add(object, "missing", "the store does not have it", std::string(effect));
+        });
+        find_damage(findings, repo::names::verdict(number), "packs that it spared count as gone",
+                    [&] { repo::read_verdict(repository.store(), repository.keys(), number); });
+    }
+}
+
+CheckReport check_once(repo::Repository& repository, const CheckPlan& plan, Progress& progress) {
+    CheckFindings findings;
+    CheckReport report;
+    check_keys(repository, findings);
+    check_logs(repository, findings);
+    check_notes(repository, findings);
+    check_collections(repository, findings);
+
+    CheckPlaces places(repository, findings);
+    if (plan.read_data) report.bytes = CheckPacks(repository, places, findings, progress).read(plan);
+    places.settle();
+
+    CheckTrees trees(repository, places, findings, progress);
+    const std::uint64_t bytes_before = repository.chunks().bytes_read();
+    for (const repo::Snapshot& snapshot : repository.snapshots()) trees.check(snapshot);
+    report.bytes += repository.chunks().bytes_read() - bytes_before;
+    report.snapshots = repository.snapshots().size();
+    report.packs = places.packs().size();
+    report.chunks = places.chunks();
+    report.errors = findings.told();
+    return report;
+}
+
+}  // namespace
+
+CheckReport check(repo::Repository& repository, const CheckPlan& plan, Progress& progress) {
+    const std::string url = repository.store().url();
+    const Note note{"checking {}", url};
+    if (!repository.keys().secrets().reader)
+        throw Error{Code::denied, "this key may not read, so it cannot check"}.hint("Use a key of the role reader or full.");
+    CheckReport report;
+    for (int attempt = 1;; ++attempt) {
+        const std::uint64_t stamp = repository.log().stamp();
+        const std::size_t snapshots = repository.snapshots().size();
+        report = check_once(repository, plan, progress);
+        if (report.errors.empty() || attempt == attempts_max) return report;
+        // Others may have committed, forgotten and collected meanwhile: what came or went is no damage.
+        repository.refresh();
+        if (repository.log().stamp() == stamp && repository.snapshots().size() == snapshots) return report;
+        repository.world().log.info("others worked in the repository meanwhile; it is checked again");
+    }
+}
+
+}  // namespace holdfast::engine

@@ -1,0 +1,207 @@
+#include "engine/check_places.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "repo/names.h"
+
+namespace holdfast::engine {
+
+namespace {
+
+std::uint64_t tag_of(ByteView id) {
+    std::uint64_t tag;
+    std::memcpy(&tag, id.data(), sizeof tag);
+    return tag;
+}
+
+// The index is asked by prefix only.
+repo::ChunkId any_id_of(const repo::ChunkPrefix& prefix) { return repo::ChunkId::from(prefix.view()); }
+
+}  // namespace
+
+std::uint64_t record_term(const repo::Keyring& keys, const repo::ChunkPrefix& id, std::uint32_t offset, std::uint32_t length) {
+    std::array<std::uint8_t, 24> record;
+    std::memcpy(record.data(), id.bytes.data(), 16);
+    std::memcpy(record.data() + 16, &offset, 4);
+    std::memcpy(record.data() + 20, &length, 4);
+    return crypto::tag64(keys.index_key(), record);
+}
+
+CheckPlaces::CheckPlaces(repo::Repository& repository, CheckFindings& findings) : repository_(repository), findings_(findings) {
+    scan_index();
+    compare_with_store();
+}
+
+void CheckPlaces::scan_index() {
+    tags_.reserve(repository_.index().chunks());
+    for (const auto& fragment : repository_.index().fragments()) {
+        repository_.world().stop.check();
+        const std::string object = repo::names::fragment(fragment->known().body.id);
+        try {
+            scan_fragment(*fragment);
+        } catch (const Error& error) {
+            if (error.code() != Code::corrupt) throw;
+            findings_.add(object, "damaged", error.message(), "what lies in its packs may not be found");
+        }
+    }
+    std::ranges::sort(tags_);
+    const auto rest = std::ranges::unique(tags_);
+    tags_.erase(rest.begin(), rest.end());
+    lengths_.assign(tags_.size(), 0);
+}
+
+void CheckPlaces::scan_fragment(repo::Fragment& fragment) {
+    struct Sum {
+        std::uint64_t chunks = 0, sum = 0;
+    };
+    std::unordered_map<repo::PackId, Sum, IdHash> sums;
+    repo::ChunkPrefix last;
+    fragment.scan([&](const repo::ChunkPrefix& id, const repo::Location& place) {
+        if (id < last) throw Error{Code::corrupt, "its records are not in order"};
+        last = id;
+        tags_.push_back(tag_of(id.view()));
+        Sum& sum = sums[place.pack.id];
+        ++sum.chunks;
+        sum.sum += record_term(repository_.keys(), id, place.offset, place.length);
+    });
+    for (const auto& listed : fragment.packs()) {
+        const Sum& sum = sums[listed.ref.id];
+        const auto [at, fresh] = number_of_pack_.try_emplace(listed.ref.id, packs_.size());
+        if (fresh) {
+            packs_.push_back({listed.ref, listed.bytes, sum.chunks, sum.sum, false, {}});
+            continue;
+        }
+        const CheckedPack& known = packs_[at->second];
+        if (known.ref != listed.ref || known.bytes != listed.bytes || known.chunks != sum.chunks || known.sum != sum.sum)
+            throw Error{Code::corrupt, "it says of pack {} something else than another fragment", listed.ref.id.short_hex()};
+    }
+}
+
+void CheckPlaces::compare_with_store() {
+    for (const repo::PackKind kind : {repo::PackKind::data, repo::PackKind::meta, repo::PackKind::state}) {
+        const std::string& prefix = repo::prefix_of(kind);
+        repository_.store().list(prefix, [&](const ObjectInfo& object) {
+            const auto id = repo::PackId::from_hex_text(std::string_view(object.name).substr(prefix.size()));
+            const auto at = id ? number_of_pack_.find(*id) : number_of_pack_.end();
+            if (at == number_of_pack_.end()) return;  // of a session that runs or died: no damage
+            CheckedPack& pack = packs_[at->second];
+            if (pack.ref.kind != kind) return;
+            if (object.bytes == pack.bytes) pack.present = true;
+            else
+                pack.damage = findings_.add(object.name, "damaged",
+                                            fmt::format("it is {} bytes long, {} are expected", object.bytes, pack.bytes));
+        });
+    }
+    const std::set<repo::PackId>& excluded = repository_.index().excluded();
+    std::erase_if(packs_, [&](const CheckedPack& pack) {
+        return !pack.present && !pack.damage && excluded.contains(pack.ref.id);  // collected
+    });
+    number_of_pack_.clear();
+    for (std::size_t number = 0; number < packs_.size(); ++number) {
+        CheckedPack& pack = packs_[number];
+        number_of_pack_.emplace(pack.ref.id, number);
+        // A listing is only a hint: what it misses is asked for.
+        if (pack.present || pack.damage) continue;
+        const auto found = repository_.store().find(pack.ref.object());
+        if (found && found->bytes == pack.bytes) pack.present = true;
+        else if (found)
+            pack.damage = findings_.add(pack.ref.object(), "damaged",
+                                        fmt::format("it is {} bytes long, {} are expected", found->bytes, pack.bytes));
+        else pack.damage = findings_.add(pack.ref.object(), "missing", "the store does not have it");
+    }
+}
+
+const CheckedPack* CheckPlaces::pack(const repo::PackId& id) const {
+    const auto at = number_of_pack_.find(id);
+    return at == number_of_pack_.end() ? nullptr : &packs_[at->second];
+}
+
+std::vector<CheckPlaces::Record> CheckPlaces::records_of(const repo::PackRef& pack) const {
+    std::vector<Record> out;
+    for (const auto& fragment : repository_.index().fragments()) {
+        if (std::ranges::none_of(fragment->packs(), [&](const auto& listed) { return listed.ref == pack; })) continue;
+        try {
+            fragment->scan([&](const repo::ChunkPrefix& id, const repo::Location& place) {
+                if (place.pack == pack) out.push_back({id, place.offset, place.length});
+            });
+        } catch (const Error& error) {
+            if (error.code() != Code::corrupt) throw;  // scan_index() told of it
+        }
+    }
+    return out;
+}
+
+std::optional<std::size_t> CheckPlaces::number_of(std::uint64_t tag) const {
+    const auto at = std::ranges::lower_bound(tags_, tag);
+    if (at == tags_.end() || *at != tag) return std::nullopt;
+    return static_cast<std::size_t>(at - tags_.begin());
+}
+
+void CheckPlaces::set_length(const repo::ChunkId& id, std::size_t plain_bytes) {
+    const auto number = number_of(tag_of(id.view()));
+    if (!number) return;
+    // Workers may meet two places of one chunk at the same time.
+    std::atomic_ref(lengths_[*number]).store(static_cast<std::uint32_t>(plain_bytes), std::memory_order_relaxed);
+}
+
+void CheckPlaces::add_bad(const repo::PackId& pack, const repo::ChunkPrefix& id, DamageNumber damage) {
+    const std::lock_guard lock(mutex_);
+    bad_.push_back({id, pack, damage});
+}
+
+std::vector<repo::Location> CheckPlaces::places_of(const repo::ChunkPrefix& id) const {
+    try {
+        return repository_.index().find(any_id_of(id), true);
+    } catch (const Error& error) {
+        if (error.code() != Code::corrupt) throw;  // scan_index() told of it
+        return {};
+    }
+}
+
+bool CheckPlaces::can_be_had(const repo::ChunkPrefix& id) const {
+    return std::ranges::any_of(places_of(id), [&](const repo::Location& place) {
+        const CheckedPack* there = pack(place.pack.id);
+        return there != nullptr && !there->damage && !std::ranges::binary_search(bad_, Bad{id, place.pack.id, 0});
+    });
+}
+
+void CheckPlaces::settle() {
+    std::ranges::sort(bad_);
+    const auto lose = [&](const repo::ChunkPrefix& id, DamageNumber damage) {
+        if (!can_be_had(id)) lost_.emplace_back(tag_of(id.view()), damage);
+    };
+    for (const Bad& bad : bad_) lose(bad.id, bad.damage);
+    if (std::ranges::any_of(packs_, [](const CheckedPack& pack) { return pack.damage.has_value(); })) {
+        for (const auto& fragment : repository_.index().fragments()) {
+            try {
+                fragment->scan([&](const repo::ChunkPrefix& id, const repo::Location& place) {
+                    const CheckedPack* there = pack(place.pack.id);
+                    if (there != nullptr && there->damage) lose(id, *there->damage);
+                });
+            } catch (const Error& error) {
+                if (error.code() != Code::corrupt) throw;  // scan_index() told of it
+            }
+        }
+    }
+    std::ranges::sort(lost_);
+}
+
+CheckPlaces::Fact CheckPlaces::fact(const repo::ChunkId& id) const {
+    const std::uint64_t tag = tag_of(id.view());
+    const auto number = number_of(tag);
+    if (!number) return {0, findings_.add(fmt::format("chunk {}", id.hex()), "missing", "the index has no place for it")};
+    const auto lost = std::ranges::lower_bound(lost_, tag, {}, [](const auto& one) { return one.first; });
+    if (lost != lost_.end() && lost->first == tag) return {0, lost->second};
+    return {lengths_[*number], std::nullopt};
+}
+
+DamageNumber CheckPlaces::blame(const repo::ChunkId& id, const std::string& reason) const {
+    const std::vector<repo::Location> places = places_of(repo::prefix_of(id));
+    for (const repo::Location& place : places)
+        if (const CheckedPack* there = pack(place.pack.id); there != nullptr && there->damage) return *there->damage;
+    if (places.empty()) return findings_.add(fmt::format("chunk {}", id.hex()), "missing", reason);
+    return findings_.add(places.front().pack.object(), "damaged", reason);
+}
+
+}  // namespace holdfast::engine

@@ -1,0 +1,85 @@
+// engine/maintain.h: the verbs that keep a repository sound and small: check, forget, prune, copy.
+//
+// Errors   unreachable, corrupt for what cannot even be read to begin with; damage that is found is data
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/progress.h"
+#include "policy/retention.h"
+#include "repo/repository.h"
+
+namespace holdfast::engine {
+
+struct CheckPlan {
+    bool read_data = false;
+    std::optional<double> share;              // with read_data: this part of the packs (0…1), the least recently read first
+    std::optional<std::uint64_t> bytes_max;   // with read_data: about this many bytes
+};
+struct Damage {
+    std::string object;  // its name in the store
+    std::string kind;    // "missing", "damaged", "unreadable", "swapped", "forged"
+    std::string effect;  // "snapshot 7c19…: 3 items cannot be restored: /a/b, …"
+};
+struct CheckReport {
+    std::uint64_t snapshots = 0;
+    std::uint64_t packs = 0;
+    std::uint64_t chunks = 0;
+    std::uint64_t bytes = 0;  // read
+    std::vector<Damage> errors;
+};
+CheckReport check(repo::Repository& repository, const CheckPlan& plan, Progress& progress);
+
+struct ForgetPlan {
+    std::vector<repo::SnapshotId> ids;  // these, or by rule:
+    std::optional<policy::Retention> keep;
+    std::optional<std::string> source;  // only this source's (with or without @host)
+    bool allow_last = false;
+    bool dry_run = false;
+};
+struct Verdict {
+    repo::Snapshot snapshot;
+    std::vector<std::string> reasons;  // why it is kept: "daily 2026-03-01", "last 3"
+};
+struct ForgetReport {
+    std::vector<Verdict> keep;
+    std::vector<repo::Snapshot> remove;
+};
+// retention (14) when it would remove the last snapshot of a source without allow_last.
+ForgetReport forget(repo::Repository& repository, const ForgetPlan& plan);
+
+struct PrunePlan {
+    bool dry_run = false;
+    double unused_max = 0.05;  // share of the stored bytes that may stay unused
+};
+struct PruneReport {
+    std::uint64_t packs_deleted = 0;
+    std::uint64_t packs_kept = 0;
+    std::uint64_t packs_rewritten = 0;
+    std::uint64_t packs_pending = 0;  // condemned, waiting for sessions that were open
+    std::uint64_t bytes_freed = 0;
+    std::vector<std::string> waiting_for;  // sessions: "signer 3f2a… lane 1, host a, open since 2026-…"
+};
+PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress& progress);
+
+// Fences the open sessions of a signer (by its key slot id), for sessions of machines that are gone.
+std::uint64_t unlock(repo::Repository& repository, const std::string& signer);
+
+struct CopyReport {
+    struct Copied {
+        repo::SnapshotId id;
+        std::string source;
+        bool already_there = false;
+    };
+    std::vector<Copied> snapshots;
+    std::uint64_t bytes_read = 0;
+    std::uint64_t bytes_added = 0;
+    std::uint64_t bytes_stored = 0;
+};
+// Re-seals with the keys of `to`; the ids stay the origin's. Empty `ids`: all.
+CopyReport copy(repo::Repository& from, repo::Repository& to, const std::vector<repo::SnapshotId>& ids, bool dry_run,
+                Progress& progress);
+
+}  // namespace holdfast::engine

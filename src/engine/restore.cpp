@@ -1,0 +1,243 @@
+#include "engine/restore.h"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "base/workers.h"
+#include "engine/select.h"
+#include "repo/chunk_reader.h"
+#include "repo/tree.h"
+
+namespace holdfast::engine {
+
+namespace {
+
+constexpr std::size_t window_items = 32 * 1024;
+constexpr std::uint64_t window_bytes = 1024ULL * 1024 * 1024;
+constexpr std::size_t window_extents = 128 * 1024;
+
+const repo::Snapshot& snapshot_of(repo::Repository& repository, const repo::SnapshotId& id) {
+    for (const repo::Snapshot& snapshot : repository.snapshots())
+        if (snapshot.id == id) return snapshot;
+    throw Error{Code::not_found, "there is no snapshot {}", id.short_hex()}.hint("`holdfast snapshots` lists them.");
+}
+
+// Walks the wanted items of a plan in tree order. A part keeps the folders that lead to it.
+void walk_wanted(repo::Repository& repository, const RestorePlan& plan, const std::function<bool(repo::TreeEntry&&)>& each) {
+    const repo::Snapshot& snapshot = snapshot_of(repository, plan.snapshot);
+    const Selection selection(plan.include, plan.exclude);
+    repo::TreeReader tree(repository.keys(), repository.chunks(), snapshot.root);
+    std::vector<repo::TreeEntry> ancestors;  // folders passed, not wanted by themselves
+    bool any = false;
+    bool going = true;
+    tree.walk("", [&](repo::TreeEntry&& entry) {
+        const std::string& path = entry.item.path;
+        if (!plan.below.empty() && (!is_within(path, plan.below) || path == plan.below)) {
+            if (path == plan.below && entry.item.kind != ItemKind::folder) {
+                any = true;
+                going = each(std::move(entry));
+            }
+            any = any || path == plan.below;
+            return going;
+        }
+        if (!selection.wants(path)) {
+            if (entry.item.kind == ItemKind::folder && !plan.include.empty()) ancestors.push_back(std::move(entry));
+            return true;
+        }
+        any = true;
+        if (!ancestors.empty()) {
+            std::vector<repo::TreeEntry> leading;
+            std::erase_if(ancestors, [&](repo::TreeEntry& folder) {
+                const bool leads = is_within(path, folder.item.path);
+                if (leads) leading.push_back(std::move(folder));
+                return leads;
+            });
+            for (repo::TreeEntry& folder : leading) going = going && each(std::move(folder));
+        }
+        going = going && each(std::move(entry));
+        return going;
+    });
+    if (any || (plan.include.empty() && plan.below.empty())) return;
+    throw Error{Code::not_found, "nothing in snapshot {} matches {}", snapshot.id.short_hex(),
+                plan.below.empty() ? fmt::format("{}", fmt::join(plan.include, ", ")) : plan.below}
+        .unharmed("nothing was written to the target")
+        .hint("`holdfast ls` shows what is in it.");
+}
+
+// A stretch of items whose bytes are fetched together, in the order of the packs.
+class Window {
+public:
+    Window(repo::Repository& repository, Rebuild& rebuild, Workers& workers, Progress& progress, RestoreReport& report)
+        : repository_(repository), rebuild_(rebuild), workers_(workers), progress_(progress), report_(report) {}
+
+    void add(repo::TreeEntry&& entry) {
+        const Rebuild::Ticket ticket = rebuild_.begin_item(entry.item);
+        ++report_.items;
+        ++progress_.items;
+        if (!ticket.wants_content) return;
+        const std::size_t number = targets_.size();
+        targets_.emplace_back();
+        Target& target = targets_.back();
+        target.ticket = ticket;
+        target.path = std::move(entry.item.path);
+        std::uint64_t at = 0;
+        std::uint32_t parts = 0;
+        for (const repo::Extent& extent : entry.content) {
+            if (!extent.is_hole()) {
+                const auto [place, fresh] = chunk_numbers_.try_emplace(extent.chunk, ids_.size());
+                if (fresh) {
+                    ids_.push_back(extent.chunk);
+                    uses_.emplace_back();
+                }
+                uses_[place->second].push_back({number, extent.offset, extent.length, at});
+                ++parts;
+                bytes_ += extent.length;
+                ++extents_;
+            }
+            at += extent.length;
+        }
+        report_.bytes += entry.item.size;
+        target.parts.store(parts);
+        if (parts == 0) rebuild_.end_item(ticket);
+    }
+
+    bool full() const { return targets_.size() >= window_items || bytes_ >= window_bytes || extents_ >= window_extents; }
+
+    void write() {
+        const std::vector<repo::ReadRun> runs = repository_.chunks().plan(ids_);
+        std::vector<bool> planned(ids_.size(), false);
+        for (const repo::ReadRun& run : runs) {
+            for (const auto& wanted : run.wanted) planned[wanted.number] = true;
+            workers_.submit([this, &run] {
+                repository_.world().stop.check();
+                repository_.chunks().read_run(
+                    run, ids_, [this](std::size_t number, ByteView plain) { use(number, plain); },
+                    [this](std::size_t number, const Error& error) { lose(number, error); });
+            });
+        }
+        for (std::size_t number = 0; number < ids_.size(); ++number)
+            if (!planned[number]) lose(number, Error{Code::corrupt, "chunk {} is in no pack that the index knows", ids_[number].short_hex()});
+        workers_.drain();
+        targets_.clear();
+        ids_.clear();
+        uses_.clear();
+        chunk_numbers_.clear();
+        bytes_ = 0;
+        extents_ = 0;
+    }
+
+private:
+    struct Target {
+        Rebuild::Ticket ticket;
+        std::string path;
+        std::atomic<std::uint32_t> parts{0};
+        std::atomic<bool> lost{false};
+    };
+    struct Use {
+        std::size_t target;
+        std::uint32_t offset;  // in the chunk
+        std::uint64_t length;
+        std::uint64_t at;  // in the item
+    };
+
+    void use(std::size_t number, ByteView plain) {
+        for (const Use& use : uses_[number]) {
+            Target& target = targets_[use.target];
+            if (use.offset + use.length > plain.size())
+                throw Error{Code::corrupt, "{} refers to bytes that its chunk does not have", target.path};
+            if (!target.lost) rebuild_.write(target.ticket, use.at, plain.subspan(use.offset, use.length));
+            progress_.bytes += use.length;
+            part_done(target);
+        }
+    }
+
+    void lose(std::size_t number, const Error& error) {
+        for (const Use& use : uses_[number]) {
+            Target& target = targets_[use.target];
+            if (!target.lost.exchange(true)) {
+                const std::lock_guard lock(mutex_);
+                report_.damaged.push_back({target.path, Finding::Kind::unreadable, error.message()});
+            }
+            part_done(target);
+        }
+    }
+
+    void part_done(Target& target) {
+        if (target.parts.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+        if (target.lost) rebuild_.abandon_item(target.ticket, {target.path, Finding::Kind::unreadable, "its bytes are damaged in the repository"});
+        else rebuild_.end_item(target.ticket);
+    }
+
+    repo::Repository& repository_;
+    Rebuild& rebuild_;
+    Workers& workers_;
+    Progress& progress_;
+    RestoreReport& report_;
+    std::deque<Target> targets_;  // stays in place while it grows
+    std::vector<repo::ChunkId> ids_;
+    std::vector<std::vector<Use>> uses_;  // by chunk
+    std::unordered_map<repo::ChunkId, std::size_t, IdHash> chunk_numbers_;
+    std::uint64_t bytes_ = 0;
+    std::size_t extents_ = 0;
+    std::mutex mutex_;  // guards report_.damaged
+};
+
+}  // namespace
+
+RestoreForecast forecast(repo::Repository& repository, const RestorePlan& plan) {
+    RestoreForecast out;
+    std::unordered_set<repo::ChunkId, IdHash> seen;
+    std::vector<repo::ChunkId> ids;
+    walk_wanted(repository, plan, [&](repo::TreeEntry&& entry) {
+        ++out.items;
+        out.bytes += entry.item.size;
+        for (const repo::Extent& extent : entry.content)
+            if (!extent.is_hole() && seen.insert(extent.chunk).second) ids.push_back(extent.chunk);
+        return true;
+    });
+    std::unordered_set<repo::PackId, IdHash> packs;
+    for (const repo::ReadRun& run : repository.chunks().plan(ids)) {
+        ++out.requests;
+        out.bytes_to_read += run.bytes;
+        packs.insert(run.pack.id);
+    }
+    out.packs = packs.size();
+    return out;
+}
+
+RestoreReport restore(repo::Repository& repository, const RestorePlan& plan, Rebuild& rebuild, Progress& progress) {
+    const std::string id = plan.snapshot.short_hex();
+    const Note note{"restoring snapshot {}", id};
+    World& world = repository.world();
+    const Nanoseconds began = world.clock.steady();
+    const repo::Snapshot& snapshot = snapshot_of(repository, plan.snapshot);
+    const bool whole = plan.include.empty() && plan.exclude.empty() && plan.below.empty();
+    if (whole) {
+        progress.items_total = snapshot.items;
+        progress.bytes_total = snapshot.bytes.logical;
+    }
+    RestoreReport report;
+    {
+        Workers workers(core_count(), 16);
+        Window window(repository, rebuild, workers, progress, report);
+        walk_wanted(repository, plan, [&](repo::TreeEntry&& entry) {
+            window.add(std::move(entry));
+            if (window.full()) {
+                world.stop.check();
+                window.write();
+            }
+            return true;
+        });
+        window.write();
+        workers.finish();
+    }
+    report.rebuilt = rebuild.finish();
+    report.seconds = static_cast<double>(world.clock.steady() - began) / one_second;
+    return report;
+}
+
+}  // namespace holdfast::engine

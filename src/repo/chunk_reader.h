@@ -1,0 +1,90 @@
+// repo/chunk_reader.h: from ids back to bytes.
+//
+// Errors   corrupt when no location gives bytes whose keyed id is the one asked for; unreachable
+// Threads  every member from any thread
+// Limits   section_openers_max sections stay open
+// I1  bytes leave only after their id was recomputed; a location that fails is passed over for the next
+// Source   doc/format/pack.md; review.md A2
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/error.h"
+#include "repo/index.h"
+
+namespace holdfast::repo {
+
+struct Node {
+    Bytes reachable;
+    Bytes content;
+};
+
+// A run of chunks that are read by one request.
+struct ReadRun {
+    PackRef pack;
+    std::uint32_t offset = 0;
+    std::uint32_t bytes = 0;
+    struct Wanted {
+        std::uint32_t offset = 0;
+        std::uint32_t length = 0;
+        std::size_t number = 0;  // the caller's, into the ids it planned
+    };
+    std::vector<Wanted> wanted;  // in offset order
+};
+
+class ChunkReader {
+public:
+    static constexpr std::size_t section_openers_max = 64;
+    static constexpr std::uint32_t gap_max = 256 * 1024;
+    static constexpr std::uint32_t run_bytes_max = 4 * 1024 * 1024;
+
+    ChunkReader(Store& store, const Keyring& keys, Index& index);
+    ~ChunkReader();
+
+    Bytes read(const ChunkId& id);        // of a data chunk
+    Bytes read_state(const ChunkId& id);  // of a chunk of state
+    Node read_node(const ChunkId& id);
+    Bytes read_reachable(const ChunkId& id);  // R part only; authenticated, its id cannot be recomputed without P
+
+    // Groups ids by pack and nearness, packs in the order of their first use. What has no place is left out and
+    // fails when it is read by itself.
+    std::vector<ReadRun> plan(std::span<const ChunkId> ids);
+    // Reads one run; `each` gets the plaintext of every data chunk in it. One that fails here is tried at its other
+    // places; when all fail, `failed` gets the error.
+    void read_run(const ReadRun& run, std::span<const ChunkId> ids, const std::function<void(std::size_t number, ByteView plain)>& each,
+                  const std::function<void(std::size_t number, const Error& error)>& failed);
+    std::uint64_t requests() const { return requests_; }
+    std::uint64_t bytes_read() const { return bytes_read_; }
+
+private:
+    using Use = std::function<void(const ChunkRecord&, ByteView sealed, SectionOpener&, const std::string& object)>;
+    void at_any_place(const ChunkId& id, const Use& use);
+    void with_opener(const PackRef& pack, std::uint32_t section, ByteView bytes, std::uint32_t bytes_offset,
+                     const std::function<void(SectionOpener&)>& use);
+    void check_id(const ChunkId& id, const ChunkId& found, const std::string& object) const;
+
+    struct OpenSection {
+        PackId pack;
+        std::uint32_t section;
+        std::unique_ptr<SectionOpener> opener;
+    };
+    Store& store_;
+    const Keyring& keys_;
+    Index& index_;
+    std::atomic<std::uint64_t> requests_{0};
+    std::atomic<std::uint64_t> bytes_read_{0};
+    std::mutex mutex_;
+    // guarded by mutex_
+    std::list<OpenSection> idle_;  // newest first
+};
+
+ChunkId data_id(const Keyring& keys, ByteView plain);
+ChunkId state_id(const Keyring& keys, ByteView plain);
+ChunkId node_id(const Keyring& keys, ByteView reachable, ByteView content);
+
+}  // namespace holdfast::repo

@@ -1,0 +1,285 @@
+#include "repo/index.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "repo/names.h"
+
+namespace holdfast::repo {
+
+namespace {
+
+constexpr std::string_view magic = "HFIX";
+constexpr std::size_t record_bytes = 16 + 4 + 4 + 4;
+constexpr std::size_t block_records = 64 * 1024 / record_bytes;
+constexpr std::size_t filter_bits_each = 12;
+
+std::uint64_t key_of(ByteView id) {
+    std::uint64_t value;
+    std::memcpy(&value, id.data(), 8);
+    return __builtin_bswap64(value);
+}
+
+// The second half of an id prefix drives a split filter: one 64-byte line, one bit in each of its 8 words.
+struct FilterSlot {
+    std::size_t line;
+    std::array<std::uint8_t, 8> bit;
+};
+FilterSlot filter_slot(ByteView id, std::size_t lines) {
+    std::uint64_t low, high;
+    std::memcpy(&low, id.data() + 8, 8);
+    std::memcpy(&high, id.data(), 8);
+    FilterSlot slot{static_cast<std::size_t>(low % lines), {}};
+    std::uint64_t bits = (low / lines) ^ (high * 0x9E3779B97F4A7C15ULL);
+    for (std::uint8_t& bit : slot.bit) {
+        bit = static_cast<std::uint8_t>(bits & 63);
+        bits >>= 6;
+    }
+    return slot;
+}
+bool filter_has(ByteView filter, ByteView id) {
+    const FilterSlot slot = filter_slot(id, filter.size() / 64);
+    for (std::size_t word = 0; word < 8; ++word) {
+        const std::size_t byte = slot.line * 64 + word * 8 + slot.bit[word] / 8;
+        if ((filter[byte] >> (slot.bit[word] % 8) & 1) == 0) return false;
+    }
+    return true;
+}
+void filter_add(MutableByteView filter, ByteView id) {
+    const FilterSlot slot = filter_slot(id, filter.size() / 64);
+    for (std::size_t word = 0; word < 8; ++word) {
+        std::uint8_t& byte = filter[slot.line * 64 + word * 8 + slot.bit[word] / 8];
+        byte = static_cast<std::uint8_t>(byte | 1U << (slot.bit[word] % 8));
+    }
+}
+
+Secret fragment_key(const Keyring& keys, ByteView salt, std::string_view part) {
+    return crypto::derive(keys.index_key().reveal(), salt, part);
+}
+Secret block_key(const Keyring& keys, ByteView salt, std::size_t number) {
+    return fragment_key(keys, salt, fmt::format("block {}", number));
+}
+
+}  // namespace
+
+EncodedFragment encode_fragment(const Keyring& keys, std::span<const PackContents> packs, Random& random) {
+    struct Record {
+        ChunkId id;
+        std::uint32_t pack, offset, length;
+    };
+    std::vector<Record> records;
+    for (std::size_t i = 0; i < packs.size(); ++i)
+        for (const ChunkPlace& place : packs[i].places)
+            records.push_back({place.id, static_cast<std::uint32_t>(i), place.offset, place.length});
+    std::ranges::sort(records, {}, [](const Record& record) { return record.id; });
+
+    const auto salt = random.array<16>();
+    EncodedFragment out;
+    ByteWriter file(out.bytes);
+    file.raw(as_bytes(magic));
+    file.u8(1);
+    file.raw(salt);
+
+    Bytes header;
+    ByteWriter head(header);
+    head.varint(packs.size());
+    for (const PackContents& pack : packs) {
+        head.u8(static_cast<std::uint8_t>(pack.pack.kind));
+        head.raw(pack.pack.id.view());
+        head.varint(pack.bytes);
+    }
+    const std::size_t lines = std::max<std::size_t>(1, (records.size() * filter_bits_each + 511) / 512);
+    Bytes filter(lines * 64, 0);
+    head.varint((records.size() + block_records - 1) / block_records);
+    Bytes plain;
+    for (std::size_t begin = 0; begin < records.size(); begin += block_records) {
+        plain.clear();
+        ByteWriter block(plain);
+        for (std::size_t i = begin; i < std::min(records.size(), begin + block_records); ++i) {
+            const Record& record = records[i];
+            filter_add(filter, record.id.view());
+            block.raw(record.id.view().first(16));
+            block.u32(record.pack);
+            block.u32(record.offset);
+            block.u32(record.length);
+        }
+        const Bytes sealed = crypto::seal(block_key(keys, salt, begin / block_records), {}, plain);
+        head.u64(key_of(records[begin].id.view()));
+        head.u32(static_cast<std::uint32_t>(out.bytes.size()));
+        head.u32(static_cast<std::uint32_t>(sealed.size()));
+        head.raw(ByteView(sealed).last(crypto::tag_bytes));
+        file.raw(sealed);
+    }
+    head.varint(records.size());
+    head.string(filter);
+    const Bytes sealed_header = crypto::seal(fragment_key(keys, salt, "header"), {}, header);
+    file.raw(sealed_header);
+    file.u32(static_cast<std::uint32_t>(sealed_header.size()));
+
+    out.body.id = FragmentId{crypto::sha256(out.bytes)};
+    out.body.bytes = out.bytes.size();
+    out.body.header_bytes = static_cast<std::uint32_t>(sealed_header.size());
+    out.body.header_hash = crypto::sha256(sealed_header);
+    out.body.chunks = records.size();
+    return out;
+}
+
+// The header is authenticated by its hash in the signed FRAGMENT entry, blocks by their tags in the header: a store
+// together with someone who knows the index key cannot exchange a block.
+Fragment::Fragment(Store& store, const Keyring& keys, const KnownFragment& known) : store_(store), keys_(keys), known_(known) {
+    const std::string object = names::fragment(known.body.id);
+    const Note note{"loading {}", object};
+    const std::size_t tail_bytes = known.body.header_bytes + 4;
+    const std::size_t lead_bytes = magic.size() + 1 + salt_.size();
+    if (known.body.bytes < tail_bytes + lead_bytes) throw Error{Code::corrupt, "{} is said to be shorter than its header", object};
+    const auto lead = store.read_range(object, 0, lead_bytes);
+    const auto tail = store.read_range(object, known.body.bytes - tail_bytes, tail_bytes);
+    if (!lead || !tail) throw Error{Code::corrupt, "{} is missing", object}.hint("Run `holdfast repair`, it rebuilds the index.");
+    ByteReader reader(*lead, object);
+    if (as_text(reader.raw(magic.size())) != magic || reader.u8() != 1) reader.fail("it does not begin as an index fragment does");
+    salt_ = reader.array<16>();
+    if (tail->size() != tail_bytes) throw Error{Code::corrupt, "{} is shorter than its log entry says", object};
+    const ByteView sealed = ByteView(*tail).first(known.body.header_bytes);
+    if (crypto::sha256(sealed) != known.body.header_hash) throw Error{Code::corrupt, "the header of {} is not the one that was signed", object};
+    const auto header = crypto::open(fragment_key(keys, salt_, "header"), {}, sealed);
+    if (!header) throw Error{Code::corrupt, "the header of {} does not authenticate", object};
+    ByteReader head(*header, object);
+    const std::size_t packs = head.count(34);
+    for (std::size_t i = 0; i < packs; ++i) {
+        Pack pack;
+        const std::uint8_t kind = head.u8();
+        if (kind < 1 || kind > 3) head.fail("a pack is of a kind that this version does not know");
+        pack.ref = {static_cast<PackKind>(kind), PackId::from(head.raw(PackId::size))};
+        pack.bytes = head.varint();
+        packs_.push_back(pack);
+    }
+    const std::size_t blocks = head.count(32);
+    for (std::size_t i = 0; i < blocks; ++i) {
+        Block block{head.u64(), head.u32(), head.u32(), head.array<crypto::tag_bytes>()};
+        blocks_.push_back(block);
+    }
+    if (head.varint() != known.body.chunks) head.fail("its number of chunks differs from its log entry");
+    filter_ = to_bytes(head.string_view());
+    if (filter_.empty() || filter_.size() % 64 != 0) head.fail("its filter has an impossible size");
+    head.expect_done();
+}
+
+std::shared_ptr<const Bytes> Fragment::block(std::size_t number) {
+    {
+        const std::lock_guard lock(mutex_);
+        for (auto at = cache_.begin(); at != cache_.end(); ++at) {
+            if (at->first != number) continue;
+            cache_.splice(cache_.begin(), cache_, at);
+            return cache_.front().second;
+        }
+    }
+    const std::string object = names::fragment(known_.body.id);
+    const auto sealed = store_.read_range(object, blocks_[number].offset, blocks_[number].bytes);
+    if (!sealed) throw Error{Code::corrupt, "{} is missing", object};
+    if (sealed->size() != blocks_[number].bytes || !equal(ByteView(*sealed).last(crypto::tag_bytes), blocks_[number].tag))
+        throw Error{Code::corrupt, "block {} of {} is not the one that was signed", number, object};
+    auto plain = crypto::open(block_key(keys_, salt_, number), {}, *sealed);
+    if (!plain || plain->size() % record_bytes != 0) throw Error{Code::corrupt, "block {} of {} does not authenticate", number, object};
+    auto shared = std::make_shared<const Bytes>(std::move(*plain));
+    const std::lock_guard lock(mutex_);
+    cache_.emplace_front(number, shared);
+    if (cache_.size() > Index::block_cache_max) cache_.pop_back();
+    return shared;
+}
+
+void Fragment::find(const ChunkPrefix& id, std::vector<Location>& found) {
+    if (!filter_has(filter_, id.view())) return;
+    const std::uint64_t key = key_of(id.view());
+    auto at = std::ranges::upper_bound(blocks_, key, {}, &Block::first);
+    if (at == blocks_.begin()) return;
+    // Ids with equal first 8 bytes may begin in an earlier block.
+    while (at != blocks_.begin()) {
+        --at;
+        const auto records = block(static_cast<std::size_t>(at - blocks_.begin()));
+        std::size_t low = 0, high = records->size() / record_bytes;
+        while (low < high) {
+            const std::size_t middle = (low + high) / 2;
+            if (std::memcmp(records->data() + middle * record_bytes, id.bytes.data(), 16) < 0) low = middle + 1;
+            else high = middle;
+        }
+        const std::size_t count = records->size() / record_bytes;
+        for (; low < count && std::memcmp(records->data() + low * record_bytes, id.bytes.data(), 16) == 0; ++low) {
+            ByteReader reader(ByteView(*records).subspan(low * record_bytes + 16, 12), "an index block");
+            const std::uint32_t pack = reader.u32();
+            if (pack >= packs_.size()) reader.fail("it names a pack that its fragment does not have");
+            const std::uint32_t offset = reader.u32();
+            found.push_back({packs_[pack].ref, offset, reader.u32()});
+        }
+        if (at->first < key) return;
+    }
+}
+
+void Fragment::scan(const std::function<void(const ChunkPrefix&, const Location&)>& each) {
+    for (std::size_t number = 0; number < blocks_.size(); ++number) {
+        const auto records = block(number);
+        ByteReader reader(*records, "an index block");
+        while (!reader.done()) {
+            const auto id = ChunkPrefix::from(reader.raw(16));
+            const std::uint32_t pack = reader.u32();
+            if (pack >= packs_.size()) reader.fail("it names a pack that its fragment does not have");
+            const std::uint32_t offset = reader.u32();
+            each(id, {packs_[pack].ref, offset, reader.u32()});
+        }
+    }
+}
+
+std::size_t Fragment::resident_bytes() const {
+    return filter_.size() + blocks_.size() * sizeof(Block) + packs_.size() * sizeof(Pack);
+}
+
+Index::Index(Store& store, const Keyring& keys) : store_(store), keys_(keys) {}
+
+void Index::load(const std::vector<KnownFragment>& known) {
+    const std::unique_lock lock(mutex_);
+    std::vector<std::unique_ptr<Fragment>> loaded;
+    for (const KnownFragment& fragment : known) {
+        const auto have = std::ranges::find_if(fragments_, [&](const auto& old) { return old && old->known().body.id == fragment.body.id; });
+        loaded.push_back(have != fragments_.end() ? std::move(*have) : std::make_unique<Fragment>(store_, keys_, fragment));
+    }
+    fragments_ = std::move(loaded);
+}
+
+void Index::exclude(std::set<PackId> packs) {
+    const std::unique_lock lock(mutex_);
+    excluded_ = std::move(packs);
+}
+
+std::vector<Location> Index::find(const ChunkId& id, bool also_excluded) {
+    const std::shared_lock lock(mutex_);
+    std::vector<Location> all;
+    for (auto fragment = fragments_.rbegin(); fragment != fragments_.rend(); ++fragment) (*fragment)->find(prefix_of(id), all);
+    const auto excluded = std::stable_partition(all.begin(), all.end(), [&](const Location& at) { return !excluded_.contains(at.pack.id); });
+    if (!also_excluded) all.erase(excluded, all.end());
+    return all;
+}
+
+bool Index::knows(const ChunkId& id) {
+    const std::shared_lock lock(mutex_);
+    std::vector<Location> found;
+    for (auto fragment = fragments_.rbegin(); fragment != fragments_.rend(); ++fragment) {
+        if (!keys_.trusts_chunks_of((*fragment)->known().author)) continue;
+        found.clear();
+        (*fragment)->find(prefix_of(id), found);
+        if (std::ranges::any_of(found, [&](const Location& at) { return !excluded_.contains(at.pack.id); })) return true;
+    }
+    return false;
+}
+
+std::uint64_t Index::chunks() const {
+    std::uint64_t sum = 0;
+    for (const auto& fragment : fragments_) sum += fragment->known().body.chunks;
+    return sum;
+}
+
+std::size_t Index::resident_bytes() const {
+    std::size_t sum = 0;
+    for (const auto& fragment : fragments_) sum += fragment->resident_bytes();
+    return sum;
+}
+
+}  // namespace holdfast::repo

@@ -1,0 +1,123 @@
+// repo/index.h: where every chunk lies.
+//
+// Shape    immutable sorted fragments `index/<sha-256>`: blocks of records (id prefix, pack, offset, length), each
+//          sealed by itself, then a sealed header with the packs, the first key of each block and a filter. Only
+//          headers are resident; a hit reads one block through a bounded cache.
+// Units    bytes
+// Errors   corrupt (hash, seal, order), unreachable
+// Threads  find() and knows() from any thread, also while load() runs; the rest from one
+// Limits   about 2 bytes a chunk resident, block_cache_max blocks of 64 KiB
+// Source   doc/format/index.md; review.md C1
+#pragma once
+
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <shared_mutex>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "repo/log.h"
+#include "repo/pack.h"
+
+namespace holdfast::repo {
+
+struct PackRef {
+    PackKind kind = PackKind::data;
+    PackId id;
+    auto operator<=>(const PackRef&) const = default;
+    std::string object() const { return object_name(kind, id); }
+};
+
+struct Location {
+    PackRef pack;
+    std::uint32_t offset = 0;
+    std::uint32_t length = 0;
+};
+
+// What a finished pack adds.
+struct PackContents {
+    PackRef pack;
+    std::uint64_t bytes = 0;  // of the object
+    std::vector<ChunkPlace> places;
+};
+
+// A chunk in the index: the first 16 bytes of its id. Reading recomputes the whole id, so a prefix is enough.
+using ChunkPrefix = Id<struct ChunkPrefixTag, 16>;
+inline ChunkPrefix prefix_of(const ChunkId& id) { return ChunkPrefix::from(id.view()); }
+
+struct EncodedFragment {
+    Bytes bytes;
+    FragmentBody body;
+};
+EncodedFragment encode_fragment(const Keyring& keys, std::span<const PackContents> packs, Random& random);
+
+class Fragment {
+public:
+    Fragment(Store& store, const Keyring& keys, const KnownFragment& known);
+    void find(const ChunkPrefix& id, std::vector<Location>& found);
+    // Every record, in id order.
+    void scan(const std::function<void(const ChunkPrefix&, const Location&)>& each);
+    struct Pack {
+        PackRef ref;
+        std::uint64_t bytes = 0;
+    };
+    const std::vector<Pack>& packs() const { return packs_; }
+    const KnownFragment& known() const { return known_; }
+    std::size_t resident_bytes() const;
+
+private:
+    struct Block {
+        std::uint64_t first = 0;  // big-endian number of the first id's first 8 bytes
+        std::uint32_t offset = 0;
+        std::uint32_t bytes = 0;
+        std::array<std::uint8_t, crypto::tag_bytes> tag{};
+    };
+    std::shared_ptr<const Bytes> block(std::size_t number);
+
+    Store& store_;
+    const Keyring& keys_;
+    KnownFragment known_;
+    // fixed after construction
+    std::array<std::uint8_t, 16> salt_{};
+    std::vector<Pack> packs_;
+    std::vector<Block> blocks_;
+    Bytes filter_;
+    // guarded by mutex_
+    std::mutex mutex_;
+    std::list<std::pair<std::size_t, std::shared_ptr<const Bytes>>> cache_;  // newest first
+};
+
+class Index {
+public:
+    static constexpr std::size_t block_cache_max = 16;
+
+    Index(Store& store, const Keyring& keys);
+    // Loads headers of fragments that are not loaded yet; forgets those that are not in `known`.
+    void load(const std::vector<KnownFragment>& known);
+    // Packs that count as absent (condemned at or below the session's gc number, or deleted).
+    void exclude(std::set<PackId> packs);
+    const std::set<PackId>& excluded() const { return excluded_; }
+
+    // Every place of a chunk, in packs not excluded first; excluded ones follow when `also_excluded`.
+    std::vector<Location> find(const ChunkId& id, bool also_excluded = false);
+    // Is there a place that a writer may rely on: not excluded, by an author whose chunks are believed?
+    bool knows(const ChunkId& id);
+
+    const std::vector<std::unique_ptr<Fragment>>& fragments() const { return fragments_; }
+    std::uint64_t chunks() const;
+    std::size_t resident_bytes() const;
+
+private:
+    Store& store_;
+    const Keyring& keys_;
+    mutable std::shared_mutex mutex_;
+    // guarded by mutex_
+    std::vector<std::unique_ptr<Fragment>> fragments_;
+    std::set<PackId> excluded_;
+};
+
+}  // namespace holdfast::repo

@@ -1,0 +1,111 @@
+#include "repo/index.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "testing/small_repository.h"
+
+namespace holdfast::repo {
+namespace {
+
+class IndexOf : public testing::Test {
+protected:
+    testing_support::SmallRepository world_;
+    std::unique_ptr<Repository> repository_ = world_.open();
+
+    ChunkId random_id() { return ChunkId{world_.sim.random.array<32>()}; }
+    std::vector<PackContents> packs(std::size_t count, std::size_t chunks) {
+        std::vector<PackContents> out;
+        for (std::size_t i = 0; i < count; ++i) {
+            PackContents pack{{PackKind::data, PackId{world_.sim.random.array<32>()}}, 1000, {}};
+            for (std::uint32_t j = 0; j < chunks; ++j) pack.places.push_back({random_id(), j * 100, 100});
+            out.push_back(pack);
+        }
+        return out;
+    }
+    KnownFragment store(const std::vector<PackContents>& contents) {
+        const EncodedFragment fragment = encode_fragment(repository_->keys(), contents, world_.sim.random);
+        world_.store.create("index/" + fragment.body.id.hex(), fragment.bytes);
+        return {repository_->keys().own_id(), fragment.body};
+    }
+};
+
+TEST_F(IndexOf, finds_every_chunk_and_nothing_else) {
+    const auto contents = packs(20, 400);  // several blocks
+    Index index(world_.store, repository_->keys());
+    index.load({store(contents)});
+    EXPECT_EQ(index.chunks(), 8000U);
+    for (const PackContents& pack : contents) {
+        for (const ChunkPlace& place : pack.places) {
+            const auto found = index.find(place.id);
+            ASSERT_EQ(found.size(), 1U);
+            EXPECT_EQ(found[0].pack, pack.pack);
+            EXPECT_EQ(found[0].offset, place.offset);
+        }
+    }
+    for (int i = 0; i < 2000; ++i) EXPECT_TRUE(index.find(random_id()).empty());
+    std::size_t scanned = 0;
+    index.fragments()[0]->scan([&](const ChunkPrefix&, const Location&) { ++scanned; });
+    EXPECT_EQ(scanned, 8000U);
+}
+
+TEST_F(IndexOf, keeps_two_bytes_a_chunk_in_memory) {
+    const auto contents = packs(100, 400);
+    Index index(world_.store, repository_->keys());
+    index.load({store(contents)});
+    EXPECT_LE(index.resident_bytes(), 40000U * 3);
+}
+
+TEST_F(IndexOf, excluded_packs_count_as_absent) {
+    const auto contents = packs(2, 1);
+    Index index(world_.store, repository_->keys());
+    index.load({store(contents)});
+    index.exclude({contents[0].pack.id});
+    EXPECT_TRUE(index.find(contents[0].places[0].id).empty());
+    EXPECT_EQ(index.find(contents[0].places[0].id, true).size(), 1U);
+    EXPECT_FALSE(index.knows(contents[0].places[0].id));
+    EXPECT_TRUE(index.knows(contents[1].places[0].id));
+}
+
+TEST_F(IndexOf, chunks_of_an_author_who_is_not_believed_are_not_known_but_can_be_read) {
+    const auto contents = packs(1, 1);
+    KnownFragment fragment = store(contents);
+    fragment.author = SignerId{{9}};
+    Index index(world_.store, repository_->keys());
+    index.load({fragment});
+    EXPECT_FALSE(index.knows(contents[0].places[0].id));
+    EXPECT_EQ(index.find(contents[0].places[0].id).size(), 1U);
+}
+
+TEST_F(IndexOf, every_damaged_byte_of_a_fragment_is_refused) {
+    const auto contents = packs(2, 20);
+    const KnownFragment known = store(contents);
+    const std::string object = "index/" + known.body.id.hex();
+    const Bytes whole = *world_.store.read(object);
+    std::size_t refused = 0, harmless = 0;
+    for (std::size_t at = 0; at < whole.size(); at += 5) {
+        Bytes damaged = whole;
+        damaged[at] ^= 0x40;
+        world_.store.overwrite(object, damaged);
+        try {
+            Index index(world_.store, repository_->keys());
+            index.load({known});
+            ASSERT_EQ(index.find(contents[0].places[0].id).size(), 1U);
+            ++harmless;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), Code::corrupt);
+            ++refused;
+        }
+    }
+    EXPECT_GT(refused, harmless * 20);  // only the four bytes that repeat the header's length say nothing
+}
+
+TEST_F(IndexOf, a_missing_fragment_is_corrupt) {
+    const KnownFragment known = store(packs(1, 1));
+    world_.store.remove("index/" + known.body.id.hex());
+    Index index(world_.store, repository_->keys());
+    EXPECT_THROW(index.load({known}), Error);
+}
+
+}  // namespace
+}  // namespace holdfast::repo

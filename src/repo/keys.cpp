@@ -1,0 +1,336 @@
+#include "repo/keys.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "repo/names.h"
+
+namespace holdfast::repo {
+
+namespace {
+
+constexpr std::string_view config_magic = "holdfast";
+constexpr std::string_view slot_magic = "HFKS";
+constexpr std::uint8_t slot_version = 1;
+
+// Tags of a slot's list; a reader passes over tags that it does not know.
+enum class SlotTag : std::uint8_t { way = 1, argon2 = 2, salt = 3, credential = 4, sealed = 5 };
+
+void put(ByteWriter& writer, SlotTag tag, ByteView value) {
+    writer.u8(static_cast<std::uint8_t>(tag));
+    writer.u32(static_cast<std::uint32_t>(value.size()));
+    writer.raw(value);
+}
+
+Secret key_for(const Unlock& unlock, ByteView salt, crypto::Argon2Cost cost) {
+    if (unlock.way == Unlock::Way::passphrase) return crypto::argon2id(unlock.secret.reveal(), salt, cost);
+    if (unlock.secret.size() < 32)
+        throw Error{Code::wrong_key, "the key file holds {} bytes, 32 are the least", unlock.secret.size()}.hint(
+            "Make one with `head -c 32 /dev/urandom > FILE`.");
+    return crypto::derive(unlock.secret.reveal(), salt, "holdfast key file");
+}
+
+Bytes slot_context(const RepositoryId& repository, const SignerId& signer) {
+    Bytes out = to_bytes(as_bytes("holdfast key slot"));
+    ByteWriter writer(out);
+    writer.raw(repository.view());
+    writer.raw(signer.view());
+    return out;
+}
+
+struct ParsedSlot {
+    Unlock::Way way = Unlock::Way::passphrase;
+    crypto::Argon2Cost cost;
+    ByteView salt, credential, sealed;
+};
+
+ParsedSlot parse_slot(ByteView bytes, std::string_view what) {
+    ByteReader reader(bytes, what);
+    if (as_text(reader.raw(slot_magic.size())) != slot_magic) reader.fail("it does not begin as a key slot does");
+    if (reader.u8() != slot_version) reader.fail("it is a key slot of a kind that this version does not know");
+    ParsedSlot slot;
+    while (!reader.done()) {
+        const auto tag = static_cast<SlotTag>(reader.u8());
+        const ByteView value = reader.raw(reader.u32());
+        ByteReader inner(value, what);
+        switch (tag) {
+            case SlotTag::way: slot.way = inner.u8() == 2 ? Unlock::Way::keyfile : Unlock::Way::passphrase; break;
+            case SlotTag::argon2:
+                slot.cost.memory_kib = inner.u32();
+                slot.cost.passes = inner.u32();
+                // A hostile store must not be able to ask for all memory or an hour.
+                if (slot.cost.memory_kib > crypto::argon2_memory_kib_max || slot.cost.passes > crypto::argon2_passes_max) reader.fail("its Argon2id cost is out of bounds");
+                break;
+            case SlotTag::salt: slot.salt = value; break;
+            case SlotTag::credential: slot.credential = value; break;
+            case SlotTag::sealed: slot.sealed = value; break;
+        }
+    }
+    if (slot.salt.empty() || slot.credential.empty() || slot.sealed.empty()) reader.fail("a part is missing");
+    return slot;
+}
+
+Bytes encode_secrets(const Secrets& secrets) {
+    Bytes out;
+    ByteWriter writer(out);
+    writer.raw(secrets.signer.seed().reveal());
+    writer.raw(secrets.box.scalar().reveal());
+    writer.raw(secrets.root_secret.reveal());
+    const auto optional = [&](bool present, ByteView bytes) {
+        writer.u8(present ? 1 : 0);
+        if (present) writer.raw(bytes);
+    };
+    optional(secrets.root.has_value(), secrets.root ? secrets.root->seed().reveal() : ByteView{});
+    optional(secrets.reader.has_value(), secrets.reader ? secrets.reader->scalar().reveal() : ByteView{});
+    optional(secrets.maintainer.has_value(), secrets.maintainer ? secrets.maintainer->scalar().reveal() : ByteView{});
+    return out;
+}
+
+Secrets decode_secrets(ByteView bytes) {
+    ByteReader reader(bytes, "the secrets of a key slot");
+    const auto secret = [&] { return Secret(reader.raw(crypto::key_bytes)); };
+    Secrets out{crypto::SigningKey(secret()), crypto::BoxKey(secret()), secret(), {}, {}, {}};
+    if (reader.u8() == 1) out.root.emplace(secret());
+    if (reader.u8() == 1) out.reader.emplace(secret());
+    if (reader.u8() == 1) out.maintainer.emplace(secret());
+    reader.expect_done();
+    return out;
+}
+
+Secret purpose_key(const Secret& root_secret, std::string_view purpose) { return crypto::derive(root_secret.reveal(), {}, purpose); }
+
+}  // namespace
+
+std::string_view name_of(Role role) {
+    switch (role) {
+        case Role::writer: return "writer";
+        case Role::reader: return "reader";
+        case Role::maintainer: return "maintainer";
+        case Role::full: return "full";
+    }
+    return "unknown";
+}
+
+Bytes encode(const Credential& credential, const RepositoryId& repository, const crypto::SigningKey& root) {
+    Bytes payload;
+    ByteWriter writer(payload);
+    writer.u8(static_cast<std::uint8_t>(credential.role));
+    writer.raw(credential.signer);
+    writer.raw(credential.box);
+    writer.zigzag(credential.created);
+    writer.string(credential.label);
+    writer.string(credential.domain);
+    writer.varint(credential.sources.size());
+    for (const std::string& source : credential.sources) writer.string(source);
+    return sign(SignedKind::credential, repository, root, payload);
+}
+
+Credential decode_credential(ByteView bytes, const RepositoryId& repository, const crypto::PublicKey& root) {
+    const SignedView view = parse_signed(bytes, SignedKind::credential, "a credential");
+    verify_signed(view, root, repository, "a credential");
+    ByteReader reader(view.payload, "a credential");
+    Credential out;
+    const std::uint8_t role = reader.u8();
+    if (role < 1 || role > 4) reader.fail("it names a role that this version does not know");
+    out.role = static_cast<Role>(role);
+    out.signer = reader.array<32>();
+    out.box = reader.array<32>();
+    out.created = reader.zigzag();
+    out.label = reader.string();
+    out.domain = reader.string();
+    const std::size_t sources = reader.count(1);
+    for (std::size_t i = 0; i < sources; ++i) out.sources.push_back(reader.string());
+    return out;
+}
+
+Bytes encode(const Config& config, const crypto::SigningKey& root) {
+    Bytes payload;
+    ByteWriter writer(payload);
+    writer.raw(config.root);
+    writer.raw(config.family.view());
+    writer.raw(config.reader);
+    writer.raw(config.maintainer);
+    writer.u8(static_cast<std::uint8_t>(config.id_suite));
+    writer.u32(config.chunk_sizes.min);
+    writer.u32(config.chunk_sizes.mean);
+    writer.u32(config.chunk_sizes.max);
+    writer.u32(config.small_file_max);
+    writer.u32(config.pack_bytes);
+    writer.zigzag(config.created);
+    Bytes out = to_bytes(as_bytes(config_magic));
+    ByteWriter(out).u16(format_version);
+    const Bytes envelope = sign(SignedKind::config, config.repository, root, payload);
+    append(out, envelope);
+    return out;
+}
+
+Config decode_config(ByteView bytes) {
+    ByteReader outer(bytes, "the object `config`");
+    if (as_text(outer.raw(config_magic.size())) != config_magic)
+        throw Error{Code::no_repository, "the object `config` is not a holdfast repository's"};
+    const std::uint16_t version = outer.u16();
+    if (version > format_version)
+        throw Error{Code::newer_format, "the repository has format {}, this holdfast knows up to {}", version, format_version}
+            .unharmed("the repository was not touched")
+            .hint("Use the holdfast that made it, or a newer one.");
+    const SignedView view = parse_signed(outer.raw(outer.left()), SignedKind::config, "the object `config`");
+    ByteReader reader(view.payload, "the object `config`");
+    Config out;
+    out.repository = view.repository;
+    out.root = reader.array<32>();
+    out.family = decltype(out.family)::from(reader.raw(16));
+    out.reader = reader.array<32>();
+    out.maintainer = reader.array<32>();
+    const std::uint8_t suite = reader.u8();
+    if (suite != 1 && suite != 2) reader.fail("it names an id suite that this version does not know");
+    out.id_suite = static_cast<crypto::IdSuite>(suite);
+    out.chunk_sizes = {reader.u32(), reader.u32(), reader.u32()};
+    if (out.chunk_sizes.min < 4096 || out.chunk_sizes.mean <= out.chunk_sizes.min || out.chunk_sizes.max < out.chunk_sizes.mean ||
+        out.chunk_sizes.max > 16 * 1024 * 1024)
+        reader.fail("its chunk sizes make no sense");
+    out.small_file_max = reader.u32();
+    out.pack_bytes = reader.u32();
+    if (out.small_file_max > out.chunk_sizes.max || out.pack_bytes < 64 * 1024 || out.pack_bytes > 32 * 1024 * 1024)
+        reader.fail("its sizes make no sense");
+    out.created = reader.zigzag();
+    verify_signed(view, out.root, out.repository, "the object `config`");
+    return out;
+}
+
+Keyring::Keyring(Config config, Credential own, Secrets secrets)
+    : config_(std::move(config)),
+      own_(std::move(own)),
+      own_id_(own_.id()),
+      secrets_(std::move(secrets)),
+      chunk_id_(config_.id_suite, purpose_key(secrets_.root_secret, "chunk ids 1 " + own_.domain)),
+      chunker_(config_.chunk_sizes, purpose_key(secrets_.root_secret, "cut table 1 " + own_.domain)),
+      index_key_(purpose_key(secrets_.root_secret, "index 1")),
+      tree_key_(purpose_key(secrets_.root_secret, "tree 1")),
+      state_key_(purpose_key(secrets_.root_secret, "state 1")),
+      bundle_key_(purpose_key(secrets_.root_secret, "bundle 1 " + own_.domain)),
+      name_key_(purpose_key(secrets_.root_secret, "names 1")) {
+    enrolled_.emplace(own_id_, own_);
+}
+
+void Keyring::enrol(const Credential& credential) { enrolled_.insert_or_assign(credential.id(), credential); }
+
+const Credential* Keyring::find(const SignerId& signer) const {
+    const auto at = enrolled_.find(signer);
+    return at == enrolled_.end() ? nullptr : &at->second;
+}
+
+const crypto::PublicKey& Keyring::author_key(const SignerId& author, std::string_view what) const {
+    if (author == root_id()) return config_.root;
+    if (const Credential* credential = find(author)) return credential->signer;
+    throw Error{Code::corrupt, "{} is signed by {}, whom the root key never enrolled", what, author.short_hex()};
+}
+
+void Keyring::verify(const SignedView& view, std::string_view what) const {
+    verify_signed(view, author_key(view.author, what), config_.repository, what);
+}
+
+std::vector<Credential> Keyring::enrolled() const {
+    std::vector<Credential> out;
+    for (const auto& [id, credential] : enrolled_) out.push_back(credential);
+    return out;
+}
+
+bool Keyring::trusts_chunks_of(const SignerId& author) const {
+    if (author == own_id_) return true;
+    const Credential* credential = find(author);
+    return credential != nullptr && credential->role == Role::full;
+}
+
+bool Keyring::may_collect(const SignerId& author) const {
+    const Credential* credential = find(author);
+    return credential != nullptr && (credential->role == Role::full || credential->role == Role::maintainer);
+}
+
+Bytes encode_slot(const Config& config, const Credential& credential, const Secrets& secrets, const Unlock& unlock, Random& random) {
+    HF_ASSERT(secrets.root.has_value());
+    const crypto::Argon2Cost cost;
+    const auto salt = random.array<16>();
+    Bytes out;
+    ByteWriter writer(out);
+    writer.raw(as_bytes(slot_magic));
+    writer.u8(slot_version);
+    const std::uint8_t way = unlock.way == Unlock::Way::keyfile ? 2 : 1;
+    put(writer, SlotTag::way, ByteView(&way, 1));
+    if (unlock.way == Unlock::Way::passphrase) {
+        Bytes numbers;
+        ByteWriter inner(numbers);
+        inner.u32(cost.memory_kib);
+        inner.u32(cost.passes);
+        put(writer, SlotTag::argon2, numbers);
+    }
+    put(writer, SlotTag::salt, salt);
+    put(writer, SlotTag::credential, encode(credential, config.repository, *secrets.root));
+    Secret plain(encode_secrets(secrets));
+    put(writer, SlotTag::sealed,
+        crypto::seal(key_for(unlock, salt, cost), slot_context(config.repository, credential.id()), plain.reveal()));
+    return out;
+}
+
+std::vector<SlotInfo> list_slots(Store& store, const Config& config, std::vector<DamagedSlot>* damaged) {
+    std::map<SignerId, SlotInfo> newest;
+    store.list(names::keys, [&](const ObjectInfo& object) {
+        const std::string_view rest = std::string_view(object.name).substr(names::keys.size());
+        const std::size_t dash = rest.find('-');
+        if (dash == std::string_view::npos) return;
+        const auto signer = SignerId::from_hex_text(rest.substr(0, dash));
+        const auto revision = names::parse_number(rest.substr(dash + 1));
+        if (!signer || !revision) return;
+        SlotInfo& slot = newest[*signer];
+        if (slot.object.empty() || *revision > slot.revision) slot = {object.name, *signer, *revision, {}, {}};
+    });
+    std::vector<SlotInfo> out;
+    for (auto& [signer, slot] : newest) {
+        const auto bytes = store.read(slot.object);
+        if (!bytes) continue;
+        try {
+            const ParsedSlot parsed = parse_slot(*bytes, slot.object);
+            slot.way = parsed.way;
+            slot.credential = decode_credential(parsed.credential, config.repository, config.root);
+            if (slot.credential.id() != signer) throw Error{Code::corrupt, "{} holds the slot of another signer", slot.object};
+            out.push_back(slot);
+        } catch (const Error& error) {
+            if (damaged == nullptr || error.code() != Code::corrupt) throw;
+            damaged->push_back({slot.object, error});
+        }
+    }
+    std::ranges::sort(out, {}, [](const SlotInfo& slot) { return slot.credential.created; });
+    return out;
+}
+
+Keyring unlock_keyring(Store& store, const Config& config, const Unlock& unlock) {
+    std::vector<DamagedSlot> damaged;
+    const std::vector<SlotInfo> slots = list_slots(store, config, &damaged);
+    for (const SlotInfo& slot : slots) {
+        if (slot.way != unlock.way) continue;
+        const auto bytes = store.read(slot.object);
+        if (!bytes) continue;
+        const ParsedSlot parsed = parse_slot(*bytes, slot.object);
+        const auto plain =
+            crypto::open(key_for(unlock, parsed.salt, parsed.cost), slot_context(config.repository, slot.signer), parsed.sealed);
+        if (!plain) continue;
+        Secrets secrets = decode_secrets(Secret(*plain).reveal());
+        // The root public key must be the one whose seed this slot holds: a store cannot swap the configuration.
+        if (secrets.root && secrets.root->public_key() != config.root)
+            throw Error{Code::corrupt, "the object `config` names another root key than this key slot"}.hint(
+                "Somebody replaced the configuration of the repository. Do not write to it.");
+        if (secrets.signer.public_key() != slot.credential.signer)
+            throw Error{Code::corrupt, "{} holds another signer's secrets", slot.object};
+        return Keyring(config, slot.credential, std::move(secrets));
+    }
+    if (!damaged.empty()) throw damaged.front().why;  // it may be the very one
+    const bool other_way = std::ranges::any_of(slots, [&](const SlotInfo& slot) { return slot.way != unlock.way; });
+    const bool passphrase = unlock.way == Unlock::Way::passphrase;
+    throw Error{Code::wrong_key, "no key slot of {} opens with this {}", store.url(), passphrase ? "passphrase" : "key file"}
+        .unharmed("nothing was read or written")
+        .hint(slots.empty()  ? "The repository has no key slots: the objects under keys/ are gone."
+              : !other_way   ? "Check it for a trailing newline or another keyboard layout."
+              : passphrase   ? "The repository also has slots for key files: try --key-file."
+                             : "The repository also has slots for passphrases: try HOLDFAST_PASSWORD_FILE.");
+}
+
+}  // namespace holdfast::repo

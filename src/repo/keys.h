@@ -1,0 +1,130 @@
+// repo/keys.h: who may do what, and the keys that an unlocked slot gives.
+//
+// Shape    root key signs the configuration and every credential; a slot holds one signer's secrets, sealed under a
+//          passphrase (Argon2id) or a key file (HKDF)
+// Errors   wrong_key when no slot opens; corrupt when a chain does not end in the root
+// Threads  const and thread-safe once built
+// Source   doc/format/keys.md; review.md A1, A5, A10
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/secret.h"
+#include "base/world.h"
+#include "codec/chunker.h"
+#include "crypto/crypto.h"
+#include "repo/ids.h"
+#include "repo/repository.h"
+#include "repo/signed.h"
+#include "store/store.h"
+
+namespace holdfast::repo {
+
+enum class Role : std::uint8_t { writer = 1, reader = 2, maintainer = 3, full = 4 };
+std::string_view name_of(Role role);
+
+// Public; signed by the root.
+struct Credential {
+    Role role = Role::full;
+    crypto::PublicKey signer{};
+    crypto::PublicKey box{};  // the writer's own recipient key: its state is sealed to it
+    std::vector<std::string> sources;  // it may back up; empty: all
+    std::string domain;
+    std::string label;
+    Nanoseconds created = 0;
+    SignerId id() const { return signer_id_of(signer); }
+};
+Bytes encode(const Credential& credential, const RepositoryId& repository, const crypto::SigningKey& root);
+Credential decode_credential(ByteView bytes, const RepositoryId& repository, const crypto::PublicKey& root);
+
+// Settled at init, signed by the root; the object `config`.
+struct Config {
+    RepositoryId repository;
+    Id<struct FamilyTag, 16> family;  // shared by verbatim copies; bound into every seal
+    crypto::PublicKey root{};
+    crypto::PublicKey reader{};      // recipient of data and of P parts
+    crypto::PublicKey maintainer{};  // recipient of R parts
+    crypto::IdSuite id_suite = crypto::IdSuite::hmac_sha256;
+    codec::ChunkSizes chunk_sizes;
+    std::uint32_t small_file_max = 0;  // files up to this many bytes share chunks
+    std::uint32_t pack_bytes = 16 * 1024 * 1024;
+    Nanoseconds created = 0;
+};
+constexpr std::uint16_t format_version = 1;
+Bytes encode(const Config& config, const crypto::SigningKey& root);
+Config decode_config(ByteView bytes);  // newer_format; verified against the root that it names itself
+
+struct Secrets {
+    crypto::SigningKey signer;
+    crypto::BoxKey box;
+    Secret root_secret;  // ids, cut tables and index keys come from it
+    std::optional<crypto::SigningKey> root;
+    std::optional<crypto::BoxKey> reader;
+    std::optional<crypto::BoxKey> maintainer;
+};
+
+class Keyring {
+public:
+    Keyring(Config config, Credential own, Secrets secrets);
+
+    const Config& config() const { return config_; }
+    const RepositoryId& repository() const { return config_.repository; }
+    const Credential& own() const { return own_; }
+    const SignerId& own_id() const { return own_id_; }
+    const Secrets& secrets() const { return secrets_; }
+    SignerId root_id() const { return signer_id_of(config_.root); }
+
+    const crypto::IdKey& chunk_id() const { return chunk_id_; }
+    const codec::Chunker& chunker() const { return chunker_; }
+    const Secret& index_key() const { return index_key_; }
+    const Secret& tree_key() const { return tree_key_; }    // leaf boundaries
+    const Secret& state_key() const { return state_key_; }  // tags of paths and versions
+    const Secret& bundle_key() const { return bundle_key_; }
+    const Secret& name_key() const { return name_key_; }    // tags of hosts
+
+    // Credentials that the root log enrolled.
+    void enrol(const Credential& credential);
+    const Credential* find(const SignerId& signer) const;
+    // The public key of an author, or corrupt. The root may author, too.
+    const crypto::PublicKey& author_key(const SignerId& author, std::string_view what) const;
+    void verify(const SignedView& view, std::string_view what) const;
+    std::vector<Credential> enrolled() const;
+
+    // May this author's fragments be believed when deduplicating (review.md A2)?
+    bool trusts_chunks_of(const SignerId& author) const;
+    bool may_collect(const SignerId& author) const;
+
+private:
+    Config config_;
+    Credential own_;
+    SignerId own_id_;
+    Secrets secrets_;
+    crypto::IdKey chunk_id_;
+    codec::Chunker chunker_;
+    Secret index_key_, tree_key_, state_key_, bundle_key_, name_key_;
+    std::map<SignerId, Credential> enrolled_;
+};
+
+// The objects `keys/<signer>-<revision>`.
+struct SlotInfo {
+    std::string object;
+    SignerId signer;
+    std::uint64_t revision = 0;
+    Unlock::Way way = Unlock::Way::passphrase;
+    Credential credential;
+};
+Bytes encode_slot(const Config& config, const Credential& credential, const Secrets& secrets, const Unlock& unlock, Random& random);
+struct DamagedSlot {
+    std::string object;
+    Error why;
+};
+// A slot that is damaged ends it, or goes to `damaged`: it says nothing about the others.
+std::vector<SlotInfo> list_slots(Store& store, const Config& config, std::vector<DamagedSlot>* damaged = nullptr);
+// Tries every slot that opens this way.
+Keyring unlock_keyring(Store& store, const Config& config, const Unlock& unlock);
+
+}  // namespace holdfast::repo

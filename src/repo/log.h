@@ -1,0 +1,154 @@
+// repo/log.h: the signed, dense, hash-chained logs; create-if-absent is the one primitive.
+//
+// Shape    log/<signer>/<lane>/<slot>; the root's log enrols every signer, further lanes are made by a LANE entry in
+//          the signer's lane 0; both carry the gc number known then. An entry carries the hash of the one before it.
+// Errors   corrupt (chain, signature, right), rolled_back (less than this client has seen), fenced, busy
+// Threads  one thread
+// I1  a snapshot exists when its COMMIT is in a log
+// I2  nothing here depends on clocks or listings: lanes are read slot by slot until one is absent
+// Source   doc/format/log.md, doc/format/collection.md (rules W1 to W3, G1 to G4)
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "repo/keys.h"
+
+namespace holdfast::repo {
+
+enum class EntryType : std::uint8_t { enrol = 1, lane = 2, open = 3, fragment = 4, commit = 5, close = 6, fenced = 7, stamp = 8 };
+std::string_view name_of(EntryType type);
+
+struct LaneName {
+    SignerId signer;
+    std::uint32_t lane = 0;
+    auto operator<=>(const LaneName&) const = default;
+};
+
+struct LogEntry {
+    EntryType type{};
+    LaneName lane;
+    std::uint64_t slot = 0;
+    SignerId author;
+    crypto::Digest previous{};
+    Nanoseconds time = 0;  // the author's clock: for people, never for safety
+    Bytes body;
+    crypto::Digest hash{};  // SHA-256 of the stored bytes
+};
+
+// What an OPEN says.
+struct OpenBody {
+    std::uint64_t gc_number = 0;
+    std::uint64_t host_tag = 0;  // keyed tag of the host's name
+    std::array<std::uint8_t, 16> lock_token{};
+    std::string program;
+};
+
+// A session is named by the slot of its OPEN, for whoever writes in it and whoever ends it.
+struct SessionName {
+    LaneName lane;
+    std::uint64_t open_slot = 0;
+};
+
+// What a FRAGMENT says.
+struct FragmentBody {
+    FragmentId id;
+    std::uint64_t bytes = 0;
+    std::uint32_t header_bytes = 0;
+    crypto::Digest header_hash{};
+    std::uint64_t chunks = 0;
+};
+Bytes encode(const FragmentBody& body);
+FragmentBody decode_fragment(ByteView bytes);
+
+// Where a lane stands, after all its entries that exist.
+struct Lane {
+    LaneName name;
+    std::uint64_t next = 0;         // the first slot not yet taken
+    crypto::Digest last_hash{};
+    std::uint64_t stamp = 0;        // highest STAMP in it
+    bool open = false;              // a session is open in it
+    std::uint64_t open_slot = 0;
+    OpenBody session;               // of the last OPEN
+    Nanoseconds open_time = 0;
+    Nanoseconds last_time = 0;
+};
+
+// A fragment as the log or a checkpoint knows it.
+struct KnownFragment {
+    SignerId author;
+    FragmentBody body;
+};
+
+struct CommittedSnapshot {
+    LaneName lane;
+    std::uint64_t slot = 0;
+    Bytes record;      // the signed snapshot record
+    Bytes provenance;  // of a copy: the origin's signed record
+};
+
+// COMMIT ends its session (doc/adr/0003).
+Bytes encode_stamp(std::uint64_t gc_number);
+Bytes encode_commit(ByteView record, ByteView provenance);
+
+class LogBook {
+public:
+    LogBook(Store& store, Keyring& keys, World& world);
+
+    // The state that a checkpoint stands for; reading then begins there. Empty at first.
+    struct Base {
+        std::map<LaneName, Lane> lanes;
+        std::vector<Credential> credentials;
+        std::vector<KnownFragment> fragments;
+        std::vector<CommittedSnapshot> snapshots;
+    };
+    void start_from(Base base);
+    // Reads every lane to its present end. Only what is new is read on later calls.
+    void read();
+    // Compares with, then raises the high-water marks of this client (`folder` may be empty: none are kept).
+    void check_marks(const std::string& folder);
+
+    const std::map<LaneName, Lane>& lanes() const { return lanes_; }
+    const std::vector<KnownFragment>& fragments() const { return fragments_; }
+    const std::vector<CommittedSnapshot>& snapshots() const { return snapshots_; }
+    std::uint64_t stamp() const { return stamp_; }  // the highest gc number that any entry names
+    std::uint64_t entries_read() const { return entries_read_; }
+
+    // Entries of a session, which its OPEN's slot names. fenced when that session is over.
+    void append_in_session(const SessionName& session, EntryType type, ByteView body);
+    // FENCED, unless that session ended by itself meanwhile.
+    void fence(const SessionName& session);
+    // STAMP in one lane, by our own signer, unless the lane shows one as high already.
+    void stamp_lane(const LaneName& lane, std::uint64_t gc_number);
+    // A new session of our own signer: its OPEN is in the log when it returns.
+    SessionName open_session(const OpenBody& body);
+    // Makes a signer known, in the root's log.
+    void enrol(const Credential& credential);
+
+private:
+    // Appends at the lane's end, taking note of what others put there meanwhile; gives up, before each try, when
+    // `still_wanted` says no.
+    bool append(const LaneName& lane, EntryType type, ByteView body, const crypto::SigningKey& author,
+                const std::function<bool(const Lane&)>& still_wanted);
+    std::optional<LogEntry> read_entry(const LaneName& lane, std::uint64_t slot);
+    void absorb(const LogEntry& entry);
+    void read_lane(const LaneName& lane);
+    void check_right(const LogEntry& entry) const;
+    Lane& lane_of(const LaneName& name);
+
+    Store& store_;
+    Keyring& keys_;
+    World& world_;
+    std::map<LaneName, Lane> lanes_;
+    std::vector<KnownFragment> fragments_;
+    std::vector<CommittedSnapshot> snapshots_;
+    std::uint64_t stamp_ = 0;
+    bool own_enrolment_seen_ = false;
+    std::uint64_t entries_read_ = 0;
+};
+
+}  // namespace holdfast::repo

@@ -1,0 +1,32 @@
+// repo/names.h: the names of objects in a store. Sources, hosts and people appear nowhere in them.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "repo/ids.h"
+
+namespace holdfast::repo::names {
+
+inline const std::string config = "config";
+inline const std::string keys = "keys/";
+inline const std::string data = "data/";
+inline const std::string meta = "meta/";
+inline const std::string state = "state/";
+inline const std::string log = "log/";
+inline const std::string index = "index/";
+inline const std::string notes = "notes/";
+inline const std::string collections = "gc/";
+
+std::string number(std::uint64_t value);  // ten digits at least, so that listings sort
+std::optional<std::uint64_t> parse_number(std::string_view text);
+
+std::string key_slot(const SignerId& signer, std::uint64_t revision);
+std::string log_entry(const SignerId& signer, std::uint32_t lane, std::uint64_t slot);
+std::string fragment(const FragmentId& id);
+std::string checkpoint(std::uint64_t number);
+std::string note(const SnapshotId& snapshot, std::uint64_t number);
+std::string condemned(std::uint64_t gc_number);
+std::string verdict(std::uint64_t gc_number);
+
+}  // namespace holdfast::repo::names

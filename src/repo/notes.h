@@ -1,0 +1,45 @@
+// repo/notes.h: what is learnt about a snapshot after its COMMIT.
+//
+// Shape    notes/<snapshot>/<n>: signed, append-only, n dense from 0
+// Errors   corrupt (signature, form)
+// Source   doc/format/notes.md; review.md C6
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "repo/keys.h"
+
+namespace holdfast::repo {
+
+enum class NoteKind : std::uint8_t { received = 1, forgotten = 2, hold = 3, release = 4, flag = 5, tag = 6, proof = 7, run = 8 };
+
+struct SnapshotNote {
+    NoteKind kind{};
+    Nanoseconds time = 0;  // received: the instant itself; else when the note was written
+    std::string text;      // reason, name of the hold, tag
+    SignerId author;
+};
+
+class NoteBook {
+public:
+    NoteBook(Store& store, const Keyring& keys, World& world) : store_(store), keys_(keys), world_(world) {}
+    // Reads the notes that a listing shows and that are not known yet. A listing that misses one is not dangerous:
+    // the snapshot then counts as not forgotten.
+    void read();
+    const std::vector<SnapshotNote>& of(const SnapshotId& snapshot) const;
+    void append(const SnapshotId& snapshot, NoteKind kind, Nanoseconds time, const std::string& text);
+
+    using Notes = std::map<SnapshotId, std::vector<SnapshotNote>>;
+    const Notes& all() const { return notes_; }
+    void start_from(Notes notes) { notes_ = std::move(notes); }
+
+private:
+    SnapshotNote decode(ByteView bytes, const SnapshotId& snapshot, const std::string& object) const;
+    Store& store_;
+    const Keyring& keys_;
+    World& world_;
+    Notes notes_;
+};
+
+}  // namespace holdfast::repo

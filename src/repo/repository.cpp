@@ -1,0 +1,182 @@
+#include "repo/repository.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "repo/chunk_reader.h"
+#include "repo/collection.h"
+#include "repo/index.h"
+#include "repo/keys.h"
+#include "repo/log.h"
+#include "repo/names.h"
+#include "repo/notes.h"
+#include "repo/snapshot_codec.h"
+
+namespace holdfast::repo {
+
+namespace {
+
+// Bounds by measurement: doc/adr/0005.
+constexpr std::uint32_t small_file_max = 64 * 1024;
+
+Credential make_credential(const Secrets& secrets, const std::string& label, World& world) {
+    Credential credential;
+    credential.role = Role::full;
+    credential.signer = secrets.signer.public_key();
+    credential.box = secrets.box.public_key();
+    credential.domain = "default";
+    credential.label = label;
+    credential.created = world.clock.now();
+    return credential;
+}
+
+void write_once(Store& store, const std::string& name, ByteView bytes) {
+    if (store.create(name, bytes) == Created::exists)
+        throw Error{Code::already_exists, "{} already has an object {}", store.url(), name}.unharmed("it was left as it is");
+}
+
+void write_slot(Store& store, const Config& config, const Credential& credential, const Secrets& secrets, const Unlock& unlock,
+                World& world, std::uint64_t revision) {
+    write_once(store, names::key_slot(credential.id(), revision), encode_slot(config, credential, secrets, unlock, world.random));
+}
+
+}  // namespace
+
+void Repository::init(Store& store, const Unlock& unlock, const InitOptions& options, World& world) {
+    const Note note{"making a repository in {}", options.label};
+    if (store.find(names::config))
+        throw Error{Code::already_exists, "{} is a repository already", store.url()}.unharmed("it was left as it is").hint(
+            "Choose another place, or use it as it is.");
+    Secrets secrets{crypto::SigningKey::generate(world.random), crypto::BoxKey::generate(world.random),
+                    Secret(world.random.array<32>()), crypto::SigningKey::generate(world.random),
+                    crypto::BoxKey::generate(world.random),     crypto::BoxKey::generate(world.random)};
+    Config config;
+    config.repository = RepositoryId{world.random.array<16>()};
+    config.family = decltype(config.family){world.random.array<16>()};
+    config.root = secrets.root->public_key();
+    config.reader = secrets.reader->public_key();
+    config.maintainer = secrets.maintainer->public_key();
+    config.id_suite = crypto::fastest_id_suite();
+    config.small_file_max = small_file_max;
+    config.created = world.clock.now();
+    const Credential credential = make_credential(secrets, options.label, world);
+    Keyring keys(config, credential, std::move(secrets));
+    // The configuration goes first, for its name is what two that init at once compete for.
+    write_once(store, names::config, encode(config, *keys.secrets().root));
+    write_slot(store, config, credential, keys.secrets(), unlock, world, 0);
+    LogBook log(store, keys, world);
+    log.enrol(credential);
+}
+
+std::unique_ptr<Repository> Repository::open(std::unique_ptr<Store> store, const Unlock& unlock, const OpenOptions& options, World& world) {
+    const std::string url = store->url();
+    const Note note{"opening {}", url};
+    const auto bytes = store->read(names::config);
+    if (!bytes)
+        throw Error{Code::no_repository, "there is no repository in {}", url}.hint(fmt::format("Make one with `holdfast -r {} init`.", url));
+    const Config config = decode_config(*bytes);
+    Keyring keys = unlock_keyring(*store, config, unlock);
+    std::unique_ptr<Repository> repository(new Repository(std::move(store), world, options.client_folder, std::move(keys)));
+    repository->refresh();
+    return repository;
+}
+
+Repository::Repository(std::unique_ptr<Store> store, World& world, std::string client_folder, Keyring keys)
+    : store_(std::move(store)), world_(world), client_folder_(std::move(client_folder)), keys_(std::make_unique<Keyring>(std::move(keys))) {
+    log_ = std::make_unique<LogBook>(*store_, *keys_, world_);
+    index_ = std::make_unique<Index>(*store_, *keys_);
+    chunks_ = std::make_unique<ChunkReader>(*store_, *keys_, *index_);
+    notes_ = std::make_unique<NoteBook>(*store_, *keys_, world_);
+}
+
+Repository::~Repository() = default;
+
+void Repository::refresh() {
+    log_->read();
+    log_->check_marks(client_folder_.empty() ? "" : client_folder_ + "/marks");
+    notes_->read();
+    index_->load(log_->fragments());
+    read_collections();
+    snapshots_.clear();
+    for (const CommittedSnapshot& committed : log_->snapshots()) {
+        Snapshot snapshot = decode_snapshot(*keys_, committed.record, committed.provenance);
+        bool forgotten = false;
+        for (const SnapshotNote& note : notes_->of(snapshot.id)) {
+            if (note.kind == NoteKind::received) snapshot.received = note.time;
+            if (note.kind == NoteKind::forgotten) forgotten = true;
+            if (note.kind == NoteKind::hold) snapshot.holds.push_back(note.text);
+            if (note.kind == NoteKind::release) std::erase(snapshot.holds, note.text);
+            if (note.kind == NoteKind::flag) snapshot.flags.push_back(note.text);
+            if (note.kind == NoteKind::tag) {
+                const std::size_t equals = note.text.find('=');
+                snapshot.tags[note.text.substr(0, equals)] = equals == std::string::npos ? "" : note.text.substr(equals + 1);
+            }
+        }
+        if (!forgotten) snapshots_.push_back(std::move(snapshot));
+    }
+    std::ranges::stable_sort(snapshots_, {}, &Snapshot::received);
+}
+
+void Repository::read_collections() { index_->exclude(condemned_packs(*store_, *keys_, log_->stamp())); }
+
+const RepositoryId& Repository::id() const { return keys_->repository(); }
+
+std::string Repository::id_suite() const {
+    return keys_->config().id_suite == crypto::IdSuite::blake2b ? "blake2b" : "hmac-sha-256";
+}
+
+std::vector<KeySlot> Repository::key_slots() const {
+    std::vector<KeySlot> out;
+    std::vector<DamagedSlot> damaged;
+    const std::vector<SlotInfo> slots = list_slots(*store_, keys_->config(), &damaged);
+    for (const DamagedSlot& slot : damaged) world_.log.warning(fmt::format("{} is damaged: {}", slot.object, slot.why.message()));
+    for (const SlotInfo& slot : slots)
+        out.push_back({slot.signer.hex().substr(0, 12), slot.credential.label, std::string(name_of(slot.credential.role)), slot.way,
+                       slot.credential.created, slot.signer == keys_->own_id()});
+    return out;
+}
+
+std::string Repository::add_key(const Unlock& unlock, const std::string& label) {
+    Secrets secrets = keys_->secrets();
+    if (!secrets.root)
+        throw Error{Code::denied, "this key may not add keys"}.hint("Use a key of the role full, which holds the root key.");
+    secrets.signer = crypto::SigningKey::generate(world_.random);
+    secrets.box = crypto::BoxKey::generate(world_.random);
+    const Credential credential = make_credential(secrets, label, world_);
+    write_slot(*store_, keys_->config(), credential, secrets, unlock, world_, 0);
+    log_->enrol(credential);
+    return credential.id().hex().substr(0, 12);
+}
+
+void Repository::remove_key(const std::string& slot_id) {
+    const std::vector<SlotInfo> slots = list_slots(*store_, keys_->config());
+    std::vector<SlotInfo> matching;
+    for (const SlotInfo& slot : slots)
+        if (!slot_id.empty() && slot.signer.hex().starts_with(slot_id)) matching.push_back(slot);
+    if (matching.size() != 1)
+        throw Error{Code::not_found, "{} key slots begin with \"{}\"", matching.empty() ? "no" : "several", slot_id}.hint(
+            "`holdfast key list` shows them.");
+    if (matching[0].signer == keys_->own_id())
+        throw Error{Code::usage, "this is the key slot in use"}.unharmed("it was left as it is").hint("Open the repository with another key to remove this one.");
+    for (std::uint64_t revision = 0; revision <= matching[0].revision; ++revision)
+        store_->remove(names::key_slot(matching[0].signer, revision));
+}
+
+void Repository::change_key(const Unlock& to) {
+    for (const SlotInfo& slot : list_slots(*store_, keys_->config())) {
+        if (slot.signer != keys_->own_id()) continue;
+        if (!keys_->secrets().root) throw Error{Code::denied, "this key may not change its slot"};
+        // The new one first: there is never a moment without a slot that opens.
+        write_slot(*store_, keys_->config(), keys_->own(), keys_->secrets(), to, world_, slot.revision + 1);
+        for (std::uint64_t revision = 0; revision <= slot.revision; ++revision) store_->remove(names::key_slot(slot.signer, revision));
+        return;
+    }
+    throw Error{Code::not_found, "the key slot in use is gone"};
+}
+
+void Repository::forget(const std::vector<SnapshotId>& ids, const std::string& reason) {
+    for (const SnapshotId& id : ids) notes_->append(id, NoteKind::forgotten, world_.clock.now(), reason);
+    std::erase_if(snapshots_, [&](const Snapshot& snapshot) { return std::ranges::find(ids, snapshot.id) != ids.end(); });
+}
+
+}  // namespace holdfast::repo

@@ -1,0 +1,105 @@
+// repo/repository.h: a repository, opened with a key.
+//
+// Shape    Repository::init() makes one; Repository::open() unlocks it, verifies its logs to the root key and
+//          loads the index's filters; verbs of the layer above work on it
+// Errors   no_repository, newer_format, wrong_key, rolled_back (older than this client has seen), corrupt,
+//          unreachable
+// Threads  const members from any thread; one writing Session at a time for each Repository object
+// Source   doc/format/README.md
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/secret.h"
+#include "base/world.h"
+#include "repo/ids.h"
+#include "repo/snapshot.h"
+#include "store/store.h"
+
+namespace holdfast::repo {
+
+// How a key slot is opened.
+struct Unlock {
+    enum class Way : std::uint8_t { passphrase, keyfile };
+    Way way = Way::passphrase;
+    Secret secret;  // the passphrase's bytes, or the whole key file (32 bytes or more)
+};
+
+struct KeySlot {
+    std::string id;     // short hex, as `key list` shows it
+    std::string label;  // "root" for the first, else what `key add` was given
+    std::string role;   // "full"
+    Unlock::Way way = Unlock::Way::passphrase;
+    Nanoseconds created = 0;
+    bool current = false;  // opened this session
+};
+
+struct InitOptions {
+    std::string label = "first";
+    std::string host;
+};
+
+struct OpenOptions {
+    // Where this client keeps its high-water marks and the locks of its sessions; empty: none are kept.
+    std::string client_folder;
+};
+
+class Keyring;
+class Index;
+class LogBook;
+class ChunkReader;
+class NoteBook;
+
+class Repository {
+public:
+    static void init(Store& store, const Unlock& unlock, const InitOptions& options, World& world);
+    static std::unique_ptr<Repository> open(std::unique_ptr<Store> store, const Unlock& unlock, const OpenOptions& options,
+                                            World& world);
+    ~Repository();
+
+    Store& store() const { return *store_; }
+    World& world() const { return world_; }
+    const RepositoryId& id() const;
+    std::string id_suite() const;  // "hmac-sha-256" or "blake2b"
+
+    // Every committed and not forgotten snapshot, oldest received first.
+    const std::vector<Snapshot>& snapshots() const { return snapshots_; }
+    // Reads logs and notes anew (others may have written).
+    void refresh();
+
+    std::vector<KeySlot> key_slots() const;
+    std::string add_key(const Unlock& unlock, const std::string& label);  // the new slot's id
+    void remove_key(const std::string& slot_id);                          // refuses the slot in use and the last one
+    void change_key(const Unlock& to);                                    // of the slot in use
+
+    const Keyring& keys() const { return *keys_; }
+    Index& index() const { return *index_; }
+    LogBook& log() const { return *log_; }
+    ChunkReader& chunks() const { return *chunks_; }
+    NoteBook& notes() const { return *notes_; }
+    const std::string& client_folder() const { return client_folder_; }
+    // Collections whose packs count as absent or may be; read from the store as the logs' stamps name them.
+    void read_collections();
+
+    // Signed `forgotten` notes: the snapshots no longer exist; their space comes back with a collection.
+    void forget(const std::vector<SnapshotId>& ids, const std::string& reason);
+
+private:
+    Repository(std::unique_ptr<Store> store, World& world, std::string client_folder, Keyring keys);
+
+    std::unique_ptr<Store> store_;
+    World& world_;
+    std::string client_folder_;
+    std::unique_ptr<Keyring> keys_;
+    std::unique_ptr<LogBook> log_;
+    std::unique_ptr<Index> index_;
+    std::unique_ptr<ChunkReader> chunks_;
+    std::unique_ptr<NoteBook> notes_;
+    std::vector<Snapshot> snapshots_;
+};
+
+}  // namespace holdfast::repo

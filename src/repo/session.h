@@ -1,0 +1,56 @@
+// repo/session.h: one writing session: OPEN … COMMIT.
+//
+// Errors   fenced when a collector ended it meanwhile; unreachable, no_space
+// Threads  one thread, but packs() from any
+// I1  what collections condemned at or below the number in OPEN counts as absent (W2)
+// I2  COMMIT is appended only after every pack and a fragment that names it are in the store
+// Source   doc/format/collection.md W1 to W3
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/file.h"
+#include "repo/pack_writer.h"
+#include "repo/repository.h"
+
+namespace holdfast::repo {
+
+class Session {
+public:
+    enum class Mode : std::uint8_t { write, dry_run };
+    Session(Repository& repository, Mode mode);
+    ~Session();  // CLOSE, when it did not commit and the store still answers
+
+    PackWriter& packs() { return *packs_; }
+    std::uint64_t gc_number() const { return gc_number_; }
+    // Publishes what is confirmed when a minute has passed since the last time, or much waits. For long sessions.
+    void publish_if_due();
+    // Publishes all, then COMMIT. Fills in id and signer. `provenance`: see decode_snapshot().
+    Snapshot commit(Snapshot snapshot, ByteView provenance = {});
+    // Publishes all, then CLOSE: for sessions that only move chunks.
+    void publish_and_close();
+
+private:
+    void publish();
+    void fence_own_dead_sessions();
+    void take_lock();
+
+    Repository& repository_;
+    const Mode mode_;
+    SessionName session_;
+    bool open_ = false;
+    std::array<std::uint8_t, 16> token_{};
+    Fd lock_;
+    std::uint64_t gc_number_ = 0;
+    Nanoseconds published_ = 0;
+    std::unique_ptr<PackWriter> packs_;
+};
+
+// Lock files of sessions on this machine: their owner is alive while the lock is held.
+std::string lock_path(const Repository& repository, const LaneName& lane);
+// True when the session open in this lane was one of this machine and its process is gone.
+bool is_dead_here(const Repository& repository, const Lane& lane);
+std::uint64_t host_tag(const Keyring& keys);
+
+}  // namespace holdfast::repo

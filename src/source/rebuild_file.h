@@ -1,0 +1,70 @@
+// source/rebuild_file.h: one regular file of a restore, while its bytes come in.
+//
+// Shape    a new file is made at the first write under its own name, and gets its times when it is complete: so one
+//          that was interrupted is known by its times. An existing one that is updated is compared with what comes in,
+//          and only what differs is written
+// Errors   as RebuildContext::failed; after that the file is given up and further writes do nothing
+// Threads  write() from any thread; end() and abandon() once, after the last write
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "source/rebuild_context.h"
+#include "source/rebuild_folders.h"
+
+namespace holdfast {
+
+class RebuildFile {
+public:
+    enum class Way : std::uint8_t { make, update };
+
+    RebuildFile(RebuildContext& context, TargetFolderPointer folder, std::string name, const Item& item, Way way);
+    ~RebuildFile();
+    RebuildFile(const RebuildFile&) = delete;
+    RebuildFile& operator=(const RebuildFile&) = delete;
+
+    // Makes it now, so that it can be linked to. False when it cannot be made.
+    bool create();
+    void write(std::uint64_t offset, ByteView bytes);
+    // True when the file is there now, with all its metadata.
+    bool end();
+    void abandon();
+    const TargetFolderPointer& folder() const { return folder_; }
+
+private:
+    FdCache::Pin open();
+    void begin_update(int folder, OpenedFd& file);
+    OpenedFd make_new(int folder);
+    void give_up(std::string_view verb, int error);
+    void write_all(int fd, std::uint64_t offset, ByteView bytes);
+    void write_differing(int fd, std::uint64_t offset, ByteView bytes);
+    void note_written(std::uint64_t offset, std::uint64_t bytes);
+    bool fit_size(int fd);
+    bool clear(int fd, std::uint64_t from, std::uint64_t to);
+
+    RebuildContext& context_;
+    const TargetFolderPointer folder_;
+    const std::string name_;
+    const std::string path_;
+    const std::uint64_t size_;
+    const Metadata metadata_;
+    std::atomic<bool> given_up_{false};
+    std::atomic<std::uint64_t> end_{0};  // of what was written
+    FdCache::Slot slot_;
+
+    std::mutex mutex_;
+    // guarded by mutex_
+    Way way_;
+    bool exists_ = false;  // it was made or opened before
+    Present present_;
+    std::uint64_t old_size_ = 0;
+    std::map<std::uint64_t, std::uint64_t> written_;  // of an updated file: from, to
+};
+
+}  // namespace holdfast

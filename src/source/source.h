@@ -1,0 +1,160 @@
+// source/source.h: what a source of data promises: capture, and restore.
+//
+// Shape    Source::begin() freezes one capture; Capture::next() hands out its items in tree order, batch by batch;
+//          contents are opened and read from worker threads. Source types are listed in app/registry.cpp only.
+// Errors   source_failed ends a capture; an item that cannot be read is a Finding, and the capture goes on
+// Threads  next() and finish() from one thread; complete() and open() from any, also at the same time
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/item.h"
+#include "base/world.h"
+
+namespace holdfast {
+
+// Something that went wrong with one item; the capture or restore went on without it.
+struct Finding {
+    enum class Kind : std::uint8_t { unreadable, vanished, changed, unsupported };
+    std::string path;
+    Kind kind = Kind::unreadable;
+    std::string text;  // "permission denied"
+};
+std::string_view name_of(Finding::Kind kind);
+
+// The bytes of one item, read once from start to end by one thread.
+class ItemData {
+public:
+    struct Piece {
+        std::size_t bytes = 0;   // this many were put into the buffer…
+        std::uint64_t hole = 0;  // …or, when bytes is 0, a hole of this length follows; both 0: the end
+    };
+    virtual ~ItemData() = default;
+    // Fills `into` as far as it can (short only before a hole or the end). Throws source_failed.
+    virtual Piece read(MutableByteView into) = 0;
+    // After the end: a finding when the item changed while it was read (its bytes are kept all the same), and the
+    // size that was in fact read is what counts.
+    virtual std::optional<Finding> verdict() { return std::nullopt; }
+};
+
+// Items of one folder, or a part of them, in tree order.
+struct Batch {
+    struct Entry {
+        Item item;  // without attributes, user, group, link: complete() adds them when they are wanted
+        // What tells "unchanged" without reading (size, times to the nanosecond, inode, owner, mode …);
+        // empty: never known as unchanged.
+        std::string version;
+        std::uint64_t expected_bytes = 0;  // of the content, a guess for planning
+    };
+    std::string folder;  // the folder whose items these are
+    std::vector<Entry> entries;
+    std::shared_ptr<void> handle;  // the source's own (an open folder)
+};
+
+struct CaptureSummary {
+    std::vector<Finding> findings;
+};
+
+class Capture {
+public:
+    virtual ~Capture() = default;
+    // False at the end. A folder may come in several batches; batches come in tree order.
+    virtual bool next(Batch& batch) = 0;
+    // Adds what an unchanged item does not need. A finding when the item has vanished or is unreadable; it is
+    // then left out of the snapshot.
+    virtual std::optional<Finding> complete(const Batch& batch, Item& item) = 0;
+    struct Opened {
+        std::unique_ptr<ItemData> data;  // or
+        std::optional<Finding> finding;  // why it cannot be read; it is left out of the snapshot
+    };
+    virtual Opened open(const Batch& batch, const Batch::Entry& entry) = 0;
+    // After the last batch and all reads: throws source_failed when the capture as a whole is void (a command that
+    // did not exit 0, no path of the source exists), so that nothing is committed.
+    virtual CaptureSummary finish() = 0;
+};
+
+struct CaptureRequest {
+    World& world;
+};
+
+// How to treat what already lies at the target.
+enum class Existing : std::uint8_t {
+    refuse,     // a target that is not empty is refused
+    in_place,   // write only what differs
+    overwrite,  // replace what is in the way
+};
+
+struct RebuildRequest {
+    World& world;
+    std::string target;  // a folder
+    Existing existing = Existing::refuse;
+    bool delete_others = false;  // in captured folders, remove what the snapshot does not have
+    bool sync = true;            // one syncfs at the end
+    bool dry_run = false;
+    std::string snapshot_id;     // for the marker by which an interrupted restore is taken up again
+    std::string strip;           // this folder's contents go to the target itself; empty: full paths below the target
+};
+
+// Receives items and bytes of a restore and makes them real.
+class Rebuild {
+public:
+    virtual ~Rebuild() = default;
+    struct Ticket {
+        std::uint64_t number = 0;
+        bool wants_content = false;  // false: nothing to write (no content, or already there)
+    };
+    // In tree order, one thread. Makes folders at once, files on their first write or at end_item().
+    virtual Ticket begin_item(const Item& item) = 0;
+    // From any thread, in any order, ranges never overlap; holes are simply not written.
+    virtual void write(const Ticket& ticket, std::uint64_t offset, ByteView bytes) = 0;
+    // After the last write of an item, from any thread: its metadata is set, its descriptor closed.
+    virtual void end_item(const Ticket& ticket) = 0;
+    // An item whose bytes cannot be had: what was made of it is removed, the finding recorded.
+    virtual void abandon_item(const Ticket& ticket, const Finding& finding) = 0;
+    struct Summary {
+        std::uint64_t items_written = 0;
+        std::uint64_t items_unchanged = 0;
+        std::uint64_t items_deleted = 0;
+        std::vector<Finding> findings;
+    };
+    virtual Summary finish() = 0;  // folders' times, deletions, syncfs
+};
+
+class Source {
+public:
+    virtual ~Source() = default;
+    virtual std::string name() const = 0;  // "orders-db", or "files:/etc@host" when ad hoc
+    virtual std::string kind() const = 0;  // "files"
+    virtual std::vector<std::string> describe() const = 0;  // what is captured: paths, command line without secrets
+    virtual std::unique_ptr<Capture> begin(const CaptureRequest& request) = 0;
+};
+
+// One option of a source type, as it stands in the configuration (with underscores) and on the command line.
+struct SourceOption {
+    enum class Type : std::uint8_t { text, list, flag, size, duration };
+    std::string_view name;  // "exclude_larger"
+    Type type;
+    std::string_view help;
+};
+
+// Values of a source's options: lists as they are, text and numbers as one element, flags "true" or "false".
+using SourceOptions = std::map<std::string, std::vector<std::string>, std::less<>>;
+
+struct SourceType {
+    std::string_view kind;    // "files"
+    std::string_view scheme;  // ad hoc: "files:/etc"
+    std::string_view help;
+    std::span<const SourceOption> options;
+    // From configuration or an ad hoc argument (the text after "scheme:" is option "argument"); throws config.
+    std::unique_ptr<Source> (*make)(const std::string& name, const SourceOptions& options);
+    // Restores snapshots of this kind into a folder.
+    std::unique_ptr<Rebuild> (*rebuild)(const RebuildRequest& request);
+};
+
+}  // namespace holdfast

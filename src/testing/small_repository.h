@@ -1,0 +1,31 @@
+// testing/small_repository.h: a repository in memory, with a world that a seed decides.
+#pragma once
+
+#include <memory>
+
+#include "repo/repository.h"
+#include "store/decorator.h"
+#include "testing/memory_store.h"
+#include "testing/sim_world.h"
+
+namespace holdfast::testing_support {
+
+inline repo::Unlock test_key(std::string_view text = "0123456789abcdef0123456789abcdef") {
+    return {repo::Unlock::Way::keyfile, Secret(as_bytes(text))};
+}
+
+class SmallRepository {
+public:
+    explicit SmallRepository(std::uint64_t seed = 1) : sim(seed), store(sim.clock) {
+        repo::Repository::init(store, test_key(), {.label = "first", .host = {}}, sim.world());
+    }
+    std::unique_ptr<repo::Repository> open(const std::string& client_folder = "") { return open_through(store, client_folder); }
+    std::unique_ptr<repo::Repository> open_through(Store& other, const std::string& client_folder = "") {
+        return repo::Repository::open(std::make_unique<StoreDecorator>(other), test_key(), {client_folder}, sim.world());
+    }
+
+    SimWorld sim;
+    MemoryStore store;
+};
+
+}  // namespace holdfast::testing_support

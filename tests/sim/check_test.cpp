@@ -1,0 +1,252 @@
+#include "base/file.h"
+#include "engine/maintain.h"
+#include "repo/index.h"
+#include "repo/log.h"
+#include "repo/notes.h"
+#include "small_repository.h"
+
+namespace holdfast::testing_support {
+namespace {
+
+using engine::CheckPlan;
+using engine::CheckReport;
+using repo::Repository;
+
+CheckReport check(Repository& repository, CheckPlan plan = {}) {
+    engine::Progress progress;
+    return engine::check(repository, plan, progress);
+}
+CheckReport read_all(Repository& repository) { return check(repository, {true, {}, {}}); }
+
+MemoryTree two_files() { return {{"/a/large", {noise(1, 300'000)}}, {"/a/small", {noise(2, 2'000)}}}; }
+
+std::string all_of(const CheckReport& report) {
+    std::string out;
+    for (const engine::Damage& damage : report.errors) out += damage.object + ": " + damage.kind + ": " + damage.effect + "\n";
+    return out;
+}
+
+std::string the_pack(const SmallRepository& small, const std::string& prefix) {
+    const auto names = small.store.names(prefix);
+    EXPECT_FALSE(names.empty());
+    return names.front();
+}
+
+TEST(Check, finds_nothing_in_a_sound_repository) {
+    SmallRepository small;
+    small.back_up(two_files());
+    small.back_up({{"/a/large", {noise(3, 300'000), 2}}, {"/b", {}}});
+    const auto repository = small.open();
+    EXPECT_EQ(all_of(check(*repository)), "");
+    const CheckReport report = read_all(*repository);
+    EXPECT_EQ(all_of(report), "");
+    EXPECT_EQ(report.snapshots, 2U);
+    EXPECT_EQ(report.packs, small.store.names("data/").size() + small.store.names("meta/").size() + small.store.names("state/").size());
+    EXPECT_GT(report.chunks, 4U);
+    EXPECT_GT(report.bytes, 602'000U);
+}
+
+TEST(Check, finds_every_flipped_byte_of_every_pack) {
+    SmallRepository small;
+    small.back_up({{"/a", {noise(1, 700)}}, {"/b", {noise(2, 70'000)}}});
+    const auto repository = small.open();
+    for (const std::string prefix : {"data/", "meta/", "state/"}) {
+        for (const std::string& pack : small.store.names(prefix)) {
+            const MemoryStore::Objects whole = small.store.objects();
+            const std::size_t size = whole.at(pack).bytes->size();
+            // Headers byte by byte, the rest here and there.
+            for (std::size_t at = 0; at < size; at += at < 400 ? 1 : 997) {
+                small.flip(pack, at);
+                const CheckReport report = read_all(*repository);
+                ASSERT_EQ(report.errors.size(), 1U) << pack << " at " << at << "\n" << all_of(report);
+                ASSERT_EQ(report.errors[0].object, pack);
+                small.store.set_objects(whole);
+            }
+        }
+    }
+}
+
+TEST(Check, says_what_a_damaged_chunk_costs) {
+    SmallRepository small;
+    const repo::Snapshot snapshot = small.back_up(two_files());
+    const std::string pack = the_pack(small, "data/");
+    // The end of the pack is padding, the large file's chunks come first.
+    small.flip(pack, 50'000);
+    const auto repository = small.open();
+    const CheckReport report = read_all(*repository);
+    ASSERT_EQ(report.errors.size(), 1U);
+    EXPECT_EQ(report.errors[0].kind, "damaged");
+    EXPECT_THAT(report.errors[0].effect,
+                ::testing::HasSubstr("snapshot " + snapshot.id.short_hex() + ": 1 item cannot be restored: /a/large"));
+    EXPECT_EQ(all_of(check(*repository)), "") << "without reading the data nothing can be known of it";
+}
+
+TEST(Check, finds_missing_truncated_and_swapped_packs) {
+    SmallRepository small;
+    const repo::Snapshot first = small.back_up(two_files());
+    small.back_up({{"/other", {noise(7, 300'000)}}}, "second");
+    const auto packs = small.store.names("data/");
+    ASSERT_EQ(packs.size(), 2U);
+    const MemoryStore::Objects whole = small.store.objects();
+    const auto repository = small.open();
+
+    small.store.remove(packs[0]);
+    CheckReport report = check(*repository);
+    ASSERT_EQ(report.errors.size(), 1U);
+    EXPECT_EQ(report.errors[0].object, packs[0]);
+    EXPECT_EQ(report.errors[0].kind, "missing");
+    EXPECT_THAT(report.errors[0].effect, ::testing::HasSubstr("cannot be restored"));
+    small.store.set_objects(whole);
+
+    Bytes bytes = *small.store.read(packs[0]);
+    bytes.resize(bytes.size() / 2);
+    small.store.overwrite(packs[0], bytes);
+    EXPECT_EQ(check(*repository).errors.size(), 1U);
+    small.store.set_objects(whole);
+
+    const Bytes zero = *small.store.read(packs[0]), one = *small.store.read(packs[1]);
+    small.store.overwrite(packs[0], one);
+    small.store.overwrite(packs[1], zero);
+    report = read_all(*repository);
+    EXPECT_EQ(report.errors.size(), 2U) << all_of(report);
+}
+
+TEST(Check, names_what_lies_below_a_node_that_is_gone) {
+    SmallRepository small;
+    small.back_up(two_files());
+    small.store.remove(the_pack(small, "meta/"));
+    const CheckReport report = check(*small.open());
+    ASSERT_EQ(report.errors.size(), 1U);
+    EXPECT_THAT(report.errors[0].effect, ::testing::HasSubstr("4 items cannot be restored"));
+}
+
+TEST(Check, lost_state_costs_time_only) {
+    SmallRepository small;
+    small.back_up(two_files());
+    small.store.remove(the_pack(small, "state/"));
+    const CheckReport report = check(*small.open());
+    ASSERT_EQ(report.errors.size(), 1U);
+    EXPECT_THAT(report.errors[0].effect, ::testing::HasSubstr("nothing is lost"));
+    EXPECT_EQ(restored(*small.open(), small.open()->snapshots()[0].id), contents_of(two_files()));
+}
+
+TEST(Check, damage_costs_nothing_while_another_place_has_the_chunk) {
+    SmallRepository small;
+    const auto one = small.open(), two = small.open();
+    const repo::Snapshot first = small.back_up(*one, two_files());
+    small.back_up(*two, two_files());  // it does not know of the other's chunks and stores them again
+    ASSERT_EQ(small.store.names("data/").size(), 2U);
+    small.flip(the_pack(small, "data/"), 50'000);
+    const auto repository = small.open();
+    const CheckReport report = read_all(*repository);
+    ASSERT_EQ(report.errors.size(), 1U);
+    EXPECT_THAT(report.errors[0].effect, ::testing::HasSubstr("no snapshot loses anything by it"));
+    EXPECT_EQ(restored(*repository, first.id), contents_of(two_files()));
+}
+
+TEST(Check, finds_a_gap_in_a_log_and_among_notes) {
+    SmallRepository small;
+    const repo::Snapshot snapshot = small.back_up(two_files());
+    small.back_up({{"/b", {"b"}}}, "other");
+    small.open()->notes().append(snapshot.id, repo::NoteKind::tag, 1, "a=b");
+    const MemoryStore::Objects whole = small.store.objects();
+    const std::string log = repo::names::log_entry(small.open()->keys().own_id(), 0, 4);
+    ASSERT_TRUE(small.store.find(log));
+    small.store.remove(log);
+    CheckReport report = check(*small.open());
+    EXPECT_THAT(all_of(report), ::testing::HasSubstr(log + ": missing"));
+
+    small.store.set_objects(whole);
+    small.store.remove(repo::names::note(snapshot.id, 0));
+    report = check(*small.open());
+    ASSERT_EQ(report.errors.size(), 1U) << all_of(report);
+    EXPECT_EQ(report.errors[0].object, repo::names::note(snapshot.id, 0));
+
+    small.store.set_objects(whole);
+    EXPECT_EQ(all_of(check(*small.open())), "");
+}
+
+TEST(Check, finds_a_snapshot_whose_commit_is_gone_by_its_notes) {
+    SmallRepository small;
+    const repo::Snapshot snapshot = small.back_up(two_files());
+    const auto names = small.store.names("log/" + small.open()->keys().own_id().hex());
+    small.store.remove(names.back());
+    EXPECT_THAT(all_of(check(*small.open())), ::testing::HasSubstr("snapshot " + snapshot.id.hex() + ": missing"));
+}
+
+TEST(Check, a_damaged_key_slot_is_told_and_does_not_lock_out_others) {
+    SmallRepository small;
+    small.back_up(two_files());
+    small.open()->add_key({repo::Unlock::Way::keyfile, Secret(as_bytes("another key file of at least 32 bytes"))}, "second");
+    const auto slots = small.store.names("keys/");
+    ASSERT_EQ(slots.size(), 2U);
+    const std::string own = small.open()->keys().own_id().hex();
+    const std::string& other = slots[0].find(own) == std::string::npos ? slots[0] : slots[1];
+    small.flip(other, 60);
+    const CheckReport report = check(*small.open());
+    ASSERT_EQ(report.errors.size(), 1U) << all_of(report);
+    EXPECT_EQ(report.errors[0].object, other);
+}
+
+TEST(Check, reads_the_least_recently_read_first) {
+    SmallRepository small;
+    for (std::uint64_t i = 0; i < 4; ++i) small.back_up({{"/f", {noise(i, 100'000)}}}, fmt::format("source {}", i));
+    const TemporaryFolder folder;
+    const auto repository = small.open(folder.path());
+    std::uint64_t total = 0, read = 0;
+    for (const auto& fragment : repository->index().fragments())
+        for (const auto& pack : fragment->packs()) total += pack.bytes;
+    engine::Progress all;
+    for (int i = 0; i < 3; ++i) {
+        small.sim.clock.advance(one_second);
+        engine::Progress progress;
+        engine::check(*repository, {true, 0.4, {}}, progress);
+        EXPECT_LE(progress.bytes_total, total * 2 / 5);
+        read += progress.bytes_total;
+    }
+    EXPECT_GT(read, total / 2);
+    // What three runs left is little enough to be read now, before anything is read again.
+    small.flip(the_pack(small, "data/"), 40'000);
+    bool found = false;
+    for (int i = 0; i < 4 && !found; ++i) {
+        small.sim.clock.advance(one_second);
+        found = !check(*repository, {true, 0.4, {}}).errors.empty();
+    }
+    EXPECT_TRUE(found);
+}
+
+TEST(Check, a_store_that_does_not_answer_is_not_damaged) {
+    SmallRepository small;
+    small.back_up(two_files());
+    class Silent final : public StoreDecorator {
+    public:
+        explicit Silent(Store& inner) : StoreDecorator(inner) {}
+        bool silent = false;
+        std::optional<Bytes> read(std::string_view name) override {
+            if (silent && name.starts_with("data/")) throw Error{Code::unreachable, "no answer"};
+            return StoreDecorator::read(name);
+        }
+        std::optional<ObjectInfo> find(std::string_view name) override {
+            if (silent && !one_object) throw Error{Code::unreachable, "no answer"};
+            return StoreDecorator::find(name);
+        }
+        bool one_object = false;
+    };
+    auto owned = std::make_unique<Silent>(small.store);
+    Silent& store = *owned;
+    const auto repository = Repository::open(std::move(owned), test_key(), {""}, small.sim.world());
+    store.silent = true;
+    try {
+        read_all(*repository);
+        FAIL() << "no error";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::unreachable);
+    }
+    store.one_object = true;
+    const CheckReport report = read_all(*repository);
+    ASSERT_EQ(report.errors.size(), 1U);
+    EXPECT_EQ(report.errors[0].kind, "unreadable");
+}
+
+}  // namespace
+}  // namespace holdfast::testing_support

@@ -1,0 +1,161 @@
+#!/usr/bin/env bash
+# The main job in one run on real data: a PostgreSQL database of 1 GB and a real tree of at least 1 GB are backed up
+# twice with changes between, destroyed, restored and compared. Everything happens in one folder, removed at the end
+# (HOLDFAST_DEMO_KEEP=1 keeps it). HOLDFAST_DEMO_SCALE is pgbench's scale, 70 is about 1 GB.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+holdfast=$PWD/build/release/holdfast
+scale=${HOLDFAST_DEMO_SCALE:-70}
+tree_bytes=${HOLDFAST_DEMO_TREE_BYTES:-1000000000}
+
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/holdfast-demo.XXXXXX")
+chmod 755 "$work"
+server=
+finish() {
+    [ -n "$server" ] && stop_server
+    [ "${HOLDFAST_DEMO_KEEP:-0}" = 1 ] && echo "kept: $work" || rm -rf "$work"
+}
+trap finish EXIT
+
+step() { printf '\n== %s\n' "$*"; }
+run() { printf '$ %s\n' "${*/$holdfast/holdfast}"; "$@"; }
+now() { date +%s.%N; }
+declare -a rows
+# measure NAME BYTES COMMAND…: runs it and keeps a row for the table.
+measure() {
+    local name=$1 bytes=$2 from to
+    shift 2
+    from=$(now)
+    "$@"
+    to=$(now)
+    rows+=("$(awk -v n="$name" -v b="$bytes" -v s="$(echo "$to $from" | awk '{print $1 - $2}')" \
+        'BEGIN {printf "%-34s %9.2f GB %8.1f s %9.0f MB/s", n, b / 1e9, s, b / 1e6 / s}')")
+}
+
+# ---- a throwaway PostgreSQL, as an unprivileged user, on a socket of its own
+pg_bin=$(ls -d /usr/lib/postgresql/*/bin 2> /dev/null | sort -V | tail -1)
+pg_user=postgres
+id "$pg_user" > /dev/null 2>&1 || pg_user=nobody
+as_pg() {
+    if [ "$(id -u)" -eq 0 ]; then setpriv --reuid "$pg_user" --regid "$(id -g "$pg_user")" --clear-groups env HOME="$work" "$@"; else "$@"; fi
+}
+start_server() {
+    mkdir -p "$work/pg" && [ "$(id -u)" -ne 0 ] || chown "$pg_user" "$work/pg"
+    as_pg "$pg_bin/initdb" -D "$work/pg/data" -A trust -U demo --no-sync > "$work/initdb.log"
+    as_pg "$pg_bin/pg_ctl" -D "$work/pg/data" -w -s -l "$work/pg/log" \
+        -o "-c listen_addresses='' -c unix_socket_directories='$work/pg' -c fsync=off -c max_wal_size=4GB -c maintenance_work_mem=256MB" start
+    server=$work/pg/data
+}
+stop_server() {
+    as_pg "$pg_bin/pg_ctl" -D "$server" -s -m immediate stop || true
+    server=
+}
+export PGHOST=$work/pg PGUSER=demo
+sql() { "$pg_bin/psql" -X -q -t -A -d "${2:-bank}" -c "$1"; }
+# Rows of every table and the sum of a 64-bit hash of each row's text, which does not depend on their order.
+table_sums() {
+    local table
+    for table in pgbench_accounts pgbench_branches pgbench_history pgbench_tellers; do
+        sql "select '$table: ' || count(*) || ' rows, ' || coalesce(sum(hashtextextended(t::text, 0)), 0) from $table t"
+    done
+}
+
+step "Real data in $work"
+start_server
+"$pg_bin/createdb" bank
+"$pg_bin/pgbench" -q -i -s "$scale" bank > "$work/pgbench.log" 2>&1
+database_bytes=$(sql "select pg_database_size('bank')")
+echo "PostgreSQL $("$pg_bin/psql" --version | awk '{print $3}'), database bank: $(numfmt --to=si "$database_bytes")B"
+
+mkdir "$work/tree"
+copied=0
+for part in /usr/lib /usr/share /usr/local /usr/include /usr/bin /opt; do
+    [ "$copied" -ge "$tree_bytes" ] && break
+    [ -d "$part" ] || continue
+    # Whole sub-folders, until there is enough.
+    while IFS= read -r folder; do
+        mkdir -p "$work/tree$part"
+        cp -a "$folder" "$work/tree$part/"
+        copied=$((copied + $(du -s -B1 --apparent-size "$folder" | cut -f1)))
+        [ "$copied" -ge "$tree_bytes" ] && break
+    done < <(find "$part" -mindepth 1 -maxdepth 1 -type d | sort)
+done
+files=$(find "$work/tree" -type f | wc -l)
+tree_size=$(du -s -B1 --apparent-size "$work/tree" | cut -f1)
+echo "a copy of system folders: $files files, $(numfmt --to=si "$tree_size")B"
+
+step "A repository"
+head -c 32 /dev/urandom > "$work/key"
+export HOLDFAST_REPO=$work/repository HOLDFAST_KEY_FILE=$work/key XDG_STATE_HOME=$work/state
+run "$holdfast" init
+
+step "First backup"
+measure "first backup, files" "$tree_size" run "$holdfast" backup --name uploads "files:$work/tree"
+measure "first backup, database" "$database_bytes" run "$holdfast" backup command:bank.sql -- "$pg_bin/pg_dump" bank
+
+step "Changes: 20,000 bank transactions; files added, changed, removed"
+"$pg_bin/pgbench" -n -c 4 -j 2 -t 5000 bank > "$work/transactions.log" 2>&1
+find "$work/tree" -type f -name '*.h' -print0 | sort -z | head -z -n 100 | xargs -0 -r -n1 sh -c 'echo changed >> "$0"'
+find "$work/tree" -type f -name '*.py' -print0 | sort -z | head -z -n 50 | xargs -0 -r rm
+for i in $(seq 100); do echo "new $i" > "$work/tree/new-$i"; done
+
+step "Second backup"
+measure "second backup, files" "$tree_size" run "$holdfast" backup --name uploads "files:$work/tree"
+measure "second backup, database" "$database_bytes" run "$holdfast" backup command:bank.sql -- "$pg_bin/pg_dump" bank
+measure "third backup, nothing changed" "$tree_size" run "$holdfast" backup --name uploads "files:$work/tree"
+run "$holdfast" snapshots
+
+step "What is there, to compare with later"
+sums_before=$(table_sums)
+(cd "$work/tree" && find . -type f -print0 | sort -z | xargs -0 -r sha256sum) > "$work/witness.sha256"
+find "$work/tree" -mindepth 1 -printf '%P %y %m %U %G %T@ %l\n' | sort > "$work/witness.meta"
+
+step "Disaster: the tree is deleted, the database dropped"
+rm -rf "$work/tree"
+"$pg_bin/dropdb" bank
+ls "$work/tree" 2>&1 | sed 's/^/  /' || true
+sql "select 1" 2>&1 | sed 's/^/  /' || true
+
+step "Restore"
+mkdir "$work/tree"
+measure "restore, files" "$tree_size" run "$holdfast" restore "latest:$work/tree" --source uploads --to "$work/tree"
+"$pg_bin/createdb" bank
+restore_database() { "$holdfast" dump latest --source command:bank.sql | "$pg_bin/psql" -X -q -o /dev/null -v ON_ERROR_STOP=1 bank; }
+echo '$ holdfast dump latest --source command:bank.sql | psql bank'
+measure "restore, database" "$database_bytes" restore_database
+
+step "Compare file by file, row by row"
+verdict=0
+if (cd "$work/tree" && sha256sum --quiet -c "$work/witness.sha256") &&
+    diff <(find "$work/tree" -mindepth 1 -printf '%P %y %m %U %G %T@ %l\n' | sort) "$work/witness.meta" > "$work/meta.diff"; then
+    echo "files: all $(wc -l < "$work/witness.sha256") equal, with owners, modes and times"
+else
+    echo "files: DIFFERENT"
+    head -20 "$work/meta.diff"
+    verdict=1
+fi
+if [ "$(table_sums)" = "$sums_before" ]; then
+    echo "database: all rows equal"
+    echo "$sums_before" | sed 's/^/  /'
+else
+    echo "database: DIFFERENT"
+    verdict=1
+fi
+run "$holdfast" check --read-data
+
+step "Summary"
+printf '%-34s %12s %10s %14s\n' "" data time rate
+printf '%s\n' "${rows[@]}"
+stored=$(du -s -B1 --apparent-size "$HOLDFAST_REPO" | cut -f1)
+echo "repository with all five snapshots: $(numfmt --to=si "$stored")B"
+cat << 'END'
+
+What to type next:
+  head -c 32 /dev/urandom > ~/holdfast.key        # keep a copy of it elsewhere: without it nothing comes back
+  export HOLDFAST_REPO=/backups HOLDFAST_KEY_FILE=~/holdfast.key
+  build/release/holdfast init
+  build/release/holdfast backup files:/etc
+  build/release/holdfast restore latest --to /tmp/restored
+  build/release/holdfast --help
+END
+exit $verdict
