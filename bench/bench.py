@@ -566,6 +566,8 @@ def gate(rounds, tools, ops):
                 why = f"{ratios[worst]:.2f} times as fast as {worst}, at least {GATE[op]} is due"
             lacking = [p for p in due if p not in times]
             verdicts.append((title, ok, why + (f" (no figures of {', '.join(lacking)})" if lacking else "")))
+        else:
+            verdicts.append((title, False, "no peer's figures"))
         peak = max(series(rounds, "holdfast", op, "peak_mb"))
         verdicts.append((f"{title}: memory", peak <= GATE_PEAK_MB, f"{peak:.0f} MB at most in any round, {GATE_PEAK_MB:.0f} MB are allowed"))
     own = median(series(rounds, "holdfast", "first", "repository_mb"))
@@ -588,8 +590,7 @@ def read_limit(binary, tree):
     if not os.access(binary, os.X_OK):
         return {}
     try:
-        argv = [binary, tree.path] + ([tree.after] if tree.after else [])
-        out = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=1800).stdout
+        out = subprocess.run([binary, tree.path], capture_output=True, text=True, check=True, timeout=1800).stdout
         limit = json.loads(out)
     except (OSError, ValueError, subprocess.SubprocessError) as e:
         say(f"  no limit: {e}")

@@ -84,10 +84,7 @@ void print_report(Output& out, const engine::BackupReport& report, bool dry_run)
     out.line(fmt::format("  bytes  {}: read {}, added {}{}", human_bytes(snapshot.bytes.logical), human_bytes(snapshot.bytes.read),
                          human_bytes(snapshot.bytes.added),
                          dry_run ? "" : fmt::format(", stored {}", human_bytes(snapshot.bytes.stored))));
-    const auto duration = static_cast<Nanoseconds>(report.seconds * one_second);
-    const double rate = report.seconds > 0 ? static_cast<double>(snapshot.bytes.read) / report.seconds : 0;
-    out.line(fmt::format("  time   {}{}", human_duration(duration),
-                         rate >= 1 ? fmt::format(", {}/s", human_bytes(static_cast<std::uint64_t>(rate))) : ""));
+    out.line(fmt::format("  time   {}", time_and_rate(report.seconds, snapshot.bytes.read)));
 }
 
 // After these the next source would fail for the same reason.
@@ -125,7 +122,9 @@ int run_backup(Context& context, const BackupChoice& choice) {
                         .unharmed("everything else is in the snapshot"));
                 exit = worse_exit(exit, info_of(Code::partial).exit_status);
             }
-        } catch (const Error& error) {
+        } catch (Error& error) {
+            if (error.code() == Code::cancelled || error.code() == Code::terminated)
+                error.set_unharmed("no snapshot was made of this source; what was stored already need not be stored again");
             context.out.error(error);
             exit = worse_exit(exit, error.exit_status());
             if (ends_everything(error.code())) break;

@@ -89,14 +89,12 @@ void print_report(Output& out, const engine::RestoreReport& report, const repo::
         return;
     }
     if (out.quiet) return;
-    const double rate = report.seconds > 0 ? static_cast<double>(report.bytes) / report.seconds : 0;
     out.line(fmt::format("{} snapshot {} of {} {} {}", request.dry_run ? "would restore" : "restored", snapshot.id.short_hex(),
                          printable(snapshot.source), request.dry_run ? "to" : "into", printable(request.target)));
     out.line(fmt::format("  items  {}: {} written, {} unchanged, {} deleted", human_count(report.items), human_count(rebuilt.items_written),
                          human_count(rebuilt.items_unchanged), human_count(rebuilt.items_deleted)));
     out.line(fmt::format("  bytes  {}", human_bytes(report.bytes)));
-    out.line(fmt::format("  time   {}{}", human_duration(static_cast<Nanoseconds>(report.seconds * one_second)),
-                         rate >= 1 ? fmt::format(", {}/s", human_bytes(static_cast<std::uint64_t>(rate))) : ""));
+    out.line(fmt::format("  time   {}", time_and_rate(report.seconds, report.bytes)));
 }
 
 void fail_if_incomplete(const engine::RestoreReport& report) {

@@ -20,8 +20,8 @@ int run_stats(Context& context) {
         return 0;
     }
     const auto ratio = [&](std::uint64_t bytes) {
-        if (bytes == 0 || stats.bytes_logical == 0) return std::string();
-        return fmt::format("  (1 : {:.1f})", static_cast<double>(stats.bytes_logical) / static_cast<double>(bytes));
+        const double times = bytes == 0 ? 0 : static_cast<double>(stats.bytes_logical) / static_cast<double>(bytes);
+        return times < 1 ? std::string() : fmt::format(" (logical is {:.1f} times that)", times);
     };
     out.line(fmt::format("snapshots  {}", human_count(stats.snapshots)));
     out.line(fmt::format("packs      {}", human_count(stats.packs)));

@@ -127,7 +127,6 @@ std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoic
             fmt::format("Set {} or {}, or give a key file with {}.", places.password_file_variable.empty() ? "`unlock` in the configuration" : places.password_file_variable, places.password_variable,
                         places.key_file_variable.empty() ? "--to-key-file" : "--key-file"));
     }
-    const Note note{"opening repository {}", choice.name};
     if (!unlock) return open_by_asking(choice);
     return repo::Repository::open(std::move(store), *unlock, open_options(), world);
 }

@@ -7,6 +7,7 @@
 
 #include "app/completion.h"
 #include "app/errors_page.h"
+#include "app/registry.h"
 #include "app/version.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -126,6 +127,30 @@ TEST_F(HelpTest, bash_completes_verbs_sub_verbs_and_options) {
     EXPECT_EQ(offered(script, {"forget", "--keep-d"}), "--keep-daily ");
     EXPECT_EQ(offered(script, {"key", "add", "--lab"}), "--label ");
     EXPECT_EQ(offered(script, {"ls", "--js"}), "--json ");
+}
+
+TEST_F(HelpTest, the_guide_names_every_verb_and_option) {
+    const Bytes bytes = read_file(std::string(HF_SOURCE_FOLDER) + "/doc/guide/commands.md");
+    const std::string guide(as_text(bytes));
+    for (const Command& command : commands) {
+        if (command.part == Part::hidden) continue;
+        EXPECT_THAT(guide, HasSubstr("`" + command.name + "`"));
+        for (const Options* each : {&options, &command.options}) {
+            for (const Option& option : each->all()) {
+                if (option.is_word()) continue;
+                EXPECT_THAT(guide, HasSubstr(option.long_name())) << command.name;
+            }
+        }
+    }
+}
+
+TEST_F(HelpTest, the_guide_names_every_key_of_a_source) {
+    const Bytes bytes = read_file(std::string(HF_SOURCE_FOLDER) + "/doc/guide/configuration.md");
+    const std::string guide(as_text(bytes));
+    for (const SourceType* type : source_types()) {
+        EXPECT_THAT(guide, HasSubstr(fmt::format("kind: {}", type->kind)));
+        for (const SourceOption& option : type->options) EXPECT_THAT(guide, HasSubstr(fmt::format("| `{}` |", option.name)));
+    }
 }
 
 TEST_F(HelpTest, the_page_of_errors_is_made_from_the_table) {

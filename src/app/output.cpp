@@ -131,6 +131,13 @@ std::string counted(std::uint64_t count, std::string_view one, std::string_view 
     return fmt::format("{} {}", human_count(count), count == 1 ? one : many);
 }
 
+std::string time_and_rate(double seconds, std::uint64_t bytes) {
+    constexpr std::uint64_t worth_a_rate = 1'000'000;
+    std::string out = human_duration(static_cast<Nanoseconds>(seconds * one_second));
+    if (seconds <= 0 || bytes < worth_a_rate) return out;
+    return out + fmt::format(", {}/s", human_bytes(static_cast<std::uint64_t>(static_cast<double>(bytes) / seconds)));
+}
+
 void print_findings(Output& out, const std::vector<Finding>& findings) {
     constexpr std::size_t shown_max = 20;
     if (out.is_json()) {

@@ -88,6 +88,9 @@ private:
 // "1 item", "2 items", "1,234 items".
 std::string counted(std::uint64_t count, std::string_view one, std::string_view many);
 
+// "4.2 s, 210 MB/s"; without a rate when there is too little to measure.
+std::string time_and_rate(double seconds, std::uint64_t bytes);
+
 // The first ones for people and the number of the rest; all of them as JSON.
 void print_findings(Output& out, const std::vector<Finding>& findings);
 

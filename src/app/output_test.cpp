@@ -127,6 +127,12 @@ TEST(Output, only_the_first_findings_are_printed_for_people) {
     EXPECT_EQ(split(testing::internal::GetCapturedStdout(), '\n').size(), 24U);
 }
 
+TEST(Output, a_rate_is_said_where_it_means_something) {
+    EXPECT_EQ(time_and_rate(4.2, 882'000'000), "4.2 s, 210 MB/s");
+    EXPECT_EQ(time_and_rate(0.004, 900), "4 ms");
+    EXPECT_EQ(time_and_rate(0, 5'000'000), "0 s");
+}
+
 TEST(Progress, says_how_much_how_fast_and_how_long) {
     ProgressSample sample;
     sample.items = 12345;

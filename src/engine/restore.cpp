@@ -36,13 +36,11 @@ void walk_wanted(repo::Repository& repository, const RestorePlan& plan, const st
     bool going = true;
     tree.walk("", [&](repo::TreeEntry&& entry) {
         const std::string& path = entry.item.path;
-        if (!plan.below.empty() && (!is_within(path, plan.below) || path == plan.below)) {
-            if (path == plan.below && entry.item.kind != ItemKind::folder) {
-                any = true;
-                going = each(std::move(entry));
-            }
-            any = any || path == plan.below;
-            return going;
+        if (!plan.below.empty() && !is_within(path, plan.below)) return going;
+        // The folder itself is what the target becomes, so it comes whatever is included.
+        if (path == plan.below) {
+            any = plan.include.empty() || entry.item.kind != ItemKind::folder;
+            return going = each(std::move(entry));
         }
         if (!selection.wants(path)) {
             if (entry.item.kind == ItemKind::folder && !plan.include.empty()) ancestors.push_back(std::move(entry));

@@ -35,6 +35,7 @@ struct ChunkPlace {  // where in its pack
 
 struct ChunkRecord {
     static constexpr std::size_t bytes = 32 + 1 + 1 + 4 + 4 + 4 + 4;
+    static constexpr std::size_t section_offset_at = 32 + 1 + 1 + 4;
     ChunkId id;
     codec::Codec codec_content = codec::Codec::stored;
     codec::Codec codec_reachable = codec::Codec::stored;
@@ -53,6 +54,7 @@ struct SealedKey {
 };
 
 struct SectionHeader {
+    static constexpr std::size_t counts_at = 4 + 1 + 1 + 16;  // number of chunks, then bytes
     PackKind kind{};
     std::array<std::uint8_t, 16> salt{};
     std::vector<SealedKey> keys;  // look into the bytes parsed

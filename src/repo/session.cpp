@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
@@ -96,7 +97,8 @@ void Session::take_lock() {
 
 void Session::publish() {
     if (mode_ == Mode::dry_run) return;
-    const std::vector<PackContents> packs = packs_->take_finished();
+    std::vector<PackContents> packs = packs_->take_finished();
+    std::ranges::move(std::exchange(adopted_, {}), std::back_inserter(packs));
     published_ = repository_.world().clock.steady();
     if (packs.empty()) return;
     const EncodedFragment fragment = encode_fragment(repository_.keys(), packs, repository_.world().random);

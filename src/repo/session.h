@@ -28,6 +28,8 @@ public:
     void publish_if_due();
     // Publishes all, then COMMIT. Fills in id and signer. `provenance`: see decode_snapshot().
     Snapshot commit(Snapshot snapshot, ByteView provenance = {});
+    // A pack that somebody else than packs() stored in this session; published with the rest.
+    void adopt(PackContents pack) { adopted_.push_back(std::move(pack)); }
     // Publishes all, then CLOSE: for sessions that only move chunks.
     void publish_and_close();
 
@@ -45,6 +47,7 @@ private:
     std::uint64_t gc_number_ = 0;
     Nanoseconds published_ = 0;
     std::unique_ptr<PackWriter> packs_;
+    std::vector<PackContents> adopted_;
 };
 
 // Lock files of sessions on this machine: their owner is alive while the lock is held.

@@ -1,4 +1,5 @@
 // The comparison of testing/nasty_tree.h, and the removal of trees of any depth.
+#include <tuple>
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -180,14 +181,14 @@ void remove_everything(const std::string& folder) {
         const std::string name = std::move(waiting.back());
         waiting.pop_back();
         if (::unlinkat(top.get(), name.c_str(), 0) == 0) continue;
-        ::fchmodat(top.get(), name.c_str(), 0700, 0);
+        std::ignore = ::fchmodat(top.get(), name.c_str(), 0700, 0);
         const Fd inside(::openat(top.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         if (!inside) throw Error{Code::failed, "cannot remove {}/{}", folder, name};
         for (const std::string& child : names_in(inside.get())) {
             if (::unlinkat(inside.get(), child.c_str(), 0) == 0) continue;
-            ::fchmodat(inside.get(), child.c_str(), 0700, 0);
+            std::ignore = ::fchmodat(inside.get(), child.c_str(), 0700, 0);
             waiting.push_back(prefix + std::to_string(moved++));
-            ::renameat(inside.get(), child.c_str(), top.get(), waiting.back().c_str());
+            std::ignore = ::renameat(inside.get(), child.c_str(), top.get(), waiting.back().c_str());
         }
         ::unlinkat(top.get(), name.c_str(), AT_REMOVEDIR);
     }

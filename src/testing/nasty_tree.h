@@ -15,6 +15,7 @@ namespace holdfast {
 struct NastyTreeOptions {
     std::size_t many_files = 5000;    // in one folder: more than one batch of a capture
     std::size_t large_bytes = 3'000'000;
+    bool long_paths = true;  // beyond PATH_MAX, which rsync cannot follow
 };
 void make_nasty_tree(const std::string& folder, const NastyTreeOptions& options = {});
 

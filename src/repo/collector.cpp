@@ -1,0 +1,332 @@
+#include "repo/collector.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "repo/names.h"
+#include "repo/state.h"
+
+namespace holdfast::repo {
+
+namespace {
+
+constexpr Nanoseconds silence_max = 24 * 3600 * one_second;
+constexpr std::size_t small_packs_max = 8;  // more of them are put together
+
+// Copies kept chunks of packs as they are, section by section.
+class Repacker {
+public:
+    Repacker(Repository& repository, Session& session) : repository_(repository), session_(session) {}
+
+    void take(const PackRef& ref, const std::set<std::uint32_t>& keep) {
+        const std::string object = ref.object();
+        const auto bytes = repository_.store().read(object);
+        if (!bytes) throw Error{Code::corrupt, "{} is missing", object};
+        struct Section {
+            SectionPlace place;
+            std::vector<std::pair<ChunkRecord, std::uint32_t>> chunks;
+        };
+        std::vector<Section> sections;
+        scan_pack(*bytes, object, [&](const SectionPlace& place, const ChunkRecord& record, std::uint32_t offset) {
+            if (!keep.contains(offset)) return;
+            if (sections.empty() || sections.back().place.offset != place.offset) sections.push_back({place, {}});
+            sections.back().chunks.emplace_back(record, offset);
+        });
+        for (const Section& section : sections) copy(*bytes, section.place, section.chunks, ref.kind);
+    }
+    void finish() {
+        for (const PackKind kind : {PackKind::data, PackKind::meta, PackKind::state}) send(kind);
+    }
+
+private:
+    struct Growing {
+        Bytes bytes;
+        std::vector<ChunkPlace> places;
+    };
+
+    void copy(ByteView from, const SectionPlace& place, const std::vector<std::pair<ChunkRecord, std::uint32_t>>& chunks, PackKind kind) {
+        Growing& pack = growing_[static_cast<std::size_t>(kind)];
+        const std::size_t start = pack.bytes.size();
+        append(pack.bytes, from.subspan(place.offset, place.header.header_bytes));
+        for (const auto& [record, offset] : chunks) {
+            const std::size_t at = pack.bytes.size();
+            append(pack.bytes, from.subspan(offset, record.length()));
+            put_u32(pack.bytes, at + ChunkRecord::section_offset_at, at - start);
+            pack.places.push_back({record.id, static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(record.length())});
+        }
+        put_u32(pack.bytes, start + SectionHeader::counts_at, chunks.size());
+        put_u32(pack.bytes, start + SectionHeader::counts_at + 4, pack.bytes.size() - start);
+        if (pack.bytes.size() >= repository_.keys().config().pack_bytes) send(kind);
+    }
+    static void put_u32(Bytes& bytes, std::size_t at, std::size_t value) {
+        Bytes number;
+        ByteWriter(number).u32(static_cast<std::uint32_t>(value));
+        std::ranges::copy(number, bytes.begin() + static_cast<std::ptrdiff_t>(at));
+    }
+    void send(PackKind kind) {
+        Growing pack = std::exchange(growing_[static_cast<std::size_t>(kind)], {});
+        if (pack.places.empty()) return;
+        const PackRef ref{kind, seal_pack(pack.bytes)};
+        repository_.store().create(ref.object(), pack.bytes);
+        session_.adopt({ref, pack.bytes.size(), std::move(pack.places)});
+    }
+
+    Repository& repository_;
+    Session& session_;
+    std::array<Growing, 4> growing_;
+};
+
+}  // namespace
+
+std::vector<ChunkPrefix> mark(Repository& repository) {
+    std::vector<ChunkPrefix> live;
+    std::unordered_set<ChunkId, IdHash> nodes;
+    std::vector<Child> open;
+    for (const Snapshot& snapshot : repository.snapshots()) {
+        const std::string name = snapshot.id.short_hex();
+        const Note note{"marking what snapshot {} reaches", name};
+        open.push_back({ChildKind::node, snapshot.root});
+        while (!open.empty()) {
+            const Child child = open.back();
+            open.pop_back();
+            if (child.kind == ChildKind::chunk) {
+                live.push_back(prefix_of(child.id));
+                continue;
+            }
+            if (!nodes.insert(child.id).second) continue;
+            live.push_back(prefix_of(child.id));
+            const std::vector<Child> more = parse_children(repository.chunks().read_reachable(child.id));
+            open.insert(open.end(), more.begin(), more.end());
+        }
+    }
+    // Of states only the newest of a source counts; one that cannot be read is lost, which costs a full read.
+    std::map<std::pair<std::string, std::string>, const Snapshot*> newest;
+    for (const Snapshot& snapshot : repository.snapshots())
+        if (!snapshot.state.is_zero()) newest[{snapshot.source, snapshot.host + "/" + snapshot.signer.hex()}] = &snapshot;
+    for (const auto& [source, snapshot] : newest) {
+        try {
+            for (const ChunkId& id : state_chunks(repository.chunks(), snapshot->state)) live.push_back(prefix_of(id));
+        } catch (const Error& error) {
+            if (error.code() != Code::corrupt && error.code() != Code::denied) throw;
+        }
+    }
+    std::ranges::sort(live);
+    live.erase(std::ranges::unique(live).begin(), live.end());
+    return live;
+}
+
+Survey Collector::survey(double unused_max) {
+    live_ = mark(repository_);
+    kept_offsets_.clear();
+    const std::set<PackId> condemned = repository_.index().excluded();
+    std::map<PackRef, PackUse> uses;
+    for (const PackKind kind : {PackKind::data, PackKind::meta, PackKind::state}) {
+        repository_.store().list(prefix_of(kind), [&](const ObjectInfo& object) {
+            const auto id = PackId::from_hex_text(std::string_view(object.name).substr(prefix_of(kind).size()));
+            if (id && !condemned.contains(*id)) uses[{kind, *id}] = {{kind, *id}, object.bytes, 0};
+        });
+    }
+    // A chunk that lies in several packs is live in the first one only.
+    std::vector<bool> placed(live_.size(), false);
+    std::map<PackId, std::set<std::uint32_t>> live_offsets;
+    for (const auto& fragment : repository_.index().fragments()) {
+        fragment->scan([&](const ChunkPrefix& id, const Location& place) {
+            const auto use = uses.find(place.pack);
+            const auto at = std::ranges::lower_bound(live_, id);
+            if (use == uses.end() || at == live_.end() || *at != id || placed[static_cast<std::size_t>(at - live_.begin())]) return;
+            placed[static_cast<std::size_t>(at - live_.begin())] = true;
+            use->second.bytes_live += place.length;
+            live_offsets[place.pack.id].insert(place.offset);
+        });
+    }
+    Survey survey;
+    std::vector<PackUse> partly;
+    std::uint64_t total = 0, unused = 0;
+    std::map<PackKind, std::vector<PackUse>> small;
+    for (const auto& [ref, use] : uses) {
+        if (use.bytes_live == 0) {
+            survey.garbage.push_back(use);
+            continue;
+        }
+        total += use.bytes;
+        // Headers and padding are no garbage that rewriting could free.
+        const std::uint64_t garbage = use.bytes - std::min(use.bytes, use.bytes_live + 8192);
+        unused += garbage;
+        if (garbage > 0) partly.push_back(use);
+        else if (use.bytes < repository_.keys().config().pack_bytes / 8) small[ref.kind].push_back(use);
+        else survey.kept.push_back(use);
+    }
+    std::ranges::sort(partly, std::ranges::greater{}, [](const PackUse& use) {
+        return static_cast<double>(use.bytes - use.bytes_live) / static_cast<double>(use.bytes);
+    });
+    for (const PackUse& use : partly) {
+        const bool rewrite = static_cast<double>(unused) > unused_max * static_cast<double>(total);
+        if (rewrite) unused -= use.bytes - std::min(use.bytes, use.bytes_live + 8192);
+        (rewrite ? survey.rewritten : survey.kept).push_back(use);
+    }
+    for (auto& [kind, packs] : small)
+        std::ranges::move(packs, std::back_inserter(packs.size() > small_packs_max ? survey.rewritten : survey.kept));
+    for (const PackUse& use : survey.rewritten) kept_offsets_[use.pack.id] = std::move(live_offsets[use.pack.id]);
+    return survey;
+}
+
+void Collector::repack(const Survey& survey) {
+    if (survey.rewritten.empty()) return;
+    Session session(repository_, Session::Mode::write);
+    Repacker repacker(repository_, session);
+    for (const PackUse& use : survey.rewritten) {
+        repository_.world().stop.check();
+        repacker.take(use.pack, kept_offsets_[use.pack.id]);
+    }
+    repacker.finish();
+    session.publish_and_close();  // the copies are found from here on; only now may the originals be condemned
+}
+
+std::uint64_t Collector::last_collection() {
+    std::uint64_t number = repository_.log().stamp();
+    while (repository_.store().find(names::condemned(number + 1))) ++number;
+    return number;
+}
+
+bool Collector::condemn(const Survey& survey) {
+    std::vector<PackRef> packs;
+    for (const auto* part : {&survey.garbage, &survey.rewritten})
+        for (const PackUse& use : *part) packs.push_back(use.pack);
+    if (packs.empty()) return true;
+    const std::uint64_t number = last_collection() + 1;
+    Bytes payload;
+    ByteWriter writer(payload);
+    writer.varint(number);
+    writer.varint(packs.size());
+    for (const PackRef& pack : packs) {
+        writer.u8(static_cast<std::uint8_t>(pack.kind));
+        writer.raw(pack.id.view());
+    }
+    const Keyring& keys = repository_.keys();
+    return repository_.store().create(names::condemned(number), sign(SignedKind::condemned, keys.repository(), keys.secrets().signer, payload)) ==
+           Created::created;
+}
+
+// A parent is stamped before its children are listed, so no lane is born unseen.
+void Collector::stamp_every_lane(std::uint64_t number) {
+    LogBook& log = repository_.log();
+    const SignerId root = repository_.keys().root_id();
+    const auto stamp = [&](auto wanted) {
+        log.read();
+        std::vector<LaneName> lanes;
+        for (const auto& [name, lane] : log.lanes())
+            if (wanted(name)) lanes.push_back(name);
+        for (const LaneName& name : lanes) log.stamp_lane(name, number);
+    };
+    stamp([&](const LaneName& name) { return name.signer == root; });
+    stamp([&](const LaneName& name) { return name.lane == 0; });
+    stamp([](const LaneName&) { return true; });
+    log.read();
+}
+
+// Nobody is fenced for being slow alone: a lane must have shown no new slot for a day of this machine's own clock,
+// seen by two runs.
+bool Collector::silent_for_a_day(const Lane& lane) {
+    if (repository_.client_folder().empty()) return false;
+    const std::string path = fmt::format("{}/waits/{}-{}-{}", repository_.client_folder(), repository_.id().hex(), lane.name.signer.hex(), lane.name.lane);
+    const auto boot = read_file_if_present("/proc/sys/kernel/random/boot_id");
+    const std::string now_at = fmt::format("{} {} ", boot ? as_text(*boot).substr(0, 36) : std::string_view("-"), lane.next);
+    const Nanoseconds now = repository_.world().clock.steady();
+    if (const auto seen = read_file_if_present(path); seen && as_text(*seen).starts_with(now_at))
+        return now - std::strtoll(std::string(as_text(*seen)).c_str() + now_at.size(), nullptr, 10) >= silence_max;
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    write_file_durably(path, as_bytes(now_at + std::to_string(now)));
+    return false;
+}
+
+std::vector<SessionName> Collector::sessions_before(std::uint64_t number) {
+    LogBook& log = repository_.log();
+    std::vector<SessionName> waiting;
+    std::vector<SessionName> dead;
+    for (const auto& [name, lane] : log.lanes()) {
+        if (!lane.open || lane.session.gc_number >= number) continue;
+        const bool gone = is_dead_here(repository_, lane) || silent_for_a_day(lane);
+        (gone ? dead : waiting).push_back({name, lane.open_slot});
+    }
+    for (const SessionName& session : dead) log.fence(session);
+    return waiting;
+}
+
+// G4: what is reached now and has no place that stays, is spared.
+CollectionVerdict Collector::judge(const Condemned& condemned) {
+    repository_.refresh();
+    live_ = mark(repository_);
+    std::set<PackId> doomed;
+    for (const PackRef& pack : condemned.packs) doomed.insert(pack.id);
+    const std::set<PackId>& excluded = repository_.index().excluded();
+    std::vector<bool> stays(live_.size(), false);
+    std::map<std::size_t, PackId> holder;
+    for (const auto& fragment : repository_.index().fragments()) {
+        fragment->scan([&](const ChunkPrefix& id, const Location& place) {
+            const auto at = std::ranges::lower_bound(live_, id);
+            if (at == live_.end() || *at != id) return;
+            const auto number = static_cast<std::size_t>(at - live_.begin());
+            if (doomed.contains(place.pack.id)) holder.try_emplace(number, place.pack.id);
+            else if (!excluded.contains(place.pack.id)) stays[number] = true;
+        });
+    }
+    std::set<PackId> spared;
+    for (std::size_t number = 0; number < live_.size(); ++number) {
+        if (stays[number]) continue;
+        const auto at = holder.find(number);
+        if (at == holder.end())
+            throw Error{Code::corrupt, "chunk {} is reached by a snapshot but lies in no pack", to_hex(live_[number].view()).substr(0, 8)}
+                .unharmed("nothing was deleted")
+                .hint("Run `holdfast check` to see what is affected.");
+        spared.insert(at->second);
+    }
+    CollectionVerdict verdict{condemned.number, {spared.begin(), spared.end()}};
+    Bytes payload;
+    ByteWriter writer(payload);
+    writer.varint(verdict.number);
+    writer.varint(verdict.spared.size());
+    for (const PackId& pack : verdict.spared) writer.raw(pack.view());
+    const Keyring& keys = repository_.keys();
+    const std::string object = names::verdict(verdict.number);
+    repository_.store().create(object, sign(SignedKind::verdict, keys.repository(), keys.secrets().signer, payload));
+    // Whoever came first has decided.
+    const auto written = read_verdict(repository_.store(), keys, verdict.number);
+    if (!written) throw Error{Code::unreachable, "{} exists but cannot be read", object};
+    return *written;
+}
+
+Collector::Settled Collector::settle() {
+    Settled out;
+    Store& store = repository_.store();
+    const std::uint64_t last = last_collection();
+    for (std::uint64_t number = 1; number <= last; ++number) {
+        const auto condemned = read_condemned(store, repository_.keys(), number);
+        if (!condemned) throw Error{Code::unreachable, "{} cannot be read", names::condemned(number)};
+        auto verdict = read_verdict(store, repository_.keys(), number);
+        if (!verdict) {
+            stamp_every_lane(number);
+            out.waiting = sessions_before(number);
+            if (!out.waiting.empty()) {
+                out.packs_pending += condemned->packs.size();
+                return out;
+            }
+            verdict = judge(*condemned);
+        }
+        const std::set<PackId> spared(verdict->spared.begin(), verdict->spared.end());
+        for (const PackRef& pack : condemned->packs) {
+            if (spared.contains(pack.id)) continue;
+            const auto there = store.find(pack.object());
+            if (!there) continue;
+            store.remove(pack.object());
+            ++out.packs_deleted;
+            out.bytes_freed += there->bytes;
+        }
+    }
+    repository_.refresh();
+    return out;
+}
+
+}  // namespace holdfast::repo

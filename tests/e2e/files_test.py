@@ -1,0 +1,234 @@
+"""Files come back as they were: whole, in part, in place, and after an interrupted restore."""
+
+import os
+import pathlib
+import signal
+
+import nasty
+from harness import SCALE, Case, differences, main, noise, rsync, wait_until
+
+
+class Files(Case):
+    def setUp(self):
+        super().setUp()
+        self.tree = self.folder / "tree"
+        self.out = self.folder / "out"
+        self.init()
+
+    def whole(self, snapshot="latest"):
+        return f"{snapshot}:{self.tree}"
+
+    def test_a_nasty_tree_comes_back_as_it_was(self):
+        nasty.make(self.tree)
+        nasty.make_deep(self.tree / "names")
+        first = self.backup(f"files:{self.tree}")[0]
+        self.assertEqual(first["items"]["failed"], 0)
+        self.restore(self.whole(), self.out)
+        self.assertEqual(differences(self.tree, self.out), [])
+
+    def test_rsync_finds_nothing_between_a_nasty_tree_and_its_restore(self):
+        nasty.make(self.tree)
+        self.backup(f"files:{self.tree}")
+        self.restore("latest", self.out)
+        below = self.out / str(self.tree).lstrip("/")
+        self.assertEqual(rsync(self.tree, below), "")
+        self.restore(self.whole(), self.folder / "contents")
+        self.assertEqual(rsync(self.tree, self.folder / "contents"), "")
+
+    def test_what_did_not_change_is_not_read_again(self):
+        nasty.make(self.tree)
+        first = self.backup(f"files:{self.tree}")[0]
+        second = self.backup(f"files:{self.tree}")[0]
+        self.assertEqual(second["bytes"]["read"], 0)
+        self.assertEqual(second["bytes"]["added"], 0)
+        self.assertEqual(second["items"]["new"], 0)
+        self.assertEqual(second["items"]["changed"], 0)
+        self.assertEqual(second["items"]["unchanged"], first["items"]["new"])
+        self.restore(self.whole(second["snapshot"]), self.out)
+        self.assert_same_tree(self.tree, self.out)
+
+    def test_every_snapshot_keeps_its_own_state_of_a_tree_that_changes(self):
+        nasty.make(self.tree)
+        first = self.backup(f"files:{self.tree}")[0]
+        self.restore(self.whole(first["snapshot"]), self.folder / "before")
+        nasty.change(self.tree)
+        second = self.backup(f"files:{self.tree}")[0]
+        self.assertLess(second["bytes"]["added"], first["bytes"]["added"] / 3)
+        self.restore(self.whole(second["snapshot"]), self.out)
+        self.assert_same_tree(self.tree, self.out)
+        self.restore(self.whole(first["snapshot"]), self.folder / "again")
+        self.assert_same_tree(self.folder / "before", self.folder / "again")
+        self.assertEqual(self.check("--read-data")["errors"], [])
+
+    def test_a_part_is_restored_by_path_and_by_glob(self):
+        nasty.make(self.tree)
+        self.backup(f"files:{self.tree}")
+        self.restore(f"latest:{self.tree}/contents", self.out)
+        self.assert_same_tree(self.tree / "contents", self.out)
+
+        one = self.folder / "one"
+        self.restore(f"latest:{self.tree}/contents/large", one)
+        self.assertEqual(os.listdir(one), ["large"])
+        self.assertEqual((one / "large").read_bytes(), (self.tree / "contents/large").read_bytes())
+
+        some = self.folder / "some"
+        self.restore(self.whole(), some, "--include", f"{self.tree}/**/noise-*", "--exclude", "noise-5*")
+        found = sorted(p.name for p in some.rglob("*") if p.is_file())
+        self.assertEqual(found, sorted(p.name for p in (self.tree / "contents").glob("noise-[!5]*")))
+        self.assertEqual((some / "contents").stat().st_mode, (self.tree / "contents").stat().st_mode)
+
+        hard = self.folder / "hard"
+        self.restore(self.whole(), hard, "--include", "**/third", "--include", f"{self.tree}/links/second")
+        self.assertEqual((hard / "links/second").read_bytes(), (self.tree / "links/first").read_bytes())
+        self.assertEqual((hard / "links/second").stat().st_ino, (hard / "links/elsewhere/third").stat().st_ino)
+
+        self.fails(1, "restore", "latest", "--to", self.folder / "none", "--include", "no such thing", says="matches")
+        self.restore(self.whole(), self.folder / "none")
+        self.assert_same_tree(self.tree, self.folder / "none")
+
+    def test_in_place_writes_only_what_differs(self):
+        nasty.make(self.tree)
+        self.backup(f"files:{self.tree}")
+        self.restore(self.whole(), self.out)
+        untouched = (self.out / "contents/noise-65536").stat()
+        nasty.change(self.out)
+        (self.out / "contents/of others").write_bytes(b"not of the snapshot")
+        done = self.restore(self.whole(), self.out, "--in-place", code=3).lines()
+        self.assertEqual(len([line for line in done if line["type"] == "finding"]), 2, "a file and a folder are in the way")
+        self.assertGreater(done[-1]["unchanged"], 1000)
+        self.assertGreater(done[-1]["written"], 10)
+        os.remove(self.out / "links/to first")
+        os.rmdir(self.out / "names/*")
+        self.restore(self.whole(), self.out, "--in-place")
+        after = (self.out / "contents/noise-65536").stat()
+        self.assertEqual((after.st_ino, after.st_ctime_ns), (untouched.st_ino, untouched.st_ctime_ns))
+        self.assertEqual((self.out / "contents/of others").read_bytes(), b"not of the snapshot")
+        left = [line for line in differences(self.tree, self.out) if "should not be" not in line and "mtime" not in line]
+        self.assertEqual(left, [])
+
+        self.restore(self.whole(), self.out, "--in-place", "--delete", "--yes")
+        self.assert_same_tree(self.tree, self.out)
+        again = self.restore(self.whole(), self.out, "--in-place").lines()[-1]
+        self.assertEqual(again["written"], 0)
+
+    def test_in_place_puts_files_back_where_they_were(self):
+        self.tree.mkdir()
+        (self.tree / "kept").write_bytes(b"kept")
+        (self.tree / "lost").write_bytes(b"lost")
+        self.backup(f"files:{self.tree}")
+        (self.tree / "lost").unlink()
+        (self.tree / "kept").write_bytes(b"overwritten")
+        self.holdfast("restore", "latest", "--in-place")
+        self.assertEqual((self.tree / "lost").read_bytes(), b"lost")
+        self.assertEqual((self.tree / "kept").read_bytes(), b"kept")
+
+    def test_overwrite_replaces_what_is_in_the_way(self):
+        self.tree.mkdir()
+        (self.tree / "file").write_bytes(b"a file")
+        (self.tree / "folder").mkdir()
+        (self.tree / "folder/inside").write_bytes(b"inside")
+        os.symlink("file", self.tree / "link")
+        self.backup(f"files:{self.tree}")
+        self.out.mkdir()
+        (self.out / "file").mkdir()
+        (self.out / "file/below").write_bytes(b"in the way")
+        (self.out / "folder").write_bytes(b"a file in the way")
+        (self.out / "link").write_bytes(b"no link")
+        self.fails(16, "restore", self.whole(), "--to", self.out, says="not empty", hints=["--in-place", "--overwrite"])
+        self.assertEqual((self.out / "folder").read_bytes(), b"a file in the way")
+        self.restore(self.whole(), self.out, "--overwrite", "--yes")
+        self.assert_same_tree(self.tree, self.out)
+
+    def test_a_dry_run_and_a_plan_write_nothing(self):
+        nasty.make(self.tree)
+        dry = self.backup(f"files:{self.tree}", "--dry-run")[0]
+        self.assertIsNone(dry["snapshot"])
+        self.assertEqual(self.snapshots(), [])
+        self.assertEqual(self.objects("data"), [])
+        first = self.backup(f"files:{self.tree}")[0]
+        self.assertEqual(dry["items"], first["items"])
+        self.assertEqual(dry["bytes"]["logical"], first["bytes"]["logical"])
+        self.restore(self.whole(), self.out, "--dry-run")
+        self.assertFalse(self.out.exists())
+        plan = self.restore(self.whole(), self.out, "--plan").document()
+        self.assertFalse(self.out.exists())
+        self.assertGreater(plan["items"], 1500)
+        self.assertGreater(plan["bytes_to_read"], 9_000_000)
+
+    def test_an_interrupted_restore_is_taken_up_again(self):
+        self.tree.mkdir()
+        for i in range(60):
+            (self.tree / f"{i:03}").write_bytes(noise(i, 1_000_000))
+        first = self.backup(f"files:{self.tree}")[0]["snapshot"]
+        (self.tree / "000").write_bytes(b"changed")
+        second = self.backup(f"files:{self.tree}")[0]["snapshot"]
+        for files in range(1, 1 + 3 * SCALE):
+            target = self.folder / f"out{files}"
+            child = self.start("restore", self.whole(first), "--to", target)
+            wait_until(lambda: child.poll() is not None or (target.is_dir() and len(os.listdir(target)) > 5 * files % 50),
+                       "the restore writes files")
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+            if child.returncode == 0:
+                continue
+            self.fails(16, "restore", self.whole(second), "--to", target)
+            self.restore(self.whole(first), target)
+            self.assertEqual(sorted(os.listdir(target)), sorted(os.listdir(self.tree)))
+            for i in range(60):
+                self.assertEqual((target / f"{i:03}").read_bytes(), noise(i, 1_000_000))
+
+    def test_ctrl_c_ends_cleanly(self):
+        self.tree.mkdir()
+        for i in range(60):
+            (self.tree / f"{i:03}").write_bytes(noise(i, 1_000_000))
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            entries = len(self.objects("log"))
+            child = self.start("backup", f"files:{self.tree}")
+            wait_until(lambda: child.poll() is not None or len(self.objects("log")) > entries, "the backup begins")
+            child.send_signal(number)
+            child.wait()
+            self.assertIn(child.returncode, (0, code))
+        self.backup(f"files:{self.tree}")
+        self.restore(self.whole(), self.out)
+        self.assert_same_tree(self.tree, self.out)
+
+    def test_what_cannot_be_read_is_told_and_the_rest_is_kept(self):
+        # Root reads everything, so the tree is changed while it is read instead.
+        self.tree.mkdir()
+        (self.tree / "good").write_bytes(b"good")
+        if os.geteuid() != 0:
+            (self.tree / "bad").write_bytes(b"bad")
+            (self.tree / "bad").chmod(0)
+            snapshot = self.backup(f"files:{self.tree}", code=3)[0]
+            self.assertEqual(snapshot["items"]["failed"], 1)
+        missing = self.folder / "missing"
+        lines = self.backup(f"files:{self.tree}", f"files:{missing}", code=15)
+        self.assertEqual(len(lines), 1)
+        self.restore(self.whole(), self.out)
+        self.assertEqual((self.out / "good").read_bytes(), b"good")
+
+    def test_excludes_leave_out_what_they_name(self):
+        self.tree.mkdir()
+        for name in ("keep.txt", "a.tmp", "sub/b.tmp", "sub/keep", "cache/CACHEDIR.TAG", "cache/x", "tagged/.nobackup", "tagged/y"):
+            path = self.tree / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"Signature: 8a477f597d28d172789f06886806bc55" if path.name == "CACHEDIR.TAG" else b"x")
+        (self.tree / "large").write_bytes(bytes(200_000))
+        (self.folder / "list").write_text("# a comment\n**/sub/keep\n")
+        self.backup(f"files:{self.tree}", "--exclude", "*.tmp", "--exclude-from", self.folder / "list", "--exclude-caches",
+                    "--exclude-if-present", ".nobackup", "--exclude-larger", "100K")
+        self.restore(self.whole(), self.out)
+        found = {str(p.relative_to(self.out)) for p in self.out.rglob("*") if p.is_file()}
+        self.assertTrue({"keep.txt", "cache/CACHEDIR.TAG"} >= found - {"tagged/.nobackup"}, found)
+        self.assertIn("keep.txt", found)
+
+    def test_several_paths_and_relative_ones(self):
+        nasty.make(self.tree)
+        snapshot = self.backup(f"files:{pathlib.Path(self.tree).name}/links", cwd=self.folder)[0]
+        self.assertIn(str(self.tree / "links"), snapshot["source"])
+        self.restore(f"latest:{self.tree}/links", self.out)
+        self.assert_same_tree(self.tree / "links", self.out)
+
+
+if __name__ == "__main__":
+    main()

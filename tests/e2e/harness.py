@@ -1,0 +1,363 @@
+"""What every end-to-end test uses: a folder of its own, the program as a user runs it, trees compared to the last bit.
+
+A test file is run by itself (`python3 files_test.py`), prints failures only, and writes its results in JUnit form to
+$HOLDFAST_RESULTS/<file>.xml. The program is $HOLDFAST; loops run $HOLDFAST_SCALE times as long.
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import unittest
+import xml.etree.ElementTree as xml
+
+PROGRAM = os.environ.get("HOLDFAST") or str(pathlib.Path(__file__).resolve().parents[2] / "build/dev/holdfast")
+SCALE = int(os.environ.get("HOLDFAST_SCALE", "1"))
+TIMEOUT = 300
+
+
+class Result:
+    """How a run of the program ended."""
+
+    def __init__(self, args, code, out, err, seconds):
+        self.args_given, self.code, self.out, self.err, self.seconds = args, code, out, err, seconds
+
+    @property
+    def text(self):
+        return self.out.decode("utf-8", "replace")
+
+    @property
+    def errors(self):
+        return self.err.decode("utf-8", "replace")
+
+    def lines(self):
+        """The JSON lines of standard output."""
+        return [json.loads(line) for line in self.text.splitlines()]
+
+    def document(self):
+        return json.loads(self.text)
+
+    def error(self):
+        """The error that --json puts on standard error."""
+        found = [json.loads(line) for line in self.errors.splitlines() if line.startswith('{"type":"error"')]
+        if len(found) != 1:
+            raise AssertionError(f"{len(found)} errors in {self.errors!r}")
+        return found[0]
+
+    def __str__(self):
+        return f"holdfast {' '.join(map(str, self.args_given))}\nexit {self.code}\n{self.text}{self.errors}"
+
+
+class Case(unittest.TestCase):
+    """A test with a folder, a home and a key file of its own."""
+
+    longMessage = True
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-e2e-"))
+        self.addCleanup(remove_tree, self.folder)
+        self.home = self.folder / "home"
+        self.home.mkdir()
+        self.key = self.folder / "key"
+        self.key.write_bytes(b"a key file of thirty-two bytes or more")
+        self.repo = self.folder / "repo"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "TZ": "UTC",
+            "LC_ALL": "C.UTF-8",
+            "TMPDIR": str(self.folder),
+            "HOLDFAST_REPO": str(self.repo),
+            "HOLDFAST_KEY_FILE": str(self.key),
+        }
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"):
+            if name in os.environ:
+                self.environment[name] = os.environ[name]
+
+    def run_program(self, *args, input=None, env=None, cwd=None, before=None, timeout=TIMEOUT):
+        environment = dict(self.environment)
+        for name, value in (env or {}).items():
+            if value is None:
+                environment.pop(name, None)
+            else:
+                environment[name] = str(value)
+        argv = [PROGRAM] + [os.fspath(arg) if isinstance(arg, os.PathLike) else arg for arg in args]
+        began = time.monotonic()
+        done = subprocess.run(argv, input=input if input is not None else b"", capture_output=True, env=environment,
+                              cwd=cwd or self.folder, preexec_fn=before, timeout=timeout)
+        return Result(args, done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+
+    def holdfast(self, *args, code=0, **options):
+        """Runs the program and expects this exit status."""
+        result = self.run_program(*args, **options)
+        self.assertEqual(result.code, code, str(result))
+        return result
+
+    def fails(self, code, *args, says=(), hints=(), **options):
+        """Runs the program, expects it to fail with this status, message and hint; returns the result."""
+        result = self.holdfast(*args, code=code, **options)
+        plain = " ".join(result.errors.split())
+        for text in [says] if isinstance(says, str) else says:
+            self.assertIn(text, plain, str(result))
+        for text in [hints] if isinstance(hints, str) else hints:
+            hint = plain[plain.find("hint:"):] if "hint:" in plain else ""
+            self.assertIn(text, hint, str(result))
+        self.assertNotIn("internal", plain.split(":")[1] if ":" in plain else "", str(result))
+        return result
+
+    def start(self, *args, env=None, **options):
+        """Starts the program and does not wait for it."""
+        environment = dict(self.environment, **(env or {}))
+        options.setdefault("stdout", subprocess.PIPE)
+        options.setdefault("stderr", subprocess.PIPE)
+        options.setdefault("stdin", subprocess.DEVNULL)
+        child = subprocess.Popen([PROGRAM, *map(str, args)], env=environment, cwd=self.folder, **options)
+        self.addCleanup(end, child)
+        return child
+
+    def init(self):
+        return self.holdfast("init")
+
+    def backup(self, *args, code=0, **options):
+        """The `snapshot` lines of a backup."""
+        lines = self.holdfast("backup", *args, "--json", code=code, **options).lines()
+        self.assertEqual(lines[-1]["type"], "summary")
+        self.assertEqual(lines[-1]["schema"], "holdfast.backup/1")
+        return [line for line in lines if line["type"] == "snapshot"]
+
+    def snapshots(self):
+        return self.holdfast("snapshots", "--json").document()["snapshots"]
+
+    def check(self, *args, code=0):
+        """The summary of a check."""
+        return self.holdfast("check", *args, "--json", code=code).lines()[-1]
+
+    def restore(self, snapshot, target, *args, code=0, **options):
+        return self.holdfast("restore", snapshot, "--to", target, *args, "--json", code=code, **options)
+
+    def objects(self, prefix=""):
+        """Files of the repository below a prefix, without what is being written."""
+        base = self.repo / prefix
+        if base.is_file():
+            return [base]
+        return sorted(p for p in base.rglob("*") if p.is_file() and ".tmp" not in p.parts)
+
+    def assert_same_tree(self, expected, found):
+        self.assertEqual(differences(expected, found), [])
+        self.assertEqual(rsync(expected, found), "")
+
+
+def rsync(expected, found):
+    """What rsync would have to do to make `found` equal."""
+    argv = ["rsync", "-aHAXn", "--checksum", "--delete", "-i", f"{expected}/", f"{found}/"]
+    done = subprocess.run(argv, capture_output=True, check=False)
+    return (done.stdout + done.stderr).decode("utf-8", "replace")
+
+
+def describe(fd, name):
+    """All that a restore must bring back of one name in an open folder, besides content."""
+    info = os.stat(name, dir_fd=fd, follow_symlinks=False)
+    out = {
+        "mode": oct(info.st_mode),
+        "owner": (info.st_uid, info.st_gid),
+        "links": None if stat.S_ISDIR(info.st_mode) else info.st_nlink,
+        "mtime": info.st_mtime_ns,
+        "device": info.st_rdev if stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode) else 0,
+        "size": info.st_size if stat.S_ISREG(info.st_mode) or stat.S_ISLNK(info.st_mode) else 0,
+    }
+    path = f"/proc/self/fd/{fd}/".encode() + name
+    out["attributes"] = {n: os.getxattr(path, n, follow_symlinks=False) for n in os.listxattr(path, follow_symlinks=False)}
+    if stat.S_ISLNK(info.st_mode):
+        out["link"] = os.readlink(name, dir_fd=fd)
+    return out, info
+
+
+def content_of(fd, name):
+    """(hash-free) bytes and holes: [(offset, bytes)] of what is data."""
+    file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NOATIME if os.geteuid() == 0 else os.O_RDONLY, dir_fd=fd)
+    try:
+        out, at, size = [], 0, os.fstat(file).st_size
+        while at < size:
+            piece = os.pread(file, 1 << 20, at)
+            if not piece:
+                break
+            out.append(piece)
+            at += len(piece)
+        return b"".join(out), os.fstat(file).st_blocks * 512
+    finally:
+        os.close(file)
+
+
+def show(path):
+    text = repr(path)
+    return text if len(text) < 160 else f"{text[:70]}…{text[-70:]}"
+
+
+def walk(root):
+    """Every name below a folder as (path, folder fd, name); open folder by folder, so paths may be of any length."""
+    def inside(fd, path):
+        for name in sorted(os.listdir(fd)):
+            name = os.fsencode(name)
+            yield os.path.join(path, name), fd, name
+            if stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+                below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+                try:
+                    yield from inside(below, os.path.join(path, name))
+                finally:
+                    os.close(below)
+
+    top = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield from inside(top, b"")
+    finally:
+        os.close(top)
+
+
+def differences(expected, found, ignore=()):
+    """Lines that say where two trees differ in anything that a restore must bring back."""
+    out = []
+    right = {}
+    inodes = {}
+    for path, fd, name in walk(found):
+        facts, info = describe(fd, name)
+        if stat.S_ISREG(info.st_mode):
+            facts["content"], facts["stored"] = content_of(fd, name)
+        right[path] = facts
+        inodes[path] = info.st_ino
+    groups = {}
+    for path, fd, name in walk(expected):
+        facts, info = describe(fd, name)
+        if stat.S_ISREG(info.st_mode):
+            facts["content"], facts["stored"] = content_of(fd, name)
+        other = right.pop(path, None)
+        if other is None:
+            out.append(f"{show(path)} is missing")
+            continue
+        if info.st_nlink > 1 and not stat.S_ISDIR(info.st_mode):
+            groups.setdefault(info.st_ino, []).append(path)
+        # A file with holes must not come back without them.
+        stored, other_stored = facts.pop("stored", 0), other.pop("stored", 0)
+        if stored * 2 < facts["size"] and other_stored > stored + (1 << 20):
+            out.append(f"{show(path)} takes {other_stored} bytes on disk, {stored} before")
+        for key in facts:
+            if key not in ignore and facts[key] != other.get(key):
+                a, b = facts[key], other.get(key)
+                if key == "content":
+                    a, b = f"{len(a)} bytes", f"{len(b or b'')} other bytes"
+                out.append(f"{show(path)}: {key} is {b}, was {a}")
+    out.extend(f"{show(path)} is there and should not be" for path in right)
+    for paths in groups.values():
+        if len({inodes.get(path) for path in paths}) != 1:
+            out.append(f"{paths!r} are no longer one file")
+    return out
+
+
+def remove_tree(path):
+    """As `rm -rf`, also of what has no permissions or is too deep for shutil."""
+    subprocess.run(["umount", "-q", *[str(p) for p in pathlib.Path(path).glob("mount*")]], check=False, capture_output=True)
+    subprocess.run(["chmod", "-R", "u+rwx", str(path)], check=False, capture_output=True)
+    subprocess.run(["rm", "-rf", str(path)], check=False, capture_output=True)
+    if os.path.exists(path):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def end(child):
+    if child.poll() is None:
+        child.send_signal(signal.SIGKILL)
+    child.wait()
+    for stream in (child.stdout, child.stderr):
+        if stream:
+            stream.close()
+
+
+def wait_until(condition, what, seconds=60):
+    """Waits for a condition; there is no sleeping where one can be waited for."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"this never came true: {what}")
+        time.sleep(0.002)
+
+
+def noise(seed, size):
+    """Bytes that do not compress, the same for the same seed."""
+    import random
+    return random.Random(seed).randbytes(size)
+
+
+class _Results(unittest.TestResult):
+    """Prints failures at once, keeps all for the result file."""
+
+    def __init__(self, file):
+        super().__init__()
+        self.file, self.cases, self.began = file, [], 0.0
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.began = time.monotonic()
+
+    def _keep(self, test, failure=None, tag="failure"):
+        case = xml.Element("testcase", classname=f"e2e.{self.file}.{type(test).__name__}",
+                           name=getattr(test, "_testMethodName", str(test)), time=f"{time.monotonic() - self.began:.3f}")
+        if failure is not None:
+            text = "".join(traceback.format_exception(*failure)) if isinstance(failure, tuple) else str(failure)
+            # No control characters: they are not XML.
+            text = re.sub(r"[^\t\n\x20-\ud7ff\ue000-\ufffd]", "?", text)
+            xml.SubElement(case, tag, message=text.splitlines()[-1] if text else "").text = text
+            print(f"FAIL {self.file} {case.get('name')}\n{text}", flush=True)
+        self.cases.append(case)
+
+    def addSuccess(self, test):
+        self._keep(test)
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self._keep(test, err)
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self._keep(test, err, "error")
+
+    def addSkip(self, test, reason):
+        self._keep(test, f"skipped: {reason}", "skipped")
+        super().addFailure(test, (AssertionError, AssertionError(reason), None))
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._keep(subtest, err)
+
+
+def main():
+    """Runs the tests of the file that calls it; arguments choose some: `python3 files_test.py restore`."""
+    module = sys.modules["__main__"]
+    file = pathlib.Path(module.__file__).stem
+    suite = unittest.defaultTestLoader.loadTestsFromModule(module)
+    results = _Results(file)
+    wanted = sys.argv[1:]
+    for case in _flat(suite):
+        if not wanted or any(word in case.id() for word in wanted):
+            case.run(results)
+    folder = os.environ.get("HOLDFAST_RESULTS")
+    if folder:
+        root = xml.Element("testsuite", name=f"e2e.{file}", tests=str(len(results.cases)))
+        root.extend(results.cases)
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+        xml.ElementTree(root).write(os.path.join(folder, f"{file}.xml"), encoding="utf-8")
+    sys.exit(0 if results.wasSuccessful() and results.cases else 1)
+
+
+def _flat(suite):
+    for each in suite:
+        if isinstance(each, unittest.TestSuite):
+            yield from _flat(each)
+        else:
+            yield each
