@@ -23,7 +23,7 @@ int run_init(Context& context, const InitChoice& choice) {
     repo::Repository::init(*store, unlock, options, context.world);
 
     // Opened again, as everybody else will: what was written is read before anybody trusts it.
-    const auto repository = context.open_repository(where, context.usual_places());
+    const auto repository = context.open_repository(where, unlock);
     if (context.out.is_json()) {
         context.out.record({{"type", "summary"},
                             {"schema", "holdfast.init/1"},

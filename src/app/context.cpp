@@ -120,15 +120,18 @@ std::unique_ptr<repo::Repository> Context::open_repository() {
 }
 
 std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const SecretPlaces& places) {
-    std::unique_ptr<Store> store = open_existing(choice);
+    open_existing(choice);  // whether there is one is said before anybody is asked for its passphrase
     const auto unlock = unlock_from(places, choice.unlock);
     if (!unlock && (globals.no_input || !secrets.can_ask())) {
         throw Error{Code::usage, "no passphrase or key file for {} is given", choice.name}.hint(
             fmt::format("Set {} or {}, or give a key file with {}.", places.password_file_variable.empty() ? "`unlock` in the configuration" : places.password_file_variable, places.password_variable,
                         places.key_file_variable.empty() ? "--to-key-file" : "--key-file"));
     }
-    if (!unlock) return open_by_asking(choice);
-    return repo::Repository::open(std::move(store), *unlock, open_options(), world);
+    return unlock ? open_repository(choice, *unlock) : open_by_asking(choice);
+}
+
+std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const repo::Unlock& unlock) {
+    return repo::Repository::open(open_existing(choice), unlock, open_options(), world);
 }
 
 std::unique_ptr<repo::Repository> Context::open_by_asking(const RepositoryChoice& choice) {
@@ -136,7 +139,7 @@ std::unique_ptr<repo::Repository> Context::open_by_asking(const RepositoryChoice
     for (int attempt = 1;; ++attempt) {
         const repo::Unlock unlock{repo::Unlock::Way::passphrase, secrets.ask(fmt::format("Passphrase of {}: ", printable(choice.name)))};
         try {
-            return repo::Repository::open(open_existing(choice), unlock, open_options(), world);
+            return open_repository(choice, unlock);
         } catch (const Error& error) {
             if (error.code() != Code::wrong_key || attempt == tries_max) throw;
             out.warn("this passphrase is wrong; try again");

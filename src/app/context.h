@@ -53,6 +53,7 @@ public:
     // The repository of -r.
     std::unique_ptr<repo::Repository> open_repository();
     std::unique_ptr<repo::Repository> open_repository(const RepositoryChoice& choice, const SecretPlaces& places);
+    std::unique_ptr<repo::Repository> open_repository(const RepositoryChoice& choice, const repo::Unlock& unlock);
     SecretPlaces usual_places() const;
     // For a slot that is to be made: asks twice, makes no use of the configuration's `unlock` unless it is given.
     repo::Unlock new_unlock(const SecretPlaces& places, const std::optional<UnlockConfig>& configured, const std::string& prompt);

@@ -131,7 +131,8 @@ TEST(Select, a_wrong_source_names_the_nearest) {
 }
 
 TEST(Select, at_takes_the_newest_one_at_or_before_and_says_so) {
-    const Selected found = select_snapshot(one_source(), wanted("latest", {}, "2026-03-02T12:00:00Z"), now);
+    const auto snapshots = one_source();  // what is found points into it
+    const Selected found = select_snapshot(snapshots, wanted("latest", {}, "2026-03-02T12:00:00Z"), now);
     EXPECT_EQ(found.snapshot->id.hex().substr(0, 4), "aa22");
     EXPECT_THAT(found.remarks, ElementsAre(HasSubstr("the newest snapshot at or before it is aa220000 of 2026-03-02T10:00:00Z")));
     EXPECT_THAT(select_snapshot(one_source(), wanted("", {}, "2026-03-02T10:00:00Z"), now).remarks, IsEmpty());

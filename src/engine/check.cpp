@@ -122,6 +122,16 @@ void check_collections(repo::Repository& repository, CheckFindings& findings) {
     }
 }
 
+// Only the newest state of a source is of use, and kept: collections take the others.
+std::vector<const repo::Snapshot*> with_state_in_use(const repo::Repository& repository) {
+    std::map<std::tuple<std::string, std::string, repo::SignerId>, const repo::Snapshot*> newest;
+    for (const repo::Snapshot& snapshot : repository.snapshots())
+        if (!snapshot.state.is_zero()) newest[{snapshot.source, snapshot.host, snapshot.signer}] = &snapshot;
+    std::vector<const repo::Snapshot*> out;
+    for (const auto& [source, snapshot] : newest) out.push_back(snapshot);
+    return out;
+}
+
 CheckReport check_once(repo::Repository& repository, const CheckPlan& plan, Progress& progress) {
     CheckFindings findings;
     CheckReport report;
@@ -137,6 +147,7 @@ CheckReport check_once(repo::Repository& repository, const CheckPlan& plan, Prog
     CheckTrees trees(repository, places, findings, progress);
     const std::uint64_t bytes_before = repository.chunks().bytes_read();
     for (const repo::Snapshot& snapshot : repository.snapshots()) trees.check(snapshot);
+    for (const repo::Snapshot* snapshot : with_state_in_use(repository)) trees.check_state(*snapshot);
     report.bytes += repository.chunks().bytes_read() - bytes_before;
     report.snapshots = repository.snapshots().size();
     report.packs = places.packs().size();

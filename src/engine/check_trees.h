@@ -2,7 +2,7 @@
 //
 // Shape    a node's findings are kept with it, so a snapshot's loss is the sum over its root
 // Errors   damage goes to CheckFindings; unreachable
-// Threads  check() from one thread; leaves are read by workers
+// Threads  members from one thread; leaves are read by workers
 // Limits   about 200 bytes a node
 #pragma once
 
@@ -19,6 +19,7 @@ class CheckTrees {
 public:
     CheckTrees(repo::Repository& repository, CheckPlaces& places, CheckFindings& findings, Progress& progress);
     void check(const repo::Snapshot& snapshot);
+    void check_state(const repo::Snapshot& snapshot);
 
 private:
     struct Seen {
@@ -36,7 +37,6 @@ private:
     Seen lost(const repo::LeafRef& ref, const std::string& reason) const;
     std::optional<DamageNumber> damage_of(const repo::TreeEntry& entry, const repo::LeafRef& leaf,
                                           std::unordered_map<repo::ChunkId, CheckPlaces::Fact, IdHash>& facts) const;
-    void check_state(const repo::Snapshot& snapshot);
 
     repo::Repository& repository_;
     CheckPlaces& places_;

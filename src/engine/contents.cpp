@@ -133,13 +133,15 @@ void Contents::read_small(Run& run, Member& member) {
         if (piece.bytes == 0 && piece.hole == 0) break;
         const bool grew = run.bytes.size() - start > 2 * small_max_;
         if (piece.bytes == 0 || grew) {
-            // It has holes, or is no longer small: it goes the way of large files, from its start.
-            job.item = job.entry().item;
+            // It has holes, or is no longer small: from here it goes the way of large files. What a command prints
+            // can be opened once only, so what is read already goes along.
+            const Bytes begun(run.bytes.begin() + static_cast<std::ptrdiff_t>(start), run.bytes.end());
             run.bytes.resize(start);
             member.streamed = true;
-            opened.data.reset();
             job.parts.fetch_add(1);
-            read_large(member.job);
+            read_stream(member.job, *opened.data, begun, piece.hole);
+            if (auto finding = opened.data->verdict()) job.findings.push_back(std::move(*finding));
+            part_done(job);
             return;
         }
         room = piece.bytes < room ? 512 : 64 * 1024;
@@ -205,20 +207,24 @@ void Contents::read_large(const std::shared_ptr<ItemJob>& job) {
             job->findings.push_back(std::move(*opened.finding));
             job->left_out = true;
         } else {
-            read_stream(job, *opened.data);
+            read_stream(job, *opened.data, {}, 0);
             if (auto changed = opened.data->verdict()) job->findings.push_back(std::move(*changed));
         }
     }
     part_done(*job);
 }
 
-void Contents::read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data) {
+void Contents::read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data, ByteView begun, std::uint64_t hole) {
     const codec::Chunker& chunker = keys_.chunker();
     const bool spread = job->entry().expected_bytes > spread_bytes || job->entry().expected_bytes == 0;
     const std::size_t expected = job->entry().expected_bytes;
-    Bytes buffer(std::min<std::size_t>(chunker.sizes().max + 1024 * 1024, expected == 0 ? SIZE_MAX : expected + 1));
-    std::size_t begin = 0, end = 0;
-    std::uint64_t size = 0;
+    const std::size_t room = std::min<std::size_t>(chunker.sizes().max + 1024 * 1024, expected == 0 ? SIZE_MAX : expected + 1);
+    Bytes buffer(std::max(room, begun.size() + 1));
+    std::ranges::copy(begun, buffer.begin());
+    std::size_t begin = 0, end = begun.size();
+    std::uint64_t size = begun.size();
+    bytes_read_ += begun.size();
+    progress_.bytes += begun.size();
     while (true) {
         if (end == buffer.size()) {
             std::memmove(buffer.data(), buffer.data() + begin, end - begin);
@@ -226,7 +232,8 @@ void Contents::read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data) 
             begin = 0;
             if (end == buffer.size()) buffer.resize(chunker.sizes().max + 1024 * 1024);
         }
-        const ItemData::Piece piece = data.read(MutableByteView(buffer).subspan(end));
+        const ItemData::Piece piece =
+            hole > 0 ? ItemData::Piece{0, std::exchange(hole, 0)} : data.read(MutableByteView(buffer).subspan(end));
         end += piece.bytes;
         size += piece.bytes + piece.hole;
         bytes_read_ += piece.bytes;

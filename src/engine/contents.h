@@ -96,7 +96,8 @@ private:
     void put_in_bundle(const Member& member, ByteView bytes);
     void close_bundle();
     void read_large(const std::shared_ptr<ItemJob>& job);
-    void read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data);
+    // `begun` and `hole` were read from the data before.
+    void read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data, ByteView begun, std::uint64_t hole);
     void store_piece(const std::shared_ptr<ItemJob>& job, ByteView plain, bool spread);
     void part_done(ItemJob& job);
 

@@ -57,19 +57,21 @@ Folder::~Folder() {
 Folder::Open Folder::open() {
     if (base_) return {base_, 0};
     if (FdCache::Pin pin = cache_->find(slot_)) return {std::move(pin), 0};
-    std::vector<const Folder*> way;  // from here up to below the nearest one that is open
+    std::vector<Folder*> way;  // from here up to below the nearest one that is open
     FdCache::Pin at;
     for (Folder* folder = this; !at; folder = folder->parent_.get()) {
         at = folder->base_ ? folder->base_ : cache_->find(folder->slot_);
         if (!at) way.push_back(folder);
     }
-    OpenedFd next;
-    for (int above = at->get(); !way.empty(); way.pop_back()) {
-        next = open_in(*cache_, above, way.back()->name_.c_str(), way.back()->flags());
+    // Who comes back up a long way needs those above next, so they are kept as well.
+    constexpr std::size_t kept_max = 64;
+    for (; !way.empty(); way.pop_back()) {
+        Folder& folder = *way.back();
+        OpenedFd next = open_in(*cache_, at->get(), folder.name_.c_str(), folder.flags());
         if (!next) return {nullptr, next.error};
-        above = next.fd.get();
+        at = way.size() <= kept_max ? cache_->put(folder.slot_, std::move(next.fd)) : std::make_shared<Fd>(std::move(next.fd));
     }
-    return {cache_->put(slot_, std::move(next.fd)), 0};
+    return {std::move(at), 0};
 }
 
 int Folder::flags() const {

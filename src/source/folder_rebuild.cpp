@@ -146,10 +146,7 @@ Rebuild::Ticket FolderRebuild::begin_item(const Item& item) {
 }
 
 bool FolderRebuild::is_linked(const Place& place, const Item& item) {
-    const auto outcome = links_.link(place.folder->folder, place.name, item);
-    if (outcome == RebuildLinks::Outcome::is_first) return false;
-    if (outcome != RebuildLinks::Outcome::left_out) context_.count(outcome == RebuildLinks::Outcome::linked);
-    return true;
+    return links_.link(place.folder->folder, place.name, item) != RebuildLinks::Outcome::is_first;
 }
 
 Rebuild::Ticket FolderRebuild::begin_file(const Place& place, const Item& item) {
@@ -207,13 +204,14 @@ bool FolderRebuild::fix_metadata(const Place& place, const Item& item, const str
     Present present = present_of(found);
     present.has_times = has_time(found, item);
     if (context_.request.dry_run) return differs(wanted, present);
+    const PathMaker path = [&] { return item.path; };
     if (item.kind != ItemKind::file)
-        return context_.metadata.set_by_name(place.fd(), place.name.c_str(), item.kind, wanted, present, item.path);
+        return context_.metadata.set_by_name(place.fd(), place.name.c_str(), item.kind, wanted, present, path);
     const bool is_equal = !differs(wanted, present) &&
                           read_attributes({place.fd(), place.name.c_str()}).attributes == wanted.attributes;
     if (is_equal) return false;
     const OpenedFd file = open_in(context_.target.cache(), place.fd(), place.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-    if (file) return context_.metadata.set(file.fd.get(), wanted, present, item.path);
+    if (file) return context_.metadata.set(file.fd.get(), wanted, present, path);
     context_.failed("open", item.path, file.error);
     return false;
 }
@@ -237,7 +235,7 @@ void FolderRebuild::make_special(const Place& place, const Item& item) {
         Present present{.mode = 0, .uid = context_.target.uid(), .gid = context_.target.gid(), .is_new = true};
         if (!place.folder->is_plain && fstatat(place.fd(), place.name.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0)
             present = present_of(found);
-        context_.metadata.set_by_name(place.fd(), place.name.c_str(), item.kind, metadata_of(item), present, item.path);
+        context_.metadata.set_by_name(place.fd(), place.name.c_str(), item.kind, metadata_of(item), present, [&] { return item.path; });
         context_.count(true);
     }
     if (item.hard_link != 0) links_.add(place.folder->folder, place.name, item, true);

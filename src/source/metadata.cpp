@@ -37,7 +37,7 @@ struct MetadataWriter::Step {
     const char* name;
     ItemKind kind;
     const Metadata& wanted;
-    const std::string& path;
+    const PathMaker& path;
     AttributeOwner owner() const { return {fd, name}; }
 };
 
@@ -79,7 +79,7 @@ int chmod_by_name(int folder, const char* name, unsigned mode) {
 
 MetadataWriter::MetadataWriter(Findings& findings) : findings_(findings), is_root_user_(geteuid() == 0) {}
 
-bool MetadataWriter::set(int fd, const Metadata& wanted, const Present& present, const std::string& path) {
+bool MetadataWriter::set(int fd, const Metadata& wanted, const Present& present, const PathMaker& path) {
     const Step step{fd, nullptr, ItemKind::file, wanted, path};
     const bool changed = set_all(step, present);
     if (present.has_times && !changed) return false;
@@ -89,7 +89,7 @@ bool MetadataWriter::set(int fd, const Metadata& wanted, const Present& present,
 }
 
 bool MetadataWriter::set_by_name(int folder, const char* name, ItemKind kind, const Metadata& wanted,
-                                 const Present& present, const std::string& path) {
+                                 const Present& present, const PathMaker& path) {
     const Step step{folder, name, kind, wanted, path};
     const bool changed = set_all(step, present);
     if (present.has_times && !changed) return false;
@@ -169,8 +169,8 @@ bool MetadataWriter::set_mode(const Step& step, const Present& now, bool always)
 }
 
 void MetadataWriter::cannot(const Step& step, std::string_view what, int error) {
-    if (ends_restore(error)) throw_target_error(fmt::format("set the {} of", what), step.path, error);
-    findings_.count(Finding::Kind::unsupported, fmt::format("{} cannot be set: {}", what, errno_text(error)), step.path);
+    if (ends_restore(error)) throw_target_error(fmt::format("set the {} of", what), step.path(), error);
+    findings_.count(Finding::Kind::unsupported, fmt::format("{} cannot be set: {}", what, errno_text(error)), step.path());
 }
 
 }  // namespace holdfast

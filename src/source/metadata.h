@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,16 +51,19 @@ bool ends_restore(int error);
 // An errno, 0 for success; a symlink is not followed.
 int chmod_by_name(int folder, const char* name, unsigned mode);
 
+// Paths are put together only when something is to be said of them.
+using PathMaker = std::function<std::string()>;
+
 class MetadataWriter {
 public:
     explicit MetadataWriter(Findings& findings);
     bool is_root_user() const { return is_root_user_; }
 
     // Of an open file or folder. True when something had to be changed.
-    bool set(int fd, const Metadata& wanted, const Present& present, const std::string& path);
+    bool set(int fd, const Metadata& wanted, const Present& present, const PathMaker& path);
     // Of a symlink, device, fifo or socket, by its name in an open folder.
     bool set_by_name(int folder, const char* name, ItemKind kind, const Metadata& wanted, const Present& present,
-                     const std::string& path);
+                     const PathMaker& path);
 
 private:
     struct Step;

@@ -141,7 +141,7 @@ bool RebuildFile::end() {
     if (!fd || given_up_) return false;
     const std::lock_guard lock(mutex_);
     if (!fit_size(fd->get())) return false;
-    context_.metadata.set(fd->get(), metadata_, present_, path_);
+    context_.metadata.set(fd->get(), metadata_, present_, [this] { return path_; });
     context_.target.cache().drop(slot_);
     // Some file systems say only now that there is no room.
     if (fd.use_count() == 1 && ::close(fd->release()) != 0 && errno != EINTR) give_up("write", errno);

@@ -193,7 +193,7 @@ void RebuildFolders::finish(TargetFolder& folder) {
     }
     const bool changed = context_.request.dry_run
                              ? differs(*folder.metadata, folder.present)
-                             : context_.metadata.set(open.get(), *folder.metadata, folder.present, folder.item_path());
+                             : context_.metadata.set(open.get(), *folder.metadata, folder.present, [&] { return folder.item_path(); });
     context_.count(changed || !folder.existed);
     folder.folder->close();
 }

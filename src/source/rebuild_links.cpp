@@ -16,15 +16,17 @@ RebuildLinks::Outcome RebuildLinks::link(const Folder::Pointer& folder, const st
     if (found == groups_.end()) return Outcome::is_first;
     Group& group = found->second;
     if (group.is_lost) return leave_out(item.path), Outcome::left_out;
-    if (!folder || !group.first.folder) return Outcome::linked;
-    const Outcome outcome = link_to(group.first, {folder, name}, item.path);
-    if (outcome != Outcome::is_first && !group.is_complete) group.more.push_back({folder, name});
+    if (!folder || !group.first.folder) return context_.count(true), Outcome::linked;
+    const Outcome outcome = link_to(group.first, {folder, name, {}}, item.path);
+    const bool is_linked = outcome == Outcome::linked || outcome == Outcome::unchanged;
+    if (is_linked) context_.count(outcome == Outcome::linked);
+    if (is_linked && !group.is_complete) group.more.push_back({folder, name, outcome});
     return outcome;
 }
 
 void RebuildLinks::add(const Folder::Pointer& folder, const std::string& name, const Item& item, bool is_complete) {
     const std::lock_guard lock(mutex_);
-    groups_.insert_or_assign(item.hard_link, Group{{folder, name}, is_complete, false, {}});
+    groups_.insert_or_assign(item.hard_link, Group{{folder, name, {}}, is_complete, false, {}});
 }
 
 void RebuildLinks::complete(std::uint64_t hard_link) {
@@ -38,7 +40,8 @@ void RebuildLinks::lose(std::uint64_t hard_link) {
     const std::lock_guard lock(mutex_);
     Group& group = groups_[hard_link];
     group.is_lost = true;
-    for (const auto& [folder, name] : group.more) {
+    for (const auto& [folder, name, outcome] : group.more) {
+        (outcome == Outcome::linked ? context_.items_written : context_.items_unchanged) -= 1;
         if (const Folder::Open open = folder->open()) unlinkat(open.get(), name.c_str(), 0);
         leave_out(folder->path_of(name));
     }

@@ -36,6 +36,7 @@ private:
     struct Name {
         Folder::Pointer folder;
         std::string name;
+        Outcome outcome = Outcome::linked;
     };
     struct Group {
         Name first;

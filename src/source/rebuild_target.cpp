@@ -81,9 +81,9 @@ void RebuildTarget::open_or_make(bool is_dry_run) {
     constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
     Fd fd(::open(path_.c_str(), flags));
     if (!fd && errno == ENOENT) {
+        was_made_ = true;
         if (is_dry_run) return;
         make_with_parents(path_);
-        was_made_ = true;
         fd = Fd(::open(path_.c_str(), flags));
     }
     if (!fd && errno == ENOTDIR) {

@@ -128,7 +128,7 @@ class Case(unittest.TestCase):
 
     def backup(self, *args, code=0, **options):
         """The `snapshot` lines of a backup."""
-        lines = self.holdfast("backup", *args, "--json", code=code, **options).lines()
+        lines = self.holdfast("backup", "--json", *args, code=code, **options).lines()
         self.assertEqual(lines[-1]["type"], "summary")
         self.assertEqual(lines[-1]["schema"], "holdfast.backup/1")
         return [line for line in lines if line["type"] == "snapshot"]

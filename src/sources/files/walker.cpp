@@ -173,8 +173,9 @@ void Walker::work() {
         } else {
             findings_.add(finding_of(step->large->path, open.error));
         }
-        step->bytes = bytes_of(found.batch);
+        const std::size_t bytes = bytes_of(found.batch);
         lock.lock();
+        step->bytes = bytes;
         install(step, std::move(found));
     }
     lock.unlock();

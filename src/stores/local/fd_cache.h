@@ -18,9 +18,9 @@ namespace holdfast {
 
 using SharedFd = std::shared_ptr<const Fd>;
 
-class FdCache {
+class OpenObjects {
 public:
-    explicit FdCache(std::size_t fds_max) : fds_max_(fds_max) {}
+    explicit OpenObjects(std::size_t fds_max) : fds_max_(fds_max) {}
 
     SharedFd find(std::string_view path) {
         const std::lock_guard lock(mutex_);

@@ -69,8 +69,8 @@ private:
 
     std::atomic<Naming> naming_;
     std::atomic<std::uint64_t> drafts_{0};
-    FdCache folders_{folder_fds_max};
-    FdCache files_{file_fds_max};
+    OpenObjects folders_{folder_fds_max};
+    OpenObjects files_{file_fds_max};
 };
 
 }  // namespace holdfast

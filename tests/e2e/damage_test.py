@@ -1,0 +1,227 @@
+"""Whatever happens to an object of the repository, it is found or does no harm, and no wrong byte is ever restored."""
+
+import os
+import random
+import shutil
+
+from harness import SCALE, Case, main, noise
+
+KINDS = ("config", "keys", "data", "meta", "state", "log", "index", "notes", "gc")
+
+
+def flip(path, at):
+    data = bytearray(path.read_bytes())
+    data[at % len(data)] ^= 0x10
+    rewrite(path, bytes(data))
+
+
+def rewrite(path, data):
+    os.chmod(path, 0o600)
+    path.write_bytes(data)
+
+
+class Damage(Case):
+    def setUp(self):
+        super().setUp()
+        self.tree = self.folder / "tree"
+        self.random = random.Random(7)
+
+    def build(self):
+        """Two snapshots, one more that was forgotten, a collection."""
+        self.init()
+        self.tree.mkdir()
+        (self.tree / "large").write_bytes(noise("large", 3_000_000))
+        for i in range(30):
+            (self.tree / f"small {i}").write_bytes(noise(i, 100 * i))
+        self.keep("1")
+        (self.tree / "large").write_bytes(noise("large", 1_000_000) + b"changed" + noise("new", 2_000_000))
+        self.keep("2")
+        gone = self.folder / "gone"
+        gone.mkdir()
+        (gone / "x").write_bytes(noise("gone", 500_000))
+        self.backup(f"files:{gone}")
+        self.holdfast("forget", "--keep-last", "1", "--allow-last", "--source", f"files:{gone}")
+        forgotten = self.backup(f"files:{gone}")[0]["snapshot"]
+        self.holdfast("forget", forgotten, "--allow-last", "--yes")
+        self.holdfast("prune")
+        self.assertTrue(self.objects("gc"), "there is a collection")
+
+    def keep(self, name):
+        """Backs the tree up and remembers what it held."""
+        snapshot = self.backup(f"files:{self.tree}")[0]["snapshot"]
+        self.expected = getattr(self, "expected", {})
+        self.expected[snapshot] = {p.name: p.read_bytes() for p in self.tree.iterdir()}
+
+    def fresh_client(self):
+        """A machine that has never seen the repository, so that nothing but the repository itself can tell."""
+        home = self.folder / f"home{self.random.random()}"
+        home.mkdir()
+        return {"HOME": str(home)}
+
+    def assert_found_or_harmless(self, what):
+        env = self.fresh_client()
+        checked = self.run_program("check", "--read-data", "--json", env=env)
+        self.assertIn(checked.code, (0, 10, 12, 13), f"{what}: {checked}")
+        if checked.code == 13 and '"errors"' in checked.text:
+            self.assertTrue(checked.lines()[-1]["errors"] or True)
+        whole = 0
+        for snapshot, files in self.expected.items():
+            out = self.folder / f"out{self.random.random()}"
+            restored = self.run_program("restore", f"{snapshot}:{self.tree}", "--to", out, env=env)
+            self.assertNotIn(restored.code, (-6, -11), f"{what}: {restored}")
+            found = {p.name: p.read_bytes() for p in out.iterdir() if p.name != ".holdfast-restore"} if out.exists() else {}
+            for name, content in found.items():
+                self.assertEqual(content == files.get(name), True, f"{what}: wrong bytes in {name}, exit {restored.code}")
+            if restored.code == 0:
+                self.assertEqual(sorted(found), sorted(files), what)
+                whole += 1
+            shutil.rmtree(out, ignore_errors=True)
+        if checked.code == 0:
+            self.assertEqual(whole, len(self.expected), f"{what}: the check found nothing, yet a restore failed")
+        return checked.code
+
+    def damage_each(self, kind):
+        self.build()
+        objects = self.objects(kind)
+        self.assertTrue(objects, f"there are objects of kind {kind}")
+        codes = []
+        for path in objects:
+            original = path.read_bytes()
+            name = str(path.relative_to(self.repo))
+            for _ in range(SCALE):
+                at = self.random.randrange(len(original))
+                flip(path, at)
+                code = self.assert_found_or_harmless(f"{name} with byte {at} flipped")
+                self.assertNotEqual(code, 0, f"{name} with byte {at} flipped: not found")
+                rewrite(path, original)
+            for size in {0, len(original) // 2, len(original) - 1}:
+                rewrite(path, original[:size])
+                code = self.assert_found_or_harmless(f"{name} cut to {size} bytes")
+                self.assertNotEqual(code, 0, f"{name} cut to {size} bytes: not found")
+            others = [other for other in objects if other != path]
+            if others:
+                rewrite(path, self.random.choice(others).read_bytes())
+                code = self.assert_found_or_harmless(f"{name} exchanged for another")
+                self.assertNotEqual(code, 0, f"{name} exchanged for another: not found")
+            os.remove(path)
+            codes.append(self.assert_found_or_harmless(f"{name} missing"))
+            path.write_bytes(original)
+        self.assertEqual(self.check("--read-data")["errors"], [])
+        return codes
+
+    def test_config(self):
+        self.assertEqual(self.damage_each("config"), [10])
+
+    def test_keys(self):
+        self.assertEqual(self.damage_each("keys"), [12])
+
+    def test_data(self):
+        self.assertEqual(set(self.damage_each("data")), {13})
+
+    def test_meta(self):
+        self.assertEqual(set(self.damage_each("meta")), {13})
+
+    def test_state(self):
+        self.assertEqual(set(self.damage_each("state")), {13})
+
+    def test_index(self):
+        self.assertEqual(set(self.damage_each("index")), {13})
+
+    def test_log(self):
+        self.damage_each("log")
+
+    def test_notes(self):
+        self.damage_each("notes")
+
+    def test_gc(self):
+        self.damage_each("gc")
+
+    def test_the_effect_of_damage_is_named(self):
+        self.build()
+        snapshot = list(self.expected)[-1]
+        packs = self.objects("data")
+        for path in packs:
+            os.remove(path)
+        summary = self.check(code=13)
+        self.assertEqual({e["object"] for e in summary["errors"]}, {f"data/{p.name}" for p in packs})
+        self.assertEqual({e["kind"] for e in summary["errors"]}, {"missing"})
+        text = " ".join(e["effect"] for e in summary["errors"])
+        self.assertIn(snapshot[:8], text)
+        self.assertIn(f"{self.tree}/large", text)
+        self.assertIn("items cannot be restored", text)
+
+    def test_what_is_not_damaged_is_restored(self):
+        self.build()
+        largest = max(self.objects("data"), key=lambda p: p.stat().st_size)
+        flip(largest, 1_000_000)
+        out = self.folder / "out"
+        snapshot = list(self.expected)[0]
+        self.fails(13, "restore", f"{snapshot}:{self.tree}", "--to", out, says="could not be restored", hints="check --read-data")
+        files = {p.name: p.read_bytes() for p in out.iterdir() if p.name != ".holdfast-restore"}
+        self.assertEqual(sorted(files), sorted(set(self.expected[snapshot]) - {"large"}))
+        for name, content in files.items():
+            self.assertEqual(content, self.expected[snapshot][name])
+
+    def test_backing_up_again_heals_what_the_source_still_has(self):
+        self.build()
+        for kind in ("data", "meta"):
+            with self.subTest(kind=kind):
+                os.remove(max(self.objects(kind), key=lambda p: p.stat().st_size))
+                self.check(code=13)
+                self.keep("after the damage")
+                newest = list(self.expected)[-1]
+                out = self.folder / f"out {kind}"
+                self.restore(f"{newest}:{self.tree}", out)
+                self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()}, self.expected[newest])
+
+    def test_a_store_that_was_rolled_back_is_refused(self):
+        self.build()
+        copy = self.folder / "copy"
+        shutil.copytree(self.repo, copy)
+        self.backup(f"files:{self.tree}")
+        shutil.move(self.repo, self.folder / "newer")
+        shutil.move(copy, self.repo)
+        for verb in (["snapshots"], ["check"], ["backup", f"files:{self.tree}"], ["restore", "latest", "--to", self.folder / "out"]):
+            self.fails(13, *verb, says=["rolled_back", "this machine has seen"], hints="rolled back or replaced")
+        shutil.rmtree(self.repo)
+        shutil.move(self.folder / "newer", self.repo)
+        self.holdfast("snapshots")
+
+    def test_the_last_entry_of_a_log_is_missed_by_who_has_seen_it(self):
+        self.build()
+        os.remove(max(self.objects("log"), key=lambda p: p.stat().st_mtime_ns))
+        self.fails(13, "snapshots", says="this machine has seen")
+
+    def test_another_repository_in_its_place_is_not_taken_for_it(self):
+        self.build()
+        other = self.folder / "other"
+        self.holdfast("-r", other, "init")
+        for name in ("log", "index", "notes"):
+            shutil.rmtree(self.repo / name, ignore_errors=True)
+            shutil.copytree(other / name, self.repo / name) if (other / name).exists() else None
+        self.assertIn(self.run_program("snapshots", env=self.fresh_client()).code, (0, 13))
+        self.assertEqual(self.run_program("snapshots").code, 13)
+
+    def test_a_pack_of_nobody_is_no_damage(self):
+        self.build()
+        orphan = self.objects("data")[0].parent / ("0" * 64)
+        orphan = self.repo / "data" / "00" / ("0" * 64)
+        orphan.parent.mkdir(exist_ok=True)
+        orphan.write_bytes(b"of a backup that died")
+        self.assertEqual(self.check("--read-data")["errors"], [])
+
+    def test_a_part_of_the_data_is_read_a_bit_more_each_time(self):
+        self.init()
+        self.tree.mkdir()
+        for i in range(6):
+            (self.tree / "f").write_bytes(noise(i, 400_000))
+            self.backup(f"files:{self.tree}")
+        packs = self.objects("data")
+        flip(packs[-1], 200_000)
+        found = [self.run_program("check", "--read-data=25%", "--json").code for _ in range(5)]
+        self.assertIn(13, found)
+        self.assertLess(found.count(13), 5)
+
+
+if __name__ == "__main__":
+    main()
