@@ -33,14 +33,18 @@ void add_options(const SourceType& type, const SourceOptions& given, SourceOptio
 
 class Maker {
 public:
-    Maker(const SourceRequest& request, std::span<const SourceType* const> types, const std::function<const Config&()>& config)
+    Maker(const SourceRequest& request, std::span<const SourceType* const> types,
+          const std::function<const Config&()>& config)
         : request_(request), types_(types), config_(config) {}
 
     std::vector<std::unique_ptr<Source>> make() {
         if (request_.all) {
-            if (!request_.words.empty()) throw Error{Code::usage, "--all and names of sources do not go together"};
+            if (!request_.words.empty())
+                throw Error{Code::usage, "--all and names of sources do not go together"};
             for (const SourceConfig& source : config_().sources) from_configuration(source);
-            if (out_.empty()) throw Error{Code::usage, "the configuration names no sources"}.hint("Add some under `sources`.");
+            if (out_.empty())
+                throw Error{Code::usage, "the configuration names no sources"}.hint(
+                    "Add some under `sources`.");
         }
         for (std::size_t i = 0; i < request_.words.size(); ++i) {
             const std::string& word = request_.words[i];
@@ -66,9 +70,13 @@ private:
         for (const SourceType* type : types_) {
             if (type->scheme == scheme) return type;
         }
-        constexpr std::array planned{"postgres", "postgresql", "mongodb", "mongodb+srv", "redis", "rediss", "kubernetes", "s3"};
+        constexpr std::array planned{"postgres", "postgresql", "mongodb",    "mongodb+srv",
+                                     "redis",    "rediss",     "kubernetes", "s3"};
         if (std::ranges::find(planned, scheme) != planned.end())
-            throw Error{Code::usage, "sources of `{}:` are part of holdfast's design but this version does not build them yet", scheme}
+            throw Error{
+                Code::usage,
+                "sources of `{}:` are part of holdfast's design but this version does not build them yet",
+                scheme}
                 .hint("Until then `command:NAME -- DUMP PROGRAM` stores what its dump program prints.");
         std::vector<std::string> schemes;
         for (const SourceType* type : types_) schemes.push_back(std::string(type->scheme) + ":");
@@ -90,7 +98,8 @@ private:
             while (argument.size() > 1 && argument.ends_with('/')) argument.pop_back();
         }
         options["argument"] = {argument};
-        const std::string name = request_.name.value_or(fmt::format("{}:{}@{}", type.scheme, argument, request_.host));
+        const std::string name =
+            request_.name.value_or(fmt::format("{}:{}@{}", type.scheme, argument, request_.host));
         out_.push_back(type.make(name, options));
         ++ad_hoc_count_;
     }
@@ -105,7 +114,8 @@ private:
             throw Error{Code::usage, "`{}` lacks its command", word}.hint(
                 fmt::format("Write `{} -- COMMAND ARGUMENTS…`, or `{} -` for standard input.", word, word));
         options["run"] = request_.command_line;
-        if (++command_runners_ > 1) throw Error{Code::usage, "only one `command:` source can have a command in one call"};
+        if (++command_runners_ > 1)
+            throw Error{Code::usage, "only one `command:` source can have a command in one call"};
     }
 
     void named(const std::string& word) {
@@ -117,9 +127,11 @@ private:
         std::vector<std::string> names;
         for (const SourceConfig& each : config.sources) names.push_back(each.name);
         Error error{Code::usage, "there is no source `{}`", word};
-        if (const auto near = nearest(word, names)) throw std::move(error).hint(fmt::format("Did you mean `{}`?", *near));
+        if (const auto near = nearest(word, names))
+            throw std::move(error).hint(fmt::format("Did you mean `{}`?", *near));
         if (names.empty()) throw std::move(error).hint(fmt::format("For a folder write `files:{}`.", word));
-        throw std::move(error).hint(fmt::format("The configuration has: {}. For a folder write `files:{}`.", join(names, ", "), word));
+        throw std::move(error).hint(fmt::format("The configuration has: {}. For a folder write `files:{}`.",
+                                                join(names, ", "), word));
     }
 
     void from_configuration(const SourceConfig& source) {
@@ -137,8 +149,11 @@ private:
             Error error{Code::usage, "nothing is named that is to be backed up"};
             std::vector<std::string> names;
             for (const SourceConfig& each : config_().sources) names.push_back(each.name);
-            if (names.empty()) throw std::move(error).hint("Name a folder such as `files:/etc`, or sources in the configuration.");
-            throw std::move(error).hint(fmt::format("The configuration has: {}. `--all` takes them all.", join(names, ", ")));
+            if (names.empty())
+                throw std::move(error).hint(
+                    "Name a folder such as `files:/etc`, or sources in the configuration.");
+            throw std::move(error).hint(
+                fmt::format("The configuration has: {}. `--all` takes them all.", join(names, ", ")));
         }
         if (request_.name && (out_.size() != 1 || ad_hoc_count_ != 1))
             throw Error{Code::usage, "--name goes with one source that is described on the command line"};
@@ -157,7 +172,8 @@ private:
 
 }  // namespace
 
-std::vector<std::unique_ptr<Source>> make_sources(const SourceRequest& request, std::span<const SourceType* const> types,
+std::vector<std::unique_ptr<Source>> make_sources(const SourceRequest& request,
+                                                  std::span<const SourceType* const> types,
                                                   const std::function<const Config&()>& config) {
     return Maker(request, types, config).make();
 }

@@ -1,4 +1,4 @@
-// app/backup_sources.h: the sources that a `backup` names: from the configuration, or described on the command line.
+// app/backup_sources.h: the sources that a `backup` names, or describes on the command line.
 //
 // Errors   usage, with the nearest right name; config from a source's own rules
 #pragma once
@@ -25,7 +25,8 @@ struct SourceRequest {
 };
 
 // `types` find what "scheme:" means; the configuration is asked for only when it is needed.
-std::vector<std::unique_ptr<Source>> make_sources(const SourceRequest& request, std::span<const SourceType* const> types,
+std::vector<std::unique_ptr<Source>> make_sources(const SourceRequest& request,
+                                                  std::span<const SourceType* const> types,
                                                   const std::function<const Config&()>& config);
 
 // Options of source types that the command line offers, each name once.

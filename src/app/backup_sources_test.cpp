@@ -18,8 +18,9 @@ protected:
     BackupSourcesTest() {
         request.host = "web1";
         config.path = "h.yaml";
-        config.sources = {{"uploads", "files", {{"paths", {"/srv/uploads"}}, {"exclude", {"*.tmp"}}}, "h.yaml:2:1"},
-                          {"compose", "command", {{"run", {"docker", "compose", "config"}}}, "h.yaml:3:1"}};
+        config.sources = {
+            {"uploads", "files", {{"paths", {"/srv/uploads"}}, {"exclude", {"*.tmp"}}}, "h.yaml:2:1"},
+            {"compose", "command", {{"run", {"docker", "compose", "config"}}}, "h.yaml:3:1"}};
     }
 
     std::vector<std::string> names() {
@@ -34,7 +35,9 @@ protected:
             return config;
         });
     }
-    const SourceOptions& options(std::size_t i) const { return dynamic_cast<const test_types::NamedSource&>(*made_[i]).options; }
+    const SourceOptions& options(std::size_t i) const {
+        return dynamic_cast<const test_types::NamedSource&>(*made_[i]).options;
+    }
     Error error() {
         try {
             make();

@@ -40,18 +40,23 @@ struct Totals {
 };
 
 Json json_of(const repo::ItemCounts& items) {
-    return {{"new", items.added}, {"changed", items.changed}, {"unchanged", items.unchanged}, {"failed", items.failed}};
+    return {{"new", items.added},
+            {"changed", items.changed},
+            {"unchanged", items.unchanged},
+            {"failed", items.failed}};
 }
 
 Json json_of(const repo::ByteCounts& bytes) {
-    return {{"logical", bytes.logical}, {"read", bytes.read}, {"added", bytes.added}, {"stored", bytes.stored}};
+    return {
+        {"logical", bytes.logical}, {"read", bytes.read}, {"added", bytes.added}, {"stored", bytes.stored}};
 }
 
 std::map<std::string, std::string> parse_tags(const std::vector<std::string>& texts) {
     std::map<std::string, std::string> out;
     for (const std::string& text : texts) {
         const std::size_t equals = text.find('=');
-        if (equals == std::string::npos || equals == 0) throw Error{Code::usage, "--tag needs KEY=VALUE, not `{}`", text};
+        if (equals == std::string::npos || equals == 0)
+            throw Error{Code::usage, "--tag needs KEY=VALUE, not `{}`", text};
         out[text.substr(0, equals)] = text.substr(equals + 1);
     }
     return out;
@@ -78,19 +83,19 @@ void print_report(Output& out, const engine::BackupReport& report, bool dry_run)
     const repo::ItemCounts& items = snapshot.counts;
     out.line(dry_run ? fmt::format("{}: dry run, nothing was stored", printable(snapshot.source))
                      : fmt::format("snapshot {} of {}", snapshot.id.short_hex(), printable(snapshot.source)));
-    out.line(fmt::format("  items  {}: {} new, {} changed, {} unchanged{}", human_count(items.total()), human_count(items.added),
-                         human_count(items.changed), human_count(items.unchanged),
+    out.line(fmt::format("  items  {}: {} new, {} changed, {} unchanged{}", human_count(items.total()),
+                         human_count(items.added), human_count(items.changed), human_count(items.unchanged),
                          items.failed == 0 ? "" : fmt::format(", {} failed", human_count(items.failed))));
-    out.line(fmt::format("  bytes  {}: read {}, added {}{}", human_bytes(snapshot.bytes.logical), human_bytes(snapshot.bytes.read),
-                         human_bytes(snapshot.bytes.added),
+    out.line(fmt::format("  bytes  {}: read {}, added {}{}", human_bytes(snapshot.bytes.logical),
+                         human_bytes(snapshot.bytes.read), human_bytes(snapshot.bytes.added),
                          dry_run ? "" : fmt::format(", stored {}", human_bytes(snapshot.bytes.stored))));
     out.line(fmt::format("  time   {}", time_and_rate(report.seconds, snapshot.bytes.read)));
 }
 
 // After these the next source would fail for the same reason.
 bool ends_everything(Code code) {
-    return code == Code::cancelled || code == Code::terminated || code == Code::unreachable || code == Code::no_space ||
-           code == Code::wrong_key || code == Code::denied;
+    return code == Code::cancelled || code == Code::terminated || code == Code::unreachable ||
+           code == Code::no_space || code == Code::wrong_key || code == Code::denied;
 }
 
 int run_backup(Context& context, const BackupChoice& choice) {
@@ -99,7 +104,8 @@ int run_backup(Context& context, const BackupChoice& choice) {
     request.host = choice.host.value_or(current_host_name());
     for (const std::string& word : request.words) warn_of_password(context.out, word);
     const engine::BackupPlan plan{parse_tags(choice.tags), request.host, choice.dry_run, choice.reread};
-    const auto sources = make_sources(request, source_types(), [&]() -> const Config& { return context.config(); });
+    const auto sources =
+        make_sources(request, source_types(), [&]() -> const Config& { return context.config(); });
     const auto repository = context.open_repository();
 
     const Nanoseconds begin = context.world.clock.steady();
@@ -116,27 +122,29 @@ int run_backup(Context& context, const BackupChoice& choice) {
             totals.add(report.snapshot);
             if (report.snapshot.partial || !report.findings.empty()) {
                 const std::string name = source->name();
-                context.out.error(
-                    Error{Code::partial, "{} was backed up in part: {}", name,
-                          counted(report.findings.size(), "item was not as it should be", "items were not as they should be")}
-                        .unharmed("everything else is in the snapshot"));
+                context.out.error(Error{Code::partial, "{} was backed up in part: {}", name,
+                                        counted(report.findings.size(), "item was not as it should be",
+                                                "items were not as they should be")}
+                                      .unharmed("everything else is in the snapshot"));
                 exit = worse_exit(exit, info_of(Code::partial).exit_status);
             }
         } catch (Error& error) {
             if (error.code() == Code::cancelled || error.code() == Code::terminated)
-                error.set_unharmed("no snapshot was made of this source; what was stored already need not be stored again");
+                error.set_unharmed(
+                    "no snapshot was made of this source; what was stored already need not be stored again");
             context.out.error(error);
             exit = worse_exit(exit, error.exit_status());
             if (ends_everything(error.code())) break;
         }
     }
     if (context.out.is_json())
-        context.out.record({{"type", "summary"},
-                            {"schema", "holdfast.backup/1"},
-                            {"snapshots", totals.ids},
-                            {"seconds", static_cast<double>(context.world.clock.steady() - begin) / one_second},
-                            {"items", json_of(totals.items)},
-                            {"bytes", json_of(totals.bytes)}});
+        context.out.record(
+            {{"type", "summary"},
+             {"schema", "holdfast.backup/1"},
+             {"snapshots", totals.ids},
+             {"seconds", static_cast<double>(context.world.clock.steady() - begin) / one_second},
+             {"items", json_of(totals.items)},
+             {"bytes", json_of(totals.bytes)}});
     return exit;
 }
 
@@ -163,13 +171,18 @@ void add_source_option(BackupChoice& choice, Options& options, const SourceOptio
             options.list(values, name, "VALUE", help);
             break;
         case SourceOption::Type::text:
-            one("VALUE", [](const std::string&) { return true; }, "a text");
+            one(
+                "VALUE", [](const std::string&) { return true; }, "a text");
             break;
         case SourceOption::Type::size:
-            one("SIZE", [](const std::string& text) { return parse_size(text).has_value(); }, "a size such as `10M`");
+            one(
+                "SIZE", [](const std::string& text) { return parse_size(text).has_value(); },
+                "a size such as `10M`");
             break;
         case SourceOption::Type::duration:
-            one("TIME", [](const std::string& text) { return parse_duration(text).has_value(); }, "a duration such as `5m`");
+            one(
+                "TIME", [](const std::string& text) { return parse_duration(text).has_value(); },
+                "a duration such as `5m`");
             break;
     }
 }
@@ -184,25 +197,32 @@ Command backup_command() {
     out.summary = "make a snapshot of each source that is named";
     out.details =
         "A SOURCE is a name from the configuration, or is described at once:\n"
-        "`files:/path` is a folder or file; `command:NAME -- COMMAND ARGUMENTS…` is what a command prints, kept only when "
+        "`files:/path` is a folder or file; `command:NAME -- COMMAND ARGUMENTS…` is what a command prints, "
+        "kept only when "
         "it exits with 0; `command:NAME -` is what comes on standard input.\n"
-        "Such a source is named `files:/path@HOST`. Each source becomes one snapshot. What did not change is not read "
+        "Such a source is named `files:/path@HOST`. Each source becomes one snapshot. What did not change is "
+        "not read "
         "again, and what is stored already is not stored twice.\n"
         "Exit status 3 says that snapshots were made but some items could not be read; they are listed.";
-    out.examples = {{"holdfast -r /backups backup files:/etc files:/home --exclude '*.tmp'", "two folders, two snapshots"},
+    out.examples = {{"holdfast -r /backups backup files:/etc files:/home --exclude '*.tmp'",
+                     "two folders, two snapshots"},
                     {"holdfast backup --all --tag why=nightly", "every source of the configuration"},
                     {"holdfast backup command:orders.sql -- pg_dump orders", "what a command prints"},
                     {"pg_dump orders | holdfast backup command:orders.sql -", "what another program sends"}};
     out.takes_command_line = true;
-    out.options.words(choice->request.words, "SOURCE", "name from the configuration, `files:/path` or `command:NAME`").offers =
-        Option::Offers::sources;
+    out.options
+        .words(choice->request.words, "SOURCE",
+               "name from the configuration, `files:/path` or `command:NAME`")
+        .offers = Option::Offers::sources;
     out.options.flag(choice->request.all, "-a,--all", "every source of the configuration");
     out.options.list(choice->tags, "-t,--tag", "KEY=VALUE", "put a tag on the snapshots");
-    out.options.value(choice->request.name, "--name", "NAME", "call the source so, instead of `files:/path@HOST`");
+    out.options.value(choice->request.name, "--name", "NAME",
+                      "call the source so, instead of `files:/path@HOST`");
     out.options.value(choice->host, "--host", "NAME", "say that it was made on this host");
     out.options.flag(choice->dry_run, "-n,--dry-run", "read and count, store nothing");
     out.options.flag(choice->reread, "--reread", "read everything, also what seems unchanged");
-    for (const SourceOption& option : command_line_options(source_types())) add_source_option(*choice, out.options, option);
+    for (const SourceOption& option : command_line_options(source_types()))
+        add_source_option(*choice, out.options, option);
     out.run = [choice](Context& context) { return run_backup(context, *choice); };
     return out;
 }

@@ -32,7 +32,8 @@ engine::CheckPlan plan_of(const CheckChoice& choice) {
     } else if ((plan.bytes_max = parse_size(text))) {
         return plan;
     }
-    throw Error{Code::usage, "--read-data needs a share such as `10%` or a size such as `5G`, not `{}`", text};
+    throw Error{Code::usage, "--read-data needs a share such as `10%` or a size such as `5G`, not `{}`",
+                text};
 }
 
 int run_check(Context& context, const CheckChoice& choice) {
@@ -61,15 +62,21 @@ int run_check(Context& context, const CheckChoice& choice) {
             out.line("  " + printable(each.effect));
         }
         if (!out.quiet)
-            out.line(fmt::format("checked {}, {}, {}, read {}: {}", counted(report.snapshots, "snapshot", "snapshots"),
-                                 counted(report.packs, "pack", "packs"), counted(report.chunks, "chunk", "chunks"),
-                                 human_bytes(report.bytes),
-                                 report.errors.empty() ? "no damage" : counted(report.errors.size(), "object is damaged", "objects are damaged")));
+            out.line(fmt::format(
+                "checked {}, {}, {}, read {}: {}", counted(report.snapshots, "snapshot", "snapshots"),
+                counted(report.packs, "pack", "packs"), counted(report.chunks, "chunk", "chunks"),
+                human_bytes(report.bytes),
+                report.errors.empty()
+                    ? "no damage"
+                    : counted(report.errors.size(), "object is damaged", "objects are damaged")));
         if (!plan.read_data) out.say("What the packs hold was not read; `--read-data` reads it.");
     }
     if (!report.errors.empty())
-        throw Error{Code::corrupt, "the repository is damaged: {}", counted(report.errors.size(), "object", "objects")}.hint(
-            "Items that are not listed can be restored. Back up again: what is stored damaged is then stored anew.");
+        throw Error{Code::corrupt, "the repository is damaged: {}",
+                    counted(report.errors.size(), "object", "objects")}
+            .hint(
+                "Items that are not listed can be restored. Back up again: what is stored damaged is then "
+                "stored anew.");
     return 0;
 }
 
@@ -82,13 +89,16 @@ Command check_command() {
     out.part = Part::keep;
     out.summary = "look for damage in the repository";
     out.details =
-        "Checks that logs, index, snapshots and trees are whole and agree, and that every pack is there with its size. "
-        "--read-data also reads the packs and compares every chunk with its id; with a share or a size it reads those first that "
+        "Checks that logs, index, snapshots and trees are whole and agree, and that every pack is there with "
+        "its size. "
+        "--read-data also reads the packs and compares every chunk with its id; with a share or a size it "
+        "reads those first that "
         "were not read for longest. Damage is exit status 13.";
     out.examples = {{"holdfast check", "structure only: fast"},
                     {"holdfast check --read-data", "every byte"},
                     {"holdfast check --read-data=10%", "a tenth of the packs, another tenth next time"}};
-    out.options.optional_value(choice->read_data, "--read-data", "10%|5G", "also read packs: all, a share, or about so many bytes");
+    out.options.optional_value(choice->read_data, "--read-data", "10%|5G",
+                               "also read packs: all, a share, or about so many bytes");
     out.run = [choice](Context& context) { return run_check(context, *choice); };
     return out;
 }

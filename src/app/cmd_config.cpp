@@ -48,10 +48,13 @@ int run_check(Context& context) {
     for (const Error& error : errors) context.out.error(error);
     if (context.out.is_json()) {
         Json list = Json::array();
-        for (const Error& error : errors) list.push_back({{"message", error.message()}, {"hint", error.hint()}});
-        context.out.record({{"schema", "holdfast.config/1"}, {"file", path}, {"ok", errors.empty()}, {"errors", list}});
+        for (const Error& error : errors)
+            list.push_back({{"message", error.message()}, {"hint", error.hint()}});
+        context.out.record(
+            {{"schema", "holdfast.config/1"}, {"file", path}, {"ok", errors.empty()}, {"errors", list}});
     } else if (errors.empty()) {
-        context.out.line(fmt::format("ok: {}, {}, {}", path, counted(parsed.config.repositories.size(), "repository", "repositories"),
+        context.out.line(fmt::format("ok: {}, {}, {}", path,
+                                     counted(parsed.config.repositories.size(), "repository", "repositories"),
                                      counted(parsed.config.sources.size(), "source", "sources")));
     }
     if (!errors.empty()) return info_of(Code::config).exit_status;
@@ -65,31 +68,39 @@ std::string unlock_text(const RepositoryConfig& repository) {
     const std::string_view scheme = secret.kind == SecretReference::Kind::environment ? "env"
                                     : secret.kind == SecretReference::Kind::file      ? "file"
                                                                                       : "exec";
-    return fmt::format("{} {}:{}", repository.unlock->way == repo::Unlock::Way::keyfile ? "keyfile" : "passphrase", scheme, secret.text);
+    return fmt::format("{} {}:{}",
+                       repository.unlock->way == repo::Unlock::Way::keyfile ? "keyfile" : "passphrase",
+                       scheme, secret.text);
 }
 
 int run_show(Context& context) {
     const Config config = load_config(path_of(context), source_types());
     if (context.out.is_json()) {
         Json repositories = Json::object();
-        for (const RepositoryConfig& each : config.repositories) repositories[each.name] = {{"url", each.url}, {"unlock", unlock_text(each)}};
+        for (const RepositoryConfig& each : config.repositories)
+            repositories[each.name] = {{"url", each.url}, {"unlock", unlock_text(each)}};
         Json sources = Json::object();
         for (const SourceConfig& each : config.sources) {
             Json options = Json::object();
             for (const auto& [name, values] : each.options) options[name] = values;
             sources[each.name] = {{"kind", each.kind}, {"options", options}};
         }
-        context.out.record({{"schema", "holdfast.config/1"}, {"file", config.path}, {"repositories", repositories}, {"sources", sources}});
+        context.out.record({{"schema", "holdfast.config/1"},
+                            {"file", config.path},
+                            {"repositories", repositories},
+                            {"sources", sources}});
         return 0;
     }
     context.out.line(config.path);
     Table repositories({{"REPOSITORY"}, {"URL"}, {"UNLOCK"}});
-    for (const RepositoryConfig& each : config.repositories) repositories.add({each.name, each.url, unlock_text(each)});
+    for (const RepositoryConfig& each : config.repositories)
+        repositories.add({each.name, each.url, unlock_text(each)});
     if (!repositories.empty()) repositories.print(context.out);
     Table sources({{"SOURCE"}, {"KIND"}, {"OPTIONS"}});
     for (const SourceConfig& each : config.sources) {
         std::vector<std::string> options;
-        for (const auto& [name, values] : each.options) options.push_back(fmt::format("{}: {}", name, join(values, " ")));
+        for (const auto& [name, values] : each.options)
+            options.push_back(fmt::format("{}: {}", name, join(values, " ")));
         sources.add({each.name, each.kind, join(options, "; ")});
     }
     if (!sources.empty()) sources.print(context.out);
@@ -109,8 +120,11 @@ Command config_command(const std::string& verb, std::string summary, int (*run)(
 
 Command config_check_command() {
     Command out = config_command("check", "look for errors in the configuration file", run_check);
-    out.details = "Prints every error with line and column; also whether secrets can be had, without running commands of `exec:`.";
-    out.examples = {{"holdfast -c /etc/holdfast/holdfast.yaml config check", "exit status 2 when something is wrong"}};
+    out.details =
+        "Prints every error with line and column; also whether secrets can be had, without running commands "
+        "of `exec:`.";
+    out.examples = {
+        {"holdfast -c /etc/holdfast/holdfast.yaml config check", "exit status 2 when something is wrong"}};
     return out;
 }
 
@@ -121,10 +135,11 @@ Command config_show_command() {
 }
 
 Command config_schema_command() {
-    Command out = config_command("schema", "print the JSON Schema of the configuration file", [](Context& context) {
-        context.out.line(config_schema(source_types()));
-        return 0;
-    });
+    Command out =
+        config_command("schema", "print the JSON Schema of the configuration file", [](Context& context) {
+            context.out.line(config_schema(source_types()));
+            return 0;
+        });
     out.examples = {{"holdfast config schema > holdfast.schema.json", "for editors that complete YAML"}};
     return out;
 }

@@ -18,10 +18,14 @@ struct DiffChoice {
 
 char sign_of(engine::Change change) {
     switch (change) {
-        case engine::Change::added: return '+';
-        case engine::Change::removed: return '-';
-        case engine::Change::content: return 'M';
-        case engine::Change::metadata: return 'm';
+        case engine::Change::added:
+            return '+';
+        case engine::Change::removed:
+            return '-';
+        case engine::Change::content:
+            return 'M';
+        case engine::Change::metadata:
+            return 'm';
     }
     return '?';
 }
@@ -34,10 +38,18 @@ struct Counts {
 
     void count(engine::Change change) {
         switch (change) {
-            case engine::Change::added: ++added; break;
-            case engine::Change::removed: ++removed; break;
-            case engine::Change::content: ++content; break;
-            case engine::Change::metadata: ++metadata; break;
+            case engine::Change::added:
+                ++added;
+                break;
+            case engine::Change::removed:
+                ++removed;
+                break;
+            case engine::Change::content:
+                ++content;
+                break;
+            case engine::Change::metadata:
+                ++metadata;
+                break;
         }
     }
 };
@@ -55,7 +67,8 @@ int run_diff(Context& context, const DiffChoice& choice) {
     std::string below = choice.path;
     for (const std::string& path : {from.path, to.path}) {
         if (path.empty() || path == below) continue;
-        if (!below.empty()) throw Error{Code::usage, "`diff` compares one folder, not both {} and {}", below, path};
+        if (!below.empty())
+            throw Error{Code::usage, "`diff` compares one folder, not both {} and {}", below, path};
         below = path;
     }
     Counts counts;
@@ -81,8 +94,9 @@ int run_diff(Context& context, const DiffChoice& choice) {
                             {"content", counts.content},
                             {"metadata", counts.metadata}});
     } else {
-        context.out.say(fmt::format("{} added, {} removed, {} with other content, {} with other metadata", human_count(counts.added),
-                                    human_count(counts.removed), human_count(counts.content), human_count(counts.metadata)));
+        context.out.say(fmt::format("{} added, {} removed, {} with other content, {} with other metadata",
+                                    human_count(counts.added), human_count(counts.removed),
+                                    human_count(counts.content), human_count(counts.metadata)));
     }
     return 0;
 }
@@ -96,7 +110,8 @@ Command diff_command() {
     out.part = Part::look;
     out.summary = "say what differs between two snapshots";
     out.details =
-        "Each line is a sign and a path: `+` only in B, `-` only in A, `M` other content, `m` other metadata. Differences are "
+        "Each line is a sign and a path: `+` only in B, `-` only in A, `M` other content, `m` other "
+        "metadata. Differences are "
         "no error: the exit status is 0.";
     out.examples = {{"holdfast diff 7c19 latest --source files:/etc", "what changed since snapshot 7c19…"},
                     {"holdfast diff 7c19 41ab /etc/ssh", "only below one folder"}};
@@ -108,7 +123,8 @@ Command diff_command() {
         option.offers = Option::Offers::snapshots;
     }
     out.options.word(choice->path, "PATH", "only this folder and what is in it");
-    out.options.value(choice->source, "--source", "NAME", "what `latest` is the newest of").offers = Option::Offers::sources;
+    out.options.value(choice->source, "--source", "NAME", "what `latest` is the newest of").offers =
+        Option::Offers::sources;
     out.run = [choice](Context& context) { return run_diff(context, *choice); };
     return out;
 }

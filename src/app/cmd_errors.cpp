@@ -9,9 +9,12 @@ namespace {
 
 std::string_view name_of(Retry retry) {
     switch (retry) {
-        case Retry::never: return "no";
-        case Retry::same_call: return "the same call, at once";
-        case Retry::whole_job: return "the whole job, later";
+        case Retry::never:
+            return "no";
+        case Retry::same_call:
+            return "the same call, at once";
+        case Retry::whole_job:
+            return "the whole job, later";
     }
     return "";
 }
@@ -22,16 +25,19 @@ std::string errors_page() {
     std::string out =
         "# Errors and exit status\n"
         "\n"
-        "Made by `holdfast errors > doc/errors.md` from the table of codes in `src/base/error.cpp`; do not edit.\n"
+        "Made by `holdfast errors > doc/errors.md` from the table of codes in `src/base/error.cpp`; do not "
+        "edit.\n"
         "\n"
-        "`code` is what `--json` prints in `{\"type\":\"error\",\"code\":…}`, metrics and logs. When several sources of one `backup` "
+        "`code` is what `--json` prints in `{\"type\":\"error\",\"code\":…}`, metrics and logs. When several "
+        "sources of one `backup` "
         "fail, the worst exit status counts, in the order 130, 143, 13, 12, 11, 18, 17, 15, 16, 1, 3.\n"
         "\n"
         "| exit | code | meaning | worth trying again |\n"
         "|---|---|---|---|\n"
         "| 0 | | done | |\n";
     for (const CodeInfo& info : code_table())
-        out += fmt::format("| {} | `{}` | {} | {} |\n", info.exit_status, info.slug, info.meaning, name_of(info.retry));
+        out += fmt::format("| {} | `{}` | {} | {} |\n", info.exit_status, info.slug, info.meaning,
+                           name_of(info.retry));
     return out;
 }
 

@@ -15,7 +15,8 @@ struct FindChoice {
     Wanted wanted;
 };
 
-std::vector<const repo::Snapshot*> searched(Context& context, const repo::Repository& repository, const FindChoice& choice) {
+std::vector<const repo::Snapshot*> searched(Context& context, const repo::Repository& repository,
+                                            const FindChoice& choice) {
     if (!choice.snapshot.empty() || choice.wanted.at) {
         Wanted wanted = choice.wanted;
         if (!choice.snapshot.empty()) wanted.text = choice.snapshot;
@@ -42,7 +43,8 @@ int run_find(Context& context, const FindChoice& choice) {
                 line.update(json_of(item));
                 context.out.record(line);
             } else {
-                context.out.line(fmt::format("{}  {}", snapshot->id.short_hex(), context.out.quiet ? printable(item.path) : item_text(item)));
+                context.out.line(fmt::format("{}  {}", snapshot->id.short_hex(),
+                                             context.out.quiet ? printable(item.path) : item_text(item)));
             }
         });
     }
@@ -63,12 +65,15 @@ Command find_command() {
     out.part = Part::look;
     out.summary = "find items by name or path, in one snapshot or in all";
     out.details =
-        "A PATTERN without `/` is compared with names, one with `/` with whole paths. `*` and `?` stop at `/`, `**` does not.";
+        "A PATTERN without `/` is compared with names, one with `/` with whole paths. `*` and `?` stop at "
+        "`/`, `**` does not.";
     out.examples = {{"holdfast find '*.key'", "in all snapshots"},
-                    {"holdfast find '/srv/**/report-2026*.pdf' latest --source uploads", "in the newest one of a source"}};
+                    {"holdfast find '/srv/**/report-2026*.pdf' latest --source uploads",
+                     "in the newest one of a source"}};
     out.ends_with_its_reader = true;
     out.options.word(choice->pattern, "PATTERN", "glob of a name or a path").required = true;
-    out.options.word(choice->snapshot, "SNAPSHOT", "only in this one: id, `latest` or a source's name").offers = Option::Offers::snapshots;
+    out.options.word(choice->snapshot, "SNAPSHOT", "only in this one: id, `latest` or a source's name")
+        .offers = Option::Offers::snapshots;
     add_selection(out.options, choice->wanted);
     out.run = [choice](Context& context) { return run_find(context, *choice); };
     return out;

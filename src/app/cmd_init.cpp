@@ -17,7 +17,8 @@ int run_init(Context& context, const InitChoice& choice) {
     const RepositoryChoice where = context.choose_repository(context.globals.repository);
     const std::unique_ptr<Store> store = open_store(where.url, StoreUse::create);
     if (store->find(repo::names::config))
-        throw Error{Code::already_exists, "there is a repository at {} already", store->url()}.unharmed("it is left as it is");
+        throw Error{Code::already_exists, "there is a repository at {} already", store->url()}.unharmed(
+            "it is left as it is");
     const repo::Unlock unlock = context.new_unlock(context.usual_places(), where.unlock, "New passphrase: ");
     const repo::InitOptions options{choice.label, current_host_name()};
     repo::Repository::init(*store, unlock, options, context.world);
@@ -33,9 +34,11 @@ int run_init(Context& context, const InitChoice& choice) {
         return 0;
     }
     context.out.line(context.globals.quiet ? repository->id().hex()
-                                           : fmt::format("repository {} made at {}", repository->id().short_hex(), store->url()));
+                                           : fmt::format("repository {} made at {}",
+                                                         repository->id().short_hex(), store->url()));
     if (!store->traits().create_if_absent)
-        context.out.warn("this store cannot refuse to overwrite, so only one process may write to it at a time");
+        context.out.warn(
+            "this store cannot refuse to overwrite, so only one process may write to it at a time");
     if (unlock.way == repo::Unlock::Way::passphrase) {
         context.out.say("Without its passphrase nobody can read it: keep a copy in a safe place.");
     } else {
@@ -54,10 +57,12 @@ Command init_command() {
     out.summary = "make a repository";
     out.details =
         "Makes an encrypted repository in a folder, which is made when it does not exist.\n"
-        "The passphrase is asked for, or comes from HOLDFAST_PASSWORD, HOLDFAST_PASSWORD_FILE, a key file or `unlock` in "
+        "The passphrase is asked for, or comes from HOLDFAST_PASSWORD, HOLDFAST_PASSWORD_FILE, a key file or "
+        "`unlock` in "
         "the configuration.";
-    out.examples = {{"holdfast -r /backups init", "asks for a passphrase, twice"},
-                    {"holdfast -r /backups --key-file /etc/holdfast/key init", "unlocks with a file instead"}};
+    out.examples = {
+        {"holdfast -r /backups init", "asks for a passphrase, twice"},
+        {"holdfast -r /backups --key-file /etc/holdfast/key init", "unlocks with a file instead"}};
     out.options.value(choice->label, "--label", "TEXT", "what `key list` calls the first key");
     out.run = [choice](Context& context) { return run_init(context, *choice); };
     return out;

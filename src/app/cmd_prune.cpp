@@ -51,11 +51,14 @@ int run_prune(Context& context, const PruneChoice& choice) {
     }
     if (out.quiet) return 0;
     out.line(fmt::format("{} {}", choice.dry_run ? "would free" : "freed", human_bytes(report.bytes_freed)));
-    out.line(fmt::format("  packs  {} deleted, {} rewritten, {} kept, {} pending", human_count(report.packs_deleted),
-                         human_count(report.packs_rewritten), human_count(report.packs_kept), human_count(report.packs_pending)));
+    out.line(fmt::format("  packs  {} deleted, {} rewritten, {} kept, {} pending",
+                         human_count(report.packs_deleted), human_count(report.packs_rewritten),
+                         human_count(report.packs_kept), human_count(report.packs_pending)));
     for (const std::string& each : report.waiting_for) out.say("waiting for " + each);
     if (!report.waiting_for.empty())
-        out.say("What is pending is deleted by a later `prune`. A session of a machine that is gone is ended by `holdfast unlock SIGNER`.");
+        out.say(
+            "What is pending is deleted by a later `prune`. A session of a machine that is gone is ended by "
+            "`holdfast unlock SIGNER`.");
     return 0;
 }
 
@@ -68,11 +71,15 @@ Command prune_command() {
     out.part = Part::keep;
     out.summary = "give back the space that no snapshot needs";
     out.details =
-        "Never waits and never blocks a backup: packs that a backup under way might still need are condemned now and deleted by a "
-        "later call, which is no error. Packs that are mostly unused are written anew without what nobody needs.";
-    out.examples = {{"holdfast prune", "after `forget`"}, {"holdfast prune --dry-run", "says how much could be freed"}};
+        "Never waits and never blocks a backup: packs that a backup under way might still need are condemned "
+        "now and deleted by a "
+        "later call, which is no error. Packs that are mostly unused are written anew without what nobody "
+        "needs.";
+    out.examples = {{"holdfast prune", "after `forget`"},
+                    {"holdfast prune --dry-run", "says how much could be freed"}};
     out.options.flag(choice->dry_run, "-n,--dry-run", "say what would be freed, change nothing");
-    out.options.value(choice->unused_max, "--max-unused", "SHARE", "leave so much of the stored bytes unused rather than rewrite (5%)");
+    out.options.value(choice->unused_max, "--max-unused", "SHARE",
+                      "leave so much of the stored bytes unused rather than rewrite (5%)");
     out.run = [choice](Context& context) { return run_prune(context, *choice); };
     return out;
 }

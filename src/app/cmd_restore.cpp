@@ -28,23 +28,27 @@ struct RestoreChoice {
 };
 
 void refuse_what_does_not_fit(const RestoreChoice& choice) {
-    if (choice.in_place && choice.overwrite) throw Error{Code::usage, "--in-place and --overwrite do not go together"};
+    if (choice.in_place && choice.overwrite)
+        throw Error{Code::usage, "--in-place and --overwrite do not go together"};
     if (choice.target.empty() && !choice.in_place && !choice.plan)
         throw Error{Code::usage, "`restore` needs --to TARGET"}.hint(
-            "`--in-place` without --to puts files back where they were; `--plan` only says what would be done.");
+            "`--in-place` without --to puts files back where they were; `--plan` only says what would be "
+            "done.");
 }
 
-// The folder whose contents go to the target itself: the one named after ":", or that of the file named there.
+// The folder whose contents go to the target itself: the one after ":", or that of the file named there.
 std::string folder_to_strip(repo::Repository& repository, const Selected& selected) {
     std::string out = selected.path;
     engine::list(repository, *selected.snapshot, selected.path, false, [&](const Item& item) {
-        if (item.path == selected.path && item.kind != ItemKind::folder) out = split_path(selected.path).first;
+        if (item.path == selected.path && item.kind != ItemKind::folder)
+            out = split_path(selected.path).first;
         return false;
     });
     return out;
 }
 
-int print_plan(Context& context, repo::Repository& repository, const engine::RestorePlan& plan, const repo::Snapshot& snapshot) {
+int print_plan(Context& context, repo::Repository& repository, const engine::RestorePlan& plan,
+               const repo::Snapshot& snapshot) {
     const engine::RestoreForecast forecast = engine::forecast(repository, plan);
     Output& out = context.out;
     if (out.is_json()) {
@@ -62,13 +66,16 @@ int print_plan(Context& context, repo::Repository& repository, const engine::Res
     }
     out.line(fmt::format("snapshot  {} of {}", snapshot.id.short_hex(), printable(snapshot.source)));
     out.line(fmt::format("reaches   {}", rfc3339_seconds(snapshot.time)));
-    out.line(fmt::format("writes    {}, {}", counted(forecast.items, "item", "items"), human_bytes(forecast.bytes)));
-    out.line(fmt::format("reads     {} in {} from {}", human_bytes(forecast.bytes_to_read), counted(forecast.requests, "request", "requests"),
+    out.line(fmt::format("writes    {}, {}", counted(forecast.items, "item", "items"),
+                         human_bytes(forecast.bytes)));
+    out.line(fmt::format("reads     {} in {} from {}", human_bytes(forecast.bytes_to_read),
+                         counted(forecast.requests, "request", "requests"),
                          counted(forecast.packs, "pack", "packs")));
     return 0;
 }
 
-void print_report(Output& out, const engine::RestoreReport& report, const repo::Snapshot& snapshot, const RebuildRequest& request) {
+void print_report(Output& out, const engine::RestoreReport& report, const repo::Snapshot& snapshot,
+                  const RebuildRequest& request) {
     print_findings(out, report.damaged);
     print_findings(out, report.rebuilt.findings);
     const Rebuild::Summary& rebuilt = report.rebuilt;
@@ -89,10 +96,12 @@ void print_report(Output& out, const engine::RestoreReport& report, const repo::
         return;
     }
     if (out.quiet) return;
-    out.line(fmt::format("{} snapshot {} of {} {} {}", request.dry_run ? "would restore" : "restored", snapshot.id.short_hex(),
-                         printable(snapshot.source), request.dry_run ? "to" : "into", printable(request.target)));
-    out.line(fmt::format("  items  {}: {} written, {} unchanged, {} deleted", human_count(report.items), human_count(rebuilt.items_written),
-                         human_count(rebuilt.items_unchanged), human_count(rebuilt.items_deleted)));
+    out.line(fmt::format("{} snapshot {} of {} {} {}", request.dry_run ? "would restore" : "restored",
+                         snapshot.id.short_hex(), printable(snapshot.source), request.dry_run ? "to" : "into",
+                         printable(request.target)));
+    out.line(fmt::format("  items  {}: {} written, {} unchanged, {} deleted", human_count(report.items),
+                         human_count(rebuilt.items_written), human_count(rebuilt.items_unchanged),
+                         human_count(rebuilt.items_deleted)));
     out.line(fmt::format("  bytes  {}", human_bytes(report.bytes)));
     out.line(fmt::format("  time   {}", time_and_rate(report.seconds, report.bytes)));
 }
@@ -102,18 +111,24 @@ void fail_if_incomplete(const engine::RestoreReport& report) {
         throw Error{Code::corrupt, "{} could not be restored, because the repository is damaged",
                     counted(report.damaged.size(), "item", "items")}
             .unharmed("everything else was restored")
-            .hint("`holdfast check --read-data` lists what is damaged; older snapshots may have these items whole.");
+            .hint(
+                "`holdfast check --read-data` lists what is damaged; older snapshots may have these items "
+                "whole.");
     if (!report.rebuilt.findings.empty())
-        throw Error{Code::partial, "restored in part: {}",
-                    counted(report.rebuilt.findings.size(), "item is not as it was", "items are not as they were")}
+        throw Error{
+            Code::partial, "restored in part: {}",
+            counted(report.rebuilt.findings.size(), "item is not as it was", "items are not as they were")}
             .unharmed("everything else was restored");
 }
 
 RebuildRequest request_for(Context& context, const RestoreChoice& choice, const repo::Snapshot& snapshot) {
-    const std::string target = choice.target.empty() ? "/" : std::filesystem::absolute(choice.target).lexically_normal().string();
+    const std::string target =
+        choice.target.empty() ? "/" : std::filesystem::absolute(choice.target).lexically_normal().string();
     return {.world = context.world,
             .target = target,
-            .existing = choice.in_place ? Existing::in_place : choice.overwrite ? Existing::overwrite : Existing::refuse,
+            .existing = choice.in_place    ? Existing::in_place
+                        : choice.overwrite ? Existing::overwrite
+                                           : Existing::refuse,
             .delete_others = choice.delete_others,
             .sync = !choice.no_sync,
             .dry_run = choice.dry_run,
@@ -125,10 +140,13 @@ int run_restore(Context& context, const RestoreChoice& choice) {
     refuse_what_does_not_fit(choice);
     warn_of_password(context.out, choice.target);
     if (choice.target.find("://") != std::string::npos)
-        throw Error{Code::usage, "a server as a target is part of holdfast's design but this version does not build it yet"}.hint(
-            "Give a folder with --to.");
+        throw Error{
+            Code::usage,
+            "a server as a target is part of holdfast's design but this version does not build it yet"}
+            .hint("Give a folder with --to.");
     const auto repository = context.open_repository();
-    const Selected selected = select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
+    const Selected selected =
+        select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
     const repo::Snapshot& snapshot = *selected.snapshot;
     for (const std::string& remark : selected.remarks) context.out.say(remark);
 
@@ -136,11 +154,14 @@ int run_restore(Context& context, const RestoreChoice& choice) {
     if (choice.plan) return print_plan(context, *repository, plan, snapshot);
 
     const SourceType* const type = source_type(snapshot.kind);
-    if (type == nullptr) throw Error{Code::usage, "this holdfast cannot restore snapshots of kind {}", snapshot.kind};
+    if (type == nullptr)
+        throw Error{Code::usage, "this holdfast cannot restore snapshots of kind {}", snapshot.kind};
     RebuildRequest request = request_for(context, choice, snapshot);
     if (!selected.path.empty()) request.strip = folder_to_strip(*repository, selected);
     if ((choice.overwrite || choice.delete_others) && !choice.dry_run &&
-        !context.confirm(fmt::format("{} what lies in {}?", choice.delete_others ? "Replace and delete" : "Replace", printable(request.target))))
+        !context.confirm(fmt::format("{} what lies in {}?",
+                                     choice.delete_others ? "Replace and delete" : "Replace",
+                                     printable(request.target))))
         throw Error{Code::cancelled, "the answer was no"}.unharmed("nothing was written to the target");
 
     const engine::RestoreReport report = [&] {
@@ -163,23 +184,33 @@ Command restore_command() {
     out.part = Part::bring_back;
     out.summary = "bring a snapshot, or a part of it, back";
     out.details =
-        "Files go under TARGET with their full path; with `SNAPSHOT:/path` that folder's contents go to TARGET itself.\n"
-        "A TARGET that is not empty is refused unless --in-place (write only what differs) or --overwrite is given. Nothing that "
-        "the snapshot does not have is removed without --delete. The same command takes up its own interrupted restore.\n"
+        "Files go under TARGET with their full path; with `SNAPSHOT:/path` that folder's contents go to "
+        "TARGET itself.\n"
+        "A TARGET that is not empty is refused unless --in-place (write only what differs) or --overwrite is "
+        "given. Nothing that "
+        "the snapshot does not have is removed without --delete. The same command takes up its own "
+        "interrupted restore.\n"
         "TIME is RFC 3339, `2026-03-01 04:10:00` (local), a date (its end) or an age such as `2h`.";
-    out.examples = {{"holdfast restore latest --source files:/etc --to /tmp/etc", "the newest snapshot, into an empty folder"},
-                    {"holdfast restore 7c19:/srv/uploads --to /srv/uploads --in-place", "only what differs"},
-                    {"holdfast restore --source uploads --at '2026-03-01 04:10' --include '**/*.pdf' --to /tmp/pdf", "some files as of a time"},
-                    {"holdfast restore latest --source uploads --plan", "what it would read and write"}};
-    out.options.word(choice->wanted.text, "SNAPSHOT", "id, `latest`, `good` or a source's name; `:/path` may follow").offers =
-        Option::Offers::snapshots;
-    out.options.value(choice->target, "--to", "TARGET", "the folder that is written").offers = Option::Offers::folders;
+    out.examples = {
+        {"holdfast restore latest --source files:/etc --to /tmp/etc",
+         "the newest snapshot, into an empty folder"},
+        {"holdfast restore 7c19:/srv/uploads --to /srv/uploads --in-place", "only what differs"},
+        {"holdfast restore --source uploads --at '2026-03-01 04:10' --include '**/*.pdf' --to /tmp/pdf",
+         "some files as of a time"},
+        {"holdfast restore latest --source uploads --plan", "what it would read and write"}};
+    out.options
+        .word(choice->wanted.text, "SNAPSHOT", "id, `latest`, `good` or a source's name; `:/path` may follow")
+        .offers = Option::Offers::snapshots;
+    out.options.value(choice->target, "--to", "TARGET", "the folder that is written").offers =
+        Option::Offers::folders;
     add_selection(out.options, choice->wanted);
-    out.options.list(choice->include, "-i,--include", "PATTERN", "only items with this path or glob, and what is in them");
+    out.options.list(choice->include, "-i,--include", "PATTERN",
+                     "only items with this path or glob, and what is in them");
     out.options.list(choice->exclude, "-e,--exclude", "PATTERN", "not these");
     out.options.flag(choice->in_place, "--in-place", "write only what differs; without --to, where it was");
     out.options.flag(choice->overwrite, "--overwrite", "replace what is in the way");
-    out.options.flag(choice->delete_others, "--delete", "in restored folders, remove what the snapshot does not have");
+    out.options.flag(choice->delete_others, "--delete",
+                     "in restored folders, remove what the snapshot does not have");
     out.options.flag(choice->no_sync, "--no-sync", "do not wait until everything is on the disk");
     out.options.flag(choice->dry_run, "-n,--dry-run", "say what would be written, write nothing");
     out.options.flag(choice->plan, "--plan", "print what would be read and written, and stop");

@@ -22,19 +22,21 @@ bool has_tags(const repo::Snapshot& snapshot, const std::vector<std::string>& wa
     return std::ranges::all_of(wanted, [&](const std::string& tag) {
         const std::size_t equals = tag.find('=');
         const auto found = snapshot.tags.find(tag.substr(0, equals));
-        return found != snapshot.tags.end() && (equals == std::string::npos || found->second == tag.substr(equals + 1));
+        return found != snapshot.tags.end() &&
+               (equals == std::string::npos || found->second == tag.substr(equals + 1));
     });
 }
 
-std::vector<const repo::Snapshot*> chosen(const std::vector<repo::Snapshot>& all, const SnapshotsChoice& choice) {
+std::vector<const repo::Snapshot*> chosen(const std::vector<repo::Snapshot>& all,
+                                          const SnapshotsChoice& choice) {
     std::vector<const repo::Snapshot*> out;
     for (const std::string& id : choice.ids) out.push_back(&snapshot_by_id(all, id));
     for (const repo::Snapshot& snapshot : all) {
         if (choice.ids.empty()) out.push_back(&snapshot);
     }
     std::erase_if(out, [&](const repo::Snapshot* each) {
-        return (choice.source && !is_source(*each, *choice.source)) || (choice.host && each->host != *choice.host) ||
-               !has_tags(*each, choice.tags);
+        return (choice.source && !is_source(*each, *choice.source)) ||
+               (choice.host && each->host != *choice.host) || !has_tags(*each, choice.tags);
     });
     std::ranges::stable_sort(out, {}, [](const repo::Snapshot* each) { return each->time; });
     if (choice.last > 0 && out.size() > choice.last) out.erase(out.begin(), out.end() - choice.last);
@@ -51,7 +53,10 @@ Json json_of(const repo::Snapshot& snapshot) {
             {"host", snapshot.host},
             {"tags", tags},
             {"point", Json::object()},
-            {"bytes", {{"logical", snapshot.bytes.logical}, {"added", snapshot.bytes.added}, {"stored", snapshot.bytes.stored}}},
+            {"bytes",
+             {{"logical", snapshot.bytes.logical},
+              {"added", snapshot.bytes.added},
+              {"stored", snapshot.bytes.stored}}},
             {"items", snapshot.items},
             {"proof", nullptr},
             {"describes", snapshot.describes},
@@ -77,15 +82,23 @@ std::string tags_of(const repo::Snapshot& snapshot) {
 
 void print_table(Output& out, const std::vector<const repo::Snapshot*>& snapshots) {
     using enum Table::Align;
-    const bool remarks = std::ranges::any_of(snapshots, [](const auto* each) { return !remarks_of(*each).empty(); });
-    std::vector<Table::Column> columns{{"ID", left},     {"TIME", left},  {"SOURCE", left}, {"HOST", left}, {"ITEMS", right},
-                                       {"SIZE", right},  {"ADDED", right}, {"TAGS", left},  {"PROOF", left}};
+    const bool remarks =
+        std::ranges::any_of(snapshots, [](const auto* each) { return !remarks_of(*each).empty(); });
+    std::vector<Table::Column> columns{{"ID", left},     {"TIME", left},   {"SOURCE", left},
+                                       {"HOST", left},   {"ITEMS", right}, {"SIZE", right},
+                                       {"ADDED", right}, {"TAGS", left},   {"PROOF", left}};
     if (remarks) columns.push_back({"REMARKS", left});
     Table table(std::move(columns));
     for (const repo::Snapshot* each : snapshots) {
-        std::vector<std::string> row{each->id.short_hex(),          local_time(each->time),           each->source,
-                                     each->host,                    human_count(each->items),         human_bytes(each->bytes.logical),
-                                     human_bytes(each->bytes.added), tags_of(*each),                  "-"};
+        std::vector<std::string> row{each->id.short_hex(),
+                                     local_time(each->time),
+                                     each->source,
+                                     each->host,
+                                     human_count(each->items),
+                                     human_bytes(each->bytes.logical),
+                                     human_bytes(each->bytes.added),
+                                     tags_of(*each),
+                                     "-"};
         if (remarks) row.push_back(remarks_of(*each));
         table.add(std::move(row));
     }
@@ -119,13 +132,16 @@ Command snapshots_command() {
     out.name = "snapshots";
     out.part = Part::look;
     out.summary = "list the snapshots";
-    out.details = "Times are local; with --json they are in UTC. PROOF is `-` as long as a snapshot was never restored and compared.";
+    out.details =
+        "Times are local; with --json they are in UTC. PROOF is `-` as long as a snapshot was never restored "
+        "and compared.";
     out.examples = {{"holdfast snapshots", "all of them, oldest first"},
                     {"holdfast snapshots --source files:/etc --last 5", "the five newest of one source"},
                     {"holdfast snapshots --json | jq '.snapshots[].id'", "for programs"}};
     out.ends_with_its_reader = true;
     out.options.words(choice->ids, "ID", "only these").offers = Option::Offers::snapshots;
-    out.options.value(choice->source, "--source", "NAME", "of this source, with or without @host").offers = Option::Offers::sources;
+    out.options.value(choice->source, "--source", "NAME", "of this source, with or without @host").offers =
+        Option::Offers::sources;
     out.options.value(choice->host, "--host", "NAME", "made on this host");
     out.options.list(choice->tags, "-t,--tag", "KEY[=VALUE]", "with this tag");
     out.options.number(choice->last, "--last", "N", "only the newest N");

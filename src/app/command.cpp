@@ -35,7 +35,8 @@ Option& Options::add(Option::Kind kind, std::string names, std::string value, st
 }
 
 Option& Options::flag(bool& target, std::string names, std::string help) {
-    return add(Option::Kind::flag, std::move(names), "", std::move(help), [&target](const std::string&) { target = true; });
+    return add(Option::Kind::flag, std::move(names), "", std::move(help),
+               [&target](const std::string&) { target = true; });
 }
 
 Option& Options::value(std::string& target, std::string names, std::string value, std::string help) {
@@ -43,17 +44,20 @@ Option& Options::value(std::string& target, std::string names, std::string value
                [&target](const std::string& text) { target = text; });
 }
 
-Option& Options::value(std::optional<std::string>& target, std::string names, std::string value, std::string help) {
+Option& Options::value(std::optional<std::string>& target, std::string names, std::string value,
+                       std::string help) {
     return add(Option::Kind::value, std::move(names), std::move(value), std::move(help),
                [&target](const std::string& text) { target = text; });
 }
 
-Option& Options::optional_value(std::optional<std::string>& target, std::string names, std::string value, std::string help) {
+Option& Options::optional_value(std::optional<std::string>& target, std::string names, std::string value,
+                                std::string help) {
     return add(Option::Kind::optional_value, std::move(names), std::move(value), std::move(help),
                [&target](const std::string& text) { target = text; });
 }
 
-Option& Options::list(std::vector<std::string>& target, std::string names, std::string value, std::string help) {
+Option& Options::list(std::vector<std::string>& target, std::string names, std::string value,
+                      std::string help) {
     return add(Option::Kind::list, std::move(names), std::move(value), std::move(help),
                [&target](const std::string& text) { target.push_back(text); });
 }
@@ -68,7 +72,8 @@ Option& Options::number(std::uint32_t& target, std::string names, std::string va
     return option;
 }
 
-Option& Options::duration(std::optional<Nanoseconds>& target, std::string names, std::string value, std::string help) {
+Option& Options::duration(std::optional<Nanoseconds>& target, std::string names, std::string value,
+                          std::string help) {
     Option& option = add(Option::Kind::value, std::move(names), std::move(value), std::move(help), {});
     option.take = [&target, name = option.long_name()](const std::string& text) {
         target = parse_duration(text);
@@ -80,7 +85,8 @@ Option& Options::duration(std::optional<Nanoseconds>& target, std::string names,
 }
 
 Option& Options::word(std::string& target, std::string name, std::string help) {
-    return add(Option::Kind::word, std::move(name), "", std::move(help), [&target](const std::string& text) { target = text; });
+    return add(Option::Kind::word, std::move(name), "", std::move(help),
+               [&target](const std::string& text) { target = text; });
 }
 
 Option& Options::words(std::vector<std::string>& target, std::string name, std::string help) {
@@ -90,10 +96,13 @@ Option& Options::words(std::vector<std::string>& target, std::string name, std::
 
 Options global_options(Globals& globals) {
     Options out;
-    out.value(globals.config, "-c,--config", "FILE", "configuration file (HOLDFAST_CONFIG)").offers = Option::Offers::files;
-    out.value(globals.repository, "-r,--repository", "REPO", "a configured name, a path or a URL (HOLDFAST_REPO)").offers =
-        Option::Offers::folders;
-    out.value(globals.key_file, "--key-file", "FILE", "unlock with this key file (HOLDFAST_KEY_FILE)").offers = Option::Offers::files;
+    out.value(globals.config, "-c,--config", "FILE", "configuration file (HOLDFAST_CONFIG)").offers =
+        Option::Offers::files;
+    out.value(globals.repository, "-r,--repository", "REPO",
+              "a configured name, a path or a URL (HOLDFAST_REPO)")
+        .offers = Option::Offers::folders;
+    out.value(globals.key_file, "--key-file", "FILE", "unlock with this key file (HOLDFAST_KEY_FILE)")
+        .offers = Option::Offers::files;
     out.flag(globals.json, "--json", "print JSON for programs");
     out.flag(globals.quiet, "-q,--quiet", "print results and errors only");
     out.flag(globals.verbose, "-v,--verbose", "print more of what happens");
@@ -105,17 +114,21 @@ Options global_options(Globals& globals) {
 std::vector<Command> all_commands() {
     std::vector<Command> out;
     for (auto* const make :
-         {init_command, backup_command, snapshots_command, ls_command, find_command, diff_command, dump_command, stats_command,
-          restore_command, check_command, forget_command, prune_command, copy_command, unlock_command, key_list_command,
-          key_add_command, key_remove_command, key_change_command, key_generate_command, config_check_command, config_show_command,
-          config_schema_command, version_command, completion_command, man_command, errors_command})
+         {init_command,        backup_command,        snapshots_command,    ls_command,
+          find_command,        diff_command,          dump_command,         stats_command,
+          restore_command,     check_command,         forget_command,       prune_command,
+          copy_command,        unlock_command,        key_list_command,     key_add_command,
+          key_remove_command,  key_change_command,    key_generate_command, config_check_command,
+          config_show_command, config_schema_command, version_command,      completion_command,
+          man_command,         errors_command})
         out.push_back(make());
     return out;
 }
 
 bool is_planned_verb(std::string_view verb) {
-    constexpr std::array planned{"follow", "windows", "import", "export",   "mount", "history", "prove",  "repair", "serve",
-                                 "run",    "jobs",    "runs",   "dr",       "incident", "report", "audit", "doctor", "deploy"};
+    constexpr std::array planned{"follow", "windows",  "import", "export", "mount",  "history",
+                                 "prove",  "repair",   "serve",  "run",    "jobs",   "runs",
+                                 "dr",     "incident", "report", "audit",  "doctor", "deploy"};
     return std::ranges::find(planned, verb) != planned.end();
 }
 

@@ -1,8 +1,8 @@
 // app/command.h: the verbs and their options, declared once; parsing, help, completions and the man page come
 // from here.
 //
-// Shape    cmd_<verb>.cpp has one function that returns its Command; the targets of its options live in a struct
-//          that the Command's `run` holds
+// Shape    cmd_<verb>.cpp has a function that returns its Command; the targets of its options live in a
+//          struct that the Command's `run` holds
 // Errors   usage, from an option that does not understand its value
 #pragma once
 
@@ -20,13 +20,20 @@ namespace holdfast::app {
 class Context;
 
 struct Option {
-    enum class Kind : std::uint8_t { flag, value, optional_value, list, word, words };  // the last two have no name
+    enum class Kind : std::uint8_t {
+        flag,
+        value,
+        optional_value,
+        list,
+        word,
+        words
+    };  // the last two have no name
     // What a shell offers for its value.
     enum class Offers : std::uint8_t { nothing, files, folders, sources, snapshots };
 
     Kind kind = Kind::flag;
-    std::string names;    // "-n,--dry-run"; of a word, what help calls it: "SNAPSHOT"
-    std::string value;    // what help calls its value: "FILE"
+    std::string names;  // "-n,--dry-run"; of a word, what help calls it: "SNAPSHOT"
+    std::string value;  // what help calls its value: "FILE"
     std::string help;
     bool required = false;
     std::function<void(const std::string&)> take;  // once for each value; for a flag, with ""
@@ -45,10 +52,12 @@ public:
     Option& value(std::string& target, std::string names, std::string value, std::string help);
     Option& value(std::optional<std::string>& target, std::string names, std::string value, std::string help);
     // Given without a value it sets `target` to "".
-    Option& optional_value(std::optional<std::string>& target, std::string names, std::string value, std::string help);
+    Option& optional_value(std::optional<std::string>& target, std::string names, std::string value,
+                           std::string help);
     Option& list(std::vector<std::string>& target, std::string names, std::string value, std::string help);
     Option& number(std::uint32_t& target, std::string names, std::string value, std::string help);
-    Option& duration(std::optional<Nanoseconds>& target, std::string names, std::string value, std::string help);
+    Option& duration(std::optional<Nanoseconds>& target, std::string names, std::string value,
+                     std::string help);
     Option& word(std::string& target, std::string name, std::string help);
     Option& words(std::vector<std::string>& target, std::string name, std::string help);
 
@@ -73,7 +82,7 @@ struct Command {
     std::string summary;  // one line, as after "backup  "
     std::string details;  // paragraphs, one line each; may be empty
     std::vector<Example> examples;
-    bool takes_command_line = false;   // what follows "--" is kept whole, in Context::command_line
+    bool takes_command_line = false;    // what follows "--" is kept whole, in Context::command_line
     bool ends_with_its_reader = false;  // `holdfast ls | head`: it only looks, so SIGPIPE may end it
     Options options;
     std::function<int(Context&)> run;  // the exit status

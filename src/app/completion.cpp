@@ -26,12 +26,16 @@ Verbs verbs_of(const std::vector<Command>& commands) {
         const std::vector<std::string> words = split(command.name, ' ');
         if (words.size() > 1) out.second[words[0]].push_back(&command);
         if (!seen.insert(words[0]).second) continue;
-        out.first.emplace_back(words[0], words.size() > 1 ? words[0] == "key" ? "the keys of a repository" : "the configuration" : command.summary);
+        out.first.emplace_back(
+            words[0], words.size() > 1 ? words[0] == "key" ? "the keys of a repository" : "the configuration"
+                                       : command.summary);
     }
     return out;
 }
 
-std::string sub_verb(const Command& command) { return command.name.substr(command.name.find(' ') + 1); }
+std::string sub_verb(const Command& command) {
+    return command.name.substr(command.name.find(' ') + 1);
+}
 
 // In '…' of a shell.
 std::string quoted(std::string_view text) {
@@ -57,7 +61,8 @@ std::string option_names(const Options& options) {
 }
 
 // Options (of all commands) whose values are files or folders.
-std::string names_offering(const std::vector<Command>& commands, const Options& globals, Option::Offers offers) {
+std::string names_offering(const std::vector<Command>& commands, const Options& globals,
+                           Option::Offers offers) {
     std::set<std::string> names;
     const auto gather = [&](const Options& options) {
         for (const Option& option : options.all()) {
@@ -81,13 +86,15 @@ std::string bash_completion(const std::vector<Command>& commands, const Options&
     std::string cases;
     for (const Command& command : commands) {
         if (command.part == Part::hidden) continue;
-        cases += fmt::format("        {}) words={} ;;\n", quoted(command.name), quoted(option_names(command.options)));
+        cases += fmt::format("        {}) words={} ;;\n", quoted(command.name),
+                             quoted(option_names(command.options)));
     }
     std::string groups;
     for (const auto& [group, members] : verbs.second) {
         std::vector<std::string> names;
         for (const Command* command : members) names.push_back(sub_verb(*command));
-        groups += fmt::format("        {}) COMPREPLY=($(compgen -W {} -- \"$current\")); return ;;\n", group, quoted(join(names, " ")));
+        groups += fmt::format("        {}) COMPREPLY=($(compgen -W {} -- \"$current\")); return ;;\n", group,
+                              quoted(join(names, " ")));
     }
     return fmt::format(R"(# bash completion of holdfast, made by `holdfast completion bash`
 _holdfast() {{
@@ -120,8 +127,9 @@ _holdfast() {{
 }}
 complete -o filenames -F _holdfast holdfast
 )",
-                       names_offering(commands, globals, Option::Offers::files), names_offering(commands, globals, Option::Offers::folders),
-                       "@(config|key)", quoted(join(first, " ")), groups, cases, option_names(globals) + " --help");
+                       names_offering(commands, globals, Option::Offers::files),
+                       names_offering(commands, globals, Option::Offers::folders), "@(config|key)",
+                       quoted(join(first, " ")), groups, cases, option_names(globals) + " --help");
 }
 
 namespace {
@@ -141,24 +149,29 @@ std::string zsh_options(const Options& options) {
     for (const Option& option : options.all()) {
         if (option.is_word()) {
             const char* const offered = option.offers == Option::Offers::nothing ? "" : "_files";
-            out += fmt::format(" \\\n                {}", quoted(fmt::format("{}:{}:{}", option.kind == Option::Kind::words ? "*" : "",
-                                                                               zsh_escaped(option.names), offered)));
+            out += fmt::format(" \\\n                {}",
+                               quoted(fmt::format("{}:{}:{}", option.kind == Option::Kind::words ? "*" : "",
+                                                  zsh_escaped(option.names), offered)));
             continue;
         }
         std::string value;
-        if (option.kind == Option::Kind::optional_value) value = fmt::format("::{}:", zsh_escaped(option.value));
+        if (option.kind == Option::Kind::optional_value)
+            value = fmt::format("::{}:", zsh_escaped(option.value));
         if (option.kind == Option::Kind::value || option.kind == Option::Kind::list)
-            value = fmt::format(":{}:{}", zsh_escaped(option.value), option.offers == Option::Offers::files     ? "_files"
-                                                                    : option.offers == Option::Offers::folders ? "_files -/"
-                                                                                                               : "");
+            value = fmt::format(":{}:{}", zsh_escaped(option.value),
+                                option.offers == Option::Offers::files     ? "_files"
+                                : option.offers == Option::Offers::folders ? "_files -/"
+                                                                           : "");
         const std::string repeat = option.kind == Option::Kind::list ? "*" : "";
         const std::string help = quoted(fmt::format("[{}]{}", zsh_escaped(option.help), value));
-        const std::string end = option.takes_value() && option.kind == Option::Kind::optional_value ? "=-" : "";
+        const std::string end =
+            option.takes_value() && option.kind == Option::Kind::optional_value ? "=-" : "";
         if (option.short_name().empty()) {
-            out += fmt::format(" \\\n                {}{}{}", quoted(repeat + option.long_name() + end), "", help);
+            out += fmt::format(" \\\n                {}{}{}", quoted(repeat + option.long_name() + end), "",
+                               help);
         } else {
-            out += fmt::format(" \\\n                {}{{{},{}}}{}", repeat.empty() ? "" : quoted(repeat), option.short_name(),
-                               option.long_name(), help);
+            out += fmt::format(" \\\n                {}{{{},{}}}{}", repeat.empty() ? "" : quoted(repeat),
+                               option.short_name(), option.long_name(), help);
         }
     }
     return out;
@@ -169,23 +182,28 @@ std::string zsh_options(const Options& options) {
 std::string zsh_completion(const std::vector<Command>& commands, const Options& globals) {
     const Verbs verbs = verbs_of(commands);
     std::string first;
-    for (const auto& [name, summary] : verbs.first) first += fmt::format("        {}\n", quoted(name + ":" + summary));
+    for (const auto& [name, summary] : verbs.first)
+        first += fmt::format("        {}\n", quoted(name + ":" + summary));
     std::string cases;
     for (const Command& command : commands) {
         if (command.part == Part::hidden || verbs.second.contains(split(command.name, ' ')[0])) continue;
-        cases += fmt::format("            {})\n                _arguments -S $globals{} ;;\n", command.name, zsh_options(command.options));
+        cases += fmt::format("            {})\n                _arguments -S $globals{} ;;\n", command.name,
+                             zsh_options(command.options));
     }
     for (const auto& [group, members] : verbs.second) {
         std::string names;
         std::string inner;
         for (const Command* command : members) {
             names += " " + quoted(sub_verb(*command) + ":" + command->summary);
-            inner += fmt::format("                    {})\n                _arguments -S $globals{} ;;\n", sub_verb(*command), zsh_options(command->options));
+            inner += fmt::format("                    {})\n                _arguments -S $globals{} ;;\n",
+                                 sub_verb(*command), zsh_options(command->options));
         }
         cases += fmt::format(
-            "            {})\n                if (( CURRENT == 2 )); then\n                    local -a inner=({})\n"
+            "            {})\n                if (( CURRENT == 2 )); then\n                    local -a "
+            "inner=({})\n"
             "                    _describe verb inner\n                    return\n                fi\n"
-            "                shift words; (( CURRENT-- ))\n                case $words[1] in\n{}                esac ;;\n",
+            "                shift words; (( CURRENT-- ))\n                case $words[1] in\n{}             "
+            "   esac ;;\n",
             group, names, inner);
     }
     return fmt::format(R"(#compdef holdfast
@@ -226,16 +244,24 @@ std::string fish_completion(const std::vector<Command>& commands, const Options&
         "        end\n"
         "    end\n"
         "end\n"
-        "function __holdfast_is\n    set -l found (__holdfast_verb)\n    test \"$found[1..(count $argv)]\" = \"$argv\"\nend\n"
+        "function __holdfast_is\n"
+        "    set -l found (__holdfast_verb)\n"
+        "    set -l wanted (count $argv)\n"
+        "    test (count $found) -ge $wanted; and test \"$found[1..$wanted]\" = \"$argv\"\n"
+        "end\n"
         "function __holdfast_none\n    test (count (__holdfast_verb)) -eq 0\nend\n"
-        "function __holdfast_only\n    set -l found (__holdfast_verb)\n    test \"$found\" = \"$argv\"\nend\n";
+        "function __holdfast_only\n    set -l found (__holdfast_verb)\n    test \"$found\" = "
+        "\"$argv\"\nend\n";
     const auto add = [&](const Options& options, const std::string& condition) {
         for (const Option& option : options.all()) {
             if (option.is_word()) continue;
-            out += "complete -c holdfast" + (condition.empty() ? "" : " -n " + quoted(condition)) + " -l " + option.long_name().substr(2);
+            out += "complete -c holdfast" + (condition.empty() ? "" : " -n " + quoted(condition)) + " -l " +
+                   option.long_name().substr(2);
             if (!option.short_name().empty()) out += " -s " + option.short_name().substr(1);
             if (option.kind == Option::Kind::value || option.kind == Option::Kind::list)
-                out += option.offers == Option::Offers::nothing || option.offers == Option::Offers::sources ? " -x" : " -r";
+                out += option.offers == Option::Offers::nothing || option.offers == Option::Offers::sources
+                           ? " -x"
+                           : " -r";
             out += " -d " + quoted(option.help) + "\n";
         }
     };
@@ -246,7 +272,8 @@ std::string fish_completion(const std::vector<Command>& commands, const Options&
         if (command.part == Part::hidden) continue;
         const std::vector<std::string> words = split(command.name, ' ');
         if (words.size() > 1)
-            out += fmt::format("complete -c holdfast -n {} -f -a {} -d {}\n", quoted("__holdfast_only " + words[0]), words[1], quoted(command.summary));
+            out += fmt::format("complete -c holdfast -n {} -f -a {} -d {}\n",
+                               quoted("__holdfast_only " + words[0]), words[1], quoted(command.summary));
         add(command.options, "__holdfast_is " + command.name);
     }
     return out;

@@ -1,4 +1,4 @@
-// app/completion.h: what a shell must know to complete command lines, and the man page; both from the commands.
+// app/completion.h: what a shell must know to complete command lines, and the man page.
 #pragma once
 
 #include <string>

@@ -12,15 +12,26 @@ std::string config_schema(std::span<const SourceType* const> types) {
         for (const SourceOption& option : type->options) {
             Json& property = properties[std::string(option.name)];
             switch (option.type) {
-                case SourceOption::Type::list: property = {{"type", "array"}, {"items", {{"type", "string"}}}}; break;
-                case SourceOption::Type::flag: property = {{"type", "boolean"}}; break;
-                case SourceOption::Type::size: property = {{"type", {"string", "integer"}}}; break;
+                case SourceOption::Type::list:
+                    property = {{"type", "array"}, {"items", {{"type", "string"}}}};
+                    break;
+                case SourceOption::Type::flag:
+                    property = {{"type", "boolean"}};
+                    break;
+                case SourceOption::Type::size:
+                    property = {{"type", {"string", "integer"}}};
+                    break;
                 case SourceOption::Type::duration:
-                case SourceOption::Type::text: property = {{"type", "string"}}; break;
+                case SourceOption::Type::text:
+                    property = {{"type", "string"}};
+                    break;
             }
             property["description"] = option.help;
         }
-        kinds.push_back({{"type", "object"}, {"properties", properties}, {"required", {"kind"}}, {"additionalProperties", false}});
+        kinds.push_back({{"type", "object"},
+                         {"properties", properties},
+                         {"required", {"kind"}},
+                         {"additionalProperties", false}});
     }
     const Json unlock{{"type", "object"},
                       {"properties", {{"passphrase", reference}, {"keyfile", reference}}},
@@ -31,12 +42,16 @@ std::string config_schema(std::span<const SourceType* const> types) {
                           {"properties", {{"url", {{"type", "string"}}}, {"unlock", unlock}}},
                           {"required", {"url"}},
                           {"additionalProperties", false}};
-    const auto map_of = [&](const Json& value) { return Json{{"type", "object"}, {"propertyNames", name}, {"additionalProperties", value}}; };
+    const auto map_of = [&](const Json& value) {
+        return Json{{"type", "object"}, {"propertyNames", name}, {"additionalProperties", value}};
+    };
     const Json schema{{"$schema", "https://json-schema.org/draft/2020-12/schema"},
                       {"title", "holdfast configuration"},
                       {"type", "object"},
                       {"properties",
-                       {{"version", {{"const", 1}}}, {"repositories", map_of(repository)}, {"sources", map_of({{"oneOf", kinds}})}}},
+                       {{"version", {{"const", 1}}},
+                        {"repositories", map_of(repository)},
+                        {"sources", map_of({{"oneOf", kinds}})}}},
                       {"required", {"version"}},
                       {"additionalProperties", false}};
     return schema.dump(2);

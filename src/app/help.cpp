@@ -96,18 +96,23 @@ std::string group_overview(const std::vector<Command>& commands, std::string_vie
     std::string out = fmt::format("Usage: holdfast {} VERB …\n\n", group);
     std::vector<std::pair<std::string, std::string>> rows;
     for (const Command& command : commands) {
-        if (command.name.starts_with(std::string(group) + " ")) rows.emplace_back(command.name, command.summary);
+        if (command.name.starts_with(std::string(group) + " "))
+            rows.emplace_back(command.name, command.summary);
     }
     return out + two_columns(rows);
 }
 
 std::string help_of(const Command& command, const Options& globals) {
-    std::string out = fmt::format("{}: {}\n\nUsage: {}\n", command.name, command.summary, usage_line(command));
+    std::string out =
+        fmt::format("{}: {}\n\nUsage: {}\n", command.name, command.summary, usage_line(command));
     if (!command.details.empty()) {
-        for (const std::string& paragraph : split(command.details, '\n')) out += "\n" + wrapped(paragraph, 0) + "\n";
+        for (const std::string& paragraph : split(command.details, '\n'))
+            out += "\n" + wrapped(paragraph, 0) + "\n";
     }
-    if (const std::string words = options_text(command.options, true); !words.empty()) out += "\nArguments\n" + words;
-    if (const std::string own = options_text(command.options, false); !own.empty()) out += "\nOptions\n" + own;
+    if (const std::string words = options_text(command.options, true); !words.empty())
+        out += "\nArguments\n" + words;
+    if (const std::string own = options_text(command.options, false); !own.empty())
+        out += "\nOptions\n" + own;
     out += "\nOptions of every verb\n" + options_text(globals, false);
     if (!command.examples.empty()) {
         out += "\nExamples\n";
@@ -123,12 +128,18 @@ std::string help_of(const Command& command, const Options& globals) {
 
 std::string_view title_of(Part part) {
     switch (part) {
-        case Part::make: return "Back up";
-        case Part::look: return "Look";
-        case Part::bring_back: return "Bring back";
-        case Part::keep: return "Keep sound and small";
-        case Part::housekeeping: return "Keys and configuration";
-        case Part::hidden: return "Hidden";
+        case Part::make:
+            return "Back up";
+        case Part::look:
+            return "Look";
+        case Part::bring_back:
+            return "Bring back";
+        case Part::keep:
+            return "Keep sound and small";
+        case Part::housekeeping:
+            return "Keys and configuration";
+        case Part::hidden:
+            return "Hidden";
     }
     return "";
 }
@@ -143,7 +154,8 @@ std::string option_text(const Option& option) {
 
 std::string usage_line(const Command& command) {
     std::string out = "holdfast " + command.name;
-    if (std::ranges::any_of(command.options.all(), [](const Option& option) { return !option.is_word(); })) out += " [OPTIONS]";
+    if (std::ranges::any_of(command.options.all(), [](const Option& option) { return !option.is_word(); }))
+        out += " [OPTIONS]";
     for (const Option& option : command.options.all()) {
         const bool named = option.required && !option.is_word();
         if (!option.is_word() && !named) continue;
@@ -174,8 +186,10 @@ std::vector<Variable> environment_variables() {
             {"HOLDFAST_PASSWORD", "the passphrase"},
             {"HOLDFAST_PASSWORD_FILE", "a file that holds the passphrase"},
             {"HOLDFAST_KEY_FILE", "a key file, as with --key-file"},
-            {"HOLDFAST_TO_PASSWORD", "of `copy`: the passphrase of the other repository (also _TO_PASSWORD_FILE, _TO_KEY_FILE)"},
-            {"HOLDFAST_NEW_PASSWORD", "of `key add` and `key change`: the new passphrase (also _NEW_PASSWORD_FILE, _NEW_KEY_FILE)"}};
+            {"HOLDFAST_TO_PASSWORD",
+             "of `copy`: the passphrase of the other repository (also _TO_PASSWORD_FILE, _TO_KEY_FILE)"},
+            {"HOLDFAST_NEW_PASSWORD",
+             "of `key add` and `key change`: the new passphrase (also _NEW_PASSWORD_FILE, _NEW_KEY_FILE)"}};
 }
 
 std::string help_text(const std::vector<Command>& commands, const Options& globals, std::string_view name) {

@@ -55,7 +55,9 @@ TEST_F(HelpTest, every_option_has_a_help_and_a_name_of_its_own) {
 TEST_F(HelpTest, no_line_is_wider_than_a_terminal) {
     for (const Command& command : commands) {
         for (const std::string& line : split(help_text(commands, options, command.name), '\n')) {
-            if (line.starts_with("  holdfast") || line.starts_with("  pg_dump") || line.starts_with("  # ") || line.starts_with("Usage:")) continue;
+            if (line.starts_with("  holdfast") || line.starts_with("  pg_dump") || line.starts_with("  # ") ||
+                line.starts_with("Usage:"))
+                continue;
             EXPECT_LE(line.size(), 110U) << command.name << ": " << line;
         }
     }
@@ -114,8 +116,9 @@ std::string offered(const std::string& script, const std::vector<std::string>& w
     for (const std::string& word : words) list += " '" + word + "'";
     ChildOptions child;
     child.argv = {"bash", "-c",
-                  fmt::format("source {}; COMP_WORDS=(holdfast{}); COMP_CWORD={}; _holdfast; printf '%s ' \"${{COMPREPLY[@]}}\"", path, list,
-                              words.size())};
+                  fmt::format("source {}; COMP_WORDS=(holdfast{}); COMP_CWORD={}; _holdfast; printf '%s ' "
+                              "\"${{COMPREPLY[@]}}\"",
+                              path, list, words.size())};
     return std::string(as_text(run_and_read(child)));
 }
 
@@ -149,7 +152,8 @@ TEST_F(HelpTest, the_guide_names_every_key_of_a_source) {
     const std::string guide(as_text(bytes));
     for (const SourceType* type : source_types()) {
         EXPECT_THAT(guide, HasSubstr(fmt::format("kind: {}", type->kind)));
-        for (const SourceOption& option : type->options) EXPECT_THAT(guide, HasSubstr(fmt::format("| `{}` |", option.name)));
+        for (const SourceOption& option : type->options)
+            EXPECT_THAT(guide, HasSubstr(fmt::format("| `{}` |", option.name)));
     }
 }
 

@@ -1,6 +1,6 @@
 // app/output.h: the one door to standard output and standard error.
 //
-// Shape    data goes to standard output, all else to standard error; a progress line stays below what is printed
+// Shape    data goes to standard output, all else to standard error; a progress line stays at the bottom
 // Errors   finish() throws failed when standard output could not take everything
 // Threads  any
 #pragma once

@@ -34,7 +34,8 @@ TEST(Output, errors_for_people_have_notes_and_a_hint) {
     const Note note{"reading {}", name};
     out.error(Error{Code::corrupt, "it is \x1b[31mred"}.hint("Paint it.").unharmed("nothing was written"));
     EXPECT_EQ(testing::internal::GetCapturedStderr(),
-              "holdfast: corrupt: it is \\x1b[31mred\n  while reading a\\nb\n  nothing was written\n  hint: Paint it.\n");
+              "holdfast: corrupt: it is \\x1b[31mred\n  while reading a\\nb\n  nothing was written\n  hint: "
+              "Paint it.\n");
 }
 
 TEST(Output, errors_for_programs_have_the_keys_of_the_design) {
@@ -44,10 +45,11 @@ TEST(Output, errors_for_programs_have_the_keys_of_the_design) {
     const std::string name = "x";
     const Note note{"reading {}", name};
     out.error(Error{Code::wrong_key, "no slot opens"}.hint("Try again.").unharmed("nothing was written"));
-    EXPECT_EQ(testing::internal::GetCapturedStderr(),
-              R"({"type":"error","code":"wrong_key","message":"no slot opens","notes":["while reading x","nothing was written"],)"
-              R"("hint":"Try again.","exit":12})"
-              "\n");
+    EXPECT_EQ(
+        testing::internal::GetCapturedStderr(),
+        R"({"type":"error","code":"wrong_key","message":"no slot opens","notes":["while reading x","nothing was written"],)"
+        R"("hint":"Try again.","exit":12})"
+        "\n");
 }
 
 TEST(Output, data_goes_to_standard_output_and_talk_does_not) {
@@ -86,8 +88,9 @@ Item item() {
 }
 
 TEST(Output, json_of_an_item_has_the_keys_of_the_design) {
-    EXPECT_EQ(text_of(json_of(item())),
-              R"({"path":"/a","type":"file","size":1236,"mode":420,"uid":1,"gid":2,"mtime":"2026-03-01T04:10:00.5Z"})");
+    EXPECT_EQ(
+        text_of(json_of(item())),
+        R"({"path":"/a","type":"file","size":1236,"mode":420,"uid":1,"gid":2,"mtime":"2026-03-01T04:10:00.5Z"})");
     Item odd = item();
     odd.mtime_s = INT64_MAX;
     EXPECT_EQ(json_of(odd)["mtime"], INT64_MAX);
@@ -139,11 +142,13 @@ TEST(Progress, says_how_much_how_fast_and_how_long) {
     sample.bytes = 1'236'000'000;
     sample.bytes_total = 2'750'000'000;
     sample.elapsed = 6 * one_second;
-    EXPECT_EQ(progress_text("x", sample, 210e6), "x  44 %  1.24 GB of 2.75 GB  12,345 items  210 MB/s  8.0 s left");
+    EXPECT_EQ(progress_text("x", sample, 210e6),
+              "x  44 %  1.24 GB of 2.75 GB  12,345 items  210 MB/s  8.0 s left");
     sample.bytes_total = 0;
     EXPECT_EQ(progress_text("x", sample, 0), "x  1.24 GB  12,345 items  6.0 s");
     sample.bytes_total = 1000;
-    EXPECT_EQ(progress_text("x", sample, 210e6), "x  100 %  1.24 GB of 1.00 kB  12,345 items  210 MB/s  6.0 s");
+    EXPECT_EQ(progress_text("x", sample, 210e6),
+              "x  100 %  1.24 GB of 1.00 kB  12,345 items  210 MB/s  6.0 s");
     sample.bytes_total = UINT64_MAX;
     EXPECT_EQ(progress_text("", sample, 2).find("left"), std::string::npos);
 }

@@ -16,7 +16,7 @@ using Words = std::vector<std::string>;
 
 // The verb's words ("key add") among options and their values. Nothing is thrown: that is left to the parser.
 struct Found {
-    Words verbs;  // first word that is no option, and the one after it when the first has sub-verbs
+    Words verbs;         // first word that is no option, and the one after it when the first has sub-verbs
     std::size_t dashes;  // where "--" stands; words.size() when it does not
     bool help = false;
     bool version = false;
@@ -32,7 +32,8 @@ const Option* option_named(const Options& options, std::string_view name) {
 }
 
 bool has_sub_verbs(const std::vector<Command>& commands, const std::string& verb) {
-    return std::ranges::any_of(commands, [&](const Command& command) { return command.name.starts_with(verb + " "); });
+    return std::ranges::any_of(commands,
+                               [&](const Command& command) { return command.name.starts_with(verb + " "); });
 }
 
 Found look_over(const std::vector<Command>& commands, const Options& globals, const Words& words) {
@@ -63,15 +64,17 @@ Found look_over(const std::vector<Command>& commands, const Options& globals, co
 
 [[noreturn]] void fail_unknown_verb(const std::vector<Command>& commands, const std::string& verb) {
     if (is_planned_verb(verb))
-        throw Error{Code::usage, "`{}` is part of holdfast's design but this version does not build it yet", verb}.hint(
-            "`holdfast --help` lists what there is.");
+        throw Error{Code::usage, "`{}` is part of holdfast's design but this version does not build it yet",
+                    verb}
+            .hint("`holdfast --help` lists what there is.");
     std::set<std::string> names;
     for (const Command& command : commands) {
         if (command.part != Part::hidden) names.insert(command.name.substr(0, command.name.find(' ')));
     }
     const Words candidates(names.begin(), names.end());
     Error error{Code::usage, "there is no verb `{}`", verb};
-    if (const auto near = nearest(verb, candidates)) throw std::move(error).hint(fmt::format("Did you mean `holdfast {}`?", *near));
+    if (const auto near = nearest(verb, candidates))
+        throw std::move(error).hint(fmt::format("Did you mean `holdfast {}`?", *near));
     throw std::move(error).hint("`holdfast --help` lists the verbs.");
 }
 
@@ -90,7 +93,8 @@ const Command& command_of(const std::vector<Command>& commands, const Words& ver
             if (command.name == verb + " " + verbs[1]) return command;
         }
         Error error{Code::usage, "there is no `{} {}`; there is: {}", verb, verbs[1], list};
-        if (const auto near = nearest(verbs[1], choices)) error.set_hint(fmt::format("Did you mean `holdfast {} {}`?", verb, *near));
+        if (const auto near = nearest(verbs[1], choices))
+            error.set_hint(fmt::format("Did you mean `holdfast {} {}`?", verb, *near));
         throw error;
     }
     for (const Command& command : commands) {
@@ -197,21 +201,24 @@ Words names_of(const Options& globals, const Command& command) {
 }
 
 // CLI11's complaint in our words.
-[[noreturn]] void fail(const CLI::ParseError& error, const Options& globals, const Command& command, const Words& words) {
+[[noreturn]] void fail(const CLI::ParseError& error, const Options& globals, const Command& command,
+                       const Words& words) {
     const std::string see = fmt::format("`holdfast {} --help` shows what it takes.", command.name);
     if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
         for (const std::string& word : words) {
             const std::string name = word.substr(0, word.find('='));
             if (name.size() < 2 || name.front() != '-') continue;
-            if (option_named(globals, name) != nullptr || option_named(command.options, name) != nullptr) continue;
+            if (option_named(globals, name) != nullptr || option_named(command.options, name) != nullptr)
+                continue;
             if (!name.starts_with("--") && (option_named(globals, name.substr(0, 2)) != nullptr ||
                                             option_named(command.options, name.substr(0, 2)) != nullptr))
                 continue;
             const auto near = nearest(name, names_of(globals, command));
-            throw Error{Code::usage, "`{}` has no option {}", command.name, name}.hint(near ? fmt::format("Did you mean {}?", *near)
-                                                                                          : see);
+            throw Error{Code::usage, "`{}` has no option {}", command.name, name}.hint(
+                near ? fmt::format("Did you mean {}?", *near) : see);
         }
-        throw Error{Code::usage, "`{}` was given too many arguments: {}", command.name, error.what()}.hint(see);
+        throw Error{Code::usage, "`{}` was given too many arguments: {}", command.name, error.what()}.hint(
+            see);
     }
     if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr)
         throw Error{Code::usage, "`{}` lacks an argument: {}", command.name, error.what()}.hint(see);
@@ -232,7 +239,8 @@ Call parse(const std::vector<Command>& commands, const Options& globals, const W
             call.help_for = command_of(commands, found.verbs).name;
         return call;
     }
-    if (found.verbs.empty()) throw Error{Code::usage, "a verb is missing"}.hint("`holdfast --help` lists the verbs.");
+    if (found.verbs.empty())
+        throw Error{Code::usage, "a verb is missing"}.hint("`holdfast --help` lists the verbs.");
 
     const Command& command = command_of(commands, found.verbs);
     Words parsed = words;

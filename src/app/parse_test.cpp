@@ -132,7 +132,8 @@ TEST_F(ParseTest, numbers_and_durations_are_checked) {
     EXPECT_EQ(within, parse_duration("30d"));
     EXPECT_EQ(error_of({"take", "--count", "-1"}).message(), "--count needs a whole number, not `-1`");
     EXPECT_EQ(error_of({"take", "--count", "1x"}).message(), "--count needs a whole number, not `1x`");
-    EXPECT_EQ(error_of({"take", "--count", "4294967296"}).message(), "--count needs a whole number, not `4294967296`");
+    EXPECT_EQ(error_of({"take", "--count", "4294967296"}).message(),
+              "--count needs a whole number, not `4294967296`");
     EXPECT_THAT(error_of({"take", "--within", "30"}).hint(), HasSubstr("30d"));
 }
 
@@ -146,7 +147,8 @@ TEST_F(ParseTest, an_unknown_verb_names_the_nearest) {
 }
 
 TEST_F(ParseTest, a_verb_of_the_design_is_not_called_unknown) {
-    EXPECT_EQ(error_of({"prove"}).message(), "`prove` is part of holdfast's design but this version does not build it yet");
+    EXPECT_EQ(error_of({"prove"}).message(),
+              "`prove` is part of holdfast's design but this version does not build it yet");
 }
 
 TEST_F(ParseTest, an_unknown_option_names_the_nearest) {

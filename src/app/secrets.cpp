@@ -107,7 +107,8 @@ std::optional<Secret> Secrets::from_environment(const std::string& variable) {
 
 Secret Secrets::from_file(const std::string& path, SecretForm form) {
     const Bytes bytes = read_file(path);
-    if (bytes.size() > secret_bytes_max) throw Error{Code::failed, "{} has {} bytes, too many for a secret", path, bytes.size()};
+    if (bytes.size() > secret_bytes_max)
+        throw Error{Code::failed, "{} has {} bytes, too many for a secret", path, bytes.size()};
     const std::string_view text = as_text(bytes);
     const Secret secret(as_bytes(form == SecretForm::whole ? text : without_line_break(text)));
     if (secret.empty()) throw Error{Code::config, "{} is empty", path};
@@ -118,7 +119,8 @@ Secret Secrets::resolve(const SecretReference& reference, SecretForm form) {
     switch (reference.kind) {
         case SecretReference::Kind::environment:
             if (auto secret = from_environment(reference.text)) return std::move(*secret);
-            throw where_it_stands(reference, fmt::format("environment variable {} is not set", reference.text));
+            throw where_it_stands(reference,
+                                  fmt::format("environment variable {} is not set", reference.text));
         case SecretReference::Kind::file:
             if (const auto problem = problem_with(reference)) throw where_it_stands(reference, *problem);
             return from_file(reference.text, form);
@@ -138,17 +140,21 @@ Secret Secrets::resolve(const SecretReference& reference, SecretForm form) {
 
 std::optional<std::string> Secrets::problem_with(const SecretReference& reference) {
     if (reference.kind == SecretReference::Kind::environment) {
-        if (!from_environment(reference.text)) return fmt::format("environment variable {} is not set", reference.text);
+        if (!from_environment(reference.text))
+            return fmt::format("environment variable {} is not set", reference.text);
     } else if (reference.kind == SecretReference::Kind::file) {
         const Fd fd(::open(reference.text.c_str(), O_RDONLY | O_CLOEXEC));
-        if (!fd) return fmt::format("cannot open the secret's file {}: {}", reference.text, errno_text(errno));
+        if (!fd)
+            return fmt::format("cannot open the secret's file {}: {}", reference.text, errno_text(errno));
     } else if (split_command(reference.text).empty()) {
         return "there is no command after `exec:`";
     }
     return std::nullopt;
 }
 
-bool Secrets::can_ask() const { return static_cast<bool>(open_terminal()); }
+bool Secrets::can_ask() const {
+    return static_cast<bool>(open_terminal());
+}
 
 std::string Secrets::read_answer(const std::string& prompt, bool echo) {
     const Fd terminal = open_terminal();

@@ -1,7 +1,7 @@
 // app/secrets.h: where passphrases and key files come from; never from the command line.
 //
-// Shape    a secret is taken from the environment (and wiped there), from a file, from a command's output, or asked
-//          for on the terminal
+// Shape    a secret is taken from the environment (and wiped there), from a file, from a command's output, or
+//          asked for on the terminal
 // Errors   config when a reference leads nowhere; usage when nobody can be asked; cancelled by Ctrl-C
 // Threads  one
 #pragma once
@@ -25,7 +25,7 @@ struct SecretReference {
 };
 std::optional<SecretReference> parse_reference(std::string_view text);
 
-// How the file of a secret is read: a key file is all of its bytes, a passphrase ends before a last line break.
+// A key file is all of its bytes, a passphrase ends before a last line break.
 enum class SecretForm : std::uint8_t { passphrase, whole };
 
 // The program's words of "exec:"; no shell, but '…' and "…" keep words together.

@@ -76,9 +76,11 @@ TEST_F(SecretsTest, a_reference_that_leads_nowhere_says_where_it_stands) {
     } catch (const Error& error) {
         EXPECT_EQ(error.code(), Code::config);
         EXPECT_EQ(error.message(),
-                  "h.yaml:3:20: `passphrase` of repository `main`: environment variable HF_TEST_NO_SECRET is not set");
+                  "h.yaml:3:20: `passphrase` of repository `main`: environment variable HF_TEST_NO_SECRET is "
+                  "not set");
     }
-    EXPECT_THAT(secrets.problem_with(parse_reference("file:/no/such/file").value()).value(), HasSubstr("/no/such/file: no such file"));
+    EXPECT_THAT(secrets.problem_with(parse_reference("file:/no/such/file").value()).value(),
+                HasSubstr("/no/such/file: no such file"));
     EXPECT_FALSE(secrets.problem_with(parse_reference("exec:/no/such/program").value()));
     EXPECT_THROW(text_of("file:" + file_with("")), Error);
     EXPECT_THROW(text_of("file:" + file_with("\n")), Error);
@@ -88,7 +90,8 @@ TEST(SecretReference, only_references_are_references) {
     EXPECT_TRUE(parse_reference("env:X"));
     EXPECT_TRUE(parse_reference("file:/x"));
     EXPECT_TRUE(parse_reference("exec:pass show x"));
-    for (const char* text : {"", "hunter2", "env:", "file:", "ENV:X", "vault:x", "exec"}) EXPECT_FALSE(parse_reference(text)) << text;
+    for (const char* text : {"", "hunter2", "env:", "file:", "ENV:X", "vault:x", "exec"})
+        EXPECT_FALSE(parse_reference(text)) << text;
 }
 
 TEST(SecretReference, quotes_keep_words_together) {

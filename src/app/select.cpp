@@ -29,7 +29,8 @@ std::vector<std::string> sources_of(std::span<const Snapshot> snapshots) {
 std::string list_of(const std::vector<std::string>& names) {
     constexpr std::size_t shown_max = 20;
     if (names.size() <= shown_max) return join(names, ", ");
-    return fmt::format("{} and {} more", join(std::span(names).first(shown_max), ", "), names.size() - shown_max);
+    return fmt::format("{} and {} more", join(std::span(names).first(shown_max), ", "),
+                       names.size() - shown_max);
 }
 
 std::string without_end_slash(std::string path) {
@@ -47,7 +48,8 @@ Split split_text(std::span<const Snapshot> snapshots, const std::string& text) {
     std::string best;
     for (const std::string& name : sources_of(snapshots)) {
         std::vector<std::string> forms{name};
-        if (const std::size_t at = name.rfind('@'); at != std::string::npos) forms.push_back(name.substr(0, at));
+        if (const std::size_t at = name.rfind('@'); at != std::string::npos)
+            forms.push_back(name.substr(0, at));
         for (const std::string& form : forms) {
             const bool fits = text == form || (text.starts_with(form) && text[form.size()] == ':');
             if (fits && form.size() > best.size()) best = form;
@@ -66,7 +68,8 @@ std::vector<const Snapshot*> of_source(std::span<const Snapshot> snapshots, cons
     if (!out.empty()) return out;
     const std::vector<std::string> names = sources_of(snapshots);
     Error error{Code::not_found, "there is no snapshot of source {}", source};
-    if (const auto near = nearest(source, names)) throw std::move(error).hint(fmt::format("Did you mean `{}`?", *near));
+    if (const auto near = nearest(source, names))
+        throw std::move(error).hint(fmt::format("Did you mean `{}`?", *near));
     throw std::move(error).hint(fmt::format("There are snapshots of: {}.", list_of(names)));
 }
 
@@ -74,42 +77,47 @@ void refuse_several_sources(const std::vector<const Snapshot*>& candidates) {
     std::set<std::string> names;
     for (const Snapshot* each : candidates) names.insert(each->source);
     if (names.size() < 2) return;
-    throw Error{Code::usage, "there are snapshots of {} sources: {}", names.size(), list_of({names.begin(), names.end()})}.hint(
-        "Choose one with --source.");
+    throw Error{Code::usage, "there are snapshots of {} sources: {}", names.size(),
+                list_of({names.begin(), names.end()})}
+        .hint("Choose one with --source.");
 }
 
 const Snapshot* newest(const std::vector<const Snapshot*>& candidates) {
-    return *std::ranges::max_element(candidates, [](const Snapshot* a, const Snapshot* b) { return a->time < b->time; });
+    return *std::ranges::max_element(candidates,
+                                     [](const Snapshot* a, const Snapshot* b) { return a->time < b->time; });
 }
 
-const Snapshot* newest_at(const std::vector<const Snapshot*>& candidates, const std::string& at, Nanoseconds now,
-                          std::vector<std::string>& remarks) {
+const Snapshot* newest_at(const std::vector<const Snapshot*>& candidates, const std::string& at,
+                          Nanoseconds now, std::vector<std::string>& remarks) {
     const auto instant = parse_time(at, now);
     if (!instant)
         throw Error{Code::usage, "`{}` is not a time", at}.hint(
-            "Times look like `2026-03-01T04:10:00Z`, `2026-03-01 04:10:00` (local), `2026-03-01` (its end) or `2h` (ago).");
+            "Times look like `2026-03-01T04:10:00Z`, `2026-03-01 04:10:00` (local), `2026-03-01` (its end) "
+            "or `2h` (ago).");
     if (is_local_time(at)) remarks.push_back(fmt::format("--at {} is {}", at, rfc3339(*instant)));
     std::vector<const Snapshot*> before;
     for (const Snapshot* each : candidates) {
         if (each->time <= *instant) before.push_back(each);
     }
     if (before.empty()) {
-        const Snapshot* oldest =
-            *std::ranges::min_element(candidates, [](const Snapshot* a, const Snapshot* b) { return a->time < b->time; });
+        const Snapshot* oldest = *std::ranges::min_element(
+            candidates, [](const Snapshot* a, const Snapshot* b) { return a->time < b->time; });
         throw Error{Code::not_found, "no snapshot is as old as {}", rfc3339(*instant)}.hint(
             fmt::format("The oldest one is {}.", line_of(*oldest)));
     }
     const Snapshot* found = newest(before);
     if (found->time < *instant)
-        remarks.push_back(fmt::format("no continuous capture reaches {}; the newest snapshot at or before it is {} of {}",
-                                      rfc3339(*instant), found->id.short_hex(), rfc3339(found->time)));
+        remarks.push_back(
+            fmt::format("no continuous capture reaches {}; the newest snapshot at or before it is {} of {}",
+                        rfc3339(*instant), found->id.short_hex(), rfc3339(found->time)));
     return found;
 }
 
 }  // namespace
 
 void add_selection(Options& options, Wanted& wanted) {
-    options.value(wanted.source, "--source", "NAME", "of this source, with or without @host").offers = Option::Offers::sources;
+    options.value(wanted.source, "--source", "NAME", "of this source, with or without @host").offers =
+        Option::Offers::sources;
     options.value(wanted.at, "--at", "TIME", "the newest one at or before this time");
 }
 
@@ -133,7 +141,8 @@ const Snapshot& snapshot_by_id(std::span<const Snapshot> snapshots, std::string_
         if (snapshot.id.hex().starts_with(wanted)) found.push_back(&snapshot);
     }
     if (found.empty() || !is_hex(wanted))
-        throw Error{Code::not_found, "there is no snapshot {}", prefix}.hint("`holdfast snapshots` lists them.");
+        throw Error{Code::not_found, "there is no snapshot {}", prefix}.hint(
+            "`holdfast snapshots` lists them.");
     if (found.size() == 1) return *found.front();
     std::vector<std::string> lines;
     for (const Snapshot* each : found) lines.push_back(line_of(*each));
@@ -151,20 +160,24 @@ Selected select_snapshot(std::span<const Snapshot> snapshots, const Wanted& want
 
     std::optional<std::string> source = wanted.source;
     if (split.word != "latest") {
-        const bool is_name = std::ranges::any_of(snapshots, [&](const Snapshot& each) { return is_source(each, split.word); });
+        const bool is_name =
+            std::ranges::any_of(snapshots, [&](const Snapshot& each) { return is_source(each, split.word); });
         if (!is_name) {
             const Snapshot& one = snapshot_by_id(snapshots, split.word);
             if (wanted.at) throw Error{Code::usage, "--at and the id of a snapshot do not go together"};
             if (source && !is_source(one, *source))
-                throw Error{Code::not_found, "snapshot {} is of source {}, not of {}", one.id.short_hex(), one.source, *source};
+                throw Error{Code::not_found, "snapshot {} is of source {}, not of {}", one.id.short_hex(),
+                            one.source, *source};
             out.snapshot = &one;
             return out;
         }
-        if (source) throw Error{Code::usage, "the source is named twice: {} and --source {}", split.word, *source};
+        if (source)
+            throw Error{Code::usage, "the source is named twice: {} and --source {}", split.word, *source};
         source = split.word;
     }
     if (snapshots.empty())
-        throw Error{Code::not_found, "the repository has no snapshots yet"}.hint("`holdfast backup` makes one.");
+        throw Error{Code::not_found, "the repository has no snapshots yet"}.hint(
+            "`holdfast backup` makes one.");
 
     std::vector<const Snapshot*> candidates;
     if (source) {

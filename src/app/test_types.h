@@ -15,7 +15,9 @@ public:
     std::string name() const override { return name_; }
     std::string kind() const override { return kind_; }
     std::vector<std::string> describe() const override { return {}; }
-    std::unique_ptr<Capture> begin(const CaptureRequest&) override { throw Error{Code::source_failed, "{} captures nothing", name_}; }
+    std::unique_ptr<Capture> begin(const CaptureRequest&) override {
+        throw Error{Code::source_failed, "{} captures nothing", name_};
+    }
 
     const SourceOptions options;
 
@@ -44,7 +46,9 @@ inline std::unique_ptr<Source> make_files(const std::string& name, const SourceO
 inline std::unique_ptr<Source> make_command(const std::string& name, const SourceOptions& options) {
     return std::make_unique<NamedSource>(name, "command", options);
 }
-inline std::unique_ptr<Rebuild> no_rebuild(const RebuildRequest&) { throw Error{Code::target_failed, "nothing to restore"}; }
+inline std::unique_ptr<Rebuild> no_rebuild(const RebuildRequest&) {
+    throw Error{Code::target_failed, "nothing to restore"};
+}
 
 inline const SourceType files{"files", "files", "folders", files_options, make_files, no_rebuild};
 inline const SourceType command{"command", "command", "commands", command_options, make_command, no_rebuild};

@@ -41,8 +41,13 @@ TEST(Bytes, hex_goes_there_and_back) {
 }
 
 TEST(Bytes, base64_is_the_one_of_rfc_4648) {
-    const std::pair<const char*, const char*> vectors[] = {{"", ""},           {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-                                                           {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+    const std::pair<const char*, const char*> vectors[] = {{"", ""},
+                                                           {"f", "Zg=="},
+                                                           {"fo", "Zm8="},
+                                                           {"foo", "Zm9v"},
+                                                           {"foob", "Zm9vYg=="},
+                                                           {"fooba", "Zm9vYmE="},
+                                                           {"foobar", "Zm9vYmFy"}};
     for (const auto& [plain, encoded] : vectors) EXPECT_EQ(to_base64(as_bytes(plain)), encoded);
     EXPECT_EQ(to_base64(Bytes{0xff, 0xfe}), "//4=");
 }
@@ -54,7 +59,11 @@ TEST(Bytes, numbers_are_little_endian) {
         writer.u32(0x04050607);
         writer.u64(0x08090a0b0c0d0e0f);
     });
-    EXPECT_EQ(to_hex(out), "01" "0302" "07060504" "0f0e0d0c0b0a0908");
+    EXPECT_EQ(to_hex(out),
+              "01"
+              "0302"
+              "07060504"
+              "0f0e0d0c0b0a0908");
     ByteReader reader(out, "numbers");
     EXPECT_EQ(reader.u8(), 0x01);
     EXPECT_EQ(reader.u16(), 0x0203);
@@ -66,7 +75,8 @@ TEST(Bytes, numbers_are_little_endian) {
 
 TEST(Bytes, varints_of_every_length_go_there_and_back) {
     for (int bits = 0; bits < 64; ++bits) {
-        for (const std::uint64_t value : {std::uint64_t{1} << bits, (std::uint64_t{1} << bits) - 1, UINT64_MAX >> bits}) {
+        for (const std::uint64_t value :
+             {std::uint64_t{1} << bits, (std::uint64_t{1} << bits) - 1, UINT64_MAX >> bits}) {
             const Bytes out = written([&](ByteWriter& writer) { writer.varint(value); });
             EXPECT_EQ(ByteReader(out, "varint").varint(), value);
         }
@@ -75,7 +85,8 @@ TEST(Bytes, varints_of_every_length_go_there_and_back) {
 }
 
 TEST(Bytes, signed_numbers_near_zero_are_short) {
-    for (const std::int64_t value : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{63}, std::int64_t{-64}, INT64_MAX, INT64_MIN}) {
+    for (const std::int64_t value :
+         {std::int64_t{0}, std::int64_t{-1}, std::int64_t{63}, std::int64_t{-64}, INT64_MAX, INT64_MIN}) {
         const Bytes out = written([&](ByteWriter& writer) { writer.zigzag(value); });
         EXPECT_EQ(ByteReader(out, "zigzag").zigzag(), value);
     }
@@ -98,7 +109,11 @@ TEST(Bytes, strings_carry_their_length) {
         writer.string("");
         writer.raw(as_bytes("z"));
     });
-    EXPECT_EQ(to_hex(out), "026162" "020001" "00" "7a");
+    EXPECT_EQ(to_hex(out),
+              "026162"
+              "020001"
+              "00"
+              "7a");
     ByteReader reader(out, "strings");
     EXPECT_EQ(reader.string(), "ab");
     EXPECT_EQ(to_hex(reader.string_view()), "0001");

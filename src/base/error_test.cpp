@@ -24,12 +24,14 @@ TEST(Error, every_code_has_a_row_of_its_own) {
 }
 
 TEST(Error, the_exit_statuses_are_those_of_the_design) {
-    const std::pair<Code, int> design[] = {{Code::failed, 1},        {Code::usage, 2},          {Code::config, 2},       {Code::partial, 3},
-                                           {Code::no_repository, 10}, {Code::newer_format, 10}, {Code::busy, 11},        {Code::fenced, 11},
-                                           {Code::wrong_key, 12},    {Code::denied, 12},        {Code::corrupt, 13},     {Code::rolled_back, 13},
-                                           {Code::retention, 14},    {Code::source_failed, 15}, {Code::target_failed, 16}, {Code::unreachable, 17},
-                                           {Code::no_space, 18},     {Code::not_found, 1},      {Code::already_exists, 1}, {Code::cancelled, 130},
-                                           {Code::terminated, 143}};
+    const std::pair<Code, int> design[] = {
+        {Code::failed, 1},         {Code::usage, 2},          {Code::config, 2},
+        {Code::partial, 3},        {Code::no_repository, 10}, {Code::newer_format, 10},
+        {Code::busy, 11},          {Code::fenced, 11},        {Code::wrong_key, 12},
+        {Code::denied, 12},        {Code::corrupt, 13},       {Code::rolled_back, 13},
+        {Code::retention, 14},     {Code::source_failed, 15}, {Code::target_failed, 16},
+        {Code::unreachable, 17},   {Code::no_space, 18},      {Code::not_found, 1},
+        {Code::already_exists, 1}, {Code::cancelled, 130},    {Code::terminated, 143}};
     for (const auto& [code, exit] : design) EXPECT_EQ(info_of(code).exit_status, exit) << info_of(code).slug;
 }
 
@@ -70,7 +72,8 @@ TEST(Error, notes_belong_to_their_thread) {
 TEST(Error, for_people_it_is_a_few_lines) {
     const std::string path = "a\nb";
     const Note note{"reading {}", path};
-    const Error error = Error{Code::wrong_key, "no slot opens"}.hint("Try another key.").unharmed("nothing was written");
+    const Error error =
+        Error{Code::wrong_key, "no slot opens"}.hint("Try another key.").unharmed("nothing was written");
     EXPECT_EQ(render(error),
               "holdfast: wrong_key: no slot opens\n"
               "  while reading a\\nb\n"

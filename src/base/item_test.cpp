@@ -55,8 +55,9 @@ std::vector<std::string> components(std::string_view folder) {
 }
 
 bool unsigned_less(std::string_view a, std::string_view b) {
-    return std::ranges::lexicographical_compare(a, b, {}, [](char c) { return static_cast<unsigned char>(c); },
-                                                [](char c) { return static_cast<unsigned char>(c); });
+    return std::ranges::lexicographical_compare(
+        a, b, {}, [](char c) { return static_cast<unsigned char>(c); },
+        [](char c) { return static_cast<unsigned char>(c); });
 }
 
 bool comes_before(std::string_view a, std::string_view b) {
@@ -74,20 +75,24 @@ bool comes_before(std::string_view a, std::string_view b) {
 }
 
 TEST(Item, keys_sort_as_the_tree_does) {
-    std::vector<std::string> paths{"a",   "a/b",  "a/b/c", "a!",      "a!/x", "a-b",  "a/\xff",   "a/b\x01/c", "b",  "\xff/x",
-                                   "a/c", "ab/x", "ab",    "a/b/c/d", "a b",  "a b/c", "a/\xc3\xbc", "a/\x02",    "a\n", "a\n/y"};
+    std::vector<std::string> paths{"a",         "a/b",   "a/b/c",      "a!",     "a!/x", "a-b",  "a/\xff",
+                                   "a/b\x01/c", "b",     "\xff/x",     "a/c",    "ab/x", "ab",   "a/b/c/d",
+                                   "a b",       "a b/c", "a/\xc3\xbc", "a/\x02", "a\n",  "a\n/y"};
     auto by_key = paths;
-    std::ranges::sort(by_key, [](const auto& x, const auto& y) { return unsigned_less(tree_key(x), tree_key(y)); });
+    std::ranges::sort(by_key,
+                      [](const auto& x, const auto& y) { return unsigned_less(tree_key(x), tree_key(y)); });
     auto by_definition = paths;
     std::ranges::sort(by_definition, comes_before);
     EXPECT_EQ(by_key, by_definition);
     std::vector<std::string> absolute{"/", "/a", "/a/b", "/b", "/a!/c", "/a/b/c"};
-    std::ranges::sort(absolute, [](const auto& x, const auto& y) { return unsigned_less(tree_key(x), tree_key(y)); });
+    std::ranges::sort(absolute,
+                      [](const auto& x, const auto& y) { return unsigned_less(tree_key(x), tree_key(y)); });
     EXPECT_EQ(absolute, (std::vector<std::string>{"/", "/a", "/b", "/a/b", "/a/b/c", "/a!/c"}));
 }
 
 TEST(Item, a_key_goes_back_to_its_path) {
-    for (const char* path : {"/", "/a", "/a/b/c", "a", "a/b", "a\xff/\x01", "/\xc3\xbc/x"}) EXPECT_EQ(path_of_tree_key(tree_key(path)), path) << path;
+    for (const char* path : {"/", "/a", "/a/b/c", "a", "a/b", "a\xff/\x01", "/\xc3\xbc/x"})
+        EXPECT_EQ(path_of_tree_key(tree_key(path)), path) << path;
 }
 
 TEST(Item, keys_of_a_folder_are_together_and_before_its_sub_folders) {
@@ -110,7 +115,8 @@ TEST(Item, a_key_without_its_end_is_corrupt) {
 
 TEST(Item, every_kind_has_a_name_of_its_own) {
     std::set<std::string_view> names;
-    for (int kind = 1; kind <= 7; ++kind) EXPECT_TRUE(names.insert(name_of(static_cast<ItemKind>(kind))).second);
+    for (int kind = 1; kind <= 7; ++kind)
+        EXPECT_TRUE(names.insert(name_of(static_cast<ItemKind>(kind))).second);
     EXPECT_FALSE(names.contains("unknown"));
 }
 

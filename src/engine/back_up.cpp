@@ -25,7 +25,7 @@ Previous read_previous(repo::Repository& repository, const repo::Snapshot& draft
         if (at->source != draft.source || at->host != draft.host || at->state.is_zero() || at->origin) continue;
         try {
             auto state = std::make_unique<repo::StateReader>(repository.keys(), repository.chunks(), at->state);
-            const bool complete = state->gc_number() >= session.gc_number();
+            const bool complete = state->gc_number() >= session.gc_number() && !session.distrusts();
             return {std::move(state), complete};
         } catch (const Error& error) {
             repository.world().log.warning(

@@ -5,6 +5,7 @@
 #include "engine/check_trees.h"
 #include "engine/maintain.h"
 #include "repo/collection.h"
+#include "repo/distrust.h"
 #include "repo/names.h"
 #include "repo/notes.h"
 #include "repo/snapshot_codec.h"
@@ -132,6 +133,14 @@ std::vector<const repo::Snapshot*> with_state_in_use(const repo::Repository& rep
     return out;
 }
 
+// From now on backups of this machine do not rely on what is damaged, but store it anew.
+void remember_damage(const repo::Repository& repository, const CheckPlaces& places, const std::set<repo::PackId>& found_whole) {
+    std::set<repo::PackId> damaged = places.damaged_packs();
+    for (const repo::PackId& known : repo::read_distrusted(repository))
+        if (places.pack(known) != nullptr && !found_whole.contains(known)) damaged.insert(known);
+    repo::write_distrusted(repository, damaged);
+}
+
 CheckReport check_once(repo::Repository& repository, const CheckPlan& plan, Progress& progress) {
     CheckFindings findings;
     CheckReport report;
@@ -141,14 +150,16 @@ CheckReport check_once(repo::Repository& repository, const CheckPlan& plan, Prog
     check_collections(repository, findings);
 
     CheckPlaces places(repository, findings);
-    if (plan.read_data) report.bytes = CheckPacks(repository, places, findings, progress).read(plan);
+    CheckPacks packs(repository, places, findings, progress);
+    if (plan.read_data) packs.read(plan);
     places.settle();
 
     CheckTrees trees(repository, places, findings, progress);
     const std::uint64_t bytes_before = repository.chunks().bytes_read();
     for (const repo::Snapshot& snapshot : repository.snapshots()) trees.check(snapshot);
     for (const repo::Snapshot* snapshot : with_state_in_use(repository)) trees.check_state(*snapshot);
-    report.bytes += repository.chunks().bytes_read() - bytes_before;
+    report.bytes = packs.bytes_read() + repository.chunks().bytes_read() - bytes_before;
+    remember_damage(repository, places, packs.found_whole());
     report.snapshots = repository.snapshots().size();
     report.packs = places.packs().size();
     report.chunks = places.chunks();

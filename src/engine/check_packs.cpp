@@ -103,7 +103,7 @@ std::vector<CheckedPack*> CheckPacks::choose(const CheckPlan& plan, const ReadBo
     return packs;
 }
 
-std::uint64_t CheckPacks::read(const CheckPlan& plan) {
+void CheckPacks::read(const CheckPlan& plan) {
     ReadBook book(repository_);
     const std::vector<CheckedPack*> packs = choose(plan, book);
     for (const CheckedPack* pack : packs) progress_.bytes_total += pack->bytes;
@@ -118,9 +118,11 @@ std::uint64_t CheckPacks::read(const CheckPlan& plan) {
         workers.finish();
     }
     const Nanoseconds now = repository_.world().clock.now();
-    for (std::size_t i = 0; i < packs.size(); ++i) book.set(packs[i]->ref.id, whole[i] != 0 ? now : 0);
+    for (std::size_t i = 0; i < packs.size(); ++i) {
+        book.set(packs[i]->ref.id, whole[i] != 0 ? now : 0);
+        if (whole[i] != 0) found_whole_.insert(packs[i]->ref.id);
+    }
     book.save(places_);
-    return bytes_read_;
 }
 
 // What does not read well once is read again: a cable or memory may have lied, and the pack be whole.

@@ -23,7 +23,7 @@ public:
 
 private:
     using Prefix = Id<struct ReadTag, 16>;
-    repo::Repository const& repository_;
+    const repo::Repository& repository_;
     std::string path_;  // empty: none is kept
     std::map<Prefix, Nanoseconds> times_;
 };
@@ -31,8 +31,10 @@ private:
 class CheckPacks {
 public:
     CheckPacks(repo::Repository& repository, CheckPlaces& places, CheckFindings& findings, Progress& progress);
-    // Reads what the plan asks for; returns how many bytes that were.
-    std::uint64_t read(const CheckPlan& plan);
+    // Reads what the plan asks for.
+    void read(const CheckPlan& plan);
+    std::uint64_t bytes_read() const { return bytes_read_; }
+    const std::set<repo::PackId>& found_whole() const { return found_whole_; }
 
 private:
     struct Problem {
@@ -49,6 +51,7 @@ private:
     CheckFindings& findings_;
     Progress& progress_;
     std::atomic<std::uint64_t> bytes_read_{0};
+    std::set<repo::PackId> found_whole_;
 };
 
 }  // namespace holdfast::engine

@@ -196,12 +196,24 @@ CheckPlaces::Fact CheckPlaces::fact(const repo::ChunkId& id) const {
     return {lengths_[*number], std::nullopt};
 }
 
-DamageNumber CheckPlaces::blame(const repo::ChunkId& id, const std::string& reason) const {
+DamageNumber CheckPlaces::blame(const repo::ChunkId& id, const std::string& reason) {
     const std::vector<repo::Location> places = places_of(repo::prefix_of(id));
     for (const repo::Location& place : places)
         if (const CheckedPack* there = pack(place.pack.id); there != nullptr && there->damage) return *there->damage;
     if (places.empty()) return findings_.add(fmt::format("chunk {}", id.hex()), "missing", reason);
+    {
+        const std::lock_guard lock(mutex_);
+        for (const repo::Location& place : places) blamed_.insert(place.pack.id);
+    }
     return findings_.add(places.front().pack.object(), "damaged", reason);
+}
+
+std::set<repo::PackId> CheckPlaces::damaged_packs() const {
+    std::set<repo::PackId> out = blamed_;
+    for (const Bad& bad : bad_) out.insert(bad.pack);
+    for (const CheckedPack& pack : packs_)
+        if (pack.damage) out.insert(pack.ref.id);
+    return out;
 }
 
 }  // namespace holdfast::engine

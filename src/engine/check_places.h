@@ -58,7 +58,9 @@ public:
     };
     Fact fact(const repo::ChunkId& id) const;
     // The damage by which a chunk or node that was just found unreadable is to be named.
-    DamageNumber blame(const repo::ChunkId& id, const std::string& reason) const;
+    DamageNumber blame(const repo::ChunkId& id, const std::string& reason);
+    // Packs with damage of any kind.
+    std::set<repo::PackId> damaged_packs() const;
 
 private:
     void compare_with_store();
@@ -84,6 +86,7 @@ private:
     };
     std::mutex mutex_;
     std::vector<Bad> bad_;  // guarded by mutex_ until settle()
+    std::set<repo::PackId> blamed_;  // guarded by mutex_
 };
 
 }  // namespace holdfast::engine

@@ -39,7 +39,7 @@ void CheckTrees::check(const repo::Snapshot& snapshot) {
 }
 
 // An item count of a node that cannot be read comes from its parent.
-CheckTrees::Seen CheckTrees::lost(const repo::LeafRef& ref, const std::string& reason) const {
+CheckTrees::Seen CheckTrees::lost(const repo::LeafRef& ref, const std::string& reason) {
     Seen out{ref.items, ref.first_key, ref.first_key, false, {}};
     out.losses.push_back({places_.blame(ref.id, reason), ref.items,
                           {ref.first_key.empty() ? "everything" : path_of_tree_key(ref.first_key) + " and what follows it"}});
@@ -98,7 +98,7 @@ CheckTrees::Seen CheckTrees::look_at_leaf(const repo::LeafRef& ref, const repo::
 }
 
 std::optional<DamageNumber> CheckTrees::damage_of(const repo::TreeEntry& entry, const repo::LeafRef& leaf,
-                                                  std::unordered_map<repo::ChunkId, CheckPlaces::Fact, IdHash>& facts) const {
+                                                  std::unordered_map<repo::ChunkId, CheckPlaces::Fact, IdHash>& facts) {
     std::uint64_t size = 0;
     for (const repo::Extent& extent : entry.content) {
         size += extent.length;

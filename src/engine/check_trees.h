@@ -34,9 +34,9 @@ private:
     Seen look_at_leaf(const repo::LeafRef& ref, const repo::Node& node);
     void visit_children(const repo::LeafRef& ref, const repo::Node& node, Seen& seen, int depth);
     std::vector<std::optional<Seen>> look_at_leaves(const std::vector<repo::LeafRef>& children);
-    Seen lost(const repo::LeafRef& ref, const std::string& reason) const;
+    Seen lost(const repo::LeafRef& ref, const std::string& reason);
     std::optional<DamageNumber> damage_of(const repo::TreeEntry& entry, const repo::LeafRef& leaf,
-                                          std::unordered_map<repo::ChunkId, CheckPlaces::Fact, IdHash>& facts) const;
+                                          std::unordered_map<repo::ChunkId, CheckPlaces::Fact, IdHash>& facts);
 
     repo::Repository& repository_;
     CheckPlaces& places_;

@@ -27,6 +27,7 @@ PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress&
         return settled.waiting.empty();
     };
     repository.refresh();
+    repository.read_collections();
     // What an earlier run left comes first: collections are settled one after another.
     if (!plan.dry_run && !add(collector.settle())) return report;
 

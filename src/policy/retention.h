@@ -37,6 +37,7 @@ struct Candidate {
 };
 
 // For each candidate the reasons to keep it; none: it goes. In each period the newest unflagged one is kept.
-std::vector<std::vector<std::string>> keep_reasons(std::span<const Candidate> candidates, const Retention& rules);
+std::vector<std::vector<std::string>> keep_reasons(std::span<const Candidate> candidates,
+                                                   const Retention& rules);
 
 }  // namespace holdfast::policy

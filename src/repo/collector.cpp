@@ -243,15 +243,14 @@ bool Collector::silent_for_a_day(const Lane& lane) {
 }
 
 std::vector<SessionName> Collector::sessions_before(std::uint64_t number) {
-    LogBook& log = repository_.log();
     std::vector<SessionName> waiting;
     std::vector<SessionName> dead;
-    for (const auto& [name, lane] : log.lanes()) {
+    for (const auto& [name, lane] : repository_.log().lanes()) {
         if (!lane.open || lane.session.gc_number >= number) continue;
         const bool gone = is_dead_here(repository_, lane) || silent_for_a_day(lane);
         (gone ? dead : waiting).push_back({name, lane.open_slot});
     }
-    for (const SessionName& session : dead) log.fence(session);
+    for (const SessionName& session : dead) fence_dead(repository_, session);
     return waiting;
 }
 

@@ -249,6 +249,11 @@ void Index::exclude(std::set<PackId> packs) {
     excluded_ = std::move(packs);
 }
 
+void Index::distrust(std::set<PackId> packs) {
+    const std::unique_lock lock(mutex_);
+    distrusted_ = std::move(packs);
+}
+
 std::vector<Location> Index::find(const ChunkId& id, bool also_excluded) {
     const std::shared_lock lock(mutex_);
     std::vector<Location> all;
@@ -265,7 +270,8 @@ bool Index::knows(const ChunkId& id) {
         if (!keys_.trusts_chunks_of((*fragment)->known().author)) continue;
         found.clear();
         (*fragment)->find(prefix_of(id), found);
-        if (std::ranges::any_of(found, [&](const Location& at) { return !excluded_.contains(at.pack.id); })) return true;
+        const auto may_rely = [&](const Location& at) { return !excluded_.contains(at.pack.id) && !distrusted_.contains(at.pack.id); };
+        if (std::ranges::any_of(found, may_rely)) return true;
     }
     return false;
 }

@@ -101,10 +101,12 @@ public:
     // Packs that count as absent (condemned at or below the session's gc number, or deleted).
     void exclude(std::set<PackId> packs);
     const std::set<PackId>& excluded() const { return excluded_; }
+    // Packs that a check found damaged: they are still read, but knows() does not rely on them.
+    void distrust(std::set<PackId> packs);
 
     // Every place of a chunk, in packs not excluded first; excluded ones follow when `also_excluded`.
     std::vector<Location> find(const ChunkId& id, bool also_excluded = false);
-    // Is there a place that a writer may rely on: not excluded, by an author whose chunks are believed?
+    // Is there a place that a writer may rely on: neither excluded nor distrusted, by an author who is believed?
     bool knows(const ChunkId& id);
 
     const std::vector<std::unique_ptr<Fragment>>& fragments() const { return fragments_; }
@@ -118,6 +120,7 @@ private:
     // guarded by mutex_
     std::vector<std::unique_ptr<Fragment>> fragments_;
     std::set<PackId> excluded_;
+    std::set<PackId> distrusted_;
 };
 
 }  // namespace holdfast::repo

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "repo/names.h"
 
 namespace holdfast::repo {
@@ -309,48 +310,51 @@ void LogBook::enrol(const Credential& credential) {
 
 // The marks are lines "<signer> <lane> <next> <hash of the last entry>". A repository that shows less than that, or
 // something else at that place, was rolled back or replaced.
+LogBook::Marks LogBook::read_marks(const std::string& path) {
+    Marks marks;
+    const auto known = read_file_if_present(path);
+    if (!known) return marks;
+    for (const std::string& line : split(as_text(*known), '\n')) {
+        const std::vector<std::string> field = split(line, ' ');
+        const auto signer = SignerId::from_hex_text(field[0]);
+        if (!signer || field.size() != 4) continue;
+        marks[{*signer, static_cast<std::uint32_t>(std::strtoul(field[1].c_str(), nullptr, 10))}] = {
+            std::strtoull(field[2].c_str(), nullptr, 10), field[3]};
+    }
+    return marks;
+}
+
+bool LogBook::shows_less(const Marks::value_type& known) const {
+    const auto& [name, mark] = known;
+    const auto lane = lanes_.find(name);
+    if (lane == lanes_.end()) return mark.next > 0;
+    return lane->second.next < mark.next || (lane->second.next == mark.next && to_hex(lane->second.last_hash) != mark.hash);
+}
+
 void LogBook::check_marks(const std::string& folder) {
     if (folder.empty()) return;
     const std::string place = to_hex(crypto::sha256(as_bytes(store_.url()))).substr(0, 16);
     const std::string path = folder + "/" + keys_.repository().hex() + "-" + place;
-    std::map<LaneName, std::pair<std::uint64_t, std::string>> marks;
-    if (const auto known = read_file_if_present(path)) {
-        std::string_view text = as_text(*known);
-        while (!text.empty()) {
-            const std::string_view line = text.substr(0, text.find('\n'));
-            text.remove_prefix(std::min(text.size(), line.size() + 1));
-            std::array<std::string, 4> field;
-            std::size_t at = 0;
-            for (const char c : line) {
-                if (c == ' ') ++at;
-                else if (at < 4) field[at] += c;
-            }
-            const auto signer = SignerId::from_hex_text(field[0]);
-            if (!signer || at != 3) continue;
-            marks[{*signer, static_cast<std::uint32_t>(std::strtoul(field[1].c_str(), nullptr, 10))}] = {
-                std::strtoull(field[2].c_str(), nullptr, 10), field[3]};
-        }
-    }
-    for (const auto& [name, mark] : marks) {
+    const Marks marks = read_marks(path);
+    const auto is_behind = [&](const auto& known) { return shows_less(known); };
+    // Another process of this machine may have raised them after we read the logs.
+    if (std::ranges::any_of(marks, is_behind)) read();
+    if (const auto known = std::ranges::find_if(marks, is_behind); known != marks.end()) {
+        const auto& [name, mark] = *known;
         const auto lane = lanes_.find(name);
         const std::uint64_t next = lane == lanes_.end() ? 0 : lane->second.next;
-        const bool replaced = next == mark.first && lane != lanes_.end() && to_hex(lane->second.last_hash) != mark.second;
-        if (next < mark.first || replaced)
-            throw Error{Code::rolled_back, "{} shows {} entries of signer {} lane {}, this machine has seen {}{}", store_.url(), next,
-                        name.signer.short_hex(), name.lane, mark.first, replaced ? " with other contents" : ""}
-                .unharmed("nothing was read from it or written to it")
-                .hint(fmt::format("The store was rolled back or replaced. If you restored it on purpose, remove {}.", path));
+        throw Error{Code::rolled_back, "{} shows {} entries of signer {} lane {}, this machine has seen {}{}", store_.url(), next,
+                    name.signer.short_hex(), name.lane, mark.next, next == mark.next ? " with other contents" : ""}
+            .unharmed("nothing was read from it or written to it")
+            .hint(fmt::format("The store was rolled back or replaced. If you restored it on purpose, remove {}.", path));
     }
     std::string text;
     for (const auto& [name, lane] : lanes_)
-        if (lane.next > 0)
-            text += fmt::format("{} {} {} {}\n", name.signer.hex(), name.lane, lane.next, to_hex(lane.last_hash));
+        if (lane.next > 0) text += fmt::format("{} {} {} {}\n", name.signer.hex(), name.lane, lane.next, to_hex(lane.last_hash));
     try {
         std::filesystem::create_directories(folder);
         const auto before = read_file_if_present(path);
-        if (!before || as_text(*before) != text) {
-            write_file_durably(path, as_bytes(text));
-        }
+        if (!before || as_text(*before) != text) write_file_durably(path, as_bytes(text));
     } catch (const std::exception& failure) {
         world_.log.warning(fmt::format("the high-water marks of {} cannot be kept: {}", store_.url(), failure.what()));
     }

@@ -130,6 +130,13 @@ public:
     void enrol(const Credential& credential);
 
 private:
+    struct Mark {
+        std::uint64_t next = 0;
+        std::string hash;  // of the entry before it
+    };
+    using Marks = std::map<LaneName, Mark>;
+    static Marks read_marks(const std::string& path);
+    bool shows_less(const Marks::value_type& known) const;
     // Appends at the lane's end, taking note of what others put there meanwhile; gives up, before each try, when
     // `still_wanted` says no.
     bool append(const LaneName& lane, EntryType type, ByteView body, const crypto::SigningKey& author,

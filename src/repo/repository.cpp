@@ -93,10 +93,16 @@ Repository::~Repository() = default;
 
 void Repository::refresh() {
     log_->read();
-    log_->check_marks(client_folder_.empty() ? "" : client_folder_ + "/marks");
+    keep_marks();
     notes_->read();
     index_->load(log_->fragments());
-    read_collections();
+    try {
+        read_collections();
+    } catch (const Error& error) {
+        if (error.code() != Code::unreachable && error.code() != Code::corrupt) throw;
+        // Readers need it not; who writes or collects reads it again, and fails.
+        world_.log.warning(fmt::format("what was collected is not known: {}", error.message()));
+    }
     snapshots_.clear();
     for (const CommittedSnapshot& committed : log_->snapshots()) {
         Snapshot snapshot = decode_snapshot(*keys_, committed.record, committed.provenance);
@@ -116,6 +122,8 @@ void Repository::refresh() {
     }
     std::ranges::stable_sort(snapshots_, {}, &Snapshot::received);
 }
+
+void Repository::keep_marks() { log_->check_marks(client_folder_.empty() ? "" : client_folder_ + "/marks"); }
 
 void Repository::read_collections() { index_->exclude(condemned_packs(*store_, *keys_, log_->stamp())); }
 

@@ -84,6 +84,8 @@ public:
     const std::string& client_folder() const { return client_folder_; }
     // Collections whose packs count as absent or may be; read from the store as the logs' stamps name them.
     void read_collections();
+    // Remembers how far the logs go now, so that a store that is rolled back shows.
+    void keep_marks();
 
     // Signed `forgotten` notes: the snapshots no longer exist; their space comes back with a collection.
     void forget(const std::vector<SnapshotId>& ids, const std::string& reason);

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "repo/distrust.h"
 #include "repo/names.h"
 #include "repo/notes.h"
 #include "repo/snapshot_codec.h"
@@ -24,24 +25,32 @@ std::string machine_name() {
     return current_host_name() + "/" + (id ? std::string(as_text(*id)) : std::string());
 }
 
+std::string lock_folder(const Repository& repository) {
+    if (repository.client_folder().empty()) return {};
+    return fmt::format("{}/locks/{}", repository.client_folder(), repository.id().hex());
+}
+
+std::string lock_path(const Repository& repository, const std::array<std::uint8_t, 16>& token) {
+    const std::string folder = lock_folder(repository);
+    return folder.empty() ? folder : folder + "/" + to_hex(token);
+}
+
 }  // namespace
 
 std::uint64_t host_tag(const Keyring& keys) { return crypto::tag64(keys.name_key(), as_bytes(machine_name())); }
 
-std::string lock_path(const Repository& repository, const LaneName& lane) {
-    if (repository.client_folder().empty()) return {};
-    return fmt::format("{}/locks/{}-{}-{}", repository.client_folder(), repository.id().hex(), lane.signer.hex(), lane.lane);
-}
-
+// The lock of a session is taken before its OPEN and is named by the token in it: whoever finds the OPEN finds the file.
 bool is_dead_here(const Repository& repository, const Lane& lane) {
     if (!lane.open || lane.session.host_tag != host_tag(repository.keys())) return false;
-    const std::string path = lock_path(repository, lane.name);
+    const std::string path = lock_path(repository, lane.session.lock_token);
     const Fd fd(path.empty() ? -1 : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fd) return false;
-    // Only a lock file with this session's own token speaks for it: hosts may share a name, but not the file.
-    std::array<std::uint8_t, 16> token{};
-    if (::read(fd.get(), token.data(), token.size()) != static_cast<ssize_t>(token.size()) || token != lane.session.lock_token) return false;
-    return ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0;
+    return fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0;
+}
+
+void fence_dead(Repository& repository, const SessionName& session) {
+    const std::string path = lock_path(repository, repository.log().lanes().at(session.lane).session.lock_token);
+    repository.log().fence(session);
+    if (!path.empty()) ::unlink(path.c_str());
 }
 
 Session::Session(Repository& repository, Mode mode) : repository_(repository), mode_(mode) {
@@ -54,14 +63,17 @@ Session::Session(Repository& repository, Mode mode) : repository_(repository), m
         token_ = world.random.array<16>();
         body.lock_token = token_;
         body.program = "holdfast";
+        take_lock();
         session_ = repository.log().open_session(body);
         open_ = true;
-        take_lock();
         gc_number_ = repository.log().lanes().at(session_.lane).session.gc_number;
     } else {
         gc_number_ = repository.log().stamp();
     }
     repository.read_collections();
+    const std::set<PackId> damaged = read_distrusted(repository);
+    distrusts_ = !damaged.empty();
+    repository.index().distrust(damaged);
     published_ = world.clock.steady();
     packs_ = std::make_unique<PackWriter>(repository.keys(), repository.store(), repository.index(), world,
                                           dry ? PackWriter::Mode::count_only : PackWriter::Mode::upload);
@@ -72,27 +84,31 @@ Session::~Session() {
     if (!open_) return;
     try {
         repository_.log().append_in_session(session_, EntryType::close, {});
+        remove_lock();
     } catch (...) {  // a session that does not close is fenced by a collector
     }
 }
 
 void Session::fence_own_dead_sessions() {
-    LogBook& log = repository_.log();
     std::vector<SessionName> dead;
-    for (const auto& [name, lane] : log.lanes())
+    for (const auto& [name, lane] : repository_.log().lanes())
         if (name.signer == repository_.keys().own_id() && is_dead_here(repository_, lane)) dead.push_back({name, lane.open_slot});
-    for (const SessionName& session : dead) log.fence(session);
+    for (const SessionName& session : dead) fence_dead(repository_, session);
 }
 
+// Without a lock only `unlock`, or a day without progress, ends a session that died.
 void Session::take_lock() {
-    const std::string path = lock_path(repository_, session_.lane);
+    const std::string path = lock_path(repository_, token_);
     if (path.empty()) return;
     std::error_code ignored;
-    std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
-    lock_ = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (!lock_) return;  // then only `unlock` or a day without progress ends a session that died
-    if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) return lock_.reset();
-    if (::pwrite(lock_.get(), token_.data(), token_.size(), 0) != static_cast<ssize_t>(token_.size())) lock_.reset();
+    std::filesystem::create_directories(lock_folder(repository_), ignored);
+    lock_ = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (lock_ && ::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) lock_.reset();
+}
+
+void Session::remove_lock() {
+    if (lock_) ::unlink(lock_path(repository_, token_).c_str());
+    lock_.reset();
 }
 
 void Session::publish() {
@@ -123,6 +139,8 @@ Snapshot Session::commit(Snapshot snapshot, ByteView provenance) {
     const Bytes record = encode_snapshot(keys, snapshot, repository_.world().random);
     repository_.log().append_in_session(session_, EntryType::commit, encode_commit(record, provenance));
     open_ = false;  // the snapshot exists
+    remove_lock();
+    repository_.keep_marks();
     Snapshot committed = decode_snapshot(keys, record, provenance);
     if (provenance.empty() && keys.own().role == Role::full) {
         committed.received = repository_.world().clock.now();
@@ -137,6 +155,7 @@ void Session::publish_and_close() {
     if (mode_ == Mode::dry_run) return;
     repository_.log().append_in_session(session_, EntryType::close, {});
     open_ = false;
+    remove_lock();
 }
 
 }  // namespace holdfast::repo

@@ -24,6 +24,8 @@ public:
 
     PackWriter& packs() { return *packs_; }
     std::uint64_t gc_number() const { return gc_number_; }
+    // Some of what is known is damaged, so what an earlier capture reached has to be asked for one by one.
+    bool distrusts() const { return distrusts_; }
     // Publishes what is confirmed when a minute has passed since the last time, or much waits. For long sessions.
     void publish_if_due();
     // Publishes all, then COMMIT. Fills in id and signer. `provenance`: see decode_snapshot().
@@ -37,6 +39,7 @@ private:
     void publish();
     void fence_own_dead_sessions();
     void take_lock();
+    void remove_lock();
 
     Repository& repository_;
     const Mode mode_;
@@ -45,15 +48,15 @@ private:
     std::array<std::uint8_t, 16> token_{};
     Fd lock_;
     std::uint64_t gc_number_ = 0;
+    bool distrusts_ = false;
     Nanoseconds published_ = 0;
     std::unique_ptr<PackWriter> packs_;
     std::vector<PackContents> adopted_;
 };
 
-// Lock files of sessions on this machine: their owner is alive while the lock is held.
-std::string lock_path(const Repository& repository, const LaneName& lane);
 // True when the session open in this lane was one of this machine and its process is gone.
 bool is_dead_here(const Repository& repository, const Lane& lane);
+void fence_dead(Repository& repository, const SessionName& session);
 std::uint64_t host_tag(const Keyring& keys);
 
 }  // namespace holdfast::repo

@@ -1,6 +1,7 @@
 // source/fd_cache.h: keeps a bounded number of descriptors open; those used longest ago are closed first.
 //
-// Shape    whoever can open his descriptor again owns a Slot; a Pin keeps the descriptor open while it is in use
+// Shape    whoever can open his descriptor again owns a Slot; a Pin keeps the descriptor open while it is in
+//          use
 // Threads  everything may be called from any thread; a Slot's owner drops it before it goes
 // Limits   at most open_max descriptors, and those that are pinned
 #pragma once

@@ -15,12 +15,16 @@ namespace holdfast {
 
 namespace {
 
-Fd open_null() { return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
-bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
+Fd open_null() {
+    return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+bool is_open(int fd) {
+    return ::fcntl(fd, F_GETFD) >= 0;
+}
 
 Folder::Pointer base_of(const TemporaryFolder& folder, std::size_t open_max) {
-    return Folder::base(std::make_shared<FdCache>(open_max), Fd(::open(folder.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
-                        folder.path());
+    return Folder::base(std::make_shared<FdCache>(open_max),
+                        Fd(::open(folder.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), folder.path());
 }
 
 }  // namespace
@@ -131,7 +135,8 @@ TEST_P(AttributesTest, of_a_symlink_are_not_those_of_what_it_leads_to) {
 TEST_P(AttributesTest, are_set_on_an_open_file) {
     const Fd file(::open((outside_.path() + "/file").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
     EXPECT_EQ(set_attribute({file.get(), nullptr}, "user.x", "1"), 0);
-    EXPECT_EQ(read_attributes({folder_.get(), "file"}).attributes, read_attributes({file.get(), nullptr}).attributes);
+    EXPECT_EQ(read_attributes({folder_.get(), "file"}).attributes,
+              read_attributes({file.get(), nullptr}).attributes);
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, AttributesTest, testing::Bool());
@@ -139,7 +144,8 @@ INSTANTIATE_TEST_SUITE_P(Kernels, AttributesTest, testing::Bool());
 TEST(Findings, count_what_may_happen_to_every_item_as_one) {
     Findings findings;
     findings.add({"/a", Finding::Kind::vanished, "gone"});
-    for (int i = 0; i < 1234; ++i) findings.count(Finding::Kind::unsupported, "owner cannot be set", "/" + std::to_string(i));
+    for (int i = 0; i < 1234; ++i)
+        findings.count(Finding::Kind::unsupported, "owner cannot be set", "/" + std::to_string(i));
     findings.count(Finding::Kind::unsupported, "times cannot be set", "/b");
     const std::vector<Finding> all = findings.take();
     ASSERT_EQ(all.size(), 3U);

@@ -17,7 +17,8 @@ namespace holdfast {
 class Findings {
 public:
     void add(Finding finding);
-    // Becomes one finding in the end: "owner cannot be set: operation not permitted (12,345 items)", at the first path.
+    // Becomes one finding in the end: "owner cannot be set: operation not permitted (12,345 items)", at the
+    // first path.
     void count(Finding::Kind kind, std::string_view text, std::string_view path);
     std::vector<Finding> take();
 

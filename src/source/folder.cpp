@@ -29,12 +29,14 @@ OpenedFd open_in(FdCache& cache, int folder, const char* name, int flags, unsign
 }
 
 Folder::Pointer Folder::base(std::shared_ptr<FdCache> cache, Fd fd, std::string path) {
-    return std::make_shared<Folder>(Key{}, std::move(cache), nullptr, std::move(path), Access::read, std::move(fd));
+    return std::make_shared<Folder>(Key{}, std::move(cache), nullptr, std::move(path), Access::read,
+                                    std::move(fd));
 }
 
 Folder::Pointer Folder::below(Pointer parent, std::string name, Access access) {
     std::shared_ptr<FdCache> cache = parent->cache_;
-    return std::make_shared<Folder>(Key{}, std::move(cache), std::move(parent), std::move(name), access, Fd{});
+    return std::make_shared<Folder>(Key{}, std::move(cache), std::move(parent), std::move(name), access,
+                                    Fd{});
 }
 
 Folder::Folder(Key, std::shared_ptr<FdCache> cache, Pointer parent, std::string name, Access access, Fd base)
@@ -44,7 +46,8 @@ Folder::Folder(Key, std::shared_ptr<FdCache> cache, Pointer parent, std::string 
       access_(access),
       base_(base ? std::make_shared<Fd>(std::move(base)) : nullptr) {}
 
-// A chain of parents is let go of in a loop: each in the destructor of the one below would overflow the stack.
+// A chain of parents is let go of in a loop: each in the destructor of the one below would overflow the
+// stack.
 Folder::~Folder() {
     cache_->drop(slot_);
     Pointer next = std::move(parent_);
@@ -69,7 +72,8 @@ Folder::Open Folder::open() {
         Folder& folder = *way.back();
         OpenedFd next = open_in(*cache_, at->get(), folder.name_.c_str(), folder.flags());
         if (!next) return {nullptr, next.error};
-        at = way.size() <= kept_max ? cache_->put(folder.slot_, std::move(next.fd)) : std::make_shared<Fd>(std::move(next.fd));
+        at = way.size() <= kept_max ? cache_->put(folder.slot_, std::move(next.fd))
+                                    : std::make_shared<Fd>(std::move(next.fd));
     }
     return {std::move(at), 0};
 }
@@ -95,6 +99,8 @@ std::string Folder::path() const {
     return out;
 }
 
-std::string Folder::path_of(std::string_view name) const { return join_path(path(), name); }
+std::string Folder::path_of(std::string_view name) const {
+    return join_path(path(), name);
+}
 
 }  // namespace holdfast

@@ -1,5 +1,5 @@
-// source/folder.h: a folder below a base, held by name and opened when it is needed, so that neither the number of
-// descriptors nor PATH_MAX limits how many folders are in hand or how deep they lie.
+// source/folder.h: a folder below a base, held by name and opened when it is needed, so that neither the
+// number of descriptors nor PATH_MAX limits how many folders are in hand or how deep they lie.
 //
 // Shape    each Folder knows its parent; opening walks down from the nearest one that is open
 // Errors   open() gives the errno: what it means depends on who asks
@@ -65,8 +65,8 @@ struct OpenedFd {
     int error = 0;  // an errno when there is no fd
     explicit operator bool() const { return static_cast<bool>(fd); }
 };
-// openat(2) with O_CLOEXEC, without changing access times where that is allowed, tried again after EINTR and, once
-// the cache has let go of what it holds, after EMFILE.
+// openat(2) with O_CLOEXEC, without changing access times where that is allowed, tried again after EINTR and,
+// once the cache has let go of what it holds, after EMFILE.
 OpenedFd open_in(FdCache& cache, int folder, const char* name, int flags, unsigned mode = 0);
 
 }  // namespace holdfast

@@ -1,9 +1,11 @@
 // source/folder_rebuild.h: restores items into a folder as files, folders, links and devices.
 //
-// Shape    for every source whose items are files: items "/etc/hosts" become TARGET/etc/hosts, "dump.sql" TARGET/dump.sql
+// Shape    for every source whose items are files: items "/etc/hosts" become TARGET/etc/hosts, "dump.sql"
+//          TARGET/dump.sql
 // Errors   see source/source.h; what cannot be set or made is a finding, one for each kind of trouble
 // Threads  as Rebuild says
-// Limits   a few hundred bytes for each file begun and not ended, about 100 for each hard link with several names
+// Limits   a few hundred bytes for each file begun and not ended, about 100 for each hard link with several
+//          names
 #pragma once
 
 #include <memory>
@@ -12,9 +14,9 @@
 
 namespace holdfast {
 
-// Items may come without the folders that lead to them. A ticket that wants no content is finished when begin_item()
-// returns: end_item() is allowed for it, and does nothing. With delete_others, folders marked partial
-// (source/partial_mark.h) are left alone; whoever restores only a part of a folder marks it so.
+// Items may come without the folders that lead to them. A ticket that wants no content is finished when
+// begin_item() returns: end_item() is allowed for it, and does nothing. With delete_others, folders marked
+// partial (source/partial_mark.h) are left alone; whoever restores only a part of a folder marks it so.
 std::unique_ptr<Rebuild> rebuild_into_folder(const RebuildRequest& request);
 
 }  // namespace holdfast

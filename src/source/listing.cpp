@@ -53,7 +53,8 @@ void Listing::add(std::string_view name, std::uint8_t type) {
     text_.append(name).push_back('\0');
 }
 
-// Names in one folder often begin alike, so the 8 bytes after what all have in common tell most of them apart.
+// Names in one folder often begin alike, so the 8 bytes after what all have in common tell most of them
+// apart.
 void Listing::sort() {
     if (names_.size() < 2) return;
     const char* text = text_.data();

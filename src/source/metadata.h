@@ -1,9 +1,9 @@
 // source/metadata.h: gives what a restore has made its owner, mode, attributes, ACLs and times.
 //
-// Shape    in the order that keeps all of them: owner (clears setuid and capabilities), attributes, mode (would widen
-//          an ACL's mask), ACLs, times
-// Errors   what this user or the target's file system cannot do is counted and becomes one finding for each kind of it;
-//          target_failed and no_space when nothing more can be written
+// Shape    in the order that keeps all of them: owner (clears setuid and capabilities), attributes, mode
+//          (would widen an ACL's mask), ACLs, times
+// Errors   what this user or the target's file system cannot do is counted and becomes one finding for each
+//          kind of it; target_failed and no_space when nothing more can be written
 // Threads  everything may be called from any thread
 #pragma once
 
@@ -36,7 +36,7 @@ struct Present {
     std::uint32_t mode = 0;
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
-    bool is_new = false;  // made by us and nothing inherited: it has no attributes
+    bool is_new = false;     // made by us and nothing inherited: it has no attributes
     bool has_times = false;  // its times are those wanted
 };
 Present present_of(const struct stat& stat);
@@ -62,8 +62,8 @@ public:
     // Of an open file or folder. True when something had to be changed.
     bool set(int fd, const Metadata& wanted, const Present& present, const PathMaker& path);
     // Of a symlink, device, fifo or socket, by its name in an open folder.
-    bool set_by_name(int folder, const char* name, ItemKind kind, const Metadata& wanted, const Present& present,
-                     const PathMaker& path);
+    bool set_by_name(int folder, const char* name, ItemKind kind, const Metadata& wanted,
+                     const Present& present, const PathMaker& path);
 
 private:
     struct Step;

@@ -1,8 +1,9 @@
 // source/partial_mark.h: says of a folder in a snapshot that it was not captured as a whole.
 //
-// Shape    an attribute of the folder's item, in a name space that no kernel has: folders that only lead to the
-//          source's paths, mount points that were left out, folders left out by a tag file, folders that could not be
-//          listed. What a snapshot lacks of such a folder says nothing, so a restore must not delete it
+// Shape    an attribute of the folder's item, in a name space that no kernel has: folders that only lead to
+//          the source's paths, mount points that were left out, folders left out by a tag file, folders that
+//          could not be listed. What a snapshot lacks of such a folder says nothing, so a restore must not
+//          delete it
 #pragma once
 
 #include <algorithm>
@@ -15,7 +16,8 @@ namespace holdfast {
 constexpr std::string_view partial_mark = "holdfast.partial";
 
 inline bool is_partial(const Item& item) {
-    return std::ranges::any_of(item.attributes, [](const Attribute& attribute) { return attribute.name == partial_mark; });
+    return std::ranges::any_of(item.attributes,
+                               [](const Attribute& attribute) { return attribute.name == partial_mark; });
 }
 
 inline void mark_partial(Item& item) {

@@ -11,24 +11,31 @@ namespace {
 
 std::string_view kind_text(unsigned mode) {
     switch (mode & S_IFMT) {
-        case S_IFDIR: return "a folder";
-        case S_IFLNK: return "a symlink";
-        case S_IFREG: return "a file";
-        default: return "a special file";
+        case S_IFDIR:
+            return "a folder";
+        case S_IFLNK:
+            return "a symlink";
+        case S_IFREG:
+            return "a file";
+        default:
+            return "a special file";
     }
 }
 
 }  // namespace
 
 void RebuildContext::failed(std::string_view verb, const std::string& item_path, int error) {
-    if (ends_restore(error)) throw_target_error(verb, fmt::format("{} in {}", item_path, target.path()), error);
-    findings.add({item_path, Finding::Kind::unsupported, fmt::format("cannot {}: {}", verb, errno_text(error))});
+    if (ends_restore(error))
+        throw_target_error(verb, fmt::format("{} in {}", item_path, target.path()), error);
+    findings.add(
+        {item_path, Finding::Kind::unsupported, fmt::format("cannot {}: {}", verb, errno_text(error))});
 }
 
-bool RebuildContext::clear_way(const Folder::Pointer& folder, const std::string& name, const std::string& item_path,
-                               unsigned found_mode) {
+bool RebuildContext::clear_way(const Folder::Pointer& folder, const std::string& name,
+                               const std::string& item_path, unsigned found_mode) {
     if (request.existing != Existing::overwrite) {
-        findings.add({item_path, Finding::Kind::unsupported, fmt::format("{} is in the way; --overwrite replaces it", kind_text(found_mode))});
+        findings.add({item_path, Finding::Kind::unsupported,
+                      fmt::format("{} is in the way; --overwrite replaces it", kind_text(found_mode))});
         return false;
     }
     if (!request.dry_run) remove_tree(folder, name, Removal::real, findings);

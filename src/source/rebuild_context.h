@@ -24,12 +24,15 @@ struct RebuildContext {
     std::atomic<std::uint64_t> items_unchanged{0};
     std::atomic<std::uint64_t> items_deleted{0};
 
-    void count(bool changed) { (changed ? items_written : items_unchanged).fetch_add(1, std::memory_order_relaxed); }
+    void count(bool changed) {
+        (changed ? items_written : items_unchanged).fetch_add(1, std::memory_order_relaxed);
+    }
     // Ends the restore when every other item would fail as well, else the item is left out.
     void failed(std::string_view verb, const std::string& item_path, int error);
-    // Something of another kind lies where an item goes. True when it is (or in a dry run would be) removed; else the
-    // item is left out.
-    bool clear_way(const Folder::Pointer& folder, const std::string& name, const std::string& item_path, unsigned found_mode);
+    // Something of another kind lies where an item goes. True when it is (or in a dry run would be) removed;
+    // else the item is left out.
+    bool clear_way(const Folder::Pointer& folder, const std::string& name, const std::string& item_path,
+                   unsigned found_mode);
 };
 
 }  // namespace holdfast

@@ -13,7 +13,8 @@
 
 namespace holdfast {
 
-RebuildFile::RebuildFile(RebuildContext& context, TargetFolderPointer folder, std::string name, const Item& item, Way way)
+RebuildFile::RebuildFile(RebuildContext& context, TargetFolderPointer folder, std::string name,
+                         const Item& item, Way way)
     : context_(context),
       folder_(std::move(folder)),
       name_(std::move(name)),
@@ -22,9 +23,13 @@ RebuildFile::RebuildFile(RebuildContext& context, TargetFolderPointer folder, st
       metadata_(metadata_of(item)),
       way_(way) {}
 
-RebuildFile::~RebuildFile() { context_.target.cache().drop(slot_); }
+RebuildFile::~RebuildFile() {
+    context_.target.cache().drop(slot_);
+}
 
-bool RebuildFile::create() { return open() != nullptr; }
+bool RebuildFile::create() {
+    return open() != nullptr;
+}
 
 void RebuildFile::write(std::uint64_t offset, ByteView bytes) {
     if (bytes.empty() || given_up_.load(std::memory_order_relaxed)) return;
@@ -87,7 +92,10 @@ OpenedFd RebuildFile::make_new(int folder) {
     constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
     OpenedFd file = open_in(context_.target.cache(), folder, name_.c_str(), flags, mode);
     if (!file) return file;
-    present_ = {.mode = mode & ~context_.target.umask(), .uid = context_.target.uid(), .gid = context_.target.gid(), .is_new = true};
+    present_ = {.mode = mode & ~context_.target.umask(),
+                .uid = context_.target.uid(),
+                .gid = context_.target.gid(),
+                .is_new = true};
     struct stat stat {};
     if (!folder_->is_plain && fstat(file.fd.get(), &stat) == 0) present_ = present_of(stat);
     return file;
@@ -167,7 +175,8 @@ bool RebuildFile::fit_size(int fd) {
 
 bool RebuildFile::clear(int fd, std::uint64_t from, std::uint64_t to) {
     if (from >= to) return true;
-    if (::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from), static_cast<off_t>(to - from)) == 0)
+    if (::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from),
+                    static_cast<off_t>(to - from)) == 0)
         return true;
     static constexpr std::array<std::uint8_t, 64 * 1024> zeros{};
     for (; from < to && !given_up_; from += zeros.size())

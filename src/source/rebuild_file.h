@@ -1,8 +1,8 @@
 // source/rebuild_file.h: one regular file of a restore, while its bytes come in.
 //
-// Shape    a new file is made at the first write under its own name, and gets its times when it is complete: so one
-//          that was interrupted is known by its times. An existing one that is updated is compared with what comes in,
-//          and only what differs is written
+// Shape    a new file is made at the first write under its own name, and gets its times when it is complete:
+//          so one that was interrupted is known by its times. An existing one that is updated is compared
+//          with what comes in, and only what differs is written
 // Errors   as RebuildContext::failed; after that the file is given up and further writes do nothing
 // Threads  write() from any thread; end() and abandon() once, after the last write
 #pragma once
@@ -24,7 +24,8 @@ class RebuildFile {
 public:
     enum class Way : std::uint8_t { make, update };
 
-    RebuildFile(RebuildContext& context, TargetFolderPointer folder, std::string name, const Item& item, Way way);
+    RebuildFile(RebuildContext& context, TargetFolderPointer folder, std::string name, const Item& item,
+                Way way);
     ~RebuildFile();
     RebuildFile(const RebuildFile&) = delete;
     RebuildFile& operator=(const RebuildFile&) = delete;

@@ -1,8 +1,9 @@
-// source/rebuild_folders.h: the folders of a restore: made when their item comes, finished when all in them is.
+// source/rebuild_folders.h: the folders of a restore: made when their item comes, finished when all in them
+// is.
 //
-// Shape    items come in tree order, so a stack of the folders on the way to the present one is enough. A folder gets
-//          its metadata when the way has left it and every file begun in it has ended: what is put into it would
-//          change its times, and its mode may forbid it
+// Shape    items come in tree order, so a stack of the folders on the way to the present one is enough. A
+//          folder gets its metadata when the way has left it and every file begun in it has ended: what is
+//          put into it would change its times, and its mode may forbid it
 // Errors   a folder that cannot be made is a finding, and so is all below it; target_failed, no_space
 // Threads  enter(), make(), leave_all(), remove_others() from one thread; release() from any
 // Limits   sub-folders that were begun but not entered are held in about 150 bytes each
@@ -37,13 +38,13 @@ struct TargetFolder {
     // fixed after construction
     std::shared_ptr<TargetFolder> above;
     std::string name;
-    Folder::Pointer folder;  // none in a dry run when it does not exist
+    Folder::Pointer folder;            // none in a dry run when it does not exist
     std::optional<Metadata> metadata;  // none for a folder that the snapshot does not list
     Present present;
     bool existed = false;
     bool is_blocked = false;
-    bool is_plain = false;    // see RebuildTarget::is_plain
-    bool is_partial = true;   // what the snapshot lacks of it may well exist
+    bool is_plain = false;   // see RebuildTarget::is_plain
+    bool is_partial = true;  // what the snapshot lacks of it may well exist
 
     // used by the thread that begins items
     std::deque<SubFolder> sub_folders;  // begun, not entered
@@ -53,7 +54,8 @@ struct TargetFolder {
     // The way through it, each file begun in it that has not ended, each sub-folder entered and not finished.
     std::atomic<std::uint64_t> unfinished{1};
 
-    std::string item_path() const;  // put together when asked for: many such paths of deep folders are much memory
+    std::string item_path()
+        const;  // put together when asked for: many such paths of deep folders are much memory
 };
 using TargetFolderPointer = std::shared_ptr<TargetFolder>;
 

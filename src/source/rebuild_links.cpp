@@ -10,7 +10,8 @@
 
 namespace holdfast {
 
-RebuildLinks::Outcome RebuildLinks::link(const Folder::Pointer& folder, const std::string& name, const Item& item) {
+RebuildLinks::Outcome RebuildLinks::link(const Folder::Pointer& folder, const std::string& name,
+                                         const Item& item) {
     const std::lock_guard lock(mutex_);
     const auto found = groups_.find(item.hard_link);
     if (found == groups_.end()) return Outcome::is_first;
@@ -24,7 +25,8 @@ RebuildLinks::Outcome RebuildLinks::link(const Folder::Pointer& folder, const st
     return outcome;
 }
 
-void RebuildLinks::add(const Folder::Pointer& folder, const std::string& name, const Item& item, bool is_complete) {
+void RebuildLinks::add(const Folder::Pointer& folder, const std::string& name, const Item& item,
+                       bool is_complete) {
     const std::lock_guard lock(mutex_);
     groups_.insert_or_assign(item.hard_link, Group{{folder, name, {}}, is_complete, false, {}});
 }
@@ -48,16 +50,20 @@ void RebuildLinks::lose(std::uint64_t hard_link) {
     group.more = {};
 }
 
-RebuildLinks::Outcome RebuildLinks::link_to(const Name& first, const Name& name, const std::string& item_path) {
+RebuildLinks::Outcome RebuildLinks::link_to(const Name& first, const Name& name,
+                                            const std::string& item_path) {
     const Folder::Open from = first.folder->open();
     const Folder::Open to = name.folder->open();
     int error = !from ? from.error : !to ? to.error : 0;
     if (error == 0 && context_.request.dry_run) return Outcome::linked;
-    if (error == 0 && linkat(from.get(), first.name.c_str(), to.get(), name.name.c_str(), 0) == 0) return Outcome::linked;
+    if (error == 0 && linkat(from.get(), first.name.c_str(), to.get(), name.name.c_str(), 0) == 0)
+        return Outcome::linked;
     if (error == 0) error = errno;
     if (error == EEXIST) return replace_by_link(from.get(), first, to.get(), name, item_path);
     if (ends_restore(error)) throw_target_error("link", item_path, error);
-    context_.findings.count(Finding::Kind::unsupported, "a hard link cannot be made, the file is a copy: " + errno_text(error), item_path);
+    context_.findings.count(Finding::Kind::unsupported,
+                            "a hard link cannot be made, the file is a copy: " + errno_text(error),
+                            item_path);
     return Outcome::is_first;
 }
 
@@ -69,7 +75,8 @@ RebuildLinks::Outcome RebuildLinks::replace_by_link(int from, const Name& first,
         fstatat(to, name.name.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0) {
         if (wanted.st_dev == found.st_dev && wanted.st_ino == found.st_ino) return Outcome::unchanged;
         const bool is_same_kind = (wanted.st_mode & S_IFMT) == (found.st_mode & S_IFMT);
-        if (!is_same_kind && !context_.clear_way(name.folder, name.name, item_path, found.st_mode)) return Outcome::left_out;
+        if (!is_same_kind && !context_.clear_way(name.folder, name.name, item_path, found.st_mode))
+            return Outcome::left_out;
         if (is_same_kind) unlinkat(to, name.name.c_str(), 0);
     }
     if (linkat(from, first.name.c_str(), to, name.name.c_str(), 0) == 0) return Outcome::linked;
@@ -78,7 +85,8 @@ RebuildLinks::Outcome RebuildLinks::replace_by_link(int from, const Name& first,
 }
 
 void RebuildLinks::leave_out(const std::string& item_path) {
-    context_.findings.add({item_path, Finding::Kind::unreadable, "is a hard link to a file whose content cannot be had"});
+    context_.findings.add(
+        {item_path, Finding::Kind::unreadable, "is a hard link to a file whose content cannot be had"});
 }
 
 }  // namespace holdfast

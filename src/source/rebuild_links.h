@@ -1,4 +1,5 @@
-// source/rebuild_links.h: the hard links of a restore: the first name of a file is made, further ones are linked to it.
+// source/rebuild_links.h: the hard links of a restore: the first name of a file is made, further ones are
+// linked to it.
 //
 // Threads  link() and add() from the thread that begins items; complete() and lose() from any
 // Limits   about 100 bytes for each file with several names
@@ -19,7 +20,7 @@ public:
     explicit RebuildLinks(RebuildContext& context) : context_(context) {}
 
     enum class Outcome : std::uint8_t {
-        is_first,   // of its file, or it cannot be linked: it must be made
+        is_first,  // of its file, or it cannot be linked: it must be made
         linked,
         unchanged,  // was linked already
         left_out,   // its content could not be had, or something is in the way
@@ -45,7 +46,8 @@ private:
         std::vector<Name> more;  // until it is complete
     };
     Outcome link_to(const Name& first, const Name& name, const std::string& item_path);
-    Outcome replace_by_link(int from, const Name& first, int to, const Name& name, const std::string& item_path);
+    Outcome replace_by_link(int from, const Name& first, int to, const Name& name,
+                            const std::string& item_path);
     void leave_out(const std::string& item_path);
 
     RebuildContext& context_;

@@ -19,7 +19,8 @@ namespace {
 
 constexpr std::string_view untouched = "nothing was written to the target";
 
-// Of this process; asking by umask(2) would change it for a moment. 0777, when it cannot be known, only costs a chmod.
+// Of this process; asking by umask(2) would change it for a moment. 0777, when it cannot be known, only costs
+// a chmod.
 std::uint32_t current_umask() {
     const auto status = read_file_if_present("/proc/self/status");
     const std::string_view text = status ? as_text(*status) : std::string_view();
@@ -45,11 +46,12 @@ std::string marker_text(const RebuildRequest& request) {
 }
 
 void make_with_parents(const std::string& path) {
-    for (std::size_t at = 1; at != std::string::npos; ) {
+    for (std::size_t at = 1; at != std::string::npos;) {
         at = path.find('/', at);
         const std::string part = path.substr(0, at);
         if (::mkdir(part.c_str(), 0777) != 0 && errno != EEXIST)
-            throw Error{errno_code(errno, Code::target_failed), "cannot create {}: {}", part, errno_text(errno)}
+            throw Error{errno_code(errno, Code::target_failed), "cannot create {}: {}", part,
+                        errno_text(errno)}
                 .unharmed(std::string(untouched));
         if (at != std::string::npos) ++at;
     }
@@ -59,12 +61,15 @@ void make_with_parents(const std::string& path) {
 
 bool gives_to_new_files(int folder) {
     struct stat stat {};
-    return fstat(folder, &stat) != 0 || (stat.st_mode & S_ISGID) != 0 || has_attribute({folder, nullptr}, std::string(acl_default));
+    return fstat(folder, &stat) != 0 || (stat.st_mode & S_ISGID) != 0 ||
+           has_attribute({folder, nullptr}, std::string(acl_default));
 }
 
-RebuildTarget::RebuildTarget(const RebuildRequest& request) : path_(request.target), uid_(geteuid()), gid_(getegid()) {
+RebuildTarget::RebuildTarget(const RebuildRequest& request)
+    : path_(request.target), uid_(geteuid()), gid_(getegid()) {
     while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
-    if (path_.empty()) throw Error{Code::target_failed, "the restore has no target"}.hint("Name a folder with --to.");
+    if (path_.empty())
+        throw Error{Code::target_failed, "the restore has no target"}.hint("Name a folder with --to.");
     umask_ = current_umask();
     open_or_make(request.dry_run);
     if (!folder_) return;
@@ -95,14 +100,18 @@ void RebuildTarget::open_or_make(bool is_dry_run) {
     folder_ = Folder::base(cache_, std::move(fd), path_);
 }
 
-// An unfinished restore of the same snapshot goes on; anything else in the target is refused, if that was asked for.
+// An unfinished restore of the same snapshot goes on; anything else in the target is refused, if that was
+// asked for.
 void RebuildTarget::take_up(const RebuildRequest& request) {
-    OpenedFd marker = open_in(*cache_, folder_->open().get(), restore_marker.data(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    OpenedFd marker =
+        open_in(*cache_, folder_->open().get(), restore_marker.data(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     if (!marker) {
         if (request.existing != Existing::refuse) return;
         throw Error{Code::target_failed, "{} is not empty", path_}
             .unharmed(std::string(untouched))
-            .hint("Name an empty folder, or give --in-place to write only what differs, or --overwrite to replace what is in the way.");
+            .hint(
+                "Name an empty folder, or give --in-place to write only what differs, or --overwrite to "
+                "replace what is in the way.");
     }
     std::array<char, 4096> buffer{};
     const ssize_t got = ::read(marker.fd.get(), buffer.data(), buffer.size());
@@ -111,7 +120,8 @@ void RebuildTarget::take_up(const RebuildRequest& request) {
     const std::size_t first_line = expected.find('\n') + 1;
     if (found.substr(0, first_line) != expected.substr(0, first_line)) {
         if (request.existing != Existing::refuse) return;
-        throw Error{Code::target_failed, "{} holds something else: {}", path_, printable(found.substr(0, found.find('\n')))}
+        throw Error{Code::target_failed, "{} holds something else: {}", path_,
+                    printable(found.substr(0, found.find('\n')))}
             .unharmed(std::string(untouched))
             .hint("Finish that restore, or name an empty folder.");
     }
@@ -147,7 +157,8 @@ void RebuildTarget::hold(Fd marker) {
 
 void RebuildTarget::sync() const {
     if (syncfs(folder_->open().get()) != 0) {
-        throw Error{errno_code(errno, Code::target_failed), "cannot write {} to disk: {}", path_, errno_text(errno)}
+        throw Error{errno_code(errno, Code::target_failed), "cannot write {} to disk: {}", path_,
+                    errno_text(errno)}
             .unharmed("all items were written, but some may not be on disk");
     }
 }

@@ -1,9 +1,10 @@
-// source/rebuild_target.h: the folder that a restore goes to: made or examined, and marked while it is unfinished.
+// source/rebuild_target.h: the folder that a restore goes to: made or examined, and marked while it is
+// unfinished.
 //
-// Shape    `.holdfast-restore` in the target names the snapshot and the boot of the machine; it is written before the
-//          first item and removed after the last. With it, the same restore is taken up again
-// Errors   target_failed when the folder is not empty, cannot be made or cannot be written, busy when another restore
-//          writes to it; nothing was written then
+// Shape    `.holdfast-restore` in the target names the snapshot and the boot of the machine; it is written
+//          before the first item and removed after the last. With it, the same restore is taken up again
+// Errors   target_failed when the folder is not empty, cannot be made or cannot be written, busy when another
+//          restore writes to it; nothing was written then
 // Threads  immutable after construction
 #pragma once
 
@@ -28,13 +29,15 @@ public:
     FdCache& cache() const { return *cache_; }
     // Nothing in a dry run when there is no such folder.
     const Folder::Pointer& folder() const { return folder_; }
-    bool was_made() const { return was_made_; }  // by this restore, or where this one takes up an earlier one, by that
+    bool was_made() const {
+        return was_made_;
+    }  // by this restore, or where this one takes up an earlier one, by that
     bool was_empty() const { return was_empty_; }
-    // An existing file of equal size and time has been restored before. Not so after the machine went down: what was
-    // written last may be missing.
+    // An existing file of equal size and time has been restored before. Not so after the machine went down:
+    // what was written last may be missing.
     bool trusts_times() const { return trusts_times_; }
-    // A new file in it, or in folders made in it, belongs to this user and group, has the mode it was made with less
-    // the umask, and nothing else; when it may not be so, what was made must be looked at.
+    // A new file in it, or in folders made in it, belongs to this user and group, has the mode it was made
+    // with less the umask, and nothing else; when it may not be so, what was made must be looked at.
     bool is_plain() const { return is_plain_; }
     std::uint32_t uid() const { return uid_; }
     std::uint32_t gid() const { return gid_; }

@@ -48,7 +48,8 @@ private:
         struct stat stat {};
         const Folder::Open open = folder->open();
         if (!open) return failed(folder->path(), open.error);
-        if (fstatat(open.get(), name.c_str(), &stat, AT_SYMLINK_NOFOLLOW) != 0) return failed(folder->path_of(name), errno);
+        if (fstatat(open.get(), name.c_str(), &stat, AT_SYMLINK_NOFOLLOW) != 0)
+            return failed(folder->path_of(name), errno);
         if (S_ISDIR(stat.st_mode)) {
             enter(folder, name);
         } else {
@@ -63,9 +64,11 @@ private:
         if (!open) return failed(parent->path_of(name), open.error);
         struct stat own {};
         struct stat outside {};
-        if (fstat(open.get(), &own) != 0 || fstat(above.get(), &outside) != 0) return failed(folder->path(), errno);
+        if (fstat(open.get(), &own) != 0 || fstat(above.get(), &outside) != 0)
+            return failed(folder->path(), errno);
         if (own.st_dev != outside.st_dev) {
-            findings_.add({folder->path(), Finding::Kind::unsupported, "another file system is mounted there; it was left alone"});
+            findings_.add({folder->path(), Finding::Kind::unsupported,
+                           "another file system is mounted there; it was left alone"});
             return;
         }
         Listing listing;
@@ -74,8 +77,10 @@ private:
         for (std::size_t i = 0; i < listing.size(); ++i) {
             const char* inside = listing.name(i);
             struct stat stat {};
-            const bool is_folder = listing.type(i) == DT_DIR || (listing.type(i) == DT_UNKNOWN &&
-                                   fstatat(open.get(), inside, &stat, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(stat.st_mode));
+            const bool is_folder =
+                listing.type(i) == DT_DIR ||
+                (listing.type(i) == DT_UNKNOWN &&
+                 fstatat(open.get(), inside, &stat, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(stat.st_mode));
             if (is_folder) {
                 level.sub_folders.emplace_back(inside);
             } else {
@@ -89,7 +94,8 @@ private:
         if (removal_ == Removal::real) {
             const Folder::Open open = folder->open();
             const int error = !open ? open.error : unlinkat(open.get(), name.c_str(), flags) != 0 ? errno : 0;
-            if (error == ENOENT || error == ENOTEMPTY || error == EEXIST) return;  // gone, or what is in it has its finding
+            if (error == ENOENT || error == ENOTEMPTY || error == EEXIST)
+                return;  // gone, or what is in it has its finding
             if (error != 0) return failed(folder->path_of(name), error);
         }
         ++removed_;
@@ -109,7 +115,8 @@ private:
 
 }  // namespace
 
-std::uint64_t remove_tree(const Folder::Pointer& folder, const std::string& name, Removal removal, Findings& findings) {
+std::uint64_t remove_tree(const Folder::Pointer& folder, const std::string& name, Removal removal,
+                          Findings& findings) {
     return Remover(removal, findings).run(folder, name);
 }
 

@@ -2,8 +2,8 @@
 //
 // Errors   what cannot be removed is a finding and stays; target_failed when nothing more can be written
 // Threads  one at a time
-// Limits   any depth, by a list of folders instead of recursion; symlinks are removed, never followed; other file
-//          systems mounted inside stay
+// Limits   any depth, by a list of folders instead of recursion; symlinks are removed, never followed; other
+//          file systems mounted inside stay
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,7 @@ namespace holdfast {
 enum class Removal : std::uint8_t { real, only_count };
 
 // How many entries were (or would be) removed.
-std::uint64_t remove_tree(const Folder::Pointer& folder, const std::string& name, Removal removal, Findings& findings);
+std::uint64_t remove_tree(const Folder::Pointer& folder, const std::string& name, Removal removal,
+                          Findings& findings);
 
 }  // namespace holdfast

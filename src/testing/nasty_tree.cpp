@@ -55,7 +55,9 @@ private:
         write_text(at(path), text);
         chmod(path, mode);
     }
-    void chmod(std::string_view path, unsigned mode) { must(::chmod(at(path).c_str(), mode) == 0, "chmod", at(path)); }
+    void chmod(std::string_view path, unsigned mode) {
+        must(::chmod(at(path).c_str(), mode) == 0, "chmod", at(path));
+    }
     void symlink(std::string_view path, const std::string& target) {
         must(::symlink(target.c_str(), at(path).c_str()) == 0, "create", at(path));
     }
@@ -113,7 +115,8 @@ private:
 
     void make_times() {
         folder("times");
-        for (const std::int64_t seconds : {-1'219'276'800LL, -1LL, 0LL, 1LL, 1'700'000'000LL, 4'294'967'296LL, 7'258'118'400LL}) {
+        for (const std::int64_t seconds :
+             {-1'219'276'800LL, -1LL, 0LL, 1LL, 1'700'000'000LL, 4'294'967'296LL, 7'258'118'400LL}) {
             for (const std::int64_t nanoseconds : {0, 1, 999'999'999}) {
                 const std::string name = fmt::format("times/{}.{}", seconds, nanoseconds);
                 file(name, "t");
@@ -157,7 +160,8 @@ private:
     void sparse(std::string_view path, std::uint64_t size, std::initializer_list<std::uint64_t> data_at) {
         const Fd fd(::open(at(path).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
         must(static_cast<bool>(fd), "create", path);
-        for (const std::uint64_t offset : data_at) write_all_at(fd.get(), as_bytes(noise(5000)), offset, at(path));
+        for (const std::uint64_t offset : data_at)
+            write_all_at(fd.get(), as_bytes(noise(5000)), offset, at(path));
         must(::ftruncate(fd.get(), static_cast<off_t>(size)) == 0, "truncate", path);
     }
 
@@ -174,8 +178,9 @@ private:
 
     void make_names() {
         folder("names");
-        for (const std::string_view name : {"with space", " leading", "trailing ", "new\nline", "tab\t", "\xff\xfe not utf-8", "quote\"'",
-                                            "back\\slash", "*?[a]", "-rf", "...", "~", "umlaut \xc3\xa4", "\x01\x7f", "#comment", "!not"})
+        for (const std::string_view name :
+             {"with space", " leading", "trailing ", "new\nline", "tab\t", "\xff\xfe not utf-8", "quote\"'",
+              "back\\slash", "*?[a]", "-rf", "...", "~", "umlaut \xc3\xa4", "\x01\x7f", "#comment", "!not"})
             file("names/" + std::string(name), name);
         file("names/" + std::string(255, 'n'), "longest");
         folder("names/" + std::string(254, 'f'));
@@ -219,7 +224,8 @@ private:
         file("attributes/default acl/inherits", "a");
         folder("attributes/default acl/inherits too");
         file("attributes/default acl/does not", "a");
-        must(::removexattr(at("attributes/default acl/does not").c_str(), "system.posix_acl_access") == 0, "remove", "ACL");
+        must(::removexattr(at("attributes/default acl/does not").c_str(), "system.posix_acl_access") == 0,
+             "remove", "ACL");
         chmod("attributes/default acl/does not", 0664);
     }
 
@@ -235,7 +241,8 @@ private:
         const Fd folder_fd(::open(at("special").c_str(), O_PATH | O_CLOEXEC));
         const std::string name = fmt::format("/proc/self/fd/{}/socket", folder_fd.get());
         name.copy(static_cast<char*>(address.sun_path), sizeof address.sun_path - 1);
-        must(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "bind", "socket");
+        must(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "bind",
+             "socket");
     }
 
     void make_many() {
@@ -265,12 +272,15 @@ private:
         chmod("owned/folder", 03750);
         file("owned/folder/gets the group", "o");
         must(::mknod(at("special/null").c_str(), S_IFCHR | 0666, makedev(1, 3)) == 0, "create", "a device");
-        must(::mknod(at("special/block").c_str(), S_IFBLK | 0660, makedev(7, 200)) == 0, "create", "a device");
-        must(::mknod(at("special/high").c_str(), S_IFCHR | 0600, makedev(300, 70'000)) == 0, "create", "a device");
+        must(::mknod(at("special/block").c_str(), S_IFBLK | 0660, makedev(7, 200)) == 0, "create",
+             "a device");
+        must(::mknod(at("special/high").c_str(), S_IFCHR | 0600, makedev(300, 70'000)) == 0, "create",
+             "a device");
         chown("special/block", 0, 6);
         file("owned/capable", "c", 0755);
         chown("owned/capable", 55, 66);
-        constexpr std::string_view net_bind_service("\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 20);
+        constexpr std::string_view net_bind_service(
+            "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 20);
         attribute("owned/capable", "security.capability", net_bind_service);
         attribute("owned/file", "trusted.only root", "t");
         attribute("owned/symlink", "trusted.on a symlink", "t");
@@ -294,7 +304,9 @@ private:
 
 }  // namespace
 
-void make_nasty_tree(const std::string& folder, const NastyTreeOptions& options) { Maker(folder, options).run(); }
+void make_nasty_tree(const std::string& folder, const NastyTreeOptions& options) {
+    Maker(folder, options).run();
+}
 
 void make_deep_folders(const std::string& folder, const std::string& name, std::size_t depth) {
     Fd at(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -321,7 +333,8 @@ void write_text(const std::string& path, std::string_view text) {
 
 void set_time(const std::string& path, std::int64_t seconds, std::int64_t nanoseconds) {
     const std::array<timespec, 2> times{timespec{0, UTIME_OMIT}, timespec{seconds, nanoseconds}};
-    must(::utimensat(AT_FDCWD, path.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) == 0, "set the time of", path);
+    must(::utimensat(AT_FDCWD, path.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) == 0, "set the time of",
+         path);
 }
 
 }  // namespace holdfast

@@ -1,6 +1,8 @@
-// testing/nasty_tree.h: a folder with everything that a backup of files must bring back, and what differs between two.
+// testing/nasty_tree.h: a folder with everything that a backup of files must bring back, and what differs
+// between two.
 //
-// Shape    as root with owners, devices, capabilities and trusted attributes; as another user with what that may make
+// Shape    as root with owners, devices, capabilities and trusted attributes; as another user with what that
+//          may make
 // Errors   failed when the machine cannot make a part of it: nothing is left out in silence
 #pragma once
 
@@ -13,14 +15,14 @@
 namespace holdfast {
 
 struct NastyTreeOptions {
-    std::size_t many_files = 5000;    // in one folder: more than one batch of a capture
+    std::size_t many_files = 5000;  // in one folder: more than one batch of a capture
     std::size_t large_bytes = 3'000'000;
     bool long_paths = true;  // beyond PATH_MAX, which rsync cannot follow
 };
 void make_nasty_tree(const std::string& folder, const NastyTreeOptions& options = {});
 
-// A line for each difference: kinds, names, owners, modes, times, contents, holes, links, attributes, devices. Read by
-// code that shares nothing with what captures and restores.
+// A line for each difference: kinds, names, owners, modes, times, contents, holes, links, attributes,
+// devices. Read by code that shares nothing with what captures and restores.
 std::vector<std::string> differences(const std::string& expected, const std::string& found);
 
 // The one more folder below, "<name>/<name>/…", is so deep that its path is longer than PATH_MAX.

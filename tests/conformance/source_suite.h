@@ -1,7 +1,9 @@
-// tests/conformance/source_suite.h: the promises of source/source.h, as tests that every kind of source passes.
+// tests/conformance/source_suite.h: the promises of source/source.h, as tests that every kind of source
+// passes.
 //
-// Shape    INSTANTIATE_TEST_SUITE_P(Files, SourceSuite, testing::Values(SourceKind{"files", make_place}), source_name);
-//          make_place makes something to capture, and says how it looks when it was restored into an empty folder
+// Shape    INSTANTIATE_TEST_SUITE_P(Files, SourceSuite, testing::Values(SourceKind{"files", make_place}),
+//          source_name); make_place makes something to capture, and says how it looks when it was restored
+//          into an empty folder
 #pragma once
 
 #include <gtest/gtest.h>
@@ -40,8 +42,12 @@ struct SourceKind {
     std::string name;
     std::function<SourcePlace()> make_place;
 };
-inline std::string source_name(const testing::TestParamInfo<SourceKind>& info) { return info.param.name; }
-inline void PrintTo(const SourceKind& kind, std::ostream* out) { *out << kind.name; }
+inline std::string source_name(const testing::TestParamInfo<SourceKind>& info) {
+    return info.param.name;
+}
+inline void PrintTo(const SourceKind& kind, std::ostream* out) {
+    *out << kind.name;
+}
 
 // One item as it was captured.
 struct CapturedItem {
@@ -63,7 +69,8 @@ struct ReadOptions {
     std::size_t buffer_bytes = 64 * 1024;
 };
 
-inline void read_item(Capture& capture, const Batch& batch, const Batch::Entry& entry, CapturedItem& out, std::size_t buffer_bytes) {
+inline void read_item(Capture& capture, const Batch& batch, const Batch::Entry& entry, CapturedItem& out,
+                      std::size_t buffer_bytes) {
     out.item = entry.item;
     out.version = entry.version;
     if (auto finding = capture.complete(batch, out.item)) out.findings.push_back(*finding);
@@ -122,18 +129,21 @@ struct WriteOptions {
     bool backwards = false;  // later pieces first
 };
 
-inline void write_item(Rebuild& rebuild, const Rebuild::Ticket& ticket, const CapturedItem& item, const WriteOptions& options) {
+inline void write_item(Rebuild& rebuild, const Rebuild::Ticket& ticket, const CapturedItem& item,
+                       const WriteOptions& options) {
     std::vector<std::pair<std::uint64_t, ByteView>> pieces;
     for (const auto& [offset, run] : item.data) {
         for (std::size_t at = 0; at < run.size(); at += options.piece_bytes)
-            pieces.emplace_back(offset + at, ByteView(run).subspan(at, std::min(options.piece_bytes, run.size() - at)));
+            pieces.emplace_back(offset + at,
+                                ByteView(run).subspan(at, std::min(options.piece_bytes, run.size() - at)));
     }
     if (options.backwards) std::ranges::reverse(pieces);
     for (const auto& [offset, bytes] : pieces) rebuild.write(ticket, offset, bytes);
     rebuild.end_item(ticket);
 }
 
-inline Rebuild::Summary rebuild_all(const Captured& captured, Rebuild& rebuild, const WriteOptions& options = {}) {
+inline Rebuild::Summary rebuild_all(const Captured& captured, Rebuild& rebuild,
+                                    const WriteOptions& options = {}) {
     Workers workers(options.threads, 64);
     for (const CapturedItem& item : captured.items) {
         const Rebuild::Ticket ticket = rebuild.begin_item(item.item);
@@ -161,7 +171,8 @@ protected:
     static const SourcePlace& place_of(const SourceKind& kind) {
         static std::map<std::string, SourcePlace> places;
         const auto found = places.find(kind.name);
-        return found != places.end() ? found->second : places.emplace(kind.name, kind.make_place()).first->second;
+        return found != places.end() ? found->second
+                                     : places.emplace(kind.name, kind.make_place()).first->second;
     }
 
     const SourcePlace& place_ = place_of(GetParam());
@@ -223,7 +234,8 @@ TEST_P(SourceSuite, is_restored_equal) {
 
 TEST_P(SourceSuite, is_restored_equal_by_many_threads_from_pieces_in_any_order) {
     const auto source = make_source();
-    restore_and_compare(capture_all(*source, sim_.world(), {.threads = 3}), {.threads = 4, .piece_bytes = 7777, .backwards = true});
+    restore_and_compare(capture_all(*source, sim_.world(), {.threads = 3}),
+                        {.threads = 4, .piece_bytes = 7777, .backwards = true});
 }
 
 TEST_P(SourceSuite, restores_nothing_in_a_dry_run) {

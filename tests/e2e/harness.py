@@ -7,6 +7,7 @@ $HOLDFAST_RESULTS/<file>.xml. The program is $HOLDFAST; loops run $HOLDFAST_SCAL
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -289,8 +290,7 @@ def wait_until(condition, what, seconds=60):
 
 def noise(seed, size):
     """Bytes that do not compress, the same for the same seed."""
-    import random
-    return random.Random(seed).randbytes(size)
+    return random.Random(repr(seed)).randbytes(size)
 
 
 class _Results(unittest.TestResult):

@@ -15,7 +15,8 @@ namespace holdfast::command {
 namespace {
 
 constexpr std::array options_table{
-    SourceOption{"run", SourceOption::Type::list, "the command and its arguments; '-' alone is standard input"},
+    SourceOption{"run", SourceOption::Type::list,
+                 "the command and its arguments; '-' alone is standard input"},
     SourceOption{"component", SourceOption::Type::text, "what the output belongs to, for reports"},
     SourceOption{"timeout", SourceOption::Type::duration, "how long the command may take, such as 30m"},
     SourceOption{"allow_empty", SourceOption::Type::flag, "a command that prints nothing is fine"},
@@ -58,7 +59,8 @@ public:
         try {
             output_ = std::make_shared<Output>(world_, options_);
         } catch (const Error& error) {
-            throw Error{Code::source_failed, "{}", error.message()}.hint("Correct the command of the source, or install it.");
+            throw Error{Code::source_failed, "{}", error.message()}.hint(
+                "Correct the command of the source, or install it.");
         }
         return {std::make_unique<CommandData>(output_), std::nullopt};
     }
@@ -68,7 +70,8 @@ public:
         if (!output_) return {};
         const std::string what = options_.run.front() == "-" ? "standard input" : options_.run.front();
         if (const auto failure = output_->failure())
-            throw Error{Code::source_failed, "{} {}", what, *failure}.unharmed("nothing of it was stored as a snapshot");
+            throw Error{Code::source_failed, "{} {}", what, *failure}.unharmed(
+                "nothing of it was stored as a snapshot");
         if (const std::string said = output_->stderr_tail(); !said.empty())
             world_.log.info(fmt::format("{} said: {}", what, printable(said)));
         return {};
@@ -110,8 +113,8 @@ std::unique_ptr<Source> make(const std::string& name, const SourceOptions& optio
     OutputOptions output;
     if (const auto run = options.find("run"); run != options.end()) output.run = run->second;
     if (output.run.empty() || output.run.front().empty()) {
-        throw Error{Code::config, "source {} has no command", name}
-            .hint("Name it: `run: [pg_dump, mydb]` in the configuration, or `command:NAME -- pg_dump mydb`.");
+        throw Error{Code::config, "source {} has no command", name}.hint(
+            "Name it: `run: [pg_dump, mydb]` in the configuration, or `command:NAME -- pg_dump mydb`.");
     }
     if (const std::string* timeout = value_of(options, "timeout")) {
         const auto duration = parse_duration(*timeout);
@@ -124,9 +127,10 @@ std::unique_ptr<Source> make(const std::string& name, const SourceOptions& optio
     if (const std::string* allow = value_of(options, "allow_empty")) output.allow_empty = *allow == "true";
     const std::string* argument = value_of(options, "argument");
     const std::string item = argument != nullptr ? *argument : name;
-    if (item.empty() || item == "." || item == ".." || item.find('/') != std::string::npos || item.find('\0') != std::string::npos) {
-        throw Error{Code::config, "{} is no name for what a command prints", printable(item)}
-            .hint("Choose a name that can be a file's, such as `command:orders.sql`.");
+    if (item.empty() || item == "." || item == ".." || item.find('/') != std::string::npos ||
+        item.find('\0') != std::string::npos) {
+        throw Error{Code::config, "{} is no name for what a command prints", printable(item)}.hint(
+            "Choose a name that can be a file's, such as `command:orders.sql`.");
     }
     return std::make_unique<CommandSource>(name, item, std::move(output));
 }

@@ -74,7 +74,7 @@ void Output::end() {
         const Instant look = std::chrono::steady_clock::now() + stop_wait_max;
         const auto status = child_->wait_until(deadline_ ? std::min(look, *deadline_) : look);
         if (status) {
-            if (!status->ok()) failure_ = "ended with " + status->text();
+            if (!status->ok()) failure_ = (status->signal != 0 ? "was " : "ended with ") + status->text();
             break;
         }
         world_.stop.check();
@@ -84,7 +84,8 @@ void Output::end() {
             break;
         }
     }
-    if (!failure_ && bytes_ == 0 && !options_.allow_empty) failure_ = child_ ? "printed nothing" : "was empty";
+    if (!failure_ && bytes_ == 0 && !options_.allow_empty)
+        failure_ = child_ ? "printed nothing" : "was empty";
 }
 
 std::optional<std::string> Output::failure() {

@@ -1,4 +1,5 @@
-// sources/command/redact.h: a command line as it may be shown and stored: without the secrets that stand in it.
+// sources/command/redact.h: a command line as it may be shown and stored: without the secrets that stand in
+// it.
 #pragma once
 
 #include <span>

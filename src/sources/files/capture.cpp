@@ -27,7 +27,9 @@ Folder::Pointer open_slash(std::shared_ptr<FdCache> cache) {
     return Folder::base(std::move(cache), std::move(fd), "/");
 }
 
-Folder& folder_of(const Batch& batch) { return *static_cast<Folder*>(batch.handle.get()); }
+Folder& folder_of(const Batch& batch) {
+    return *static_cast<Folder*>(batch.handle.get());
+}
 
 // Where an item of a batch is found: by its name in the batch's folder, "/" as "." in itself.
 const char* name_in_folder(const Item& item) {
@@ -74,19 +76,21 @@ std::string IdNames::name(std::uint32_t id) {
     return known_.emplace(id, std::move(found)).first->second;
 }
 
-FilesCapture::FilesCapture(World& world, std::string source, const std::vector<std::string>& paths, WalkOptions options)
+FilesCapture::FilesCapture(World& world, std::string source, const std::vector<std::string>& paths,
+                           WalkOptions options)
     : world_(world),
       source_(std::move(source)),
+      paths_(paths),
       options_(std::move(options)),
       slash_(open_slash(cache_)),
       is_root_user_(geteuid() == 0) {
-    add_paths(paths);
+    add_paths();
     if (has_path_) walker_ = std::make_unique<Walker>(slash_, top_, options_, links_, findings_);
 }
 
 // Parents come first, so that what lies in another path of the source is seen to.
-void FilesCapture::add_paths(const std::vector<std::string>& paths) {
-    std::vector<std::string> sorted = paths;
+void FilesCapture::add_paths() {
+    std::vector<std::string> sorted = paths_;
     std::ranges::sort(sorted);
     const auto repeated = std::ranges::unique(sorted);
     sorted.erase(repeated.begin(), repeated.end());
@@ -100,7 +104,6 @@ void FilesCapture::add_path(const std::string& path) {
         Finding finding = finding_of(path, error);
         if (finding.kind == Finding::Kind::vanished) finding.text = "does not exist";
         findings_.add(std::move(finding));
-        missing_.push_back(path);
         return;
     } else if (error == 0 && !has_path_) {
         links_.set_home(device_of(stat));
@@ -108,7 +111,8 @@ void FilesCapture::add_path(const std::string& path) {
     has_path_ = true;
     if (!add_root(top_, path) && !is_reached_without_symlink(path))
         findings_.add({path, Finding::Kind::unsupported,
-                       "lies behind a symlink inside another path of this source; give the folder it leads to instead"});
+                       "lies behind a symlink inside another path of this source; give the folder it leads "
+                       "to instead"});
 }
 
 bool FilesCapture::is_reached_without_symlink(const std::string& path) const {
@@ -136,7 +140,8 @@ std::optional<Finding> FilesCapture::complete(const Batch& batch, Item& item) {
     AttributeList read = read_attributes({folder.get(), name});
     if (read.error == ENOENT || read.error == ENOTDIR) return told(item.path, read.error);
     if (read.error != 0) {
-        const std::string text = fmt::format("extended attributes cannot be read: {}", errno_text(read.error));
+        const std::string text =
+            fmt::format("extended attributes cannot be read: {}", errno_text(read.error));
         findings_.count(Finding::Kind::unreadable, text, item.path);
     }
     for (const auto& [attribute, error] : read.unread) {
@@ -181,7 +186,8 @@ Capture::Opened FilesCapture::open(const Batch& batch, const Batch::Entry& entry
     const Folder::Open folder = folder_of(batch).open();
     if (!folder) return {nullptr, told(path, folder.error)};
     // O_NONBLOCK: opening what has become a fifo meanwhile must not wait for a writer.
-    OpenedFd file = open_in(*cache_, folder.get(), name_in_folder(entry.item), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    OpenedFd file =
+        open_in(*cache_, folder.get(), name_in_folder(entry.item), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     if (!file) return {nullptr, told(path, file.error)};
     Stat stat;
     if (const int error = stat_open(file.fd.get(), stat); error != 0) return {nullptr, told(path, error)};
@@ -191,7 +197,9 @@ Capture::Opened FilesCapture::open(const Batch& batch, const Batch::Entry& entry
     }
     const bool is_sparse = entry.expected_bytes < entry.item.size;
     std::string version = entry.version.empty() ? version_of(stat, 0) : entry.version;
-    return {std::make_unique<FileData>(std::move(file.fd), path, entry.item.size, is_sparse, std::move(version)), std::nullopt};
+    return {
+        std::make_unique<FileData>(std::move(file.fd), path, entry.item.size, is_sparse, std::move(version)),
+        std::nullopt};
 }
 
 // The walk may meet the same trouble; it is told once.
@@ -202,10 +210,12 @@ Finding FilesCapture::told(std::string path, int error) {
 }
 
 CaptureSummary FilesCapture::finish() {
+    const bool has_some = walker_ && walker_->roots_found() > 0;
     walker_.reset();
     CaptureSummary summary{findings_.take()};
-    if (!has_path_) {
-        throw Error{Code::source_failed, "source {} has nothing to capture: {} does not exist", source_, join(missing_, ", ")}
+    if (!has_some) {
+        throw Error{Code::source_failed, "source {} has nothing to capture: {} cannot be found", source_,
+                    join(paths_, ", ")}
             .hint("Correct the paths of the source, or mount what is missing.");
     }
     const std::lock_guard lock(told_mutex_);

@@ -1,7 +1,9 @@
 // sources/files/capture.h: one walk over the paths of a files source.
 //
-// Shape    a batch's handle is its Folder; items are completed and opened by name in it, so no path is resolved twice
-// Errors   see source/source.h; paths that do not exist are findings, and source_failed in the end when none does
+// Shape    a batch's handle is its Folder; items are completed and opened by name in it, so no path is
+//          resolved twice
+// Errors   see source/source.h; paths that do not exist are findings, and source_failed in the end when none
+//          does
 // Threads  as Capture says
 // Limits   folder_fds_max descriptors, and one for each open ItemData
 #pragma once
@@ -41,14 +43,15 @@ public:
     static constexpr std::size_t folder_fds_max = 256;
 
     // `paths` are absolute.
-    FilesCapture(World& world, std::string source, const std::vector<std::string>& paths, WalkOptions options);
+    FilesCapture(World& world, std::string source, const std::vector<std::string>& paths,
+                 WalkOptions options);
     bool next(Batch& batch) override;
     std::optional<Finding> complete(const Batch& batch, Item& item) override;
     Opened open(const Batch& batch, const Batch::Entry& entry) override;
     CaptureSummary finish() override;
 
 private:
-    void add_paths(const std::vector<std::string>& paths);
+    void add_paths();
     void add_path(const std::string& path);
     bool is_reached_without_symlink(const std::string& path) const;
     std::pair<const Root*, bool> root_of(std::string_view path) const;
@@ -57,19 +60,20 @@ private:
 
     World& world_;
     const std::string source_;
+    const std::vector<std::string> paths_;
     const WalkOptions options_;
     const std::shared_ptr<FdCache> cache_ = std::make_shared<FdCache>(folder_fds_max);
     const Folder::Pointer slash_;
     const bool is_root_user_;
     Root top_;
-    std::vector<std::string> missing_;
     bool has_path_ = false;
     LinkNumbers links_;
     Findings findings_;
     IdNames users_{IdNames::Kind::user};
     IdNames groups_{IdNames::Kind::group};
     std::mutex told_mutex_;
-    std::set<std::string, std::less<>> told_;  // guarded by told_mutex_: paths that the caller has a finding of
+    std::set<std::string, std::less<>>
+        told_;  // guarded by told_mutex_: paths that the caller has a finding of
     std::unique_ptr<Walker> walker_;
 };
 

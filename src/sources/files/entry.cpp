@@ -12,8 +12,8 @@ namespace {
 
 constexpr unsigned wanted = STATX_BASIC_STATS;
 
-// Times wrap after 584 years, which makes no two of them equal that can be met. At most 55 bytes are one block of
-// SHA-256, and one is what each file of a rescan costs.
+// Times wrap after 584 years, which makes no two of them equal that can be met. At most 55 bytes are one
+// block of SHA-256, and one is what each file of a rescan costs.
 struct Version {
     std::uint64_t inode;
     std::uint64_t size;  // of a folder, whose size differs by file system, the treatment
@@ -32,13 +32,20 @@ std::uint64_t nanoseconds(const statx_timestamp& time) {
 
 ItemKind kind_of(const Stat& stat) {
     switch (stat.stx_mode & S_IFMT) {
-        case S_IFDIR: return ItemKind::folder;
-        case S_IFLNK: return ItemKind::symlink;
-        case S_IFIFO: return ItemKind::fifo;
-        case S_IFSOCK: return ItemKind::socket;
-        case S_IFCHR: return ItemKind::char_device;
-        case S_IFBLK: return ItemKind::block_device;
-        default: return ItemKind::file;
+        case S_IFDIR:
+            return ItemKind::folder;
+        case S_IFLNK:
+            return ItemKind::symlink;
+        case S_IFIFO:
+            return ItemKind::fifo;
+        case S_IFSOCK:
+            return ItemKind::socket;
+        case S_IFCHR:
+            return ItemKind::char_device;
+        case S_IFBLK:
+            return ItemKind::block_device;
+        default:
+            return ItemKind::file;
     }
 }
 
@@ -70,13 +77,17 @@ int stat_at(int folder, const char* name, Stat& out) {
     return ::statx(folder, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, wanted, &out) == 0 ? 0 : errno;
 }
 
-int stat_following(int folder, const char* name, Stat& out) { return ::statx(folder, name, 0, wanted, &out) == 0 ? 0 : errno; }
+int stat_following(int folder, const char* name, Stat& out) {
+    return ::statx(folder, name, 0, wanted, &out) == 0 ? 0 : errno;
+}
 
-int stat_open(int fd, Stat& out) { return ::statx(fd, "", AT_EMPTY_PATH, wanted, &out) == 0 ? 0 : errno; }
+int stat_open(int fd, Stat& out) {
+    return ::statx(fd, "", AT_EMPTY_PATH, wanted, &out) == 0 ? 0 : errno;
+}
 
-// On the home device the inode itself, on others a tag of the device in the upper 16 bits. Inodes of 48 bits and
-// more (some network and overlay file systems) are mixed with the tag: two that meet are as unlikely as two equal
-// 64-bit hashes.
+// On the home device the inode itself, on others a tag of the device in the upper 16 bits. Inodes of 48 bits
+// and more (some network and overlay file systems) are mixed with the tag: two that meet are as unlikely as
+// two equal 64-bit hashes.
 std::uint64_t LinkNumbers::number(const Stat& stat) {
     const std::uint64_t device = device_of(stat);
     const std::uint64_t tag = device == home_ ? 0 : tag_of(device);

@@ -9,17 +9,23 @@ namespace holdfast::files {
 
 bool ExcludeRule::matches(std::string_view text) const {
     switch (form) {
-        case Form::literal: return text == pattern;
-        case Form::prefix: return text.starts_with(pattern);
-        case Form::suffix: return text.ends_with(pattern);
-        case Form::glob: return glob_match(pattern, text);
+        case Form::literal:
+            return text == pattern;
+        case Form::prefix:
+            return text.starts_with(pattern);
+        case Form::suffix:
+            return text.ends_with(pattern);
+        case Form::glob:
+            return glob_match(pattern, text);
     }
     return false;
 }
 
 namespace {
 
-bool is_plain(std::string_view text) { return text.find_first_of("*?[\\") == std::string_view::npos; }
+bool is_plain(std::string_view text) {
+    return text.find_first_of("*?[\\") == std::string_view::npos;
+}
 
 void compile_name(ExcludeRule& rule, std::string_view name) {
     rule.pattern = name;
@@ -60,7 +66,8 @@ ExcludeRule compile(std::string_view text) {
         rule.folders_only = true;
         pattern.pop_back();
     }
-    while (pattern.starts_with("**/") && pattern.find('/', 3) == std::string::npos && pattern.size() > 3) pattern.erase(0, 3);
+    while (pattern.starts_with("**/") && pattern.find('/', 3) == std::string::npos && pattern.size() > 3)
+        pattern.erase(0, 3);
     if (pattern.find('/') == std::string::npos) {
         if (!pattern.empty()) compile_name(rule, pattern);
         return rule;
@@ -98,7 +105,8 @@ Excludes::Excludes(std::span<const std::string> patterns) {
 
 Excludes::InFolder::InFolder(const Excludes& excludes, std::string_view folder) {
     for (auto rule = excludes.rules_.rbegin(); rule != excludes.rules_.rend(); ++rule) {
-        const bool holds = rule->one_folder ? rule->folder == folder : !rule->whole_path || may_match_below(rule->pattern, folder);
+        const bool holds = rule->one_folder ? rule->folder == folder
+                                            : !rule->whole_path || may_match_below(rule->pattern, folder);
         if (holds) rules_.push_back(&*rule);
     }
     // When the last word on every name is "back in", nothing is left out.
@@ -124,7 +132,8 @@ bool Excludes::InFolder::leaves_out(std::string_view name, bool is_folder) {
 std::vector<std::string> patterns_of_lines(std::string_view text) {
     std::vector<std::string> out;
     for (std::string& line : split(text, '\n')) {
-        while (!line.empty() && (line.back() == ' ' || line.back() == '\t' || line.back() == '\r')) line.pop_back();
+        while (!line.empty() && (line.back() == ' ' || line.back() == '\t' || line.back() == '\r'))
+            line.pop_back();
         if (line.empty() || line.front() == '#') continue;
         out.push_back(std::move(line));
     }

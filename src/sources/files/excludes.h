@@ -1,9 +1,11 @@
 // sources/files/excludes.h: which names a capture leaves out.
 //
-// Shape    patterns as in a .gitignore file: "*.tmp" is any name at any depth, "/srv/cache" one path, "a/b" a path that
-//          ends so, "**" any number of folders, "name/" folders only, "!pattern" takes back in; the last match counts
+// Shape    patterns as in a .gitignore file: "*.tmp" is any name at any depth, "/srv/cache" one path, "a/b" a
+//          path that ends so, "**" any number of folders, "name/" folders only, "!pattern" takes back in; the
+//          last match counts
 // Threads  immutable after construction; an InFolder belongs to one thread
-// Limits   what lies in a folder that is left out is left out with it, also when a later "!pattern" matches it
+// Limits   what lies in a folder that is left out is left out with it, also when a later "!pattern" matches
+//          it
 #pragma once
 
 #include <cstdint>
@@ -43,7 +45,7 @@ public:
 
     private:
         std::vector<const ExcludeRule*> rules_;  // last first
-        std::string path_;  // the folder and '/', then the name in question
+        std::string path_;                       // the folder and '/', then the name in question
         std::size_t folder_bytes_ = 0;
     };
 
@@ -52,7 +54,8 @@ private:
     std::vector<ExcludeRule> rules_;
 };
 
-// Patterns as lines of a file: '#' begins a comment, empty lines and blanks at the end of a line mean nothing.
+// Patterns as lines of a file: '#' begins a comment, empty lines and blanks at the end of a line mean
+// nothing.
 std::vector<std::string> patterns_of_lines(std::string_view text);
 
 }  // namespace holdfast::files

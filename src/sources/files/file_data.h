@@ -2,7 +2,8 @@
 //
 // Errors   source_failed when a read fails
 // Threads  one reader
-// Limits   reads as many bytes as the file had when it was stat'ed: one that grows is cut there, and found changed
+// Limits   reads as many bytes as the file had when it was stat'ed: one that grows is cut there, and found
+//          changed
 #pragma once
 
 #include <string>

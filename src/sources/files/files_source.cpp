@@ -14,12 +14,16 @@ namespace {
 
 constexpr std::array options_table{
     SourceOption{"paths", SourceOption::Type::list, "files and folders to capture"},
-    SourceOption{"exclude", SourceOption::Type::list, "leave out what matches, as in .gitignore: '*.tmp', '/srv/cache', 'a/**/b', '!keep'"},
+    SourceOption{"exclude", SourceOption::Type::list,
+                 "leave out what matches, as in .gitignore: '*.tmp', '/srv/cache', 'a/**/b', '!keep'"},
     SourceOption{"exclude_from", SourceOption::Type::list, "files with such patterns, one a line"},
-    SourceOption{"exclude_caches", SourceOption::Type::flag, "leave out what lies in folders marked by a CACHEDIR.TAG"},
-    SourceOption{"exclude_if_present", SourceOption::Type::list, "leave out what lies in folders that hold a file of this name"},
+    SourceOption{"exclude_caches", SourceOption::Type::flag,
+                 "leave out what lies in folders marked by a CACHEDIR.TAG"},
+    SourceOption{"exclude_if_present", SourceOption::Type::list,
+                 "leave out what lies in folders that hold a file of this name"},
     SourceOption{"exclude_larger", SourceOption::Type::size, "leave out files larger than this"},
-    SourceOption{"one_file_system", SourceOption::Type::flag, "other file systems mounted below are empty folders"},
+    SourceOption{"one_file_system", SourceOption::Type::flag,
+                 "other file systems mounted below are empty folders"},
 };
 
 struct Settings {
@@ -42,7 +46,8 @@ bool flag_of(const SourceOptions& options, std::string_view name) {
 
 class FilesSource final : public Source {
 public:
-    FilesSource(std::string name, Settings settings) : name_(std::move(name)), settings_(std::move(settings)) {}
+    FilesSource(std::string name, Settings settings)
+        : name_(std::move(name)), settings_(std::move(settings)) {}
     std::string name() const override { return name_; }
     std::string kind() const override { return "files"; }
     std::vector<std::string> describe() const override { return settings_.paths; }
@@ -55,7 +60,8 @@ public:
     }
 
 private:
-    // Files of patterns are read at each capture: they change, and may lie on another machine than the configuration.
+    // Files of patterns are read at each capture: they change, and may lie on another machine than the
+    // configuration.
     std::vector<std::string> patterns() const {
         std::vector<std::string> out = settings_.exclude;
         for (const std::string& path : settings_.exclude_from) {
@@ -78,13 +84,14 @@ std::unique_ptr<Source> make(const std::string& name, const SourceOptions& optio
     for (const std::string_view from : {"argument", "paths"}) {
         for (const std::string& path : values_of(options, from)) {
             if (path.find('\0') != std::string::npos || path.empty())
-                throw Error{Code::config, "source {} has an empty path", name}.hint("Name the file or folder to back up.");
+                throw Error{Code::config, "source {} has an empty path", name}.hint(
+                    "Name the file or folder to back up.");
             settings.paths.push_back(absolute_path(path));
         }
     }
     if (settings.paths.empty()) {
-        throw Error{Code::config, "source {} has no paths", name}
-            .hint("Name what to back up: `paths: [/srv/uploads]` in the configuration, or `files:/srv/uploads`.");
+        throw Error{Code::config, "source {} has no paths", name}.hint(
+            "Name what to back up: `paths: [/srv/uploads]` in the configuration, or `files:/srv/uploads`.");
     }
     settings.exclude = values_of(options, "exclude");
     settings.exclude_from = values_of(options, "exclude_from");
@@ -93,12 +100,14 @@ std::unique_ptr<Source> make(const std::string& name, const SourceOptions& optio
     settings.walk.exclude_if_present = values_of(options, "exclude_if_present");
     for (const std::string& tag : settings.walk.exclude_if_present) {
         if (tag.empty() || tag.find('/') != std::string::npos)
-            throw Error{Code::config, "source {}: exclude_if_present is a name, not a path: {}", name, printable(tag)};
+            throw Error{Code::config, "source {}: exclude_if_present is a name, not a path: {}", name,
+                        printable(tag)};
     }
     if (const auto& larger = values_of(options, "exclude_larger"); !larger.empty()) {
         settings.walk.exclude_larger = parse_size(larger.front());
         if (!settings.walk.exclude_larger) {
-            throw Error{Code::config, "source {}: exclude_larger is no size: {}", name, printable(larger.front())}
+            throw Error{Code::config, "source {}: exclude_larger is no size: {}", name,
+                        printable(larger.front())}
                 .hint("Write a number with a unit, such as 500M or 2G.");
         }
     }

@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <ctime>
 
 #include "base/error.h"
 #include "base/item.h"
+#include "sources/files/file_clock.h"
 
 namespace holdfast::files {
 
@@ -25,41 +25,10 @@ bool has_cache_signature(FdCache& cache, int folder) {
            std::string_view(begin.data(), begin.size()) == cache_signature;
 }
 
-// Files' times come from this clock: what is stamped later than now is stamped with a later time.
-timespec now_of_file_times() {
-    timespec now{};
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    return now;
-}
-
-bool is_before(const statx_timestamp& a, const timespec& b) {
-    return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < static_cast<std::uint32_t>(b.tv_nsec);
-}
-
-// Until a change of the file would get a later time than `stamp`. False when that takes too long to wait for: the
-// stamp comes from another machine's clock, or the file system counts whole seconds.
-bool wait_until_past(const statx_timestamp& stamp) {
-    constexpr int waits_max = 40;
-    for (int i = 0; i < waits_max; ++i) {
-        const timespec now = now_of_file_times();
-        if (is_before(stamp, now)) return true;
-        if (stamp.tv_sec > now.tv_sec + 1) return false;
-        const timespec millisecond{0, 1'000'000};
-        nanosleep(&millisecond, nullptr);
-    }
-    return false;
-}
-
-// A file changed twice within one tick of the clock looks unchanged after the second time.
-bool is_fresh(const Stat& stat, const timespec& since) {
-    if (!is_before(stat.stx_ctime, since)) return true;
-    constexpr std::int64_t coarsest_tick_s = 2;  // FAT
-    return stat.stx_ctime.tv_nsec == 0 && stat.stx_mtime.tv_nsec == 0 && stat.stx_ctime.tv_sec + coarsest_tick_s >= since.tv_sec;
-}
-
 std::size_t bytes_of(const Batch& batch) {
     std::size_t bytes = sizeof(Batch) + batch.folder.size();
-    for (const Batch::Entry& entry : batch.entries) bytes += sizeof entry + entry.item.path.size() + entry.version.size();
+    for (const Batch::Entry& entry : batch.entries)
+        bytes += sizeof entry + entry.item.path.size() + entry.version.size();
     return bytes;
 }
 
@@ -82,7 +51,8 @@ std::optional<std::string> tag_in(FdCache& cache, int folder, const WalkOptions&
     return std::nullopt;
 }
 
-Walker::Walker(Folder::Pointer slash, const Root& top, const WalkOptions& options, LinkNumbers& links, Findings& findings)
+Walker::Walker(Folder::Pointer slash, const Root& top, const WalkOptions& options, LinkNumbers& links,
+               Findings& findings)
     : cache_(slash->cache()),
       options_(options),
       links_(links),
@@ -91,11 +61,15 @@ Walker::Walker(Folder::Pointer slash, const Root& top, const WalkOptions& option
       workers_(options.threads, options.threads) {
     Stat stat;
     const Folder::Open open = slash->open();
-    if (const int error = stat_at(open.get(), ".", stat); error != 0) throw Error{Code::source_failed, "cannot stat /: {}", errno_text(error)};
+    if (const int error = stat_at(open.get(), ".", stat); error != 0)
+        throw Error{Code::source_failed, "cannot stat /: {}", errno_text(error)};
     Step& first = steps_.emplace_back();
     first.state = Step::State::finished;
+    ahead_steps_ = 1;
     first.batch.handle = slash;
-    fill_entry(first.batch.entries.emplace_back(), "", "/", stat, top.whole ? treatment_ : treatment_partial, links_);
+    fill_entry(first.batch.entries.emplace_back(), "", "/", stat, top.whole ? treatment_ : treatment_partial,
+               links_);
+    if (top.whole) ++roots_found_;
     Step& second = steps_.emplace_back();
     second.folder = std::move(slash);
     second.root = &top;
@@ -129,10 +103,12 @@ bool Walker::next(Batch& batch) {
         }
         batch = std::move(step->batch);
         ahead_bytes_ -= step->bytes;
+        --ahead_steps_;
         Steps done;
         done.splice(done.begin(), steps_, step);
         // Waking a thread for each batch costs more than the batch: only when there is room for several.
-        if (idle_ > 0 && ahead_bytes_ < ahead_bytes_max / 2) work_.notify_all();
+        const bool has_room = ahead_bytes_ < ahead_bytes_max / 2 && ahead_steps_ < ahead_steps_max / 2;
+        if (idle_ > 0 && has_room) work_.notify_all();
         if (batch.entries.empty()) continue;
         return true;
     }
@@ -163,6 +139,7 @@ void Walker::work() {
             continue;
         }
         step->state = Step::State::taken;
+        ++ahead_steps_;
         lock.unlock();
         Found found;
         if (step->kind == Step::Kind::folder) {
@@ -200,7 +177,8 @@ Walker::Steps::iterator Walker::pick() {
     return steps_.end();
 }
 
-// Makes the next step of "more pieces" or "more folders" before it, and gives that; ends those that have no more.
+// Makes the next step of "more pieces" or "more folders" before it, and gives that; ends those that have no
+// more.
 Walker::Steps::iterator Walker::expand(Steps::iterator step) {
     while (step != steps_.end()) {
         if (step->kind == Step::Kind::more_pieces && step->first < step->end) {
@@ -219,7 +197,8 @@ Walker::Steps::iterator Walker::expand(Steps::iterator step) {
             const auto folder = steps_.emplace(step);
             if (more.root != nullptr) folder->root = more.root->children.find(name)->second.get();
             const bool leads_on = folder->root != nullptr && !folder->root->whole;
-            folder->folder = Folder::below(more.parent, std::move(name), leads_on ? Folder::Access::follow : Folder::Access::read);
+            folder->folder = Folder::below(more.parent, std::move(name),
+                                           leads_on ? Folder::Access::follow : Folder::Access::read);
             folder->device = more.device;
             return folder;
         }
@@ -269,7 +248,8 @@ Walker::Found Walker::list_folder(const Step& step) {
         if (!large->device) large->device = device_of(stat);
         if (*large->device != device_of(stat)) return found;
     }
-    if (const int error = large->listing.list(open.get()); error != 0) findings_.add(finding_of(large->path, error));
+    if (const int error = large->listing.list(open.get()); error != 0)
+        findings_.add(finding_of(large->path, error));
     filter(large->listing, large->path, open.get());
     large->listing.sort();
     found.folders = std::make_unique<SubFolders>();
@@ -295,11 +275,13 @@ Walker::Found Walker::list_named(const Step& step, int folder) {
     found.folders->root = step.root;
     for (const auto& [name, root] : step.root->children) {
         Stat stat;
-        const int error = root->whole ? stat_at(folder, name.c_str(), stat) : stat_following(folder, name.c_str(), stat);
+        const int error =
+            root->whole ? stat_at(folder, name.c_str(), stat) : stat_following(folder, name.c_str(), stat);
         if (error != 0) {
             findings_.add(finding_of(join_path(found.batch.folder, name), error));
             continue;
         }
+        if (root->whole) ++roots_found_;
         const std::uint32_t treatment = !is_folder(stat) ? 0 : root->whole ? treatment_ : treatment_partial;
         fill_entry(found.batch.entries.emplace_back(), found.batch.folder, name, stat, treatment, links_);
         if (is_folder(stat)) found.folders->add(name);
@@ -311,7 +293,8 @@ Walker::Found Walker::list_named(const Step& step, int folder) {
 void Walker::filter(Listing& listing, const std::string& path, int folder) {
     if (options_.exclude_caches || !options_.exclude_if_present.empty()) {
         const bool may_have = (options_.exclude_caches && listing.has(cache_tag)) ||
-                              std::ranges::any_of(options_.exclude_if_present, [&](const auto& name) { return listing.has(name); });
+                              std::ranges::any_of(options_.exclude_if_present,
+                                                  [&](const auto& name) { return listing.has(name); });
         const auto tag = may_have ? tag_in(cache_, folder, options_) : std::nullopt;
         if (tag) listing.keep_if([&](std::string_view name, std::uint8_t) { return name == *tag; });
     }
@@ -320,7 +303,9 @@ void Walker::filter(Listing& listing, const std::string& path, int folder) {
     if (excludes.empty()) return;
     listing.keep_if([&](std::string_view name, std::uint8_t type) {
         Stat stat;
-        const bool folder_type = type == DT_DIR || (type == DT_UNKNOWN && stat_at(folder, name.data(), stat) == 0 && is_folder(stat));
+        const bool folder_type =
+            type == DT_DIR ||
+            (type == DT_UNKNOWN && stat_at(folder, name.data(), stat) == 0 && is_folder(stat));
         return !excludes.leaves_out(name, folder_type);
     });
 }
@@ -330,7 +315,8 @@ void Walker::sort_out_sub_folders(Large& large, int folder, SubFolders& folders)
         Stat stat;
         const std::uint8_t type = large.listing.type(i);
         const char* name = large.listing.name(i);
-        if (type == DT_DIR || (type == DT_UNKNOWN && stat_at(folder, name, stat) == 0 && is_folder(stat))) folders.add(name);
+        if (type == DT_DIR || (type == DT_UNKNOWN && stat_at(folder, name, stat) == 0 && is_folder(stat)))
+            folders.add(name);
     }
 }
 

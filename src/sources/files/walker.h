@@ -1,14 +1,16 @@
 // sources/files/walker.h: walks folders with several threads and hands out what they hold in tree order.
 //
-// Shape    a list of steps in tree order: folders to list, pieces of large folders to stat, finished batches. Threads
-//          take the first steps that nobody has taken; next() takes the first step when it is finished. A folder's
-//          sub-folders become steps only when a thread comes to them, so a million of them are names, not steps
+// Shape    a list of steps in tree order: folders to list, pieces of large folders to stat, finished batches.
+//          Threads take the first steps that nobody has taken; next() takes the first step when it is
+//          finished. A folder's sub-folders become steps only when a thread comes to them, so a million of
+//          them are names, not steps
 // Errors   what cannot be listed or has gone is a finding
 // Threads  next() from one thread
-// Limits   finished batches ahead of next() hold about ahead_bytes_max; the names of the folders on the way down are
-//          held as well
+// Limits   finished batches ahead of next() hold about ahead_bytes_max; the names of the folders on the way
+//          down are held as well
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <list>
 #include <memory>
@@ -29,7 +31,7 @@ namespace holdfast::files {
 
 struct WalkOptions {
     Excludes excludes;
-    bool exclude_caches = false;                // what lies in a folder with a CACHEDIR.TAG, except the tag
+    bool exclude_caches = false;                  // what lies in a folder with a CACHEDIR.TAG, except the tag
     std::vector<std::string> exclude_if_present;  // what lies in a folder with such a file, except that file
     std::optional<std::uint64_t> exclude_larger;
     bool one_file_system = false;  // other file systems are empty folders
@@ -45,16 +47,19 @@ std::optional<std::string> tag_in(FdCache& cache, int folder, const WalkOptions&
 
 class Walker {
 public:
-    Walker(Folder::Pointer slash, const Root& top, const WalkOptions& options, LinkNumbers& links, Findings& findings);
+    Walker(Folder::Pointer slash, const Root& top, const WalkOptions& options, LinkNumbers& links,
+           Findings& findings);
     ~Walker();
     // False at the end. The batch's handle is a Folder.
     bool next(Batch& batch);
+    // After the end: how many paths of the source were there.
+    std::size_t roots_found() const { return roots_found_; }
 
 private:
     static constexpr std::size_t ahead_bytes_max = 16 * 1024 * 1024;
     static constexpr std::size_t ahead_steps_max = 64;
-    // As much before a step is always allowed, so that going down into folders is not slowed by what was listed
-    // beside them.
+    // As much before a step is always allowed, so that going down into folders is not slowed by what was
+    // listed beside them.
     static constexpr std::size_t near_bytes_max = 512 * 1024;
     static constexpr std::size_t near_steps_max = 4;
 
@@ -67,9 +72,9 @@ private:
     };
     struct SubFolders {
         Folder::Pointer parent;
-        const Root* root = nullptr;  // chooses among the names, null when all are captured
+        const Root* root = nullptr;           // chooses among the names, null when all are captured
         std::optional<std::uint64_t> device;  // that of the path that the source names
-        std::string names;                   // each ends with NUL
+        std::string names;                    // each ends with NUL
         std::size_t next = 0;
         void add(std::string_view name) { names.append(name).push_back('\0'); }
     };
@@ -117,6 +122,7 @@ private:
     LinkNumbers& links_;
     Findings& findings_;
     const std::uint32_t treatment_;
+    std::atomic<std::size_t> roots_found_{0};
 
     std::mutex mutex_;
     // guarded by mutex_
@@ -124,6 +130,7 @@ private:
     std::condition_variable finished_;
     Steps steps_;
     std::size_t ahead_bytes_ = 0;
+    std::size_t ahead_steps_ = 0;      // taken or finished
     std::vector<Batch::Entry> spare_;  // of the last batch that came back: its strings have memory
     std::size_t idle_ = 0;
     bool ending_ = false;

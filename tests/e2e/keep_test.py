@@ -1,0 +1,138 @@
+"""Retention, space, copies and keys."""
+
+import os
+import shutil
+
+from harness import Case, main, noise
+
+
+class Keep(Case):
+    def setUp(self):
+        super().setUp()
+        self.tree = self.folder / "tree"
+        self.tree.mkdir()
+        self.init()
+
+    def put(self, seed, size=600_000):
+        (self.tree / "file").write_bytes(noise(seed, size))
+        (self.tree / f"only {seed}").write_bytes(noise((seed, "only"), 2000))
+        return {p.name: p.read_bytes() for p in self.tree.iterdir()}
+
+    def assert_whole(self, snapshot, expected):
+        out = self.folder / f"out{len(os.listdir(self.folder))}"
+        self.restore(f"{snapshot}:{self.tree}", out)
+        self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()}, expected)
+
+    def test_forget_and_prune_give_space_back_and_keep_the_rest(self):
+        kept = {}
+        for i in range(6):
+            content = self.put(i)
+            kept[self.backup(f"files:{self.tree}")[0]["snapshot"]] = content
+        size = sum(p.stat().st_size for p in self.objects())
+        dry = self.holdfast("forget", "--keep-last", "2", "--dry-run", "--json").lines()[-1]
+        self.assertEqual(dry["schema"], "holdfast.forget/1")
+        self.assertEqual(len(dry["remove"]), 4)
+        self.assertEqual(len(self.snapshots()), 6)
+        done = self.holdfast("forget", "--keep-last", "2", "--json").lines()[-1]
+        self.assertEqual(done["remove"], dry["remove"])
+        for each in done["keep"]:
+            self.assertTrue(each["reasons"], each)
+        would = self.holdfast("prune", "--dry-run", "--json").lines()[-1]
+        self.assertEqual(would["schema"], "holdfast.prune/1")
+        self.assertGreater(would["bytes"]["freed"], 1_500_000)
+        self.assertEqual(sum(p.stat().st_size for p in self.objects("data")) > 3_000_000, True)
+        freed = self.holdfast("prune", "--json").lines()[-1]
+        self.assertGreater(freed["packs"]["deleted"], 0)
+        self.assertLess(sum(p.stat().st_size for p in self.objects()), size / 2)
+        left = [s["id"] for s in self.snapshots()]
+        self.assertEqual(left, list(kept)[-2:])
+        for snapshot in left:
+            self.assert_whole(snapshot, kept[snapshot])
+        self.assertEqual(self.check("--read-data")["errors"], [])
+        again = self.holdfast("prune", "--json").lines()[-1]
+        self.assertEqual(again["packs"]["deleted"], 0)
+        self.backup(f"files:{self.tree}")
+        self.assertEqual(self.check("--read-data")["errors"], [])
+
+    def test_packs_that_are_mostly_unused_are_written_anew(self):
+        for i in range(4):
+            (self.tree / f"part{i}").write_bytes(noise(("part", i), 500_000))
+        first = self.backup(f"files:{self.tree}")[0]["snapshot"]
+        for i in range(3):
+            (self.tree / f"part{i}").unlink()
+        content = {p.name: p.read_bytes() for p in self.tree.iterdir()}
+        second = self.backup(f"files:{self.tree}")[0]["snapshot"]
+        self.holdfast("forget", first)
+        done = self.holdfast("prune", "--max-unused", "0", "--json").lines()[-1]
+        self.assertGreater(done["packs"]["rewritten"], 0)
+        self.assertLess(sum(p.stat().st_size for p in self.objects("data")), 700_000)
+        self.assert_whole(second, content)
+        self.assertEqual(self.check("--read-data")["errors"], [])
+        unchanged = self.backup(f"files:{self.tree}")[0]
+        self.assertEqual(unchanged["bytes"]["read"], 0, "a collection does not make anything look changed")
+
+    def test_copy_to_another_repository(self):
+        contents = {}
+        for i in range(3):
+            content = self.put(i)
+            contents[self.backup(f"files:{self.tree}", "--tag", f"number={i}")[0]["snapshot"]] = content
+        other = self.folder / "other"
+        environment = {"HOLDFAST_KEY_FILE": None, "HOLDFAST_PASSWORD": "another"}
+        self.holdfast("-r", other, "init", env=environment)
+        last = list(contents)[-1]
+        argv = ["copy", "--to", other, "--json"]
+        to = {"HOLDFAST_TO_PASSWORD": "another"}
+        dry = self.holdfast(*argv, "--dry-run", env=to).lines()[-1]
+        self.assertEqual(len(dry["snapshots"]), 3)
+        one = self.holdfast("copy", last, "--to", other, "--json", env=to).lines()[-1]
+        self.assertEqual(one["snapshots"], [last])
+        rest = self.holdfast(*argv, env=to).lines()
+        self.assertEqual(rest[-1]["schema"], "holdfast.copy/1")
+        self.assertEqual(sorted(rest[-1]["snapshots"]), sorted(set(contents) - {last}))
+        again = self.holdfast(*argv, env=to).lines()[-1]
+        self.assertEqual(again["snapshots"], [])
+        self.assertEqual(again["bytes"]["added"], 0)
+
+        mine = self.snapshots()
+        shutil.rmtree(self.repo)  # the origin is lost
+        self.environment.update({"HOLDFAST_REPO": str(other), "HOLDFAST_PASSWORD": "another"})
+        del self.environment["HOLDFAST_KEY_FILE"]
+        theirs = {s["id"]: s for s in self.snapshots()}
+        for snapshot in mine:
+            copied = theirs[snapshot["id"]]
+            for field in ("time", "source", "kind", "host", "tags", "items"):
+                self.assertEqual(copied[field], snapshot[field])
+            self.assert_whole(snapshot["id"], contents[snapshot["id"]])
+        self.assertEqual(self.check("--read-data")["errors"], [])
+        self.fails(2, "copy", "--to", other, env={"HOLDFAST_TO_PASSWORD": "another"}, says="same repository")
+
+    def test_keys_are_added_removed_and_changed(self):
+        content = self.put(1)
+        snapshot = self.backup(f"files:{self.tree}")[0]["snapshot"]
+        second = self.folder / "second key"
+        second.write_bytes(noise("key", 64))
+        listed = self.holdfast("key", "list", "--json").document()["keys"]
+        self.assertEqual(len(listed), 1)
+        self.holdfast("key", "add", "--label", "second", "--new-key-file", second)
+        listed = self.holdfast("key", "list", "--json").document()["keys"]
+        self.assertEqual(len(listed), 2)
+        self.holdfast("--key-file", second, "backup", f"files:{self.tree}")
+        first = [k for k in listed if k["label"] != "second"][0]
+        self.holdfast("--key-file", second, "key", "remove", first["id"], "--yes")
+        self.fails(12, "snapshots")
+        self.environment["HOLDFAST_KEY_FILE"] = str(second)
+        self.assert_whole(snapshot, content)
+        self.assertNotEqual(self.run_program("key", "remove", [k for k in listed if k["label"] == "second"][0]["id"], "--yes").code, 0)
+        self.assertEqual(self.check("--read-data")["errors"], [])
+
+    def test_retention_by_time_uses_when_a_snapshot_was_received(self):
+        for i in range(3):
+            self.put(i)
+            self.backup(f"files:{self.tree}", "--tag", "keep=yes" if i == 0 else "keep=no")
+        plan = self.holdfast("forget", "--keep-daily", "1", "--keep-tag", "keep=yes", "--dry-run", "--json").lines()[-1]
+        self.assertEqual(len(plan["keep"]), 2)
+        self.assertEqual(len(plan["remove"]), 1)
+
+
+if __name__ == "__main__":
+    main()
