@@ -38,7 +38,7 @@ make_source() { # DIR
   local m dir name
   for m in "${modules[@]}"; do
     say "source: $m"
-    dir="$(GOFLAGS= go mod download -json "$m" | sed -n 's/^\t"Dir": "\(.*\)",\{0,1\}$/\1/p')"
+    dir="$(GOFLAGS="" go mod download -json "$m" | sed -n 's/^\t"Dir": "\(.*\)",\{0,1\}$/\1/p')"
     [ -d "$dir" ] || die "the module proxy does not give $m"
     name="${m##*/}"
     cp -r "$dir" "$1/$name"
@@ -183,7 +183,7 @@ if [ "${1:-}" != --list ]; then
     case "$t" in source | libs | pgdata | million) ;; *) say "no tree '$t'; there are source libs pgdata million"; exit 2 ;; esac
     [ ! -f "$trees/$t.tree" ] || continue
     part="$trees/$t.part"
-    rm -rf "$part" "$trees/$t"
+    rm -rf "$part" "${trees:?}/$t"
     mkdir "$part"
     "make_$t" "$part"
     mv "$part" "$trees/$t"

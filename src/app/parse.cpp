@@ -31,6 +31,19 @@ const Option* option_named(const Options& options, std::string_view name) {
     return nullptr;
 }
 
+// "-r" or "--config", also "-qr"; not "-r/x" or "--config=x", which hold their value themselves.
+bool value_follows(const Options& globals, const std::string& word) {
+    if (word.starts_with("--")) {
+        const Option* option = option_named(globals, word);
+        return option != nullptr && option->takes_value();
+    }
+    for (std::size_t i = 1; i < word.size(); ++i) {
+        const Option* option = option_named(globals, std::string{'-', word[i]});
+        if (option != nullptr && option->takes_value()) return i + 1 == word.size();
+    }
+    return false;
+}
+
 bool has_sub_verbs(const std::vector<Command>& commands, const std::string& verb) {
     return std::ranges::any_of(commands,
                                [&](const Command& command) { return command.name.starts_with(verb + " "); });
@@ -46,8 +59,7 @@ Found look_over(const std::vector<Command>& commands, const Options& globals, co
         } else if (word == "--version" && out.verbs.empty()) {
             out.version = true;
         } else if (word.size() > 1 && word.front() == '-') {
-            const Option* option = option_named(globals, word);
-            if (option != nullptr && option->takes_value()) ++i;
+            if (value_follows(globals, word)) ++i;
         } else if (out.verbs.empty() || (out.verbs.size() == 1 && has_sub_verbs(commands, out.verbs[0]))) {
             out.verbs.push_back(word);
         }

@@ -79,6 +79,10 @@ TEST_F(ParseTest, the_value_of_a_global_option_is_no_verb) {
     EXPECT_EQ(run({"-r", "look", "-c", "take", "key", "list"}).command->name, "key list");
     EXPECT_EQ(globals.repository, "look");
     EXPECT_EQ(globals.config, "take");
+    EXPECT_EQ(run({"-qr", "/x", "--config=look", "key", "list"}).command->name, "key list");
+    EXPECT_EQ(globals.repository, "/x");
+    EXPECT_EQ(run({"-r/y", "key", "list"}).command->name, "key list");
+    EXPECT_EQ(globals.repository, "/y");
 }
 
 TEST_F(ParseTest, sub_verbs_take_global_options_anywhere) {

@@ -70,8 +70,10 @@ public:
         if (!output_) return {};
         const std::string what = options_.run.front() == "-" ? "standard input" : options_.run.front();
         if (const auto failure = output_->failure())
-            throw Error{Code::source_failed, "{} {}", what, *failure}.unharmed(
-                "nothing of it was stored as a snapshot");
+            throw Error{Code::source_failed, "{} {}", what, *failure}
+                .unharmed("nothing of it was stored as a snapshot")
+                .hint(output_->is_empty() ? "If that is as it should be, say --allow-empty (allow_empty: true)."
+                                          : "Run the command by itself to see why.");
         if (const std::string said = output_->stderr_tail(); !said.empty())
             world_.log.info(fmt::format("{} said: {}", what, printable(said)));
         return {};

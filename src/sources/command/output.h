@@ -28,6 +28,7 @@ public:
     std::size_t read(MutableByteView into);
     // Nothing when all that it printed was read and it ended well.
     std::optional<std::string> failure();
+    bool is_empty() const { return bytes_ == 0 && is_over_; }
     // What the command said besides.
     std::string stderr_tail() { return child_ ? child_->stderr_tail() : std::string(); }
 
