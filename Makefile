@@ -31,7 +31,8 @@ test-nightly: deps
 	@HOLDFAST_SCALE=20 HOLDFAST_SIM_SCALE=20 HOLDFAST_TSAN=1 HOLDFAST_FORMAT=1 tools/test.sh
 
 bench: build
-	@bench/run.sh
+	@cmake --build --preset release --target hf_limit -- --quiet
+	@bench/peers.sh && bench/trees.sh && bench/bench.py --markdown doc/benchmarks.md --gate
 
 install: build
 	@cmake --install build/release --prefix $(PREFIX)
