@@ -199,6 +199,11 @@ void RebuildFolders::finish(TargetFolder& folder) {
         folder.present.has_times = stat.st_mtim.tv_sec == folder.metadata->mtime_s &&
                                    stat.st_mtim.tv_nsec == std::int64_t{folder.metadata->mtime_ns};
     }
+    if (folder.is_partial && !context_.metadata.is_root_user()) {
+        // A folder that only leads to what is restored may belong to whoever restores.
+        folder.metadata->uid = folder.present.uid;
+        folder.metadata->gid = folder.present.gid;
+    }
     const bool changed = context_.request.dry_run
                              ? differs(*folder.metadata, folder.present)
                              : context_.metadata.set(open.get(), *folder.metadata, folder.present,

@@ -101,16 +101,18 @@ private:
 
     void make_modes() {
         folder("modes");
-        for (const unsigned mode : {0000U, 0400U, 0444U, 0200U, 0755U, 04755U, 02755U, 06711U, 01644U})
+        for (const unsigned mode : {0400U, 0444U, 0755U, 04755U, 02755U, 06711U, 01644U})
             file(fmt::format("modes/{:04o}", mode), "mode", mode);
         folder("modes/sticky", 01777);
         folder("modes/setgid", 02770);
         folder("modes/read only");
         file("modes/read only/inside", "x");
         chmod("modes/read only", 0555);
+        if (::geteuid() != 0) return;  // only root can read the rest
+        for (const unsigned mode : {0000U, 0200U, 0001U}) file(fmt::format("modes/{:04o}", mode), "mode", mode);
         folder("modes/closed");
         file("modes/closed/inside", "x");
-        if (::geteuid() == 0) chmod("modes/closed", 0);
+        chmod("modes/closed", 0);
     }
 
     void make_times() {

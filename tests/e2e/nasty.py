@@ -94,10 +94,10 @@ def holes(root):
             file.truncate(size)
 
     sparse("only a hole", 50_000_000, [])
-    sparse("begins with one", 20_000_000, [(19_000_000, noise(1, 1_000_000))])
-    sparse("ends with one", 20_000_000, [(0, noise(2, 10_000))])
-    sparse("in the middle", 30_000_000, [(0, noise(3, 300_000)), (25_000_000, b"end")])
-    sparse("many", 40_000_000, [(i * 1_000_000, b"x" * 5000) for i in range(40)])
+    sparse("begins with one", 3_000_000, [(2_500_000, noise(1, 500_000))])
+    sparse("ends with one", 3_000_000, [(0, noise(2, 10_000))])
+    sparse("in the middle", 5_000_000, [(0, noise(3, 300_000)), (4_500_000, b"end")])
+    sparse("many", 4_000_000, [(i * 100_000, b"x" * 5000) for i in range(40)])
     sparse("small with one", 40_000, [(36_000, b"y")])
 
 

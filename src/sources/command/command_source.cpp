@@ -1,5 +1,7 @@
 #include "sources/command/command_source.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <mutex>
@@ -44,6 +46,8 @@ public:
         Item& item = batch.entries.emplace_back().item;
         item.path = item_;
         item.mode = 0600;
+        item.uid = ::geteuid();
+        item.gid = ::getegid();
         const Nanoseconds now = world_.clock.now();
         item.mtime_s = now / one_second - (now % one_second < 0 ? 1 : 0);
         item.mtime_ns = static_cast<std::uint32_t>(now - item.mtime_s * one_second);
