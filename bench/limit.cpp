@@ -49,7 +49,12 @@ struct Stages {
 
 class Limit {
 public:
-    explicit Limit(const std::string& scratch) : scratch_(scratch + "/out"), key_(system_random().array<32>()), id_(crypto::fastest_id_suite(), key_), chunker_({}, key_), cipher_(key_) {}
+    explicit Limit(const std::string& scratch)
+        : scratch_(scratch + "/out"),
+          key_(system_random().array<32>()),
+          id_(crypto::fastest_id_suite(), key_),
+          chunker_({}, key_),
+          cipher_(key_) {}
 
     void file(const std::string& path) {
         Bytes bytes = stages.read([&] { return read_file(path); });
@@ -120,11 +125,16 @@ int main(int argc, char** argv) {
     limit.finish();
     const Stages& s = limit.stages;
     const double cores = static_cast<double>(core_count());
-    const double first = s.read.seconds + s.cut.seconds + s.hash.seconds + s.compress.seconds + s.seal.seconds + s.open.seconds + s.name.seconds + s.write.seconds;
+    const double first = s.read.seconds + s.cut.seconds + s.hash.seconds + s.compress.seconds + s.seal.seconds +
+                         s.open.seconds + s.name.seconds + s.write.seconds;
     const double restore = s.open.seconds + s.decompress.seconds + s.rehash.seconds + s.rewrite.seconds;
     const double check = s.open.seconds + s.decompress.seconds + s.rehash.seconds;
-    fmt::print("{{\"first\":{:.2f},\"restore\":{:.2f},\"check\":{:.2f},\"bytes\":{},\"unique\":{},\"stored\":{},\"stages\":{{\"read\":{:.2f},\"cut\":{:.2f},"
-               "\"hash\":{:.2f},\"compress\":{:.2f},\"seal\":{:.2f},\"open\":{:.2f},\"name\":{:.2f},\"write\":{:.2f},\"decompress\":{:.2f}}}}}\n",
-               first / cores, restore / cores, check / cores, limit.total, limit.unique, limit.stored, s.read.seconds, s.cut.seconds, s.hash.seconds,
-               s.compress.seconds, s.seal.seconds, s.open.seconds, s.name.seconds, s.write.seconds, s.decompress.seconds);
+    fmt::print(
+        "{{\"first\":{:.2f},\"restore\":{:.2f},\"check\":{:.2f},\"bytes\":{},\"unique\":{},\"stored\":{},\"stages\":{{"
+        "\"read\":{:.2f},\"cut\":{:.2f},"
+        "\"hash\":{:.2f},\"compress\":{:.2f},\"seal\":{:.2f},\"open\":{:.2f},\"name\":{:.2f},\"write\":{:.2f},"
+        "\"decompress\":{:.2f}}}}}\n",
+        first / cores, restore / cores, check / cores, limit.total, limit.unique, limit.stored, s.read.seconds,
+        s.cut.seconds, s.hash.seconds, s.compress.seconds, s.seal.seconds, s.open.seconds, s.name.seconds,
+        s.write.seconds, s.decompress.seconds);
 }

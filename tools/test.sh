@@ -58,7 +58,7 @@ suite() {
     count "$name" "build/$preset/results" $? "$log" "$from"
 }
 
-[ "${HOLDFAST_FORMAT:-0}" = 1 ] && run "format" bash -c "git ls-files '*.cpp' '*.h' | xargs clang-format --dry-run -Werror"
+run "format" bash -c "git ls-files '*.cpp' '*.h' | xargs clang-format --dry-run -Werror"
 run "scripts" bash -c "git ls-files '*.sh' .ci/run | xargs shellcheck -S warning"
 suite dev "tests with ASan and UBSan"
 [ "${HOLDFAST_TSAN:-0}" = 1 ] && suite tsan "tests with TSan" -L tsan

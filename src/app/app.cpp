@@ -36,8 +36,7 @@ int run_words(const std::vector<std::string>& words, World& world, Output& out) 
         out.finish();
         return words.empty() ? info_of(Code::usage).exit_status : 0;
     }
-    if (globals.quiet && globals.verbose)
-        throw Error{Code::usage, "--quiet and --verbose do not go together"};
+    if (globals.quiet && globals.verbose) throw Error{Code::usage, "--quiet and --verbose do not go together"};
     out.style = globals.json ? Style::json : Style::people;
     out.quiet = globals.quiet;
     out.verbose = globals.verbose;

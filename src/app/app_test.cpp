@@ -24,8 +24,8 @@ struct Ended {
 class AppTest : public testing::Test {
 protected:
     AppTest() {
-        for (const char* name : {"HOLDFAST_CONFIG", "HOLDFAST_REPO", "HOLDFAST_PASSWORD",
-                                 "HOLDFAST_PASSWORD_FILE", "HOLDFAST_KEY_FILE"})
+        for (const char* name :
+             {"HOLDFAST_CONFIG", "HOLDFAST_REPO", "HOLDFAST_PASSWORD", "HOLDFAST_PASSWORD_FILE", "HOLDFAST_KEY_FILE"})
             unsetenv(name);
         if (const char* before = std::getenv("HOME")) home_before_ = before;
         setenv("HOME", folder_.path().c_str(), 1);
@@ -72,8 +72,7 @@ TEST_F(AppTest, usage_errors_exit_with_2_also_as_json) {
     const Ended text = run({"bakcup"});
     EXPECT_EQ(text.exit, 2);
     EXPECT_EQ(text.out, "");
-    EXPECT_EQ(text.err,
-              "holdfast: usage: there is no verb `bakcup`\n  hint: Did you mean `holdfast backup`?\n");
+    EXPECT_EQ(text.err, "holdfast: usage: there is no verb `bakcup`\n  hint: Did you mean `holdfast backup`?\n");
     const Json json = Json::parse(run({"--json", "bakcup"}).err);
     EXPECT_EQ(json["type"], "error");
     EXPECT_EQ(json["code"], "usage");
@@ -104,8 +103,8 @@ TEST_F(AppTest, no_repository_there_is_10_before_anybody_is_asked) {
 }
 
 TEST_F(AppTest, repositories_are_found_by_their_names) {
-    write_config("version: 1\nrepositories:\n  main: {url: " + folder() +
-                 "/a}\n  offsite: {url: " + folder() + "/b}\n");
+    write_config("version: 1\nrepositories:\n  main: {url: " + folder() + "/a}\n  offsite: {url: " + folder() +
+                 "/b}\n");
     const Ended several = run({"snapshots"});
     EXPECT_EQ(several.exit, 2);
     EXPECT_THAT(several.err, HasSubstr("2 repositories: main, offsite"));
@@ -126,11 +125,9 @@ TEST_F(AppTest, config_check_prints_every_error_and_exits_with_2) {
     EXPECT_THAT(ended.err, HasSubstr("holdfast.yaml:2:1: the configuration has no key `surces`"));
     EXPECT_THAT(
         ended.err,
-        HasSubstr(
-            "holdfast.yaml:3:1: `jobs` is part of holdfast's design but this version does not build it yet"));
-    EXPECT_THAT(
-        ended.err,
-        HasSubstr(":4:50: `passphrase` of repository `m`: environment variable HF_TEST_UNSET is not set"));
+        HasSubstr("holdfast.yaml:3:1: `jobs` is part of holdfast's design but this version does not build it yet"));
+    EXPECT_THAT(ended.err,
+                HasSubstr(":4:50: `passphrase` of repository `m`: environment variable HF_TEST_UNSET is not set"));
     const Ended json = run({"config", "check", "--json"});
     EXPECT_EQ(json.exit, 2);
     EXPECT_EQ(Json::parse(json.out)["errors"].size(), 3U);

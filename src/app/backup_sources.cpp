@@ -39,12 +39,10 @@ public:
 
     std::vector<std::unique_ptr<Source>> make() {
         if (request_.all) {
-            if (!request_.words.empty())
-                throw Error{Code::usage, "--all and names of sources do not go together"};
+            if (!request_.words.empty()) throw Error{Code::usage, "--all and names of sources do not go together"};
             for (const SourceConfig& source : config_().sources) from_configuration(source);
             if (out_.empty())
-                throw Error{Code::usage, "the configuration names no sources"}.hint(
-                    "Add some under `sources`.");
+                throw Error{Code::usage, "the configuration names no sources"}.hint("Add some under `sources`.");
         }
         for (std::size_t i = 0; i < request_.words.size(); ++i) {
             const std::string& word = request_.words[i];
@@ -73,10 +71,9 @@ private:
         constexpr std::array planned{"postgres", "postgresql", "mongodb",    "mongodb+srv",
                                      "redis",    "rediss",     "kubernetes", "s3"};
         if (std::ranges::find(planned, scheme) != planned.end())
-            throw Error{
-                Code::usage,
-                "sources of `{}:` are part of holdfast's design but this version does not build them yet",
-                scheme}
+            throw Error{Code::usage,
+                        "sources of `{}:` are part of holdfast's design but this version does not build them yet",
+                        scheme}
                 .hint("Until then `command:NAME -- DUMP PROGRAM` stores what its dump program prints.");
         std::vector<std::string> schemes;
         for (const SourceType* type : types_) schemes.push_back(std::string(type->scheme) + ":");
@@ -98,8 +95,7 @@ private:
             while (argument.size() > 1 && argument.ends_with('/')) argument.pop_back();
         }
         options["argument"] = {argument};
-        const std::string name =
-            request_.name.value_or(fmt::format("{}:{}@{}", type.scheme, argument, request_.host));
+        const std::string name = request_.name.value_or(fmt::format("{}:{}@{}", type.scheme, argument, request_.host));
         out_.push_back(type.make(name, options));
         ++ad_hoc_count_;
     }
@@ -130,8 +126,8 @@ private:
         if (const auto near = nearest(word, names))
             throw std::move(error).hint(fmt::format("Did you mean `{}`?", *near));
         if (names.empty()) throw std::move(error).hint(fmt::format("For a folder write `files:{}`.", word));
-        throw std::move(error).hint(fmt::format("The configuration has: {}. For a folder write `files:{}`.",
-                                                join(names, ", "), word));
+        throw std::move(error).hint(
+            fmt::format("The configuration has: {}. For a folder write `files:{}`.", join(names, ", "), word));
     }
 
     void from_configuration(const SourceConfig& source) {
@@ -150,8 +146,7 @@ private:
             std::vector<std::string> names;
             for (const SourceConfig& each : config_().sources) names.push_back(each.name);
             if (names.empty())
-                throw std::move(error).hint(
-                    "Name a folder such as `files:/etc`, or sources in the configuration.");
+                throw std::move(error).hint("Name a folder such as `files:/etc`, or sources in the configuration.");
             throw std::move(error).hint(
                 fmt::format("The configuration has: {}. `--all` takes them all.", join(names, ", ")));
         }

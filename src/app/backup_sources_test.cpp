@@ -18,9 +18,8 @@ protected:
     BackupSourcesTest() {
         request.host = "web1";
         config.path = "h.yaml";
-        config.sources = {
-            {"uploads", "files", {{"paths", {"/srv/uploads"}}, {"exclude", {"*.tmp"}}}, "h.yaml:2:1"},
-            {"compose", "command", {{"run", {"docker", "compose", "config"}}}, "h.yaml:3:1"}};
+        config.sources = {{"uploads", "files", {{"paths", {"/srv/uploads"}}, {"exclude", {"*.tmp"}}}, "h.yaml:2:1"},
+                          {"compose", "command", {{"run", {"docker", "compose", "config"}}}, "h.yaml:3:1"}};
     }
 
     std::vector<std::string> names() {

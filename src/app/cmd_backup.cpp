@@ -40,15 +40,11 @@ struct Totals {
 };
 
 Json json_of(const repo::ItemCounts& items) {
-    return {{"new", items.added},
-            {"changed", items.changed},
-            {"unchanged", items.unchanged},
-            {"failed", items.failed}};
+    return {{"new", items.added}, {"changed", items.changed}, {"unchanged", items.unchanged}, {"failed", items.failed}};
 }
 
 Json json_of(const repo::ByteCounts& bytes) {
-    return {
-        {"logical", bytes.logical}, {"read", bytes.read}, {"added", bytes.added}, {"stored", bytes.stored}};
+    return {{"logical", bytes.logical}, {"read", bytes.read}, {"added", bytes.added}, {"stored", bytes.stored}};
 }
 
 std::map<std::string, std::string> parse_tags(const std::vector<std::string>& texts) {
@@ -94,8 +90,8 @@ void print_report(Output& out, const engine::BackupReport& report, bool dry_run)
 
 // After these the next source would fail for the same reason.
 bool ends_everything(Code code) {
-    return code == Code::cancelled || code == Code::terminated || code == Code::unreachable ||
-           code == Code::no_space || code == Code::wrong_key || code == Code::denied;
+    return code == Code::cancelled || code == Code::terminated || code == Code::unreachable || code == Code::no_space ||
+           code == Code::wrong_key || code == Code::denied;
 }
 
 int run_backup(Context& context, const BackupChoice& choice) {
@@ -104,8 +100,7 @@ int run_backup(Context& context, const BackupChoice& choice) {
     request.host = choice.host.value_or(current_host_name());
     for (const std::string& word : request.words) warn_of_password(context.out, word);
     const engine::BackupPlan plan{parse_tags(choice.tags), request.host, choice.dry_run, choice.reread};
-    const auto sources =
-        make_sources(request, source_types(), [&]() -> const Config& { return context.config(); });
+    const auto sources = make_sources(request, source_types(), [&]() -> const Config& { return context.config(); });
     const auto repository = context.open_repository();
 
     const Nanoseconds begin = context.world.clock.steady();
@@ -122,9 +117,9 @@ int run_backup(Context& context, const BackupChoice& choice) {
             totals.add(report.snapshot);
             if (report.snapshot.partial || !report.findings.empty()) {
                 const std::string name = source->name();
-                context.out.error(Error{Code::partial, "{} was backed up in part: {}", name,
-                                        counted(report.findings.size(), "item was not as it should be",
-                                                "items were not as they should be")}
+                context.out.error(Error{
+                    Code::partial, "{} was backed up in part: {}", name,
+                    counted(report.findings.size(), "item was not as it should be", "items were not as they should be")}
                                       .unharmed("everything else is in the snapshot"));
                 exit = worse_exit(exit, info_of(Code::partial).exit_status);
             }
@@ -138,13 +133,12 @@ int run_backup(Context& context, const BackupChoice& choice) {
         }
     }
     if (context.out.is_json())
-        context.out.record(
-            {{"type", "summary"},
-             {"schema", "holdfast.backup/1"},
-             {"snapshots", totals.ids},
-             {"seconds", static_cast<double>(context.world.clock.steady() - begin) / one_second},
-             {"items", json_of(totals.items)},
-             {"bytes", json_of(totals.bytes)}});
+        context.out.record({{"type", "summary"},
+                            {"schema", "holdfast.backup/1"},
+                            {"snapshots", totals.ids},
+                            {"seconds", static_cast<double>(context.world.clock.steady() - begin) / one_second},
+                            {"items", json_of(totals.items)},
+                            {"bytes", json_of(totals.bytes)}});
     return exit;
 }
 
@@ -176,8 +170,7 @@ void add_source_option(BackupChoice& choice, Options& options, const SourceOptio
             break;
         case SourceOption::Type::size:
             one(
-                "SIZE", [](const std::string& text) { return parse_size(text).has_value(); },
-                "a size such as `10M`");
+                "SIZE", [](const std::string& text) { return parse_size(text).has_value(); }, "a size such as `10M`");
             break;
         case SourceOption::Type::duration:
             one(
@@ -204,20 +197,17 @@ Command backup_command() {
         "not read "
         "again, and what is stored already is not stored twice.\n"
         "Exit status 3 says that snapshots were made but some items could not be read; they are listed.";
-    out.examples = {{"holdfast -r /backups backup files:/etc files:/home --exclude '*.tmp'",
-                     "two folders, two snapshots"},
-                    {"holdfast backup --all --tag why=nightly", "every source of the configuration"},
-                    {"holdfast backup command:orders.sql -- pg_dump orders", "what a command prints"},
-                    {"pg_dump orders | holdfast backup command:orders.sql -", "what another program sends"}};
+    out.examples = {
+        {"holdfast -r /backups backup files:/etc files:/home --exclude '*.tmp'", "two folders, two snapshots"},
+        {"holdfast backup --all --tag why=nightly", "every source of the configuration"},
+        {"holdfast backup command:orders.sql -- pg_dump orders", "what a command prints"},
+        {"pg_dump orders | holdfast backup command:orders.sql -", "what another program sends"}};
     out.takes_command_line = true;
-    out.options
-        .words(choice->request.words, "SOURCE",
-               "name from the configuration, `files:/path` or `command:NAME`")
+    out.options.words(choice->request.words, "SOURCE", "name from the configuration, `files:/path` or `command:NAME`")
         .offers = Option::Offers::sources;
     out.options.flag(choice->request.all, "-a,--all", "every source of the configuration");
     out.options.list(choice->tags, "-t,--tag", "KEY=VALUE", "put a tag on the snapshots");
-    out.options.value(choice->request.name, "--name", "NAME",
-                      "call the source so, instead of `files:/path@HOST`");
+    out.options.value(choice->request.name, "--name", "NAME", "call the source so, instead of `files:/path@HOST`");
     out.options.value(choice->host, "--host", "NAME", "say that it was made on this host");
     out.options.flag(choice->dry_run, "-n,--dry-run", "read and count, store nothing");
     out.options.flag(choice->reread, "--reread", "read everything, also what seems unchanged");

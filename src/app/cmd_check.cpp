@@ -32,8 +32,7 @@ engine::CheckPlan plan_of(const CheckChoice& choice) {
     } else if ((plan.bytes_max = parse_size(text))) {
         return plan;
     }
-    throw Error{Code::usage, "--read-data needs a share such as `10%` or a size such as `5G`, not `{}`",
-                text};
+    throw Error{Code::usage, "--read-data needs a share such as `10%` or a size such as `5G`, not `{}`", text};
 }
 
 int run_check(Context& context, const CheckChoice& choice) {
@@ -62,18 +61,16 @@ int run_check(Context& context, const CheckChoice& choice) {
             out.line("  " + printable(each.effect));
         }
         if (!out.quiet)
-            out.line(fmt::format(
-                "checked {}, {}, {}, read {}: {}", counted(report.snapshots, "snapshot", "snapshots"),
-                counted(report.packs, "pack", "packs"), counted(report.chunks, "chunk", "chunks"),
-                human_bytes(report.bytes),
-                report.errors.empty()
-                    ? "no damage"
-                    : counted(report.errors.size(), "object is damaged", "objects are damaged")));
+            out.line(fmt::format("checked {}, {}, {}, read {}: {}", counted(report.snapshots, "snapshot", "snapshots"),
+                                 counted(report.packs, "pack", "packs"), counted(report.chunks, "chunk", "chunks"),
+                                 human_bytes(report.bytes),
+                                 report.errors.empty()
+                                     ? "no damage"
+                                     : counted(report.errors.size(), "object is damaged", "objects are damaged")));
         if (!plan.read_data) out.say("What the packs hold was not read; `--read-data` reads it.");
     }
     if (!report.errors.empty())
-        throw Error{Code::corrupt, "the repository is damaged: {}",
-                    counted(report.errors.size(), "object", "objects")}
+        throw Error{Code::corrupt, "the repository is damaged: {}", counted(report.errors.size(), "object", "objects")}
             .hint(
                 "Items that are not listed can be restored. Back up again: what is stored damaged is then "
                 "stored anew.");

@@ -48,10 +48,8 @@ int run_check(Context& context) {
     for (const Error& error : errors) context.out.error(error);
     if (context.out.is_json()) {
         Json list = Json::array();
-        for (const Error& error : errors)
-            list.push_back({{"message", error.message()}, {"hint", error.hint()}});
-        context.out.record(
-            {{"schema", "holdfast.config/1"}, {"file", path}, {"ok", errors.empty()}, {"errors", list}});
+        for (const Error& error : errors) list.push_back({{"message", error.message()}, {"hint", error.hint()}});
+        context.out.record({{"schema", "holdfast.config/1"}, {"file", path}, {"ok", errors.empty()}, {"errors", list}});
     } else if (errors.empty()) {
         context.out.line(fmt::format("ok: {}, {}, {}", path,
                                      counted(parsed.config.repositories.size(), "repository", "repositories"),
@@ -68,8 +66,7 @@ std::string unlock_text(const RepositoryConfig& repository) {
     const std::string_view scheme = secret.kind == SecretReference::Kind::environment ? "env"
                                     : secret.kind == SecretReference::Kind::file      ? "file"
                                                                                       : "exec";
-    return fmt::format("{} {}:{}",
-                       repository.unlock->way == repo::Unlock::Way::keyfile ? "keyfile" : "passphrase",
+    return fmt::format("{} {}:{}", repository.unlock->way == repo::Unlock::Way::keyfile ? "keyfile" : "passphrase",
                        scheme, secret.text);
 }
 
@@ -93,8 +90,7 @@ int run_show(Context& context) {
     }
     context.out.line(config.path);
     Table repositories({{"REPOSITORY"}, {"URL"}, {"UNLOCK"}});
-    for (const RepositoryConfig& each : config.repositories)
-        repositories.add({each.name, each.url, unlock_text(each)});
+    for (const RepositoryConfig& each : config.repositories) repositories.add({each.name, each.url, unlock_text(each)});
     if (!repositories.empty()) repositories.print(context.out);
     Table sources({{"SOURCE"}, {"KIND"}, {"OPTIONS"}});
     for (const SourceConfig& each : config.sources) {
@@ -123,8 +119,7 @@ Command config_check_command() {
     out.details =
         "Prints every error with line and column; also whether secrets can be had, without running commands "
         "of `exec:`.";
-    out.examples = {
-        {"holdfast -c /etc/holdfast/holdfast.yaml config check", "exit status 2 when something is wrong"}};
+    out.examples = {{"holdfast -c /etc/holdfast/holdfast.yaml config check", "exit status 2 when something is wrong"}};
     return out;
 }
 
@@ -135,11 +130,10 @@ Command config_show_command() {
 }
 
 Command config_schema_command() {
-    Command out =
-        config_command("schema", "print the JSON Schema of the configuration file", [](Context& context) {
-            context.out.line(config_schema(source_types()));
-            return 0;
-        });
+    Command out = config_command("schema", "print the JSON Schema of the configuration file", [](Context& context) {
+        context.out.line(config_schema(source_types()));
+        return 0;
+    });
     out.examples = {{"holdfast config schema > holdfast.schema.json", "for editors that complete YAML"}};
     return out;
 }

@@ -56,14 +56,12 @@ void print_report(Output& out, const engine::CopyReport& report, bool dry_run) {
             {{"type", "summary"},
              {"schema", "holdfast.copy/1"},
              {"snapshots", ids},
-             {"bytes",
-              {{"read", report.bytes_read}, {"added", report.bytes_added}, {"stored", report.bytes_stored}}},
+             {"bytes", {{"read", report.bytes_read}, {"added", report.bytes_added}, {"stored", report.bytes_stored}}},
              {"dry_run", dry_run}});
     } else if (!out.quiet) {
         out.line(fmt::format("{} {}, {} there already; read {}, stored {}", dry_run ? "would copy" : "copied",
-                             counted(copied, "snapshot", "snapshots"),
-                             human_count(report.snapshots.size() - copied), human_bytes(report.bytes_read),
-                             human_bytes(report.bytes_stored)));
+                             counted(copied, "snapshot", "snapshots"), human_count(report.snapshots.size() - copied),
+                             human_bytes(report.bytes_read), human_bytes(report.bytes_stored)));
     }
 }
 
@@ -77,8 +75,7 @@ int run_copy(Context& context, const CopyChoice& choice) {
     if (from->id() == to->id())
         throw Error{Code::usage, "{} and {} are the same repository", from_choice.name, to_choice.name};
     const auto ids = chosen(*from, choice);
-    if (from->snapshots().empty())
-        throw Error{Code::not_found, "{} has no snapshots to copy", from_choice.name};
+    if (from->snapshots().empty()) throw Error{Code::not_found, "{} has no snapshots to copy", from_choice.name};
     engine::Progress progress;
     const engine::CopyReport report = [&] {
         const ProgressLine line(context.out, context.world.clock, progress, "copying");

@@ -67,8 +67,7 @@ int run_diff(Context& context, const DiffChoice& choice) {
     std::string below = choice.path;
     for (const std::string& path : {from.path, to.path}) {
         if (path.empty() || path == below) continue;
-        if (!below.empty())
-            throw Error{Code::usage, "`diff` compares one folder, not both {} and {}", below, path};
+        if (!below.empty()) throw Error{Code::usage, "`diff` compares one folder, not both {} and {}", below, path};
         below = path;
     }
     Counts counts;
@@ -95,8 +94,8 @@ int run_diff(Context& context, const DiffChoice& choice) {
                             {"metadata", counts.metadata}});
     } else {
         context.out.say(fmt::format("{} added, {} removed, {} with other content, {} with other metadata",
-                                    human_count(counts.added), human_count(counts.removed),
-                                    human_count(counts.content), human_count(counts.metadata)));
+                                    human_count(counts.added), human_count(counts.removed), human_count(counts.content),
+                                    human_count(counts.metadata)));
     }
     return 0;
 }

@@ -23,8 +23,7 @@ bool is_binary(ByteView bytes) {
 
 int run_dump(Context& context, const DumpChoice& choice) {
     const auto repository = context.open_repository();
-    const Selected selected =
-        select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
+    const Selected selected = select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
     for (const std::string& remark : selected.remarks) context.out.say(remark);
     const bool guarded = context.out.stdout_is_terminal() && !choice.force;
     engine::dump(*repository, *selected.snapshot, selected.path, [&](ByteView bytes) {
@@ -48,12 +47,12 @@ Command dump_command() {
     out.details =
         "Without a path the snapshot must hold exactly one item with content, as those of `command:` sources "
         "do.";
-    out.examples = {{"holdfast dump latest --source command:orders.sql | psql orders",
-                     "gives back what a command printed"},
-                    {"holdfast dump 7c19:/etc/hosts", "one file of a snapshot"}};
+    out.examples = {
+        {"holdfast dump latest --source command:orders.sql | psql orders", "gives back what a command printed"},
+        {"holdfast dump 7c19:/etc/hosts", "one file of a snapshot"}};
     out.ends_with_its_reader = true;
-    out.options.word(choice->wanted.text, "SNAPSHOT", "id, `latest` or a source's name; `:PATH` may follow")
-        .offers = Option::Offers::snapshots;
+    out.options.word(choice->wanted.text, "SNAPSHOT", "id, `latest` or a source's name; `:PATH` may follow").offers =
+        Option::Offers::snapshots;
     out.options.flag(choice->force, "--force", "also print binary on a terminal");
     add_selection(out.options, choice->wanted);
     out.run = [choice](Context& context) { return run_dump(context, *choice); };

@@ -36,8 +36,7 @@ std::string errors_page() {
         "|---|---|---|---|\n"
         "| 0 | | done | |\n";
     for (const CodeInfo& info : code_table())
-        out += fmt::format("| {} | `{}` | {} | {} |\n", info.exit_status, info.slug, info.meaning,
-                           name_of(info.retry));
+        out += fmt::format("| {} | `{}` | {} | {} |\n", info.exit_status, info.slug, info.meaning, name_of(info.retry));
     return out;
 }
 

@@ -67,13 +67,13 @@ Command find_command() {
     out.details =
         "A PATTERN without `/` is compared with names, one with `/` with whole paths. `*` and `?` stop at "
         "`/`, `**` does not.";
-    out.examples = {{"holdfast find '*.key'", "in all snapshots"},
-                    {"holdfast find '/srv/**/report-2026*.pdf' latest --source uploads",
-                     "in the newest one of a source"}};
+    out.examples = {
+        {"holdfast find '*.key'", "in all snapshots"},
+        {"holdfast find '/srv/**/report-2026*.pdf' latest --source uploads", "in the newest one of a source"}};
     out.ends_with_its_reader = true;
     out.options.word(choice->pattern, "PATTERN", "glob of a name or a path").required = true;
-    out.options.word(choice->snapshot, "SNAPSHOT", "only in this one: id, `latest` or a source's name")
-        .offers = Option::Offers::snapshots;
+    out.options.word(choice->snapshot, "SNAPSHOT", "only in this one: id, `latest` or a source's name").offers =
+        Option::Offers::snapshots;
     add_selection(out.options, choice->wanted);
     out.run = [choice](Context& context) { return run_find(context, *choice); };
     return out;

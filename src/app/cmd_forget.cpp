@@ -27,8 +27,7 @@ engine::ForgetPlan plan_of(const ForgetChoice& choice, const repo::Repository& r
     if (!choice.ids.empty() && choice.source)
         throw Error{Code::usage, "ids of snapshots and --source do not go together"};
     engine::ForgetPlan plan;
-    for (const std::string& id : choice.ids)
-        plan.ids.push_back(snapshot_by_id(repository.snapshots(), id).id);
+    for (const std::string& id : choice.ids) plan.ids.push_back(snapshot_by_id(repository.snapshots(), id).id);
     if (!choice.keep.empty()) plan.keep = choice.keep;
     plan.source = choice.source;
     plan.allow_last = choice.allow_last;
@@ -52,8 +51,7 @@ void print_json(Output& out, const engine::ForgetReport& report, bool dry_run) {
 void print_table(Output& out, const engine::ForgetReport& report, bool also_kept) {
     Table table({{"ID"}, {"TIME"}, {"SOURCE"}, {"HOST"}, {also_kept ? "KEPT FOR" : ""}});
     const auto add = [&](const repo::Snapshot& snapshot, const std::string& reasons) {
-        table.add(
-            {snapshot.id.short_hex(), local_time(snapshot.time), snapshot.source, snapshot.host, reasons});
+        table.add({snapshot.id.short_hex(), local_time(snapshot.time), snapshot.source, snapshot.host, reasons});
     };
     for (const engine::Verdict& each : report.keep) {
         if (also_kept) add(each.snapshot, join(each.reasons, ", "));
@@ -100,27 +98,22 @@ Command forget_command() {
         "weeks (ISO) and so on are "
         "local, and of each the newest snapshot is kept. Space comes back with `prune`.\n"
         "The last snapshot of a source is protected (exit status 14) unless --allow-last is given.";
-    out.examples = {{"holdfast forget --keep-daily 30 --keep-weekly 12 --keep-monthly 12 --explain",
-                     "shows what stays and why"},
-                    {"holdfast forget --keep-last 10 --source files:/etc", "for one source"},
-                    {"holdfast forget 7c19 41ab", "these two"}};
+    out.examples = {
+        {"holdfast forget --keep-daily 30 --keep-weekly 12 --keep-monthly 12 --explain", "shows what stays and why"},
+        {"holdfast forget --keep-last 10 --source files:/etc", "for one source"},
+        {"holdfast forget 7c19 41ab", "these two"}};
     Options& options = out.options;
     options.words(choice->ids, "ID", "these snapshots").offers = Option::Offers::snapshots;
     options.number(choice->keep.last, "--keep-last", "N", "the newest N");
-    options.number(choice->keep.hourly, "--keep-hourly", "N",
-                   "one for each of the last N hours that have any");
+    options.number(choice->keep.hourly, "--keep-hourly", "N", "one for each of the last N hours that have any");
     options.number(choice->keep.daily, "--keep-daily", "N", "one for each of the last N days that have any");
-    options.number(choice->keep.weekly, "--keep-weekly", "N",
-                   "one for each of the last N weeks that have any");
-    options.number(choice->keep.monthly, "--keep-monthly", "N",
-                   "one for each of the last N months that have any");
-    options.number(choice->keep.yearly, "--keep-yearly", "N",
-                   "one for each of the last N years that have any");
+    options.number(choice->keep.weekly, "--keep-weekly", "N", "one for each of the last N weeks that have any");
+    options.number(choice->keep.monthly, "--keep-monthly", "N", "one for each of the last N months that have any");
+    options.number(choice->keep.yearly, "--keep-yearly", "N", "one for each of the last N years that have any");
     options.duration(choice->keep.within, "--keep-within", "TIME",
                      "all that are at most so much older than the newest");
     options.list(choice->keep.tags, "--keep-tag", "KEY[=VALUE]", "all with this tag");
-    options.value(choice->source, "--source", "NAME", "only snapshots of this source").offers =
-        Option::Offers::sources;
+    options.value(choice->source, "--source", "NAME", "only snapshots of this source").offers = Option::Offers::sources;
     options.flag(choice->explain, "--explain", "say why each stays or goes; remove nothing");
     options.flag(choice->dry_run, "-n,--dry-run", "say what would be removed, remove nothing");
     options.flag(choice->allow_last, "--allow-last", "also the last snapshot of a source");

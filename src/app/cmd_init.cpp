@@ -33,12 +33,11 @@ int run_init(Context& context, const InitChoice& choice) {
                             {"single_writer", !store->traits().create_if_absent}});
         return 0;
     }
-    context.out.line(context.globals.quiet ? repository->id().hex()
-                                           : fmt::format("repository {} made at {}",
-                                                         repository->id().short_hex(), store->url()));
+    context.out.line(context.globals.quiet
+                         ? repository->id().hex()
+                         : fmt::format("repository {} made at {}", repository->id().short_hex(), store->url()));
     if (!store->traits().create_if_absent)
-        context.out.warn(
-            "this store cannot refuse to overwrite, so only one process may write to it at a time");
+        context.out.warn("this store cannot refuse to overwrite, so only one process may write to it at a time");
     if (unlock.way == repo::Unlock::Way::passphrase) {
         context.out.say("Without its passphrase nobody can read it: keep a copy in a safe place.");
     } else {
@@ -60,9 +59,8 @@ Command init_command() {
         "The passphrase is asked for, or comes from HOLDFAST_PASSWORD, HOLDFAST_PASSWORD_FILE, a key file or "
         "`unlock` in "
         "the configuration.";
-    out.examples = {
-        {"holdfast -r /backups init", "asks for a passphrase, twice"},
-        {"holdfast -r /backups --key-file /etc/holdfast/key init", "unlocks with a file instead"}};
+    out.examples = {{"holdfast -r /backups init", "asks for a passphrase, twice"},
+                    {"holdfast -r /backups --key-file /etc/holdfast/key init", "unlocks with a file instead"}};
     out.options.value(choice->label, "--label", "TEXT", "what `key list` calls the first key");
     out.run = [choice](Context& context) { return run_init(context, *choice); };
     return out;

@@ -22,8 +22,7 @@ struct KeyChoice {
 };
 
 SecretPlaces places_of_new_key(const KeyChoice& choice) {
-    return {choice.new_key_file, "HOLDFAST_NEW_KEY_FILE", "HOLDFAST_NEW_PASSWORD",
-            "HOLDFAST_NEW_PASSWORD_FILE"};
+    return {choice.new_key_file, "HOLDFAST_NEW_KEY_FILE", "HOLDFAST_NEW_PASSWORD", "HOLDFAST_NEW_PASSWORD_FILE"};
 }
 
 void add_new_key_options(Options& options, KeyChoice& choice) {
@@ -33,9 +32,7 @@ void add_new_key_options(Options& options, KeyChoice& choice) {
         .offers = Option::Offers::files;
 }
 
-std::string_view name_of(repo::Unlock::Way way) {
-    return way == repo::Unlock::Way::keyfile ? "keyfile" : "passphrase";
-}
+std::string_view name_of(repo::Unlock::Way way) { return way == repo::Unlock::Way::keyfile ? "keyfile" : "passphrase"; }
 
 int list_keys(Context& context) {
     const auto repository = context.open_repository();
@@ -87,8 +84,7 @@ int remove_key(Context& context, const KeyChoice& choice) {
 
 int change_key(Context& context, const KeyChoice& choice) {
     const auto repository = context.open_repository();
-    const repo::Unlock unlock =
-        context.new_unlock(places_of_new_key(choice), std::nullopt, "New passphrase: ");
+    const repo::Unlock unlock = context.new_unlock(places_of_new_key(choice), std::nullopt, "New passphrase: ");
     repository->change_key(unlock);
     const std::vector<repo::KeySlot> slots = repository->key_slots();
     const auto current = std::ranges::find(slots, true, &repo::KeySlot::current);
@@ -107,10 +103,8 @@ int generate_key(Context& context, const KeyChoice& choice) {
     if (::fsync(fd.get()) != 0)
         throw Error{errno_code(errno, Code::failed), "cannot write {}: {}", choice.file, errno_text(errno)};
     if (context.out.is_json()) {
-        context.out.record({{"type", "summary"},
-                            {"schema", "holdfast.key/1"},
-                            {"file", choice.file},
-                            {"change", "generated"}});
+        context.out.record(
+            {{"type", "summary"}, {"schema", "holdfast.key/1"}, {"file", choice.file}, {"change", "generated"}});
     } else if (!context.out.quiet) {
         context.out.line(fmt::format("a new key is in {}", choice.file));
         context.out.say(
@@ -140,11 +134,9 @@ Command key_list_command() {
 Command key_add_command() {
     const auto choice = std::make_shared<KeyChoice>();
     Command out = key_command("add", "add a passphrase or key file that opens the repository");
-    out.details =
-        "The new passphrase is asked for, or comes from HOLDFAST_NEW_PASSWORD or HOLDFAST_NEW_PASSWORD_FILE.";
-    out.examples = {
-        {"holdfast key add --label ann", "asks for the old and the new passphrase"},
-        {"holdfast key add --label web1 --new-key-file /etc/holdfast/key", "a key file for a machine"}};
+    out.details = "The new passphrase is asked for, or comes from HOLDFAST_NEW_PASSWORD or HOLDFAST_NEW_PASSWORD_FILE.";
+    out.examples = {{"holdfast key add --label ann", "asks for the old and the new passphrase"},
+                    {"holdfast key add --label web1 --new-key-file /etc/holdfast/key", "a key file for a machine"}};
     out.options.value(choice->label, "--label", "TEXT", "what `key list` calls it");
     add_new_key_options(out.options, *choice);
     out.run = [choice](Context& context) { return add_key(context, *choice); };
@@ -163,8 +155,7 @@ Command key_remove_command() {
 Command key_change_command() {
     const auto choice = std::make_shared<KeyChoice>();
     Command out = key_command("change", "change the passphrase or key file of the key in use");
-    out.details =
-        "The new passphrase is asked for, or comes from HOLDFAST_NEW_PASSWORD or HOLDFAST_NEW_PASSWORD_FILE.";
+    out.details = "The new passphrase is asked for, or comes from HOLDFAST_NEW_PASSWORD or HOLDFAST_NEW_PASSWORD_FILE.";
     out.examples = {{"holdfast key change", "asks for the old and the new passphrase"}};
     add_new_key_options(out.options, *choice);
     out.run = [choice](Context& context) { return change_key(context, *choice); };
@@ -175,8 +166,8 @@ Command key_generate_command() {
     const auto choice = std::make_shared<KeyChoice>();
     Command out = key_command("generate", "make a new key file");
     out.details = "An existing file is never overwritten. The file can be read by its owner only.";
-    out.examples = {{"holdfast key generate /etc/holdfast/key",
-                     "then: holdfast -r /backups --key-file /etc/holdfast/key init"}};
+    out.examples = {
+        {"holdfast key generate /etc/holdfast/key", "then: holdfast -r /backups --key-file /etc/holdfast/key init"}};
     Option& file = out.options.word(choice->file, "FILE", "the file that is made");
     file.required = true;
     file.offers = Option::Offers::files;

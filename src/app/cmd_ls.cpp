@@ -16,8 +16,7 @@ struct LsChoice {
 
 int run_ls(Context& context, const LsChoice& choice) {
     const auto repository = context.open_repository();
-    const Selected selected =
-        select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
+    const Selected selected = select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
     for (const std::string& remark : selected.remarks) context.out.say(remark);
     std::uint64_t items = 0;
     engine::list(*repository, *selected.snapshot, selected.path, choice.recursive || selected.path.empty(),
@@ -55,8 +54,8 @@ Command ls_command() {
                     {"holdfast ls 7c19:/etc/ssh", "one folder of snapshot 7c19…"},
                     {"holdfast ls latest --source uploads --at 2d -q", "names only, as of two days ago"}};
     out.ends_with_its_reader = true;
-    out.options.word(choice->wanted.text, "SNAPSHOT", "id, `latest` or a source's name; `:/path` may follow")
-        .offers = Option::Offers::snapshots;
+    out.options.word(choice->wanted.text, "SNAPSHOT", "id, `latest` or a source's name; `:/path` may follow").offers =
+        Option::Offers::snapshots;
     out.options.flag(choice->recursive, "-R,--recursive", "also what is in folders of the folder");
     add_selection(out.options, choice->wanted);
     out.run = [choice](Context& context) { return run_ls(context, *choice); };

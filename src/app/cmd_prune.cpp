@@ -51,9 +51,9 @@ int run_prune(Context& context, const PruneChoice& choice) {
     }
     if (out.quiet) return 0;
     out.line(fmt::format("{} {}", choice.dry_run ? "would free" : "freed", human_bytes(report.bytes_freed)));
-    out.line(fmt::format("  packs  {} deleted, {} rewritten, {} kept, {} pending",
-                         human_count(report.packs_deleted), human_count(report.packs_rewritten),
-                         human_count(report.packs_kept), human_count(report.packs_pending)));
+    out.line(fmt::format("  packs  {} deleted, {} rewritten, {} kept, {} pending", human_count(report.packs_deleted),
+                         human_count(report.packs_rewritten), human_count(report.packs_kept),
+                         human_count(report.packs_pending)));
     for (const std::string& each : report.waiting_for) out.say("waiting for " + each);
     if (!report.waiting_for.empty())
         out.say(
@@ -75,8 +75,7 @@ Command prune_command() {
         "now and deleted by a "
         "later call, which is no error. Packs that are mostly unused are written anew without what nobody "
         "needs.";
-    out.examples = {{"holdfast prune", "after `forget`"},
-                    {"holdfast prune --dry-run", "says how much could be freed"}};
+    out.examples = {{"holdfast prune", "after `forget`"}, {"holdfast prune --dry-run", "says how much could be freed"}};
     out.options.flag(choice->dry_run, "-n,--dry-run", "say what would be freed, change nothing");
     out.options.value(choice->unused_max, "--max-unused", "SHARE",
                       "leave so much of the stored bytes unused rather than rewrite (5%)");

@@ -28,8 +28,7 @@ struct RestoreChoice {
 };
 
 void refuse_what_does_not_fit(const RestoreChoice& choice) {
-    if (choice.in_place && choice.overwrite)
-        throw Error{Code::usage, "--in-place and --overwrite do not go together"};
+    if (choice.in_place && choice.overwrite) throw Error{Code::usage, "--in-place and --overwrite do not go together"};
     if (choice.target.empty() && !choice.in_place && !choice.plan)
         throw Error{Code::usage, "`restore` needs --to TARGET"}.hint(
             "`--in-place` without --to puts files back where they were; `--plan` only says what would be "
@@ -40,8 +39,7 @@ void refuse_what_does_not_fit(const RestoreChoice& choice) {
 std::string folder_to_strip(repo::Repository& repository, const Selected& selected) {
     std::string out = selected.path;
     engine::list(repository, *selected.snapshot, selected.path, false, [&](const Item& item) {
-        if (item.path == selected.path && item.kind != ItemKind::folder)
-            out = split_path(selected.path).first;
+        if (item.path == selected.path && item.kind != ItemKind::folder) out = split_path(selected.path).first;
         return false;
     });
     return out;
@@ -66,11 +64,9 @@ int print_plan(Context& context, repo::Repository& repository, const engine::Res
     }
     out.line(fmt::format("snapshot  {} of {}", snapshot.id.short_hex(), printable(snapshot.source)));
     out.line(fmt::format("reaches   {}", rfc3339_seconds(snapshot.time)));
-    out.line(fmt::format("writes    {}, {}", counted(forecast.items, "item", "items"),
-                         human_bytes(forecast.bytes)));
+    out.line(fmt::format("writes    {}, {}", counted(forecast.items, "item", "items"), human_bytes(forecast.bytes)));
     out.line(fmt::format("reads     {} in {} from {}", human_bytes(forecast.bytes_to_read),
-                         counted(forecast.requests, "request", "requests"),
-                         counted(forecast.packs, "pack", "packs")));
+                         counted(forecast.requests, "request", "requests"), counted(forecast.packs, "pack", "packs")));
     return 0;
 }
 
@@ -115,9 +111,8 @@ void fail_if_incomplete(const engine::RestoreReport& report) {
                 "`holdfast check --read-data` lists what is damaged; older snapshots may have these items "
                 "whole.");
     if (!report.rebuilt.findings.empty())
-        throw Error{
-            Code::partial, "restored in part: {}",
-            counted(report.rebuilt.findings.size(), "item is not as it was", "items are not as they were")}
+        throw Error{Code::partial, "restored in part: {}",
+                    counted(report.rebuilt.findings.size(), "item is not as it was", "items are not as they were")}
             .unharmed("everything else was restored");
 }
 
@@ -140,13 +135,11 @@ int run_restore(Context& context, const RestoreChoice& choice) {
     refuse_what_does_not_fit(choice);
     warn_of_password(context.out, choice.target);
     if (choice.target.find("://") != std::string::npos)
-        throw Error{
-            Code::usage,
-            "a server as a target is part of holdfast's design but this version does not build it yet"}
+        throw Error{Code::usage,
+                    "a server as a target is part of holdfast's design but this version does not build it yet"}
             .hint("Give a folder with --to.");
     const auto repository = context.open_repository();
-    const Selected selected =
-        select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
+    const Selected selected = select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
     const repo::Snapshot& snapshot = *selected.snapshot;
     for (const std::string& remark : selected.remarks) context.out.say(remark);
 
@@ -154,13 +147,11 @@ int run_restore(Context& context, const RestoreChoice& choice) {
     if (choice.plan) return print_plan(context, *repository, plan, snapshot);
 
     const SourceType* const type = source_type(snapshot.kind);
-    if (type == nullptr)
-        throw Error{Code::usage, "this holdfast cannot restore snapshots of kind {}", snapshot.kind};
+    if (type == nullptr) throw Error{Code::usage, "this holdfast cannot restore snapshots of kind {}", snapshot.kind};
     RebuildRequest request = request_for(context, choice, snapshot);
     if (!selected.path.empty()) request.strip = folder_to_strip(*repository, selected);
     if ((choice.overwrite || choice.delete_others) && !choice.dry_run &&
-        !context.confirm(fmt::format("{} what lies in {}?",
-                                     choice.delete_others ? "Replace and delete" : "Replace",
+        !context.confirm(fmt::format("{} what lies in {}?", choice.delete_others ? "Replace and delete" : "Replace",
                                      printable(request.target))))
         throw Error{Code::cancelled, "the answer was no"}.unharmed("nothing was written to the target");
 
@@ -192,25 +183,21 @@ Command restore_command() {
         "interrupted restore.\n"
         "TIME is RFC 3339, `2026-03-01 04:10:00` (local), a date (its end) or an age such as `2h`.";
     out.examples = {
-        {"holdfast restore latest --source files:/etc --to /tmp/etc",
-         "the newest snapshot, into an empty folder"},
+        {"holdfast restore latest --source files:/etc --to /tmp/etc", "the newest snapshot, into an empty folder"},
         {"holdfast restore 7c19:/srv/uploads --to /srv/uploads --in-place", "only what differs"},
         {"holdfast restore --source uploads --at '2026-03-01 04:10' --include '**/*.pdf' --to /tmp/pdf",
          "some files as of a time"},
         {"holdfast restore latest --source uploads --plan", "what it would read and write"}};
-    out.options
-        .word(choice->wanted.text, "SNAPSHOT", "id, `latest`, `good` or a source's name; `:/path` may follow")
+    out.options.word(choice->wanted.text, "SNAPSHOT", "id, `latest`, `good` or a source's name; `:/path` may follow")
         .offers = Option::Offers::snapshots;
-    out.options.value(choice->target, "--to", "TARGET", "the folder that is written").offers =
-        Option::Offers::folders;
+    out.options.value(choice->target, "--to", "TARGET", "the folder that is written").offers = Option::Offers::folders;
     add_selection(out.options, choice->wanted);
     out.options.list(choice->include, "-i,--include", "PATTERN",
                      "only items with this path or glob, and what is in them");
     out.options.list(choice->exclude, "-e,--exclude", "PATTERN", "not these");
     out.options.flag(choice->in_place, "--in-place", "write only what differs; without --to, where it was");
     out.options.flag(choice->overwrite, "--overwrite", "replace what is in the way");
-    out.options.flag(choice->delete_others, "--delete",
-                     "in restored folders, remove what the snapshot does not have");
+    out.options.flag(choice->delete_others, "--delete", "in restored folders, remove what the snapshot does not have");
     out.options.flag(choice->no_sync, "--no-sync", "do not wait until everything is on the disk");
     out.options.flag(choice->dry_run, "-n,--dry-run", "say what would be written, write nothing");
     out.options.flag(choice->plan, "--plan", "print what would be read and written, and stop");

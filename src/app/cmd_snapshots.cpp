@@ -22,21 +22,19 @@ bool has_tags(const repo::Snapshot& snapshot, const std::vector<std::string>& wa
     return std::ranges::all_of(wanted, [&](const std::string& tag) {
         const std::size_t equals = tag.find('=');
         const auto found = snapshot.tags.find(tag.substr(0, equals));
-        return found != snapshot.tags.end() &&
-               (equals == std::string::npos || found->second == tag.substr(equals + 1));
+        return found != snapshot.tags.end() && (equals == std::string::npos || found->second == tag.substr(equals + 1));
     });
 }
 
-std::vector<const repo::Snapshot*> chosen(const std::vector<repo::Snapshot>& all,
-                                          const SnapshotsChoice& choice) {
+std::vector<const repo::Snapshot*> chosen(const std::vector<repo::Snapshot>& all, const SnapshotsChoice& choice) {
     std::vector<const repo::Snapshot*> out;
     for (const std::string& id : choice.ids) out.push_back(&snapshot_by_id(all, id));
     for (const repo::Snapshot& snapshot : all) {
         if (choice.ids.empty()) out.push_back(&snapshot);
     }
     std::erase_if(out, [&](const repo::Snapshot* each) {
-        return (choice.source && !is_source(*each, *choice.source)) ||
-               (choice.host && each->host != *choice.host) || !has_tags(*each, choice.tags);
+        return (choice.source && !is_source(*each, *choice.source)) || (choice.host && each->host != *choice.host) ||
+               !has_tags(*each, choice.tags);
     });
     std::ranges::stable_sort(out, {}, [](const repo::Snapshot* each) { return each->time; });
     if (choice.last > 0 && out.size() > choice.last) out.erase(out.begin(), out.end() - choice.last);
@@ -54,9 +52,7 @@ Json json_of(const repo::Snapshot& snapshot) {
             {"tags", tags},
             {"point", Json::object()},
             {"bytes",
-             {{"logical", snapshot.bytes.logical},
-              {"added", snapshot.bytes.added},
-              {"stored", snapshot.bytes.stored}}},
+             {{"logical", snapshot.bytes.logical}, {"added", snapshot.bytes.added}, {"stored", snapshot.bytes.stored}}},
             {"items", snapshot.items},
             {"proof", nullptr},
             {"describes", snapshot.describes},
@@ -82,8 +78,7 @@ std::string tags_of(const repo::Snapshot& snapshot) {
 
 void print_table(Output& out, const std::vector<const repo::Snapshot*>& snapshots) {
     using enum Table::Align;
-    const bool remarks =
-        std::ranges::any_of(snapshots, [](const auto* each) { return !remarks_of(*each).empty(); });
+    const bool remarks = std::ranges::any_of(snapshots, [](const auto* each) { return !remarks_of(*each).empty(); });
     std::vector<Table::Column> columns{{"ID", left},     {"TIME", left},   {"SOURCE", left},
                                        {"HOST", left},   {"ITEMS", right}, {"SIZE", right},
                                        {"ADDED", right}, {"TAGS", left},   {"PROOF", left}};

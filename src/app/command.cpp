@@ -44,8 +44,7 @@ Option& Options::value(std::string& target, std::string names, std::string value
                [&target](const std::string& text) { target = text; });
 }
 
-Option& Options::value(std::optional<std::string>& target, std::string names, std::string value,
-                       std::string help) {
+Option& Options::value(std::optional<std::string>& target, std::string names, std::string value, std::string help) {
     return add(Option::Kind::value, std::move(names), std::move(value), std::move(help),
                [&target](const std::string& text) { target = text; });
 }
@@ -56,8 +55,7 @@ Option& Options::optional_value(std::optional<std::string>& target, std::string 
                [&target](const std::string& text) { target = text; });
 }
 
-Option& Options::list(std::vector<std::string>& target, std::string names, std::string value,
-                      std::string help) {
+Option& Options::list(std::vector<std::string>& target, std::string names, std::string value, std::string help) {
     return add(Option::Kind::list, std::move(names), std::move(value), std::move(help),
                [&target](const std::string& text) { target.push_back(text); });
 }
@@ -72,8 +70,7 @@ Option& Options::number(std::uint32_t& target, std::string names, std::string va
     return option;
 }
 
-Option& Options::duration(std::optional<Nanoseconds>& target, std::string names, std::string value,
-                          std::string help) {
+Option& Options::duration(std::optional<Nanoseconds>& target, std::string names, std::string value, std::string help) {
     Option& option = add(Option::Kind::value, std::move(names), std::move(value), std::move(help), {});
     option.take = [&target, name = option.long_name()](const std::string& text) {
         target = parse_duration(text);
@@ -98,11 +95,10 @@ Options global_options(Globals& globals) {
     Options out;
     out.value(globals.config, "-c,--config", "FILE", "configuration file (HOLDFAST_CONFIG)").offers =
         Option::Offers::files;
-    out.value(globals.repository, "-r,--repository", "REPO",
-              "a configured name, a path or a URL (HOLDFAST_REPO)")
+    out.value(globals.repository, "-r,--repository", "REPO", "a configured name, a path or a URL (HOLDFAST_REPO)")
         .offers = Option::Offers::folders;
-    out.value(globals.key_file, "--key-file", "FILE", "unlock with this key file (HOLDFAST_KEY_FILE)")
-        .offers = Option::Offers::files;
+    out.value(globals.key_file, "--key-file", "FILE", "unlock with this key file (HOLDFAST_KEY_FILE)").offers =
+        Option::Offers::files;
     out.flag(globals.json, "--json", "print JSON for programs");
     out.flag(globals.quiet, "-q,--quiet", "print results and errors only");
     out.flag(globals.verbose, "-v,--verbose", "print more of what happens");
@@ -114,13 +110,12 @@ Options global_options(Globals& globals) {
 std::vector<Command> all_commands() {
     std::vector<Command> out;
     for (auto* const make :
-         {init_command,        backup_command,        snapshots_command,    ls_command,
-          find_command,        diff_command,          dump_command,         stats_command,
-          restore_command,     check_command,         forget_command,       prune_command,
-          copy_command,        unlock_command,        key_list_command,     key_add_command,
-          key_remove_command,  key_change_command,    key_generate_command, config_check_command,
-          config_show_command, config_schema_command, version_command,      completion_command,
-          man_command,         errors_command})
+         {init_command,        backup_command,        snapshots_command,  ls_command,           find_command,
+          diff_command,        dump_command,          stats_command,      restore_command,      check_command,
+          forget_command,      prune_command,         copy_command,       unlock_command,       key_list_command,
+          key_add_command,     key_remove_command,    key_change_command, key_generate_command, config_check_command,
+          config_show_command, config_schema_command, version_command,    completion_command,   man_command,
+          errors_command})
         out.push_back(make());
     return out;
 }

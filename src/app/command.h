@@ -20,14 +20,7 @@ namespace holdfast::app {
 class Context;
 
 struct Option {
-    enum class Kind : std::uint8_t {
-        flag,
-        value,
-        optional_value,
-        list,
-        word,
-        words
-    };  // the last two have no name
+    enum class Kind : std::uint8_t { flag, value, optional_value, list, word, words };  // the last two have no name
     // What a shell offers for its value.
     enum class Offers : std::uint8_t { nothing, files, folders, sources, snapshots };
 
@@ -52,12 +45,10 @@ public:
     Option& value(std::string& target, std::string names, std::string value, std::string help);
     Option& value(std::optional<std::string>& target, std::string names, std::string value, std::string help);
     // Given without a value it sets `target` to "".
-    Option& optional_value(std::optional<std::string>& target, std::string names, std::string value,
-                           std::string help);
+    Option& optional_value(std::optional<std::string>& target, std::string names, std::string value, std::string help);
     Option& list(std::vector<std::string>& target, std::string names, std::string value, std::string help);
     Option& number(std::uint32_t& target, std::string names, std::string value, std::string help);
-    Option& duration(std::optional<Nanoseconds>& target, std::string names, std::string value,
-                     std::string help);
+    Option& duration(std::optional<Nanoseconds>& target, std::string names, std::string value, std::string help);
     Option& word(std::string& target, std::string name, std::string help);
     Option& words(std::vector<std::string>& target, std::string name, std::string help);
 

@@ -26,16 +26,14 @@ Verbs verbs_of(const std::vector<Command>& commands) {
         const std::vector<std::string> words = split(command.name, ' ');
         if (words.size() > 1) out.second[words[0]].push_back(&command);
         if (!seen.insert(words[0]).second) continue;
-        out.first.emplace_back(
-            words[0], words.size() > 1 ? words[0] == "key" ? "the keys of a repository" : "the configuration"
-                                       : command.summary);
+        out.first.emplace_back(words[0], words.size() > 1
+                                             ? words[0] == "key" ? "the keys of a repository" : "the configuration"
+                                             : command.summary);
     }
     return out;
 }
 
-std::string sub_verb(const Command& command) {
-    return command.name.substr(command.name.find(' ') + 1);
-}
+std::string sub_verb(const Command& command) { return command.name.substr(command.name.find(' ') + 1); }
 
 // In '…' of a shell.
 std::string quoted(std::string_view text) {
@@ -61,8 +59,7 @@ std::string option_names(const Options& options) {
 }
 
 // Options (of all commands) whose values are files or folders.
-std::string names_offering(const std::vector<Command>& commands, const Options& globals,
-                           Option::Offers offers) {
+std::string names_offering(const std::vector<Command>& commands, const Options& globals, Option::Offers offers) {
     std::set<std::string> names;
     const auto gather = [&](const Options& options) {
         for (const Option& option : options.all()) {
@@ -86,8 +83,7 @@ std::string bash_completion(const std::vector<Command>& commands, const Options&
     std::string cases;
     for (const Command& command : commands) {
         if (command.part == Part::hidden) continue;
-        cases += fmt::format("        {}) words={} ;;\n", quoted(command.name),
-                             quoted(option_names(command.options)));
+        cases += fmt::format("        {}) words={} ;;\n", quoted(command.name), quoted(option_names(command.options)));
     }
     std::string groups;
     for (const auto& [group, members] : verbs.second) {
@@ -155,8 +151,7 @@ std::string zsh_options(const Options& options) {
             continue;
         }
         std::string value;
-        if (option.kind == Option::Kind::optional_value)
-            value = fmt::format("::{}:", zsh_escaped(option.value));
+        if (option.kind == Option::Kind::optional_value) value = fmt::format("::{}:", zsh_escaped(option.value));
         if (option.kind == Option::Kind::value || option.kind == Option::Kind::list)
             value = fmt::format(":{}:{}", zsh_escaped(option.value),
                                 option.offers == Option::Offers::files     ? "_files"
@@ -164,11 +159,9 @@ std::string zsh_options(const Options& options) {
                                                                            : "");
         const std::string repeat = option.kind == Option::Kind::list ? "*" : "";
         const std::string help = quoted(fmt::format("[{}]{}", zsh_escaped(option.help), value));
-        const std::string end =
-            option.takes_value() && option.kind == Option::Kind::optional_value ? "=-" : "";
+        const std::string end = option.takes_value() && option.kind == Option::Kind::optional_value ? "=-" : "";
         if (option.short_name().empty()) {
-            out += fmt::format(" \\\n                {}{}{}", quoted(repeat + option.long_name() + end), "",
-                               help);
+            out += fmt::format(" \\\n                {}{}{}", quoted(repeat + option.long_name() + end), "", help);
         } else {
             out += fmt::format(" \\\n                {}{{{},{}}}{}", repeat.empty() ? "" : quoted(repeat),
                                option.short_name(), option.long_name(), help);
@@ -182,8 +175,7 @@ std::string zsh_options(const Options& options) {
 std::string zsh_completion(const std::vector<Command>& commands, const Options& globals) {
     const Verbs verbs = verbs_of(commands);
     std::string first;
-    for (const auto& [name, summary] : verbs.first)
-        first += fmt::format("        {}\n", quoted(name + ":" + summary));
+    for (const auto& [name, summary] : verbs.first) first += fmt::format("        {}\n", quoted(name + ":" + summary));
     std::string cases;
     for (const Command& command : commands) {
         if (command.part == Part::hidden || verbs.second.contains(split(command.name, ' ')[0])) continue;
@@ -259,9 +251,8 @@ std::string fish_completion(const std::vector<Command>& commands, const Options&
                    option.long_name().substr(2);
             if (!option.short_name().empty()) out += " -s " + option.short_name().substr(1);
             if (option.kind == Option::Kind::value || option.kind == Option::Kind::list)
-                out += option.offers == Option::Offers::nothing || option.offers == Option::Offers::sources
-                           ? " -x"
-                           : " -r";
+                out += option.offers == Option::Offers::nothing || option.offers == Option::Offers::sources ? " -x"
+                                                                                                            : " -r";
             out += " -d " + quoted(option.help) + "\n";
         }
     };
@@ -272,8 +263,8 @@ std::string fish_completion(const std::vector<Command>& commands, const Options&
         if (command.part == Part::hidden) continue;
         const std::vector<std::string> words = split(command.name, ' ');
         if (words.size() > 1)
-            out += fmt::format("complete -c holdfast -n {} -f -a {} -d {}\n",
-                               quoted("__holdfast_only " + words[0]), words[1], quoted(command.summary));
+            out += fmt::format("complete -c holdfast -n {} -f -a {} -d {}\n", quoted("__holdfast_only " + words[0]),
+                               words[1], quoted(command.summary));
         add(command.options, "__holdfast_is " + command.name);
     }
     return out;

@@ -17,12 +17,8 @@ const Each* named(const std::vector<Each>& all, std::string_view name) {
 
 }  // namespace
 
-const RepositoryConfig* Config::repository(std::string_view name) const {
-    return named(repositories, name);
-}
-const SourceConfig* Config::source(std::string_view name) const {
-    return named(sources, name);
-}
+const RepositoryConfig* Config::repository(std::string_view name) const { return named(repositories, name); }
+const SourceConfig* Config::source(std::string_view name) const { return named(sources, name); }
 
 Error error_of(const ConfigProblem& problem, const std::string& path) {
     Error error = problem.line == 0
@@ -34,8 +30,7 @@ Error error_of(const ConfigProblem& problem, const std::string& path) {
 
 std::vector<std::string> config_places() {
     std::vector<std::string> out{"holdfast.yaml"};
-    if (const std::string home = home_folder(); !home.empty())
-        out.push_back(home + "/.config/holdfast/holdfast.yaml");
+    if (const std::string home = home_folder(); !home.empty()) out.push_back(home + "/.config/holdfast/holdfast.yaml");
     out.emplace_back("/etc/holdfast/holdfast.yaml");
     return out;
 }

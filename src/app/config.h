@@ -59,8 +59,7 @@ struct ParsedConfig {
 };
 
 // `path` names the file in messages, and what is relative in it is so to its folder.
-ParsedConfig parse_config(std::string_view text, const std::string& path,
-                          std::span<const SourceType* const> types);
+ParsedConfig parse_config(std::string_view text, const std::string& path, std::span<const SourceType* const> types);
 
 Error error_of(const ConfigProblem& problem, const std::string& path);
 

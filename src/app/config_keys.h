@@ -15,14 +15,13 @@ inline constexpr std::array<std::string_view, 9> top_planned{
     "environments", "services", "jobs", "retention", "contacts", "escalation", "notify", "service", "plans"};
 
 inline constexpr std::array<std::string_view, 2> repository{"url", "unlock"};
-inline constexpr std::array<std::string_view, 8> repository_planned{
-    "site", "medium", "offsite", "region", "endpoint", "replica_of", "lock", "storage"};
+inline constexpr std::array<std::string_view, 8> repository_planned{"site",     "medium",     "offsite", "region",
+                                                                    "endpoint", "replica_of", "lock",    "storage"};
 
 inline constexpr std::array<std::string_view, 2> unlock{"passphrase", "keyfile"};
 inline constexpr std::array<std::string_view, 1> unlock_planned{"credential"};
 
-inline constexpr std::array<std::string_view, 5> kinds_planned{"postgres", "mongodb", "redis", "kubernetes",
-                                                               "bucket"};
+inline constexpr std::array<std::string_view, 5> kinds_planned{"postgres", "mongodb", "redis", "kubernetes", "bucket"};
 inline constexpr std::array<std::string_view, 16> source_planned{
     "url",  "method", "follow",   "window",    "canary",  "criticality", "objectives",    "checks",
     "host", "port",   "password", "databases", "context", "namespaces",  "exclude_kinds", "component"};

@@ -106,8 +106,7 @@ private:
                 each(name, key, pair.second);
             } else if (std::ranges::find(planned, name) != planned.end()) {
                 problem(key,
-                        fmt::format(
-                            "`{}` is part of holdfast's design but this version does not build it yet", name),
+                        fmt::format("`{}` is part of holdfast's design but this version does not build it yet", name),
                         fmt::format("Remove it from {} for now.", what));
             } else {
                 problem(key, fmt::format("{} has no key `{}`", what, name), hint_for(name, built, planned));
@@ -138,8 +137,7 @@ private:
                                     what),
                         "");
             } else if (std::ranges::find(seen, name) != seen.end()) {
-                problem(pair.first, fmt::format("`{}` stands twice in `{}`", name, what),
-                        "Names are unique.");
+                problem(pair.first, fmt::format("`{}` stands twice in `{}`", name, what), "Names are unique.");
             } else {
                 seen.push_back(name);
                 each(name, pair.first, pair.second);
@@ -184,10 +182,8 @@ private:
         if (value.IsScalar() && value.Scalar() == "1") return;
         int number = 0;
         if (YAML::convert<int>::decode(value, number) && number > 1) {
-            problem(
-                value,
-                fmt::format("this is a configuration of version {}; this holdfast knows version 1", number),
-                "Use a newer holdfast.");
+            problem(value, fmt::format("this is a configuration of version {}; this holdfast knows version 1", number),
+                    "Use a newer holdfast.");
         } else {
             problem(value, fmt::format("`version` must be 1, not {}", type_of(value)), "");
         }
@@ -196,8 +192,7 @@ private:
     void read_repository(const std::string& name, const YAML::Node& at, const YAML::Node& value) {
         const std::string what = fmt::format("repository `{}`", name);
         if (!value.IsMap()) {
-            problem(value.IsNull() ? at : value,
-                    fmt::format("{} must be a map, not {}", what, type_of(value)),
+            problem(value.IsNull() ? at : value, fmt::format("{} must be a map, not {}", what, type_of(value)),
                     fmt::format("Write `{}: {{url: /path/to/repository}}`.", name));
             return;
         }
@@ -239,14 +234,12 @@ private:
                 if (!reference) {
                     // Its text is not repeated: it may be the secret.
                     problem(value,
-                            fmt::format("`{}` of {} must be a reference to a secret, never the secret itself",
-                                        key, of),
+                            fmt::format("`{}` of {} must be a reference to a secret, never the secret itself", key, of),
                             "Write `env:NAME`, `file:PATH` or `exec:COMMAND`.");
                     return;
                 }
                 out->secret = *reference;
-                if (reference->kind == SecretReference::Kind::file)
-                    out->secret.text = absolute(reference->text);
+                if (reference->kind == SecretReference::Kind::file) out->secret.text = absolute(reference->text);
                 out->secret.where = fmt::format("{}: `{}` of {}", place(value), key, of);
             });
         return out;
@@ -255,8 +248,7 @@ private:
     void read_source(const std::string& name, const YAML::Node& at, const YAML::Node& value) {
         const std::string what = fmt::format("source `{}`", name);
         if (!value.IsMap()) {
-            problem(value.IsNull() ? at : value,
-                    fmt::format("{} must be a map, not {}", what, type_of(value)),
+            problem(value.IsNull() ? at : value, fmt::format("{} must be a map, not {}", what, type_of(value)),
                     fmt::format("Write `{}: {{kind: files, paths: [/srv]}}`.", name));
             return;
         }
@@ -302,11 +294,9 @@ private:
             if (type->kind == *name) return type;
         }
         if (std::ranges::find(keys::kinds_planned, *name) != keys::kinds_planned.end()) {
-            problem(
-                kind,
-                fmt::format("kind `{}` is part of holdfast's design but this version does not build it yet",
-                            *name),
-                "Until then `kind: command` stores what its dump program prints.");
+            problem(kind,
+                    fmt::format("kind `{}` is part of holdfast's design but this version does not build it yet", *name),
+                    "Until then `kind: command` stores what its dump program prints.");
         } else {
             problem(kind, fmt::format("there is no kind `{}` of sources", *name),
                     hint_for(*name, built, keys::kinds_planned));
@@ -314,8 +304,7 @@ private:
         return nullptr;
     }
 
-    std::vector<std::string> read_option(const SourceOption& option, const YAML::Node& node,
-                                         const std::string& what) {
+    std::vector<std::string> read_option(const SourceOption& option, const YAML::Node& node, const std::string& what) {
         if (option.type == SourceOption::Type::list) {
             if (!node.IsSequence()) {
                 problem(node, fmt::format("{} must be a list, not {}", what, type_of(node)),
@@ -369,8 +358,7 @@ private:
 
 }  // namespace
 
-ParsedConfig parse_config(std::string_view text, const std::string& path,
-                          std::span<const SourceType* const> types) {
+ParsedConfig parse_config(std::string_view text, const std::string& path, std::span<const SourceType* const> types) {
     return Reader(path, types).read(text);
 }
 

@@ -28,10 +28,8 @@ std::string config_schema(std::span<const SourceType* const> types) {
             }
             property["description"] = option.help;
         }
-        kinds.push_back({{"type", "object"},
-                         {"properties", properties},
-                         {"required", {"kind"}},
-                         {"additionalProperties", false}});
+        kinds.push_back(
+            {{"type", "object"}, {"properties", properties}, {"required", {"kind"}}, {"additionalProperties", false}});
     }
     const Json unlock{{"type", "object"},
                       {"properties", {{"passphrase", reference}, {"keyfile", reference}}},
@@ -45,15 +43,14 @@ std::string config_schema(std::span<const SourceType* const> types) {
     const auto map_of = [&](const Json& value) {
         return Json{{"type", "object"}, {"propertyNames", name}, {"additionalProperties", value}};
     };
-    const Json schema{{"$schema", "https://json-schema.org/draft/2020-12/schema"},
-                      {"title", "holdfast configuration"},
-                      {"type", "object"},
-                      {"properties",
-                       {{"version", {{"const", 1}}},
-                        {"repositories", map_of(repository)},
-                        {"sources", map_of({{"oneOf", kinds}})}}},
-                      {"required", {"version"}},
-                      {"additionalProperties", false}};
+    const Json schema{
+        {"$schema", "https://json-schema.org/draft/2020-12/schema"},
+        {"title", "holdfast configuration"},
+        {"type", "object"},
+        {"properties",
+         {{"version", {{"const", 1}}}, {"repositories", map_of(repository)}, {"sources", map_of({{"oneOf", kinds}})}}},
+        {"required", {"version"}},
+        {"additionalProperties", false}};
     return schema.dump(2);
 }
 

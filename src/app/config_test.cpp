@@ -14,16 +14,14 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-ParsedConfig parsed(std::string_view text) {
-    return parse_config(text, "/etc/h.yaml", test_types::all);
-}
+ParsedConfig parsed(std::string_view text) { return parse_config(text, "/etc/h.yaml", test_types::all); }
 
 // "LINE:COLUMN text | hint" of every problem.
 std::vector<std::string> problems(std::string_view text) {
     std::vector<std::string> out;
     for (const ConfigProblem& each : parsed(text).problems)
-        out.push_back(fmt::format("{}:{} {}{}", each.line, each.column, each.text,
-                                  each.hint.empty() ? "" : " | " + each.hint));
+        out.push_back(
+            fmt::format("{}:{} {}{}", each.line, each.column, each.text, each.hint.empty() ? "" : " | " + each.hint));
     return out;
 }
 
@@ -60,12 +58,10 @@ TEST(Config, relative_paths_begin_at_the_folder_of_the_file) {
         parsed("version: 1\nrepositories: {usb: {url: usb/repo, unlock: {keyfile: \"file:usb.key\"}}}\n");
     EXPECT_EQ(result.config.repository("usb")->url, "/etc/usb/repo");
     EXPECT_EQ(result.config.repository("usb")->unlock->secret.text, "/etc/usb.key");
-    const ParsedConfig paths =
-        parsed("version: 1\nsources: {a: {kind: files, paths: [x, /y], exclude: [z]}}\n");
+    const ParsedConfig paths = parsed("version: 1\nsources: {a: {kind: files, paths: [x, /y], exclude: [z]}}\n");
     EXPECT_THAT(paths.config.source("a")->options.at("paths"), ElementsAre("/etc/x", "/y"));
     EXPECT_THAT(paths.config.source("a")->options.at("exclude"), ElementsAre("z"));
-    const ParsedConfig here =
-        parse_config("version: 1\nrepositories: {a: {url: repo}}\n", "h.yaml", test_types::all);
+    const ParsedConfig here = parse_config("version: 1\nrepositories: {a: {url: repo}}\n", "h.yaml", test_types::all);
     EXPECT_EQ(here.config.repository("a")->url, "repo");
 }
 
@@ -84,32 +80,29 @@ TEST(Config, unknown_keys_name_the_nearest_right_one) {
 
 TEST(Config, keys_of_the_design_are_refused_as_not_built_yet) {
     const std::string_view words = "is part of holdfast's design but this version does not build it yet";
-    for (const char* key : {"environments", "services", "jobs", "retention", "contacts", "escalation",
-                            "notify", "service", "plans"}) {
+    for (const char* key :
+         {"environments", "services", "jobs", "retention", "contacts", "escalation", "notify", "service", "plans"}) {
         const auto found = problems(fmt::format("version: 1\n{}: {{}}\n", key));
         ASSERT_EQ(found.size(), 1U) << key;
         EXPECT_THAT(found[0], testing::StartsWith(fmt::format("2:1 `{}` {}", key, words)));
     }
-    for (const char* key :
-         {"site", "medium", "offsite", "region", "endpoint", "replica_of", "lock", "storage"})
+    for (const char* key : {"site", "medium", "offsite", "region", "endpoint", "replica_of", "lock", "storage"})
         EXPECT_THAT(problems(fmt::format("version: 1\nrepositories: {{m: {{url: /x, {}: y}}}}\n", key)),
                     ElementsAre(HasSubstr(words)))
             << key;
-    for (const char* key : {"method", "follow", "window", "canary", "criticality", "objectives", "checks",
-                            "component", "namespaces"})
-        EXPECT_THAT(
-            problems(fmt::format("version: 1\nsources: {{m: {{kind: files, paths: [/x], {}: y}}}}\n", key)),
-            ElementsAre(HasSubstr(words)))
+    for (const char* key :
+         {"method", "follow", "window", "canary", "criticality", "objectives", "checks", "component", "namespaces"})
+        EXPECT_THAT(problems(fmt::format("version: 1\nsources: {{m: {{kind: files, paths: [/x], {}: y}}}}\n", key)),
+                    ElementsAre(HasSubstr(words)))
             << key;
     EXPECT_THAT(problems("version: 1\nrepositories: {m: {url: /x, unlock: {credential: \"file:/x\"}}}\n"),
                 ElementsAre(HasSubstr(words)));
 }
 
 TEST(Config, kinds_of_the_design_are_refused_once_whatever_their_keys) {
-    EXPECT_THAT(
-        problems("version: 1\nsources:\n  db: {kind: postgres, url: \"env:X\", anything: 1}\n"),
-        ElementsAre(HasSubstr(
-            "3:14 kind `postgres` is part of holdfast's design but this version does not build it yet")));
+    EXPECT_THAT(problems("version: 1\nsources:\n  db: {kind: postgres, url: \"env:X\", anything: 1}\n"),
+                ElementsAre(HasSubstr(
+                    "3:14 kind `postgres` is part of holdfast's design but this version does not build it yet")));
     EXPECT_THAT(problems("version: 1\nsources:\n  db: {kind: flies}\n"),
                 ElementsAre("3:14 there is no kind `flies` of sources | Did you mean `files`?"));
     EXPECT_THAT(problems("version: 1\nsources:\n  db: {paths: [/x]}\n"),
@@ -140,8 +133,7 @@ TEST(Config, wrong_types_say_what_is_there_and_what_should_be) {
 }
 
 TEST(Config, the_version_must_be_there_and_known) {
-    EXPECT_THAT(problems("sources: {}\n"),
-                ElementsAre("1:1 `version` is missing | Begin the file with `version: 1`."));
+    EXPECT_THAT(problems("sources: {}\n"), ElementsAre("1:1 `version` is missing | Begin the file with `version: 1`."));
     EXPECT_THAT(problems("version: 2\n"), ElementsAre(HasSubstr("this is a configuration of version 2")));
     EXPECT_THAT(problems("version: one\n"), ElementsAre("1:10 `version` must be 1, not `one`"));
 }
@@ -149,9 +141,8 @@ TEST(Config, the_version_must_be_there_and_known) {
 TEST(Config, what_stands_twice_is_an_error) {
     EXPECT_THAT(problems("version: 1\nversion: 1\n"),
                 ElementsAre(HasSubstr("2:1 `version` stands twice in the configuration")));
-    EXPECT_THAT(
-        problems("version: 1\nsources:\n  a: {kind: files, paths: [/x]}\n  a: {kind: files, paths: [/y]}\n"),
-        ElementsAre(HasSubstr("4:3 `a` stands twice in `sources`")));
+    EXPECT_THAT(problems("version: 1\nsources:\n  a: {kind: files, paths: [/x]}\n  a: {kind: files, paths: [/y]}\n"),
+                ElementsAre(HasSubstr("4:3 `a` stands twice in `sources`")));
     EXPECT_THAT(problems("version: 1\nrepositories: {m: {url: /x, unlock: {passphrase: \"env:A\", keyfile: "
                          "\"file:/b\"}}}\n"),
                 ElementsAre(HasSubstr("has more than one way")));
@@ -159,9 +150,8 @@ TEST(Config, what_stands_twice_is_an_error) {
 
 TEST(Config, names_cannot_be_mistaken_for_something_else) {
     for (const char* name : {"\"a b\"", "\"files:/etc\"", "-x", "\"\"", "a@b"})
-        EXPECT_THAT(
-            problems(fmt::format("version: 1\nsources: {{{}: {{kind: files, paths: [/x]}}}}\n", name)),
-            ElementsAre(HasSubstr("a name in `sources`")))
+        EXPECT_THAT(problems(fmt::format("version: 1\nsources: {{{}: {{kind: files, paths: [/x]}}}}\n", name)),
+                    ElementsAre(HasSubstr("a name in `sources`")))
             << name;
 }
 
@@ -184,10 +174,10 @@ TEST(Config, the_rules_of_a_source_count_as_errors_of_the_file) {
 }
 
 TEST(Config, all_problems_are_found_in_the_order_of_the_file) {
-    EXPECT_THAT(problems("version: 1\nsources:\n  a: {kind: files, pats: [/x], exclude: 3}\nrepositories:\n  "
-                         "m: {uri: /x}\njobs: {}\n"),
-                ElementsAre(HasSubstr("3:20"), HasSubstr("3:41"), HasSubstr("5:3"), HasSubstr("5:7"),
-                            HasSubstr("6:1")));
+    EXPECT_THAT(
+        problems("version: 1\nsources:\n  a: {kind: files, pats: [/x], exclude: 3}\nrepositories:\n  "
+                 "m: {uri: /x}\njobs: {}\n"),
+        ElementsAre(HasSubstr("3:20"), HasSubstr("3:41"), HasSubstr("5:3"), HasSubstr("5:7"), HasSubstr("6:1")));
 }
 
 TEST(Config, what_is_not_yaml_is_said_with_its_place) {

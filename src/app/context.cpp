@@ -38,13 +38,8 @@ repo::OpenOptions open_options() {
 
 }  // namespace
 
-Context::Context(World& in_world, Output& output, const Globals& given,
-                 std::vector<std::string> words_after_dashes)
-    : world(in_world),
-      out(output),
-      globals(given),
-      secrets(in_world),
-      command_line(std::move(words_after_dashes)) {}
+Context::Context(World& in_world, Output& output, const Globals& given, std::vector<std::string> words_after_dashes)
+    : world(in_world), out(output), globals(given), secrets(in_world), command_line(std::move(words_after_dashes)) {}
 
 std::optional<std::string> Context::config_path() const {
     if (!globals.config.empty()) return globals.config;
@@ -77,11 +72,10 @@ RepositoryChoice Context::choose_repository(const std::string& text) {
         if (known.empty())
             throw Error{Code::usage, "no repository is named"}.hint(
                 "Use `-r PATH`, set HOLDFAST_REPO, or name one under `repositories` in the configuration.");
-        throw Error{Code::usage, "the configuration has {} repositories: {}", known.size(), join(names, ", ")}
-            .hint("Choose one with `-r NAME`.");
+        throw Error{Code::usage, "the configuration has {} repositories: {}", known.size(), join(names, ", ")}.hint(
+            "Choose one with `-r NAME`.");
     }
-    if (const RepositoryConfig* named = config().repository(wanted))
-        return {named->name, named->url, named->unlock};
+    if (const RepositoryConfig* named = config().repository(wanted)) return {named->name, named->url, named->unlock};
     if (::access(wanted.c_str(), F_OK) != 0) {
         if (const auto near = nearest(wanted, names))
             throw Error{Code::no_repository,
@@ -111,8 +105,7 @@ std::optional<repo::Unlock> Context::unlock_from(const SecretPlaces& places,
         return key_file_unlock(secrets.from_file(path, SecretForm::whole), path);
     };
     if (!places.key_file.empty()) return read_key_file(places.key_file);
-    if (const std::string path = variable(places.key_file_variable.c_str()); !path.empty())
-        return read_key_file(path);
+    if (const std::string path = variable(places.key_file_variable.c_str()); !path.empty()) return read_key_file(path);
     if (!places.password_variable.empty()) {
         if (auto secret = secrets.from_environment(places.password_variable))
             return repo::Unlock{Way::passphrase, std::move(*secret)};
@@ -123,8 +116,7 @@ std::optional<repo::Unlock> Context::unlock_from(const SecretPlaces& places,
     }
     if (!configured) return std::nullopt;
     if (configured->way == Way::keyfile)
-        return key_file_unlock(secrets.resolve(configured->secret, SecretForm::whole),
-                               configured->secret.text);
+        return key_file_unlock(secrets.resolve(configured->secret, SecretForm::whole), configured->secret.text);
     return repo::Unlock{Way::passphrase, secrets.resolve(configured->secret, SecretForm::passphrase)};
 }
 
@@ -132,22 +124,19 @@ std::unique_ptr<repo::Repository> Context::open_repository() {
     return open_repository(choose_repository(globals.repository), usual_places());
 }
 
-std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice,
-                                                           const SecretPlaces& places) {
+std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const SecretPlaces& places) {
     open_existing(choice);  // whether there is one is said before anybody is asked for its passphrase
     const auto unlock = unlock_from(places, choice.unlock);
     if (!unlock && (globals.no_input || !secrets.can_ask())) {
         throw Error{Code::usage, "no passphrase or key file for {} is given", choice.name}.hint(fmt::format(
             "Set {} or {}, or give a key file with {}.",
-            places.password_file_variable.empty() ? "`unlock` in the configuration"
-                                                  : places.password_file_variable,
+            places.password_file_variable.empty() ? "`unlock` in the configuration" : places.password_file_variable,
             places.password_variable, places.key_file_variable.empty() ? "--to-key-file" : "--key-file"));
     }
     return unlock ? open_repository(choice, *unlock) : open_by_asking(choice);
 }
 
-std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice,
-                                                           const repo::Unlock& unlock) {
+std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const repo::Unlock& unlock) {
     return repo::Repository::open(open_existing(choice), unlock, open_options(), world);
 }
 
@@ -169,8 +158,8 @@ repo::Unlock Context::new_unlock(const SecretPlaces& places, const std::optional
                                  const std::string& prompt) {
     if (auto unlock = unlock_from(places, configured)) return std::move(*unlock);
     if (globals.no_input || !secrets.can_ask())
-        throw Error{Code::usage, "no passphrase or key file is given"}.hint(fmt::format(
-            "Set {} or {}, or name a key file.", places.password_file_variable, places.password_variable));
+        throw Error{Code::usage, "no passphrase or key file is given"}.hint(
+            fmt::format("Set {} or {}, or name a key file.", places.password_file_variable, places.password_variable));
     return {repo::Unlock::Way::passphrase, secrets.ask_twice(prompt)};
 }
 

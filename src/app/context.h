@@ -52,10 +52,8 @@ public:
     RepositoryChoice choose_repository(const std::string& text);
     // The repository of -r.
     std::unique_ptr<repo::Repository> open_repository();
-    std::unique_ptr<repo::Repository> open_repository(const RepositoryChoice& choice,
-                                                      const SecretPlaces& places);
-    std::unique_ptr<repo::Repository> open_repository(const RepositoryChoice& choice,
-                                                      const repo::Unlock& unlock);
+    std::unique_ptr<repo::Repository> open_repository(const RepositoryChoice& choice, const SecretPlaces& places);
+    std::unique_ptr<repo::Repository> open_repository(const RepositoryChoice& choice, const repo::Unlock& unlock);
     SecretPlaces usual_places() const;
     // For a slot that is to be made: asks twice when nothing else gives it.
     repo::Unlock new_unlock(const SecretPlaces& places, const std::optional<UnlockConfig>& configured,
@@ -66,8 +64,7 @@ public:
 
 private:
     // Nothing: it has to be asked for.
-    std::optional<repo::Unlock> unlock_from(const SecretPlaces& places,
-                                            const std::optional<UnlockConfig>& configured);
+    std::optional<repo::Unlock> unlock_from(const SecretPlaces& places, const std::optional<UnlockConfig>& configured);
     repo::Unlock key_file_unlock(Secret secret, const std::string& from) const;
     std::unique_ptr<repo::Repository> open_by_asking(const RepositoryChoice& choice);
 

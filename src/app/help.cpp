@@ -96,23 +96,18 @@ std::string group_overview(const std::vector<Command>& commands, std::string_vie
     std::string out = fmt::format("Usage: holdfast {} VERB …\n\n", group);
     std::vector<std::pair<std::string, std::string>> rows;
     for (const Command& command : commands) {
-        if (command.name.starts_with(std::string(group) + " "))
-            rows.emplace_back(command.name, command.summary);
+        if (command.name.starts_with(std::string(group) + " ")) rows.emplace_back(command.name, command.summary);
     }
     return out + two_columns(rows);
 }
 
 std::string help_of(const Command& command, const Options& globals) {
-    std::string out =
-        fmt::format("{}: {}\n\nUsage: {}\n", command.name, command.summary, usage_line(command));
+    std::string out = fmt::format("{}: {}\n\nUsage: {}\n", command.name, command.summary, usage_line(command));
     if (!command.details.empty()) {
-        for (const std::string& paragraph : split(command.details, '\n'))
-            out += "\n" + wrapped(paragraph, 0) + "\n";
+        for (const std::string& paragraph : split(command.details, '\n')) out += "\n" + wrapped(paragraph, 0) + "\n";
     }
-    if (const std::string words = options_text(command.options, true); !words.empty())
-        out += "\nArguments\n" + words;
-    if (const std::string own = options_text(command.options, false); !own.empty())
-        out += "\nOptions\n" + own;
+    if (const std::string words = options_text(command.options, true); !words.empty()) out += "\nArguments\n" + words;
+    if (const std::string own = options_text(command.options, false); !own.empty()) out += "\nOptions\n" + own;
     out += "\nOptions of every verb\n" + options_text(globals, false);
     if (!command.examples.empty()) {
         out += "\nExamples\n";

@@ -58,10 +58,9 @@ std::string item_text(const Item& item) {
     // A time that nanoseconds since 1970 cannot hold is shown as the nearest one that they can.
     const std::int64_t seconds =
         std::clamp<std::int64_t>(item.mtime_s, INT64_MIN / one_second + 1, INT64_MAX / one_second - 1);
-    std::string out =
-        fmt::format("{}  {:<8} {:<8} {:>9}  {}  {}", mode_text(item), owner(item.user, item.uid),
-                    owner(item.group, item.gid), human_bytes(item.size), local_time(seconds * one_second),
-                    printable(item.path));
+    std::string out = fmt::format("{}  {:<8} {:<8} {:>9}  {}  {}", mode_text(item), owner(item.user, item.uid),
+                                  owner(item.group, item.gid), human_bytes(item.size), local_time(seconds * one_second),
+                                  printable(item.path));
     if (item.kind == ItemKind::symlink) out += " -> " + printable(item.link);
     return out;
 }

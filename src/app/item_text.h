@@ -8,7 +8,6 @@
 namespace holdfast::app {
 
 std::string mode_text(const Item& item);  // "-rw-r--r--"
-std::string item_text(
-    const Item& item);  // "-rw-r--r--  root  root  1.24 kB  2026-03-01 04:10:00  /etc/hosts"
+std::string item_text(const Item& item);  // "-rw-r--r--  root  root  1.24 kB  2026-03-01 04:10:00  /etc/hosts"
 
 }  // namespace holdfast::app

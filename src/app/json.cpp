@@ -4,9 +4,7 @@
 
 namespace holdfast::app {
 
-std::string text_of(const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
+std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 void add_path(Json& to, std::string_view path) {
     to["path"] = to_valid_utf8(path);
@@ -17,12 +15,9 @@ Json json_of(const Error& error) {
     Json notes = Json::array();
     for (const std::string& note : error.notes()) notes.push_back("while " + note);
     if (!error.unharmed().empty()) notes.push_back(error.unharmed());
-    return {{"type", "error"},
-            {"code", info_of(error.code()).slug},
-            {"message", error.message()},
-            {"notes", notes},
-            {"hint", error.hint()},
-            {"exit", error.exit_status()}};
+    return {
+        {"type", "error"},      {"code", info_of(error.code()).slug}, {"message", error.message()}, {"notes", notes},
+        {"hint", error.hint()}, {"exit", error.exit_status()}};
 }
 
 Json json_of(const Item& item) {

@@ -1,5 +1,3 @@
 #include "app/app.h"
 
-int main(int argc, char** argv) {
-    return holdfast::app::run({argv, argv + argc});
-}
+int main(int argc, char** argv) { return holdfast::app::run({argv, argv + argc}); }

@@ -49,11 +49,10 @@ std::string option_rows(const Options& options) {
 }
 
 std::string command_section(const Command& command) {
-    std::string out = fmt::format(".SS {}\n{}.\n.PP\n.B {}\n", roff(command.name), roff(command.summary),
-                                  roff(usage_line(command)));
+    std::string out =
+        fmt::format(".SS {}\n{}.\n.PP\n.B {}\n", roff(command.name), roff(command.summary), roff(usage_line(command)));
     if (!command.details.empty()) {
-        for (const std::string& paragraph : split(command.details, '\n'))
-            out += ".PP\n" + roff(paragraph) + "\n";
+        for (const std::string& paragraph : split(command.details, '\n')) out += ".PP\n" + roff(paragraph) + "\n";
     }
     out += option_rows(command.options);
     if (!command.examples.empty()) {
@@ -86,8 +85,7 @@ std::string man_page(const std::vector<Command>& commands, const Options& global
     for (const Variable& each : environment_variables())
         out += fmt::format(".TP\n.B {}\n{}\n", roff(each.name), roff(each.says));
     out += ".SH EXIT STATUS\n";
-    for (const ExitLine& each : exit_lines())
-        out += fmt::format(".TP\n.B {}\n{}\n", each.status, roff(each.text));
+    for (const ExitLine& each : exit_lines()) out += fmt::format(".TP\n.B {}\n{}\n", each.status, roff(each.text));
     out +=
         ".SH FILES\n.TP\n.B ./holdfast.yaml, ~/.config/holdfast/holdfast.yaml, "
         "/etc/holdfast/holdfast.yaml\nconfiguration, the first that exists\n";

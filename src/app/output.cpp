@@ -63,12 +63,8 @@ void Output::progress(std::string_view text) {
     std::fflush(stderr);
 }
 
-bool Output::stderr_is_terminal() const {
-    return isatty(STDERR_FILENO) == 1;
-}
-bool Output::stdout_is_terminal() const {
-    return isatty(STDOUT_FILENO) == 1;
-}
+bool Output::stderr_is_terminal() const { return isatty(STDERR_FILENO) == 1; }
+bool Output::stdout_is_terminal() const { return isatty(STDOUT_FILENO) == 1; }
 
 std::size_t Output::terminal_columns() const {
     winsize size{};
@@ -81,8 +77,7 @@ void Output::finish() {
     errno = 0;
     if (std::fflush(stdout) != 0 && failure_ == 0) failure_ = errno;
     if (failure_ != 0)
-        throw Error{errno_code(failure_, Code::failed), "cannot write to standard output: {}",
-                    errno_text(failure_)}
+        throw Error{errno_code(failure_, Code::failed), "cannot write to standard output: {}", errno_text(failure_)}
             .unharmed("what the command did stays done; only its report is incomplete");
 }
 
@@ -140,8 +135,7 @@ std::string time_and_rate(double seconds, std::uint64_t bytes) {
     constexpr std::uint64_t worth_a_rate = 1'000'000;
     std::string out = human_duration(static_cast<Nanoseconds>(seconds * one_second));
     if (seconds <= 0 || bytes < worth_a_rate) return out;
-    return out + fmt::format(", {}/s",
-                             human_bytes(static_cast<std::uint64_t>(static_cast<double>(bytes) / seconds)));
+    return out + fmt::format(", {}/s", human_bytes(static_cast<std::uint64_t>(static_cast<double>(bytes) / seconds)));
 }
 
 void print_findings(Output& out, const std::vector<Finding>& findings) {
@@ -155,8 +149,7 @@ void print_findings(Output& out, const std::vector<Finding>& findings) {
         out.warn(fmt::format("{} {}{}{}", printable(finding.path), name_of(finding.kind),
                              finding.text.empty() ? "" : ": ", finding.text));
     }
-    if (findings.size() > shown_max)
-        out.warn(fmt::format("… and {} more", human_count(findings.size() - shown_max)));
+    if (findings.size() > shown_max) out.warn(fmt::format("… and {} more", human_count(findings.size() - shown_max)));
 }
 
 }  // namespace holdfast::app

@@ -88,9 +88,8 @@ Item item() {
 }
 
 TEST(Output, json_of_an_item_has_the_keys_of_the_design) {
-    EXPECT_EQ(
-        text_of(json_of(item())),
-        R"({"path":"/a","type":"file","size":1236,"mode":420,"uid":1,"gid":2,"mtime":"2026-03-01T04:10:00.5Z"})");
+    EXPECT_EQ(text_of(json_of(item())),
+              R"({"path":"/a","type":"file","size":1236,"mode":420,"uid":1,"gid":2,"mtime":"2026-03-01T04:10:00.5Z"})");
     Item odd = item();
     odd.mtime_s = INT64_MAX;
     EXPECT_EQ(json_of(odd)["mtime"], INT64_MAX);
@@ -142,13 +141,11 @@ TEST(Progress, says_how_much_how_fast_and_how_long) {
     sample.bytes = 1'236'000'000;
     sample.bytes_total = 2'750'000'000;
     sample.elapsed = 6 * one_second;
-    EXPECT_EQ(progress_text("x", sample, 210e6),
-              "x  44 %  1.24 GB of 2.75 GB  12,345 items  210 MB/s  8.0 s left");
+    EXPECT_EQ(progress_text("x", sample, 210e6), "x  44 %  1.24 GB of 2.75 GB  12,345 items  210 MB/s  8.0 s left");
     sample.bytes_total = 0;
     EXPECT_EQ(progress_text("x", sample, 0), "x  1.24 GB  12,345 items  6.0 s");
     sample.bytes_total = 1000;
-    EXPECT_EQ(progress_text("x", sample, 210e6),
-              "x  100 %  1.24 GB of 1.00 kB  12,345 items  210 MB/s  6.0 s");
+    EXPECT_EQ(progress_text("x", sample, 210e6), "x  100 %  1.24 GB of 1.00 kB  12,345 items  210 MB/s  6.0 s");
     sample.bytes_total = UINT64_MAX;
     EXPECT_EQ(progress_text("", sample, 2).find("left"), std::string::npos);
 }

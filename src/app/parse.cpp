@@ -45,8 +45,7 @@ bool value_follows(const Options& globals, const std::string& word) {
 }
 
 bool has_sub_verbs(const std::vector<Command>& commands, const std::string& verb) {
-    return std::ranges::any_of(commands,
-                               [&](const Command& command) { return command.name.starts_with(verb + " "); });
+    return std::ranges::any_of(commands, [&](const Command& command) { return command.name.starts_with(verb + " "); });
 }
 
 Found look_over(const std::vector<Command>& commands, const Options& globals, const Words& words) {
@@ -76,9 +75,8 @@ Found look_over(const std::vector<Command>& commands, const Options& globals, co
 
 [[noreturn]] void fail_unknown_verb(const std::vector<Command>& commands, const std::string& verb) {
     if (is_planned_verb(verb))
-        throw Error{Code::usage, "`{}` is part of holdfast's design but this version does not build it yet",
-                    verb}
-            .hint("`holdfast --help` lists what there is.");
+        throw Error{Code::usage, "`{}` is part of holdfast's design but this version does not build it yet", verb}.hint(
+            "`holdfast --help` lists what there is.");
     std::set<std::string> names;
     for (const Command& command : commands) {
         if (command.part != Part::hidden) names.insert(command.name.substr(0, command.name.find(' ')));
@@ -220,8 +218,7 @@ Words names_of(const Options& globals, const Command& command) {
         for (const std::string& word : words) {
             const std::string name = word.substr(0, word.find('='));
             if (name.size() < 2 || name.front() != '-') continue;
-            if (option_named(globals, name) != nullptr || option_named(command.options, name) != nullptr)
-                continue;
+            if (option_named(globals, name) != nullptr || option_named(command.options, name) != nullptr) continue;
             if (!name.starts_with("--") && (option_named(globals, name.substr(0, 2)) != nullptr ||
                                             option_named(command.options, name.substr(0, 2)) != nullptr))
                 continue;
@@ -229,8 +226,7 @@ Words names_of(const Options& globals, const Command& command) {
             throw Error{Code::usage, "`{}` has no option {}", command.name, name}.hint(
                 near ? fmt::format("Did you mean {}?", *near) : see);
         }
-        throw Error{Code::usage, "`{}` was given too many arguments: {}", command.name, error.what()}.hint(
-            see);
+        throw Error{Code::usage, "`{}` was given too many arguments: {}", command.name, error.what()}.hint(see);
     }
     if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr)
         throw Error{Code::usage, "`{}` lacks an argument: {}", command.name, error.what()}.hint(see);
@@ -251,8 +247,7 @@ Call parse(const std::vector<Command>& commands, const Options& globals, const W
             call.help_for = command_of(commands, found.verbs).name;
         return call;
     }
-    if (found.verbs.empty())
-        throw Error{Code::usage, "a verb is missing"}.hint("`holdfast --help` lists the verbs.");
+    if (found.verbs.empty()) throw Error{Code::usage, "a verb is missing"}.hint("`holdfast --help` lists the verbs.");
 
     const Command& command = command_of(commands, found.verbs);
     Words parsed = words;

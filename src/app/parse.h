@@ -11,8 +11,7 @@
 namespace holdfast::app {
 
 struct Call {
-    const Command* command =
-        nullptr;  // of `commands`; nothing: only help of `help_for` is wanted, or the version
+    const Command* command = nullptr;  // of `commands`; nothing: only help of `help_for` is wanted, or the version
     bool wants_help = false;
     bool wants_version = false;
     std::string help_for;                   // "", "key" or "backup"
@@ -20,8 +19,7 @@ struct Call {
 };
 
 // Sets the targets of the global options and of the command's. `words`: without the program's name.
-Call parse(const std::vector<Command>& commands, const Options& globals,
-           const std::vector<std::string>& words);
+Call parse(const std::vector<Command>& commands, const Options& globals, const std::vector<std::string>& words);
 
 // True when errors are wanted as JSON; known before parsing, which may be what fails.
 bool wants_json(const std::vector<std::string>& words);

@@ -136,8 +136,7 @@ TEST_F(ParseTest, numbers_and_durations_are_checked) {
     EXPECT_EQ(within, parse_duration("30d"));
     EXPECT_EQ(error_of({"take", "--count", "-1"}).message(), "--count needs a whole number, not `-1`");
     EXPECT_EQ(error_of({"take", "--count", "1x"}).message(), "--count needs a whole number, not `1x`");
-    EXPECT_EQ(error_of({"take", "--count", "4294967296"}).message(),
-              "--count needs a whole number, not `4294967296`");
+    EXPECT_EQ(error_of({"take", "--count", "4294967296"}).message(), "--count needs a whole number, not `4294967296`");
     EXPECT_THAT(error_of({"take", "--within", "30"}).hint(), HasSubstr("30d"));
 }
 

@@ -24,8 +24,7 @@ std::string progress_text(const std::string& what, const ProgressSample& sample,
     std::string out = what;
     const auto part = [&](const std::string& text) { out += (out.empty() ? "" : "  ") + text; };
     if (sample.bytes_total > 0) {
-        const double share =
-            std::min(1.0, static_cast<double>(sample.bytes) / static_cast<double>(sample.bytes_total));
+        const double share = std::min(1.0, static_cast<double>(sample.bytes) / static_cast<double>(sample.bytes_total));
         part(fmt::format("{} %", static_cast<int>(share * 100)));
         part(fmt::format("{} of {}", human_bytes(sample.bytes), human_bytes(sample.bytes_total)));
     } else {
@@ -36,8 +35,7 @@ std::string progress_text(const std::string& what, const ProgressSample& sample,
     } else {
         part(counted(sample.items, "item", "items"));
     }
-    if (bytes_per_second >= 1)
-        part(fmt::format("{}/s", human_bytes(static_cast<std::uint64_t>(bytes_per_second))));
+    if (bytes_per_second >= 1) part(fmt::format("{}/s", human_bytes(static_cast<std::uint64_t>(bytes_per_second))));
     if (sample.bytes_total > sample.bytes && bytes_per_second >= 1) {
         const double seconds = static_cast<double>(sample.bytes_total - sample.bytes) / bytes_per_second;
         constexpr double seconds_max = 30.0 * 86400;  // beyond it the guess says nothing
@@ -49,8 +47,7 @@ std::string progress_text(const std::string& what, const ProgressSample& sample,
     return out;
 }
 
-ProgressLine::ProgressLine(Output& out, const Clock& clock, const engine::Progress& progress,
-                           std::string what)
+ProgressLine::ProgressLine(Output& out, const Clock& clock, const engine::Progress& progress, std::string what)
     : out_(out),
       clock_(clock),
       progress_(progress),
@@ -59,9 +56,7 @@ ProgressLine::ProgressLine(Output& out, const Clock& clock, const engine::Progre
       on_terminal_(out.for_people() && out.stderr_is_terminal()) {
     const bool wanted = out.is_json() ? out.verbose : !out.quiet;
     if (!wanted) return;
-    const Nanoseconds interval = on_terminal_    ? one_second / 10
-                                 : out.is_json() ? one_second
-                                                 : 10 * one_second;
+    const Nanoseconds interval = on_terminal_ ? one_second / 10 : out.is_json() ? one_second : 10 * one_second;
     thread_ = std::jthread([this, interval](const std::stop_token& token) { run(token, interval); });
 }
 
@@ -82,10 +77,9 @@ void ProgressLine::run(const std::stop_token& token, Nanoseconds interval) {
 }
 
 ProgressSample ProgressLine::sample() const {
-    return {progress_.items.load(std::memory_order_relaxed),
-            progress_.items_total.load(std::memory_order_relaxed),
-            progress_.bytes.load(std::memory_order_relaxed),
-            progress_.bytes_total.load(std::memory_order_relaxed), clock_.steady() - begin_};
+    return {progress_.items.load(std::memory_order_relaxed), progress_.items_total.load(std::memory_order_relaxed),
+            progress_.bytes.load(std::memory_order_relaxed), progress_.bytes_total.load(std::memory_order_relaxed),
+            clock_.steady() - begin_};
 }
 
 void ProgressLine::show() {

@@ -15,9 +15,7 @@ constexpr std::array<const SourceType*, 2> types{&files_source_type, &command_so
 
 }  // namespace
 
-std::span<const SourceType* const> source_types() {
-    return types;
-}
+std::span<const SourceType* const> source_types() { return types; }
 
 const SourceType* source_type(std::string_view kind) {
     for (const SourceType* type : types) {
@@ -40,9 +38,8 @@ std::unique_ptr<Store> open_store(const std::string& url, StoreUse use) {
     if (const std::size_t end = url.find("://"); end != std::string::npos) {
         const std::string scheme = url.substr(0, end);
         if (scheme == "s3")
-            throw Error{
-                Code::usage,
-                "s3:// repositories are part of holdfast's design but this version does not build them yet"};
+            throw Error{Code::usage,
+                        "s3:// repositories are part of holdfast's design but this version does not build them yet"};
         if (scheme != "file")
             throw Error{Code::usage, "no store knows URLs that begin with {}://", scheme}.hint(
                 "Give the path of a folder.");

@@ -14,9 +14,8 @@
 namespace holdfast::app {
 
 std::span<const SourceType* const> source_types();
-const SourceType* source_type(std::string_view kind);  // nothing when there is none
-const SourceType* source_type_of_argument(
-    std::string_view argument);  // "files:/etc"; nothing for a plain name
+const SourceType* source_type(std::string_view kind);                  // nothing when there is none
+const SourceType* source_type_of_argument(std::string_view argument);  // "files:/etc"; nothing for a plain name
 
 enum class StoreUse : std::uint8_t { open, create };
 std::unique_ptr<Store> open_store(const std::string& url, StoreUse use);

@@ -119,8 +119,7 @@ Secret Secrets::resolve(const SecretReference& reference, SecretForm form) {
     switch (reference.kind) {
         case SecretReference::Kind::environment:
             if (auto secret = from_environment(reference.text)) return std::move(*secret);
-            throw where_it_stands(reference,
-                                  fmt::format("environment variable {} is not set", reference.text));
+            throw where_it_stands(reference, fmt::format("environment variable {} is not set", reference.text));
         case SecretReference::Kind::file:
             if (const auto problem = problem_with(reference)) throw where_it_stands(reference, *problem);
             return from_file(reference.text, form);
@@ -140,21 +139,17 @@ Secret Secrets::resolve(const SecretReference& reference, SecretForm form) {
 
 std::optional<std::string> Secrets::problem_with(const SecretReference& reference) {
     if (reference.kind == SecretReference::Kind::environment) {
-        if (!from_environment(reference.text))
-            return fmt::format("environment variable {} is not set", reference.text);
+        if (!from_environment(reference.text)) return fmt::format("environment variable {} is not set", reference.text);
     } else if (reference.kind == SecretReference::Kind::file) {
         const Fd fd(::open(reference.text.c_str(), O_RDONLY | O_CLOEXEC));
-        if (!fd)
-            return fmt::format("cannot open the secret's file {}: {}", reference.text, errno_text(errno));
+        if (!fd) return fmt::format("cannot open the secret's file {}: {}", reference.text, errno_text(errno));
     } else if (split_command(reference.text).empty()) {
         return "there is no command after `exec:`";
     }
     return std::nullopt;
 }
 
-bool Secrets::can_ask() const {
-    return static_cast<bool>(open_terminal());
-}
+bool Secrets::can_ask() const { return static_cast<bool>(open_terminal()); }
 
 std::string Secrets::read_answer(const std::string& prompt, bool echo) {
     const Fd terminal = open_terminal();

@@ -29,8 +29,7 @@ std::vector<std::string> sources_of(std::span<const Snapshot> snapshots) {
 std::string list_of(const std::vector<std::string>& names) {
     constexpr std::size_t shown_max = 20;
     if (names.size() <= shown_max) return join(names, ", ");
-    return fmt::format("{} and {} more", join(std::span(names).first(shown_max), ", "),
-                       names.size() - shown_max);
+    return fmt::format("{} and {} more", join(std::span(names).first(shown_max), ", "), names.size() - shown_max);
 }
 
 std::string without_end_slash(std::string path) {
@@ -48,8 +47,7 @@ Split split_text(std::span<const Snapshot> snapshots, const std::string& text) {
     std::string best;
     for (const std::string& name : sources_of(snapshots)) {
         std::vector<std::string> forms{name};
-        if (const std::size_t at = name.rfind('@'); at != std::string::npos)
-            forms.push_back(name.substr(0, at));
+        if (const std::size_t at = name.rfind('@'); at != std::string::npos) forms.push_back(name.substr(0, at));
         for (const std::string& form : forms) {
             const bool fits = text == form || (text.starts_with(form) && text[form.size()] == ':');
             if (fits && form.size() > best.size()) best = form;
@@ -68,8 +66,7 @@ std::vector<const Snapshot*> of_source(std::span<const Snapshot> snapshots, cons
     if (!out.empty()) return out;
     const std::vector<std::string> names = sources_of(snapshots);
     Error error{Code::not_found, "there is no snapshot of source {}", source};
-    if (const auto near = nearest(source, names))
-        throw std::move(error).hint(fmt::format("Did you mean `{}`?", *near));
+    if (const auto near = nearest(source, names)) throw std::move(error).hint(fmt::format("Did you mean `{}`?", *near));
     throw std::move(error).hint(fmt::format("There are snapshots of: {}.", list_of(names)));
 }
 
@@ -87,8 +84,8 @@ const Snapshot* newest(const std::vector<const Snapshot*>& candidates) {
                                      [](const Snapshot* a, const Snapshot* b) { return a->time < b->time; });
 }
 
-const Snapshot* newest_at(const std::vector<const Snapshot*>& candidates, const std::string& at,
-                          Nanoseconds now, std::vector<std::string>& remarks) {
+const Snapshot* newest_at(const std::vector<const Snapshot*>& candidates, const std::string& at, Nanoseconds now,
+                          std::vector<std::string>& remarks) {
     const auto instant = parse_time(at, now);
     if (!instant)
         throw Error{Code::usage, "`{}` is not a time", at}.hint(
@@ -141,8 +138,7 @@ const Snapshot& snapshot_by_id(std::span<const Snapshot> snapshots, std::string_
         if (snapshot.id.hex().starts_with(wanted)) found.push_back(&snapshot);
     }
     if (found.empty() || !is_hex(wanted))
-        throw Error{Code::not_found, "there is no snapshot {}", prefix}.hint(
-            "`holdfast snapshots` lists them.");
+        throw Error{Code::not_found, "there is no snapshot {}", prefix}.hint("`holdfast snapshots` lists them.");
     if (found.size() == 1) return *found.front();
     std::vector<std::string> lines;
     for (const Snapshot* each : found) lines.push_back(line_of(*each));
@@ -166,18 +162,16 @@ Selected select_snapshot(std::span<const Snapshot> snapshots, const Wanted& want
             const Snapshot& one = snapshot_by_id(snapshots, split.word);
             if (wanted.at) throw Error{Code::usage, "--at and the id of a snapshot do not go together"};
             if (source && !is_source(one, *source))
-                throw Error{Code::not_found, "snapshot {} is of source {}, not of {}", one.id.short_hex(),
-                            one.source, *source};
+                throw Error{Code::not_found, "snapshot {} is of source {}, not of {}", one.id.short_hex(), one.source,
+                            *source};
             out.snapshot = &one;
             return out;
         }
-        if (source)
-            throw Error{Code::usage, "the source is named twice: {} and --source {}", split.word, *source};
+        if (source) throw Error{Code::usage, "the source is named twice: {} and --source {}", split.word, *source};
         source = split.word;
     }
     if (snapshots.empty())
-        throw Error{Code::not_found, "the repository has no snapshots yet"}.hint(
-            "`holdfast backup` makes one.");
+        throw Error{Code::not_found, "the repository has no snapshots yet"}.hint("`holdfast backup` makes one.");
 
     std::vector<const Snapshot*> candidates;
     if (source) {

@@ -25,9 +25,8 @@ void add_selection(Options& options, Wanted& wanted);
 
 struct Selected {
     const repo::Snapshot* snapshot = nullptr;
-    std::string path;  // after ":"; empty: all of it
-    std::vector<std::string>
-        remarks;  // for people: the instant that --at was understood as, and what was taken
+    std::string path;                  // after ":"; empty: all of it
+    std::vector<std::string> remarks;  // for people: the instant that --at was understood as, and what was taken
 };
 
 Selected select_snapshot(std::span<const repo::Snapshot> snapshots, const Wanted& wanted, Nanoseconds now);

@@ -75,9 +75,8 @@ TEST(Select, an_id_may_be_shortened_to_what_is_unique) {
     EXPECT_EQ(chosen(two_sources(), wanted("aa1")), "aa11");
     const Error error = error_of(one_source(), wanted("aa"));
     EXPECT_EQ(error.code(), Code::usage);
-    EXPECT_THAT(
-        error.message(),
-        HasSubstr("2 snapshots begin with aa: aa110000 2026-03-01T10:00:00Z files:/etc@web1, aa220000"));
+    EXPECT_THAT(error.message(),
+                HasSubstr("2 snapshots begin with aa: aa110000 2026-03-01T10:00:00Z files:/etc@web1, aa220000"));
 }
 
 TEST(Select, an_unknown_snapshot_is_not_found) {
@@ -114,8 +113,7 @@ TEST(Select, several_sources_need_a_choice) {
 TEST(Select, one_path_on_two_hosts_is_two_sources) {
     const std::vector<Snapshot> all{snapshot("aa11", "2026-03-01T10:00:00Z", "files:/etc@a", "a"),
                                     snapshot("bb22", "2026-03-01T10:00:00Z", "files:/etc@b", "b")};
-    EXPECT_THAT(error_of(all, wanted("latest", "files:/etc")).message(),
-                HasSubstr("files:/etc@a, files:/etc@b"));
+    EXPECT_THAT(error_of(all, wanted("latest", "files:/etc")).message(), HasSubstr("files:/etc@a, files:/etc@b"));
     EXPECT_EQ(chosen(all, wanted("latest", "files:/etc@a")), "aa11");
 }
 
@@ -139,11 +137,9 @@ TEST(Select, at_takes_the_newest_one_at_or_before_and_says_so) {
     const auto snapshots = one_source();  // what is found points into it
     const Selected found = select_snapshot(snapshots, wanted("latest", {}, "2026-03-02T12:00:00Z"), now);
     EXPECT_EQ(found.snapshot->id.hex().substr(0, 4), "aa22");
-    EXPECT_THAT(
-        found.remarks,
-        ElementsAre(HasSubstr("the newest snapshot at or before it is aa220000 of 2026-03-02T10:00:00Z")));
-    EXPECT_THAT(select_snapshot(one_source(), wanted("", {}, "2026-03-02T10:00:00Z"), now).remarks,
-                IsEmpty());
+    EXPECT_THAT(found.remarks,
+                ElementsAre(HasSubstr("the newest snapshot at or before it is aa220000 of 2026-03-02T10:00:00Z")));
+    EXPECT_THAT(select_snapshot(one_source(), wanted("", {}, "2026-03-02T10:00:00Z"), now).remarks, IsEmpty());
     EXPECT_EQ(chosen(one_source(), wanted("", {}, "8d")), "aa22");
 }
 

@@ -100,7 +100,8 @@ void ByteReader::fail(std::string_view why) const {
 }
 
 void ByteReader::too_short(std::size_t wanted) const {
-    throw Error{Code::corrupt, "{} ends at byte {}: {} more are needed, {} are left", what_, bytes_.size(), wanted, left()};
+    throw Error{Code::corrupt, "{} ends at byte {}: {} more are needed, {} are left", what_, bytes_.size(), wanted,
+                left()};
 }
 
 }  // namespace holdfast

@@ -41,9 +41,7 @@ using MutableByteView = std::span<std::uint8_t>;
 inline ByteView as_bytes(std::string_view text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
-inline std::string_view as_text(ByteView bytes) {
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+inline std::string_view as_text(ByteView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 // memcpy, where vector::insert would go byte by byte through the allocator.
 inline void append(Bytes& to, ByteView bytes) {
     const std::size_t at = to.size();

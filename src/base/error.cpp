@@ -16,21 +16,31 @@ namespace {
 
 constexpr std::array table{
     CodeInfo{Code::internal, "internal", 1, Retry::never, "a defect in holdfast; please report it with the notes"},
-    CodeInfo{Code::failed, "failed", 1, Retry::whole_job, "the operation failed for a reason that has no code of its own"},
-    CodeInfo{Code::usage, "usage", 2, Retry::never, "the command line asks for something that does not exist or does not fit together"},
-    CodeInfo{Code::config, "config", 2, Retry::never, "the configuration file has an error; the message names file, line and column"},
-    CodeInfo{Code::partial, "partial", 3, Retry::whole_job, "done in part: what could be done is committed, what could not is listed"},
+    CodeInfo{Code::failed, "failed", 1, Retry::whole_job,
+             "the operation failed for a reason that has no code of its own"},
+    CodeInfo{Code::usage, "usage", 2, Retry::never,
+             "the command line asks for something that does not exist or does not fit together"},
+    CodeInfo{Code::config, "config", 2, Retry::never,
+             "the configuration file has an error; the message names file, line and column"},
+    CodeInfo{Code::partial, "partial", 3, Retry::whole_job,
+             "done in part: what could be done is committed, what could not is listed"},
     CodeInfo{Code::no_repository, "no_repository", 10, Retry::never, "there is no repository at that place"},
-    CodeInfo{Code::newer_format, "newer_format", 10, Retry::never, "the repository was made by a newer holdfast; this one must not touch it"},
+    CodeInfo{Code::newer_format, "newer_format", 10, Retry::never,
+             "the repository was made by a newer holdfast; this one must not touch it"},
     CodeInfo{Code::busy, "busy", 11, Retry::whole_job, "somebody else holds what is needed"},
-    CodeInfo{Code::fenced, "fenced", 11, Retry::whole_job, "a collector ended this session because it made no progress; nothing of it was committed"},
-    CodeInfo{Code::wrong_key, "wrong_key", 12, Retry::never, "no key slot opens with this passphrase, key file or credential"},
+    CodeInfo{Code::fenced, "fenced", 11, Retry::whole_job,
+             "a collector ended this session because it made no progress; nothing of it was committed"},
+    CodeInfo{Code::wrong_key, "wrong_key", 12, Retry::never,
+             "no key slot opens with this passphrase, key file or credential"},
     CodeInfo{Code::denied, "denied", 12, Retry::never, "the key or account lacks the right to do this"},
-    CodeInfo{Code::corrupt, "corrupt", 13, Retry::never, "bytes that were read do not authenticate or do not make sense"},
-    CodeInfo{Code::rolled_back, "rolled_back", 13, Retry::never, "the repository shows an older state than this client has already seen"},
+    CodeInfo{Code::corrupt, "corrupt", 13, Retry::never,
+             "bytes that were read do not authenticate or do not make sense"},
+    CodeInfo{Code::rolled_back, "rolled_back", 13, Retry::never,
+             "the repository shows an older state than this client has already seen"},
     CodeInfo{Code::retention, "retention", 14, Retry::never, "retention, a hold or a lock protects it"},
     CodeInfo{Code::source_failed, "source_failed", 15, Retry::whole_job, "the source could not be captured"},
-    CodeInfo{Code::target_failed, "target_failed", 16, Retry::whole_job, "the restore target cannot be written, or is not as it must be"},
+    CodeInfo{Code::target_failed, "target_failed", 16, Retry::whole_job,
+             "the restore target cannot be written, or is not as it must be"},
     CodeInfo{Code::unreachable, "unreachable", 17, Retry::same_call, "the store did not answer"},
     CodeInfo{Code::no_space, "no_space", 18, Retry::whole_job, "no space is left"},
     CodeInfo{Code::not_found, "not_found", 1, Retry::never, "a named snapshot, item or key does not exist"},
@@ -65,7 +75,8 @@ std::string render(const Error& error) {
     if (!error.unharmed().empty()) out += fmt::format("  {}\n", printable(error.unharmed()));
     if (!error.hint().empty()) out += fmt::format("  hint: {}\n", printable(error.hint()));
     if (error.code() == Code::internal)
-        out += fmt::format("  [exit {}, {}:{}]\n", error.exit_status(), error.where().file_name(), error.where().line());
+        out +=
+            fmt::format("  [exit {}, {}:{}]\n", error.exit_status(), error.where().file_name(), error.where().line());
     return out;
 }
 

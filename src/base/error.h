@@ -110,12 +110,19 @@ class Error : public std::exception {
 public:
     template <class... Args>
     Error(Code code, LocatedFormat<std::type_identity_t<Args>...> text, Args&&... args)
-        : code_(code), message_(fmt::format(text.format, std::forward<Args>(args)...)), notes_(current_notes()), where_(text.where) {}
+        : code_(code),
+          message_(fmt::format(text.format, std::forward<Args>(args)...)),
+          notes_(current_notes()),
+          where_(text.where) {}
 
     Error&& hint(std::string text) && { return hint_ = std::move(text), std::move(*this); }
     Error&& unharmed(std::string text) && { return unharmed_ = std::move(text), std::move(*this); }
-    void set_unharmed(std::string text) { if (unharmed_.empty()) unharmed_ = std::move(text); }
-    void set_hint(std::string text) { if (hint_.empty()) hint_ = std::move(text); }
+    void set_unharmed(std::string text) {
+        if (unharmed_.empty()) unharmed_ = std::move(text);
+    }
+    void set_hint(std::string text) {
+        if (hint_.empty()) hint_ = std::move(text);
+    }
     void add_notes(const std::vector<std::string>& outer) { notes_.insert(notes_.end(), outer.begin(), outer.end()); }
 
     Code code() const { return code_; }
@@ -147,8 +154,8 @@ Code errno_code(int number, Code otherwise);
 
 // A broken invariant of ours; never for data that was read. Aborts with the notes, also in release.
 [[noreturn]] void assertion_failed(std::string_view text, std::source_location where);
-#define HF_ASSERT(condition)                                                                       \
-    do {                                                                                           \
+#define HF_ASSERT(condition)                                                                         \
+    do {                                                                                             \
         if (!(condition)) ::holdfast::assertion_failed(#condition, std::source_location::current()); \
     } while (false)
 

@@ -25,13 +25,12 @@ TEST(Error, every_code_has_a_row_of_its_own) {
 
 TEST(Error, the_exit_statuses_are_those_of_the_design) {
     const std::pair<Code, int> design[] = {
-        {Code::failed, 1},         {Code::usage, 2},          {Code::config, 2},
-        {Code::partial, 3},        {Code::no_repository, 10}, {Code::newer_format, 10},
-        {Code::busy, 11},          {Code::fenced, 11},        {Code::wrong_key, 12},
-        {Code::denied, 12},        {Code::corrupt, 13},       {Code::rolled_back, 13},
-        {Code::retention, 14},     {Code::source_failed, 15}, {Code::target_failed, 16},
-        {Code::unreachable, 17},   {Code::no_space, 18},      {Code::not_found, 1},
-        {Code::already_exists, 1}, {Code::cancelled, 130},    {Code::terminated, 143}};
+        {Code::failed, 1},         {Code::usage, 2},          {Code::config, 2},         {Code::partial, 3},
+        {Code::no_repository, 10}, {Code::newer_format, 10},  {Code::busy, 11},          {Code::fenced, 11},
+        {Code::wrong_key, 12},     {Code::denied, 12},        {Code::corrupt, 13},       {Code::rolled_back, 13},
+        {Code::retention, 14},     {Code::source_failed, 15}, {Code::target_failed, 16}, {Code::unreachable, 17},
+        {Code::no_space, 18},      {Code::not_found, 1},      {Code::already_exists, 1}, {Code::cancelled, 130},
+        {Code::terminated, 143}};
     for (const auto& [code, exit] : design) EXPECT_EQ(info_of(code).exit_status, exit) << info_of(code).slug;
 }
 

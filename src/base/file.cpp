@@ -104,7 +104,8 @@ std::string home_folder() {
 }
 
 std::string state_folder() {
-    if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') return std::string(state) + "/holdfast";
+    if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/')
+        return std::string(state) + "/holdfast";
     const std::string home = home_folder();
     return home.empty() ? "" : home + "/.local/state/holdfast";
 }

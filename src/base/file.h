@@ -46,8 +46,8 @@ void write_file_durably(const std::string& path, ByteView bytes, unsigned mode =
 void fsync_folder(const std::string& path);
 
 std::string current_host_name();
-std::string home_folder();                   // empty when there is none
-std::string state_folder();                  // XDG_STATE_HOME or ~/.local/state, + "/holdfast"; empty when no home
+std::string home_folder();   // empty when there is none
+std::string state_folder();  // XDG_STATE_HOME or ~/.local/state, + "/holdfast"; empty when no home
 
 // A folder of this process's own under `parent` (default: TMPDIR or /tmp), removed with all it holds.
 class TemporaryFolder {

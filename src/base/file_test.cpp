@@ -13,9 +13,7 @@
 namespace holdfast {
 namespace {
 
-bool is_open(int fd) {
-    return fcntl(fd, F_GETFD) != -1;
-}
+bool is_open(int fd) { return fcntl(fd, F_GETFD) != -1; }
 
 Error error_of(const std::function<void()>& run) {
     try {

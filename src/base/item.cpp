@@ -6,13 +6,20 @@ namespace holdfast {
 
 std::string_view name_of(ItemKind kind) {
     switch (kind) {
-        case ItemKind::file: return "file";
-        case ItemKind::folder: return "folder";
-        case ItemKind::symlink: return "symlink";
-        case ItemKind::fifo: return "fifo";
-        case ItemKind::socket: return "socket";
-        case ItemKind::char_device: return "char_device";
-        case ItemKind::block_device: return "block_device";
+        case ItemKind::file:
+            return "file";
+        case ItemKind::folder:
+            return "folder";
+        case ItemKind::symlink:
+            return "symlink";
+        case ItemKind::fifo:
+            return "fifo";
+        case ItemKind::socket:
+            return "socket";
+        case ItemKind::char_device:
+            return "char_device";
+        case ItemKind::block_device:
+            return "block_device";
     }
     return "unknown";
 }
@@ -64,7 +71,8 @@ std::string path_of_tree_key(std::string_view key) {
     std::string folder;
     std::size_t at = 0;
     while (true) {
-        if (at + 1 >= key.size()) throw Error{Code::corrupt, "a tree key of {} bytes has no end of its folder", key.size()};
+        if (at + 1 >= key.size())
+            throw Error{Code::corrupt, "a tree key of {} bytes has no end of its folder", key.size()};
         if (key[at] != '\0') {
             folder += key[at++];
         } else if (key[at + 1] == '\1') {

@@ -41,10 +41,10 @@ struct Item {
     std::string group;
     std::int64_t mtime_s = 0;
     std::uint32_t mtime_ns = 0;
-    std::uint64_t size = 0;       // of the content; 0 for what has none
-    std::uint64_t device = 0;     // st_rdev of a device
-    std::uint64_t hard_link = 0;  // items of one capture with the same number (not 0) are one file
-    std::string link;             // target of a symlink
+    std::uint64_t size = 0;             // of the content; 0 for what has none
+    std::uint64_t device = 0;           // st_rdev of a device
+    std::uint64_t hard_link = 0;        // items of one capture with the same number (not 0) are one file
+    std::string link;                   // target of a symlink
     std::vector<Attribute> attributes;  // sorted by name
     bool operator==(const Item&) const = default;
 };

@@ -79,14 +79,12 @@ TEST(Item, keys_sort_as_the_tree_does) {
                                    "a/b\x01/c", "b",     "\xff/x",     "a/c",    "ab/x", "ab",   "a/b/c/d",
                                    "a b",       "a b/c", "a/\xc3\xbc", "a/\x02", "a\n",  "a\n/y"};
     auto by_key = paths;
-    std::ranges::sort(by_key,
-                      [](const auto& x, const auto& y) { return unsigned_less(tree_key(x), tree_key(y)); });
+    std::ranges::sort(by_key, [](const auto& x, const auto& y) { return unsigned_less(tree_key(x), tree_key(y)); });
     auto by_definition = paths;
     std::ranges::sort(by_definition, comes_before);
     EXPECT_EQ(by_key, by_definition);
     std::vector<std::string> absolute{"/", "/a", "/a/b", "/b", "/a!/c", "/a/b/c"};
-    std::ranges::sort(absolute,
-                      [](const auto& x, const auto& y) { return unsigned_less(tree_key(x), tree_key(y)); });
+    std::ranges::sort(absolute, [](const auto& x, const auto& y) { return unsigned_less(tree_key(x), tree_key(y)); });
     EXPECT_EQ(absolute, (std::vector<std::string>{"/", "/a", "/b", "/a/b", "/a/b/c", "/a!/c"}));
 }
 
@@ -115,8 +113,7 @@ TEST(Item, a_key_without_its_end_is_corrupt) {
 
 TEST(Item, every_kind_has_a_name_of_its_own) {
     std::set<std::string_view> names;
-    for (int kind = 1; kind <= 7; ++kind)
-        EXPECT_TRUE(names.insert(name_of(static_cast<ItemKind>(kind))).second);
+    for (int kind = 1; kind <= 7; ++kind) EXPECT_TRUE(names.insert(name_of(static_cast<ItemKind>(kind))).second);
     EXPECT_FALSE(names.contains("unknown"));
 }
 

@@ -36,8 +36,9 @@ std::vector<std::string> environment_for(const ChildOptions& options) {
     };
     for (char** at = environ; *at != nullptr; ++at) {
         const std::string variable = *at;
-        const bool removed = std::ranges::any_of(options.remove_environment, [&](const auto& name) { return named(variable, name); }) ||
-                             std::ranges::any_of(options.add_environment, [&](const auto& pair) { return named(variable, pair.first); });
+        const bool removed =
+            std::ranges::any_of(options.remove_environment, [&](const auto& name) { return named(variable, name); }) ||
+            std::ranges::any_of(options.add_environment, [&](const auto& pair) { return named(variable, pair.first); });
         if (!removed) out.push_back(variable);
     }
     for (const auto& [name, value] : options.add_environment) out.push_back(name + "=" + value);
@@ -90,13 +91,14 @@ Child::Child(const ChildOptions& options) {
     }
     std::vector<std::string> argv = options.argv;
     std::vector<std::string> environment = environment_for(options);
-    const int failure =
-        posix_spawnp(&pid_, argv[0].c_str(), &actions, &attributes, pointers_to(argv).data(), pointers_to(environment).data());
+    const int failure = posix_spawnp(&pid_, argv[0].c_str(), &actions, &attributes, pointers_to(argv).data(),
+                                     pointers_to(environment).data());
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     if (failure != 0) {
         pid_ = -1;
-        throw Error{failure == ENOENT ? Code::not_found : Code::failed, "cannot start {}: {}", argv[0], errno_text(failure)};
+        throw Error{failure == ENOENT ? Code::not_found : Code::failed, "cannot start {}: {}", argv[0],
+                    errno_text(failure)};
     }
     in_ = std::move(in.write);
     out_ = std::move(out.read);
@@ -124,10 +126,12 @@ Child::~Child() {
     }
 }
 
-std::optional<std::size_t> Child::read(MutableByteView bytes, std::optional<std::chrono::steady_clock::time_point> deadline) {
+std::optional<std::size_t> Child::read(MutableByteView bytes,
+                                       std::optional<std::chrono::steady_clock::time_point> deadline) {
     while (true) {
         if (deadline) {
-            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*deadline - std::chrono::steady_clock::now());
+            const auto left =
+                std::chrono::duration_cast<std::chrono::milliseconds>(*deadline - std::chrono::steady_clock::now());
             if (left.count() <= 0) return std::nullopt;
             pollfd wanted{out_.get(), POLLIN, 0};
             const int ready = poll(&wanted, 1, static_cast<int>(std::min<std::int64_t>(left.count() + 1, 1'000'000)));

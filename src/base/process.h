@@ -20,7 +20,8 @@ namespace holdfast {
 
 struct ChildOptions {
     std::vector<std::string> argv;  // argv[0] is looked up in PATH
-    std::vector<std::string> remove_environment = {"HOLDFAST_PASSWORD", "HOLDFAST_PASSWORD_FILE", "HOLDFAST_KEY_FILE", "HOLDFAST_TO_PASSWORD"};
+    std::vector<std::string> remove_environment = {"HOLDFAST_PASSWORD", "HOLDFAST_PASSWORD_FILE", "HOLDFAST_KEY_FILE",
+                                                   "HOLDFAST_TO_PASSWORD"};
     std::vector<std::pair<std::string, std::string>> add_environment;
     bool capture_stdout = true;  // else it goes to our stderr
     bool give_stdin = false;     // else it is /dev/null
@@ -47,11 +48,12 @@ public:
     int in() const { return in_.get(); }
     void close_in() { in_.reset(); }
     // Up to bytes.size() bytes of its stdout; 0 at the end; nothing when `deadline` passed without a byte.
-    std::optional<std::size_t> read(MutableByteView bytes, std::optional<std::chrono::steady_clock::time_point> deadline = {});
+    std::optional<std::size_t> read(MutableByteView bytes,
+                                    std::optional<std::chrono::steady_clock::time_point> deadline = {});
     ExitStatus wait();
     // Nothing when it still runs at the deadline.
     std::optional<ExitStatus> wait_until(std::chrono::steady_clock::time_point deadline);
-    void kill(int signal);  // to its whole process group
+    void kill(int signal);      // to its whole process group
     std::string stderr_tail();  // after wait()
     pid_t pid() const { return pid_; }
 

@@ -53,8 +53,7 @@ TEST(Process, a_failure_tells_how_it_ended_and_what_was_said) {
     const Error error = error_of(running({"sh", "-c", "echo no luck >&2; exit 3"}));
     EXPECT_EQ(error.code(), Code::failed);
     EXPECT_EQ(error.message(), "sh ended with exit status 3: no luck\n");
-    EXPECT_NE(error_of(running({"sh", "-c", "kill -9 $$"})).message().find("killed by signal 9"),
-              std::string::npos);
+    EXPECT_NE(error_of(running({"sh", "-c", "kill -9 $$"})).message().find("killed by signal 9"), std::string::npos);
 }
 
 TEST(Process, only_the_end_of_what_was_said_is_kept) {

@@ -15,9 +15,7 @@ constexpr Nanoseconds minute = 60 * one_second;
 constexpr Nanoseconds hour = 60 * minute;
 constexpr Nanoseconds day = 24 * hour;
 
-bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // Takes a run of digits from the front of `text`; nothing when there is none or it does not fit.
 std::optional<std::uint64_t> take_number(std::string_view& text) {
@@ -25,8 +23,7 @@ std::optional<std::uint64_t> take_number(std::string_view& text) {
     std::size_t at = 0;
     for (; at < text.size() && is_digit(text[at]); ++at) {
         if (__builtin_mul_overflow(value, 10, &value)) return std::nullopt;
-        if (__builtin_add_overflow(value, static_cast<std::uint64_t>(text[at] - '0'), &value))
-            return std::nullopt;
+        if (__builtin_add_overflow(value, static_cast<std::uint64_t>(text[at] - '0'), &value)) return std::nullopt;
     }
     if (at == 0) return std::nullopt;
     text.remove_prefix(at);
@@ -78,8 +75,7 @@ Civil civil_from_days(std::int64_t days) {
     days += 719468;
     const std::int64_t era = (days >= 0 ? days : days - 146096) / 146097;
     const std::int64_t day_of_era = days - era * 146097;
-    const std::int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    const std::int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
     const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     const std::int64_t shifted_month = (5 * day_of_year + 2) / 153;
     const std::int64_t month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
@@ -141,8 +137,7 @@ std::optional<Civil> take_date(std::string_view& text) {
     const auto month = take_digits(text, 2);
     if (!month || *month < 1 || *month > 12 || !take_char(text, '-')) return std::nullopt;
     const auto day_of_month = take_digits(text, 2);
-    if (!day_of_month || *day_of_month < 1 || *day_of_month > days_in_month(*year, *month))
-        return std::nullopt;
+    if (!day_of_month || *day_of_month < 1 || *day_of_month > days_in_month(*year, *month)) return std::nullopt;
     return Civil{*year, *month, *day_of_month};
 }
 
@@ -246,16 +241,14 @@ std::string rfc3339(Nanoseconds time) {
     return out + "Z";
 }
 
-std::string rfc3339_seconds(Nanoseconds time) {
-    return utc_text(split_time(time).seconds) + "Z";
-}
+std::string rfc3339_seconds(Nanoseconds time) { return utc_text(split_time(time).seconds) + "Z"; }
 
 std::string local_time(Nanoseconds time) {
     const std::time_t seconds = split_time(time).seconds;
     std::tm parts{};
     localtime_r(&seconds, &parts);
-    return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", parts.tm_year + 1900, parts.tm_mon + 1,
-                       parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
+    return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+                       parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
 std::optional<std::uint64_t> parse_size(std::string_view text) {
@@ -293,9 +286,8 @@ std::optional<Nanoseconds> parse_duration(std::string_view text) {
         std::string_view name;
         Nanoseconds length;
     };
-    constexpr std::array units{Unit{"y", 365 * day}, Unit{"w", 7 * day}, Unit{"d", day},
-                               Unit{"h", hour},      Unit{"m", minute},  Unit{"s", one_second},
-                               Unit{"ms", 1'000'000}};
+    constexpr std::array units{Unit{"y", 365 * day}, Unit{"w", 7 * day},    Unit{"d", day},       Unit{"h", hour},
+                               Unit{"m", minute},    Unit{"s", one_second}, Unit{"ms", 1'000'000}};
     if (text.empty()) return std::nullopt;
     Nanoseconds total = 0;
     std::size_t next_unit = 0;  // from large to small, each once: "30m1h" is a slip

@@ -14,12 +14,12 @@
 
 namespace holdfast {
 
-std::string human_bytes(std::uint64_t bytes);        // "1.24 GB" (decimal units, as disks are sold)
-std::string human_duration(Nanoseconds duration);    // "85 ms", "3.2 s", "4 min 10 s", "2 d 3 h"
-std::string human_count(std::uint64_t count);        // "1,234,567"
-std::string rfc3339(Nanoseconds time);               // "2026-03-01T04:10:00Z", with fraction when there is one
-std::string rfc3339_seconds(Nanoseconds time);       // without fraction
-std::string local_time(Nanoseconds time);            // "2026-03-01 04:10:00" in local time
+std::string human_bytes(std::uint64_t bytes);      // "1.24 GB" (decimal units, as disks are sold)
+std::string human_duration(Nanoseconds duration);  // "85 ms", "3.2 s", "4 min 10 s", "2 d 3 h"
+std::string human_count(std::uint64_t count);      // "1,234,567"
+std::string rfc3339(Nanoseconds time);             // "2026-03-01T04:10:00Z", with fraction when there is one
+std::string rfc3339_seconds(Nanoseconds time);     // without fraction
+std::string local_time(Nanoseconds time);          // "2026-03-01 04:10:00" in local time
 
 std::optional<std::uint64_t> parse_size(std::string_view text);    // "10", "16K", "5G", "1.5MiB": powers of 1024
 std::optional<Nanoseconds> parse_duration(std::string_view text);  // "90s", "15m", "2h", "30d", "6w", "2y", "1h30m"

@@ -104,8 +104,7 @@ private:
             if (!in_class->matches) return false;
             used = in_class->length;
         } else {
-            const std::size_t escape =
-                pattern_[at_pattern_] == '\\' && at_pattern_ + 1 < pattern_.size() ? 1 : 0;
+            const std::size_t escape = pattern_[at_pattern_] == '\\' && at_pattern_ + 1 < pattern_.size() ? 1 : 0;
             const utf8::Character wanted = utf8::next(pattern_, at_pattern_ + escape);
             if (wanted.code != here.code) return false;
             used = escape + wanted.bytes;
@@ -149,9 +148,7 @@ private:
     Retry deep_;
 };
 
-char folded(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c == '_' ? '-' : c;
-}
+char folded(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c == '_' ? '-' : c; }
 
 // Edits (insert, remove, replace, swap neighbours) that make one of the other.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -164,8 +161,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
         for (std::size_t j = 1; j <= b.size(); ++j) {
             const bool same = folded(a[i - 1]) == folded(b[j - 1]);
             row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (same ? 0U : 1U)});
-            if (i > 1 && j > 1 && folded(a[i - 1]) == folded(b[j - 2]) &&
-                folded(a[i - 2]) == folded(b[j - 1]))
+            if (i > 1 && j > 1 && folded(a[i - 1]) == folded(b[j - 2]) && folded(a[i - 2]) == folded(b[j - 1]))
                 row[j] = std::min(row[j], before[j - 2] + 1);
         }
         std::swap(before, last);
@@ -176,9 +172,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-bool glob_match(std::string_view pattern, std::string_view path) {
-    return Matcher(pattern, path).run();
-}
+bool glob_match(std::string_view pattern, std::string_view path) { return Matcher(pattern, path).run(); }
 
 bool has_glob(std::string_view text) {
     for (std::size_t i = 0; i < text.size(); ++i) {

@@ -121,8 +121,8 @@ TEST(Text, durations_are_read_from_large_units_to_small_ones) {
     EXPECT_EQ(parse_duration("1h30m"), hour * 3 / 2);
     EXPECT_EQ(parse_duration("250ms"), 250'000'000);
     EXPECT_EQ(parse_duration("1m5ms"), 60 * one_second + 5'000'000);
-    for (const char* wrong : {"", "5", "h", "-2h", "2h30", "30m1h", "1h1h", "1.5h", "2 h", "300y",
-                              "99999999999999999999s", "5mo"})
+    for (const char* wrong :
+         {"", "5", "h", "-2h", "2h30", "30m1h", "1h1h", "1.5h", "2 h", "300y", "99999999999999999999s", "5mo"})
         EXPECT_FALSE(parse_duration(wrong)) << wrong;
 }
 
@@ -134,8 +134,7 @@ TEST(Text, times_with_a_zone_mean_the_same_everywhere) {
         EXPECT_EQ(parse_time("2026-03-01 06:10:00+02:00", 0), 1'772'338'200 * one_second);
         EXPECT_EQ(parse_time("2026-02-28T22:40:00-05:30", 0), 1'772'338'200 * one_second);
         EXPECT_EQ(parse_time("2026-03-01T04:10Z", 0), 1'772'338'200 * one_second);
-        EXPECT_EQ(parse_time("2026-03-01T04:10:00.123456789123Z", 0),
-                  1'772'338'200 * one_second + 123'456'789);
+        EXPECT_EQ(parse_time("2026-03-01T04:10:00.123456789123Z", 0), 1'772'338'200 * one_second + 123'456'789);
         EXPECT_EQ(parse_time("1969-12-31T23:59:59.75Z", 0), -250'000'000);
         EXPECT_EQ(parse_time("2016-12-31T23:59:60Z", 0), parse_time("2017-01-01T00:00:00Z", 0));
     }
@@ -274,8 +273,7 @@ TEST(Text, matching_agrees_with_the_plain_definition) {
         for (char& c : pattern) c = pattern_letters[next(pattern_letters.size())];
         std::string path(next(9), 'a');
         for (char& c : path) c = path_letters[next(path_letters.size())];
-        if (pattern.find("**/") != std::string::npos)
-            continue;  // its shortcut is not in the plain definition
+        if (pattern.find("**/") != std::string::npos) continue;  // its shortcut is not in the plain definition
         ASSERT_EQ(glob_match(pattern, path), plain_match(pattern, path)) << pattern << " on " << path;
     }
 }
@@ -289,8 +287,7 @@ TEST(Text, what_is_a_pattern_is_known) {
 }
 
 TEST(Text, the_nearest_name_is_found_and_far_ones_are_not) {
-    const std::vector<std::string> names{"snapshots", "restore",        "check",
-                                         "exclude",   "exclude_caches", "paths"};
+    const std::vector<std::string> names{"snapshots", "restore", "check", "exclude", "exclude_caches", "paths"};
     EXPECT_EQ(nearest("snapshot", names), "snapshots");
     EXPECT_EQ(nearest("snap", names), "snapshots");
     EXPECT_EQ(nearest("restroe", names), "restore");
@@ -307,8 +304,8 @@ TEST(Text, the_nearest_name_is_found_and_far_ones_are_not) {
 TEST(Text, utf8_is_checked_strictly) {
     EXPECT_TRUE(is_utf8(""));
     EXPECT_TRUE(is_utf8("f\xc3\xbcr \xe2\x82\xac \xf0\x9f\x98\x80"));
-    for (const char* wrong : {"\xff", "\x80", "\xc3", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80",
-                              "\xf4\x90\x80\x80", "\xf0\x80\x80\xaf", "a\xe2\x82"})
+    for (const char* wrong : {"\xff", "\x80", "\xc3", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                              "\xf0\x80\x80\xaf", "a\xe2\x82"})
         EXPECT_FALSE(is_utf8(wrong));
     EXPECT_EQ(to_valid_utf8("a\xff\xc3\xbc\xe2\x82"), "a\xef\xbf\xbd\xc3\xbc\xef\xbf\xbd\xef\xbf\xbd");
     EXPECT_EQ(utf8::columns("f\xc3\xbcr\xff"), 4U);

@@ -15,7 +15,8 @@ thread_local const Workers* pool_of_this_thread = nullptr;
 std::size_t core_count() {
     cpu_set_t set;
     CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return static_cast<std::size_t>(CPU_COUNT(&set));
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return static_cast<std::size_t>(CPU_COUNT(&set));
     return std::max(1U, std::thread::hardware_concurrency());
 }
 

@@ -151,9 +151,7 @@ TEST(Workers, one_that_goes_out_of_scope_drops_what_waits_and_forgets_errors) {
     EXPECT_EQ(runs, 0);
 }
 
-TEST(Workers, there_is_at_least_one_core) {
-    EXPECT_GE(core_count(), 1U);
-}
+TEST(Workers, there_is_at_least_one_core) { EXPECT_GE(core_count(), 1U); }
 
 }  // namespace
 }  // namespace holdfast

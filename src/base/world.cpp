@@ -42,17 +42,23 @@ public:
 
 class StderrLog final : public Log {
 public:
-    StderrLog() : logger_("holdfast", std::make_shared<spdlog::sinks::stderr_sink_mt>()) { logger_.set_pattern("holdfast: %v"); }
+    StderrLog() : logger_("holdfast", std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
+        logger_.set_pattern("holdfast: %v");
+    }
     void least(Level level) { logger_.set_level(to_spdlog(level)); }
     void write(Level level, std::string_view text) override { logger_.log(to_spdlog(level), text); }
 
 private:
     static spdlog::level::level_enum to_spdlog(Level level) {
         switch (level) {
-            case Level::debug: return spdlog::level::debug;
-            case Level::info: return spdlog::level::info;
-            case Level::warning: return spdlog::level::warn;
-            case Level::error: return spdlog::level::err;
+            case Level::debug:
+                return spdlog::level::debug;
+            case Level::info:
+                return spdlog::level::info;
+            case Level::warning:
+                return spdlog::level::warn;
+            case Level::error:
+                return spdlog::level::err;
         }
         return spdlog::level::err;
     }

@@ -20,8 +20,8 @@ constexpr Nanoseconds one_second = 1'000'000'000;
 class Clock {
 public:
     virtual ~Clock() = default;
-    virtual Nanoseconds now() const = 0;     // wall clock; may jump
-    virtual Nanoseconds steady() const = 0;  // never goes back; counts while the machine sleeps
+    virtual Nanoseconds now() const = 0;       // wall clock; may jump
+    virtual Nanoseconds steady() const = 0;    // never goes back; counts while the machine sleeps
     virtual void sleep(Nanoseconds duration);  // the calling thread; a simulated clock jumps instead
 };
 

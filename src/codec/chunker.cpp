@@ -22,9 +22,7 @@ Gear gear_from(const Secret& key) {
     return gear;
 }
 
-std::uint64_t roll(const Gear& gear, std::uint64_t hash, std::uint8_t byte) {
-    return (hash << 1) + gear[byte];
-}
+std::uint64_t roll(const Gear& gear, std::uint64_t hash, std::uint8_t byte) { return (hash << 1) + gear[byte]; }
 
 // How many of `bytes` up to and with the first after which the hash is below the threshold; 0 when none is.
 // Eight bytes a round of the loop: one byte then costs two loads, an add and a test, which is one cycle.
@@ -51,8 +49,8 @@ std::size_t bytes_to_cut(const Gear& gear, std::uint64_t threshold, std::uint64_
 
 Chunker::Chunker(ChunkSizes sizes, const Secret& key) : sizes_(sizes), gear_(gear_from(key)) {
     if (sizes.min < window_bytes || sizes.mean <= sizes.min || sizes.max <= sizes.mean)
-        throw Error{Code::corrupt, "chunks of {} to {} bytes with a mean of {} make no sense", sizes.min,
-                    sizes.max, sizes.mean};
+        throw Error{Code::corrupt, "chunks of {} to {} bytes with a mean of {} make no sense", sizes.min, sizes.max,
+                    sizes.mean};
     threshold_ = std::numeric_limits<std::uint64_t>::max() / (sizes.mean - sizes.min);
 }
 

@@ -85,8 +85,7 @@ TEST(Chunker, cuts_do_not_depend_on_how_bytes_arrive) {
 TEST(Chunker, makes_chunks_within_its_limits_and_near_its_mean) {
     const Bytes data = noise(3, 2 << 20);
     std::vector<std::size_t> sizes = chunk_sizes(Chunker(small, key_of(0)), data);
-    EXPECT_NEAR(static_cast<double>(data.size()) / static_cast<double>(sizes.size()), small.mean,
-                small.mean / 10.0);
+    EXPECT_NEAR(static_cast<double>(data.size()) / static_cast<double>(sizes.size()), small.mean, small.mean / 10.0);
     sizes.pop_back();
     EXPECT_GE(*std::min_element(sizes.begin(), sizes.end()), small.min);
     EXPECT_LE(*std::max_element(sizes.begin(), sizes.end()), small.max);
@@ -169,8 +168,8 @@ TEST(Chunker, cuts_bytes_that_are_all_the_same_at_the_largest_size) {
 }
 
 TEST(Chunker, refuses_sizes_that_make_no_sense) {
-    for (const ChunkSizes sizes : {ChunkSizes{63, 128, 256}, ChunkSizes{64, 64, 256},
-                                   ChunkSizes{64, 128, 128}, ChunkSizes{128, 64, 256}, ChunkSizes{0, 0, 0}})
+    for (const ChunkSizes sizes : {ChunkSizes{63, 128, 256}, ChunkSizes{64, 64, 256}, ChunkSizes{64, 128, 128},
+                                   ChunkSizes{128, 64, 256}, ChunkSizes{0, 0, 0}})
         EXPECT_THROW(Chunker(sizes, key_of(0)), Error);
     EXPECT_NO_THROW(Chunker({64, 65, 66}, key_of(0)));
 }

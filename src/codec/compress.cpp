@@ -12,8 +12,7 @@ namespace holdfast::codec {
 namespace {
 
 void check(std::size_t result, std::string_view what) {
-    if (ZSTD_isError(result) != 0)
-        throw Error{Code::internal, "zstd cannot {}: {}", what, ZSTD_getErrorName(result)};
+    if (ZSTD_isError(result) != 0) throw Error{Code::internal, "zstd cannot {}: {}", what, ZSTD_getErrorName(result)};
 }
 
 // Exactly one frame, of today's format (libzstd also reads old ones and skips unknown ones), that says how
@@ -53,8 +52,7 @@ Compressor::~Compressor() = default;
 Codec Compressor::operator()(ByteView plain, Bytes& out) {
     // No room for more than what pays: zstd itself then says that it does not.
     out.resize(plain.size() - plain.size() / 32);
-    const std::size_t packed =
-        ZSTD_compress2(impl_->context.get(), out.data(), out.size(), plain.data(), plain.size());
+    const std::size_t packed = ZSTD_compress2(impl_->context.get(), out.data(), out.size(), plain.data(), plain.size());
     if (ZSTD_isError(packed) == 0 && packed < plain.size()) {
         out.resize(packed);
         return Codec::zstd;
@@ -80,8 +78,7 @@ Decompressor::~Decompressor() = default;
 void Decompressor::operator()(Codec codec, ByteView packed, std::size_t bytes_max, Bytes& plain) {
     if (codec == Codec::stored) {
         if (packed.size() > bytes_max)
-            throw Error{Code::corrupt, "{} bytes are stored where at most {} can be", packed.size(),
-                        bytes_max};
+            throw Error{Code::corrupt, "{} bytes are stored where at most {} can be", packed.size(), bytes_max};
         plain.assign(packed.begin(), packed.end());
         return;
     }

@@ -24,8 +24,7 @@ TEST(Seal, gives_the_vectors_of_the_GCM_specification) {
 
 // From the Python package cryptography.
 TEST(Seal, binds_associated_data_as_another_implementation_does) {
-    EXPECT_EQ(to_hex(seal(test_key(), aad, plain)),
-              "7ad4d0fec540e2d46688cb4c6c49e2cfde74aec5e1fc5f382197850d8abdfc");
+    EXPECT_EQ(to_hex(seal(test_key(), aad, plain)), "7ad4d0fec540e2d46688cb4c6c49e2cfde74aec5e1fc5f382197850d8abdfc");
 }
 
 TEST(Seal, opens_to_what_was_sealed) {
@@ -41,10 +40,10 @@ TEST(Seal, does_not_open_when_any_bit_differs) {
     EXPECT_TRUE(opens(sealed));
     expect_every_flipped_bit_refused(sealed, opens);
     expect_every_truncation_refused(sealed, opens);
-    expect_every_flipped_bit_refused(
-        to_bytes(aad), [&](const Bytes& other) { return open(test_key(), other, sealed).has_value(); });
-    expect_every_flipped_bit_refused(
-        counting(32), [&](const Bytes& other) { return open(Secret(other), aad, sealed).has_value(); });
+    expect_every_flipped_bit_refused(to_bytes(aad),
+                                     [&](const Bytes& other) { return open(test_key(), other, sealed).has_value(); });
+    expect_every_flipped_bit_refused(counting(32),
+                                     [&](const Bytes& other) { return open(Secret(other), aad, sealed).has_value(); });
 }
 
 TEST(Seal, refuses_a_key_of_another_size) {
@@ -58,8 +57,7 @@ TEST(ChunkCipher, gives_what_another_implementation_gives) {
     Bytes out = to_bytes(as_bytes("before"));
     ChunkCipher(test_key()).seal(info, aad, plain, out);
     EXPECT_EQ(as_text(ByteView(out).first(6)), "before");
-    EXPECT_EQ(to_hex(ByteView(out).subspan(6)),
-              "13e22c28724aade7f2129dab4b0f79fc9c958f3483d969af45e6d1ab500616");
+    EXPECT_EQ(to_hex(ByteView(out).subspan(6)), "13e22c28724aade7f2129dab4b0f79fc9c958f3483d969af45e6d1ab500616");
 }
 
 TEST(ChunkCipher, derives_its_keys_by_HKDF_Expand) {
@@ -72,8 +70,7 @@ TEST(ChunkCipher, derives_its_keys_by_HKDF_Expand) {
 TEST(ChunkCipher, opens_any_of_many_chunks_in_any_order) {
     ChunkCipher cipher(test_key());
     std::vector<Bytes> sealed(20);
-    for (std::size_t i = 0; i < sealed.size(); ++i)
-        cipher.seal(counting(i), aad, noise(i, i * 517), sealed[i]);
+    for (std::size_t i = 0; i < sealed.size(); ++i) cipher.seal(counting(i), aad, noise(i, i * 517), sealed[i]);
     Bytes out;
     for (std::size_t i = sealed.size(); i-- > 0;) {
         EXPECT_TRUE(cipher.open(counting(i), aad, sealed[i], out));
@@ -92,13 +89,12 @@ TEST(ChunkCipher, does_not_open_when_any_bit_differs) {
     EXPECT_TRUE(opens(sealed));
     expect_every_flipped_bit_refused(sealed, opens);
     expect_every_truncation_refused(sealed, opens);
+    expect_every_flipped_bit_refused(to_bytes(aad),
+                                     [&](const Bytes& other) { return cipher.open(info, other, sealed, out); });
+    expect_every_flipped_bit_refused(to_bytes(info),
+                                     [&](const Bytes& other) { return cipher.open(other, aad, sealed, out); });
     expect_every_flipped_bit_refused(
-        to_bytes(aad), [&](const Bytes& other) { return cipher.open(info, other, sealed, out); });
-    expect_every_flipped_bit_refused(
-        to_bytes(info), [&](const Bytes& other) { return cipher.open(other, aad, sealed, out); });
-    expect_every_flipped_bit_refused(counting(32), [&](const Bytes& other) {
-        return ChunkCipher(Secret(other)).open(info, aad, sealed, out);
-    });
+        counting(32), [&](const Bytes& other) { return ChunkCipher(Secret(other)).open(info, aad, sealed, out); });
     EXPECT_TRUE(opens(sealed));
 }
 
@@ -117,8 +113,7 @@ TEST(ChunkCipher, works_in_many_threads_with_one_object_each) {
     {
         std::vector<std::jthread> threads;
         for (Bytes& mine : sealed)
-            threads.emplace_back(
-                [&mine] { ChunkCipher(test_key()).seal(info, aad, noise(1, 10'000), mine); });
+            threads.emplace_back([&mine] { ChunkCipher(test_key()).seal(info, aad, noise(1, 10'000), mine); });
     }
     EXPECT_EQ(std::set<Bytes>(sealed.begin(), sealed.end()).size(), 1U);
 }

@@ -12,8 +12,7 @@ namespace holdfast::crypto {
 
 Secret derive(ByteView secret, ByteView salt, std::string_view info, std::size_t bytes) {
     constexpr std::size_t bytes_max = 255 * sizeof(Digest);
-    if (bytes > bytes_max)
-        throw Error{Code::internal, "HKDF cannot give {} bytes, {} at most", bytes, bytes_max};
+    if (bytes > bytes_max) throw Error{Code::internal, "HKDF cannot give {} bytes, {} at most", bytes, bytes_max};
 
     Digest pseudorandom = HmacKey(salt)({secret});
     const HmacKey expand(pseudorandom);
@@ -37,17 +36,16 @@ Secret argon2id(ByteView password, ByteView salt, Argon2Cost cost) {
     if (salt.size() != crypto_pwhash_argon2id_SALTBYTES)
         throw Error{Code::corrupt, "the salt of a passphrase has {} bytes, not {}", salt.size(),
                     crypto_pwhash_argon2id_SALTBYTES};
-    if (cost.memory_kib < crypto_pwhash_argon2id_MEMLIMIT_MIN / 1024 ||
-        cost.memory_kib > argon2_memory_kib_max || cost.passes < crypto_pwhash_argon2id_OPSLIMIT_MIN ||
-        cost.passes > argon2_passes_max)
+    if (cost.memory_kib < crypto_pwhash_argon2id_MEMLIMIT_MIN / 1024 || cost.memory_kib > argon2_memory_kib_max ||
+        cost.passes < crypto_pwhash_argon2id_OPSLIMIT_MIN || cost.passes > argon2_passes_max)
         throw Error{Code::corrupt, "Argon2id with {} KiB and {} passes is outside of what holdfast accepts",
                     cost.memory_kib, cost.passes};
     start_sodium();
     Secret out = Secret::of_size(key_bytes);
     const std::string_view text = as_text(password);
-    const int failed = crypto_pwhash_argon2id(out.writable().data(), out.size(), text.data(), text.size(),
-                                              salt.data(), cost.passes, std::size_t{cost.memory_kib} * 1024,
-                                              crypto_pwhash_argon2id_ALG_ARGON2ID13);
+    const int failed =
+        crypto_pwhash_argon2id(out.writable().data(), out.size(), text.data(), text.size(), salt.data(), cost.passes,
+                               std::size_t{cost.memory_kib} * 1024, crypto_pwhash_argon2id_ALG_ARGON2ID13);
     if (failed != 0)
         throw Error{Code::failed, "no memory for Argon2id, which needs {} KiB", cost.memory_kib}.hint(
             "Free some memory, or raise the limit of this process or container.");

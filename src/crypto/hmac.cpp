@@ -54,13 +54,9 @@ struct Sha256::Impl {
     SHA256_CTX state;
 };
 
-Sha256::Sha256() : impl_(std::make_unique<Impl>()) {
-    SHA256_Init(&impl_->state);
-}
+Sha256::Sha256() : impl_(std::make_unique<Impl>()) { SHA256_Init(&impl_->state); }
 Sha256::~Sha256() = default;
-void Sha256::update(ByteView bytes) {
-    SHA256_Update(&impl_->state, bytes.data(), bytes.size());
-}
+void Sha256::update(ByteView bytes) { SHA256_Update(&impl_->state, bytes.data(), bytes.size()); }
 
 Digest Sha256::finish() {
     Digest out;

@@ -7,14 +7,11 @@ namespace holdfast::crypto {
 
 namespace {
 
-std::string hmac_hex(ByteView key, ByteView data) {
-    return to_hex(HmacKey(key)({data}));
-}
+std::string hmac_hex(ByteView key, ByteView data) { return to_hex(HmacKey(key)({data})); }
 
 TEST(Sha256, gives_the_vectors_of_FIPS_180_4) {
     EXPECT_EQ(to_hex(sha256({})), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    EXPECT_EQ(to_hex(sha256(as_bytes("abc"))),
-              "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    EXPECT_EQ(to_hex(sha256(as_bytes("abc"))), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     EXPECT_EQ(to_hex(sha256(repeated('a', 1'000'000))),
               "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
@@ -38,15 +35,12 @@ TEST(Hmac, gives_the_vectors_of_RFC_4231) {
               "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe");
     EXPECT_EQ(hmac_hex(counting(25, 1), repeated(0xcd, 50)),
               "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b");
-    EXPECT_EQ(
-        hmac_hex(repeated(0xaa, 131), as_bytes("Test Using Larger Than Block-Size Key - Hash Key First")),
-        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
-    EXPECT_EQ(
-        hmac_hex(
-            repeated(0xaa, 131),
-            as_bytes("This is a test using a larger than block-size key and a larger than block-size data. "
-                     "The key needs to be hashed before being used by the HMAC algorithm.")),
-        "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2");
+    EXPECT_EQ(hmac_hex(repeated(0xaa, 131), as_bytes("Test Using Larger Than Block-Size Key - Hash Key First")),
+              "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+    EXPECT_EQ(hmac_hex(repeated(0xaa, 131),
+                       as_bytes("This is a test using a larger than block-size key and a larger than block-size data. "
+                                "The key needs to be hashed before being used by the HMAC algorithm.")),
+              "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2");
 }
 
 TEST(Hmac, of_parts_is_that_of_the_whole) {

@@ -77,9 +77,7 @@ IdKey::IdKey(IdSuite suite, const Secret& key) {
     impl_ = std::make_shared<const Impl>(suite, key);
 }
 
-Digest IdKey::operator()(ByteView bytes) const {
-    return impl_->chunk({bytes});
-}
+Digest IdKey::operator()(ByteView bytes) const { return impl_->chunk({bytes}); }
 
 Digest IdKey::operator()(std::string_view kind, ByteView first, ByteView second) const {
     const auto kind_length = length_of(kind.size());
@@ -89,9 +87,8 @@ Digest IdKey::operator()(std::string_view kind, ByteView first, ByteView second)
 
 IdSuite fastest_id_suite() {
     const Bytes sample(64 * 1024, 0x5a);
-    return fastest_run(IdSuite::hmac_sha256, sample) <= fastest_run(IdSuite::blake2b, sample)
-               ? IdSuite::hmac_sha256
-               : IdSuite::blake2b;
+    return fastest_run(IdSuite::hmac_sha256, sample) <= fastest_run(IdSuite::blake2b, sample) ? IdSuite::hmac_sha256
+                                                                                              : IdSuite::blake2b;
 }
 
 std::uint64_t tag64(const Secret& key, ByteView bytes) {

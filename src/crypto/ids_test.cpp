@@ -29,8 +29,7 @@ TEST(IdKey, frames_what_has_a_kind) {
     const auto framed = [](IdSuite suite) {
         return to_hex(IdKey(suite, test_key())("node", as_bytes("abc"), as_bytes("defg")));
     };
-    EXPECT_EQ(framed(IdSuite::hmac_sha256),
-              "544ac51a9bf9972b109b0dc4addf5552703e6474a6cfac1a54718fb4f7a1d11f");
+    EXPECT_EQ(framed(IdSuite::hmac_sha256), "544ac51a9bf9972b109b0dc4addf5552703e6474a6cfac1a54718fb4f7a1d11f");
     EXPECT_EQ(framed(IdSuite::blake2b), "ed72f409d3f47b405b9d8679153ce00f1d555c3c56c11c759d0e0fd07c8f553b");
 }
 

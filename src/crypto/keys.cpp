@@ -40,9 +40,7 @@ Secret box_key(const Secret& shared, ByteView ephemeral, const PublicKey& recipi
 
 }  // namespace
 
-SigningKey SigningKey::generate(Random& random) {
-    return SigningKey(random_secret(random));
-}
+SigningKey SigningKey::generate(Random& random) { return SigningKey(random_secret(random)); }
 
 SigningKey::SigningKey(const Secret& seed)
     : seed_(seed), expanded_(Secret::of_size(crypto_sign_ed25519_SECRETKEYBYTES)) {
@@ -53,20 +51,16 @@ SigningKey::SigningKey(const Secret& seed)
 
 Signature SigningKey::sign(ByteView message) const {
     Signature out;
-    crypto_sign_ed25519_detached(out.data(), nullptr, message.data(), message.size(),
-                                 expanded_.reveal().data());
+    crypto_sign_ed25519_detached(out.data(), nullptr, message.data(), message.size(), expanded_.reveal().data());
     return out;
 }
 
 bool verify(const PublicKey& signer, ByteView message, const Signature& signature) {
     start_sodium();
-    return crypto_sign_ed25519_verify_detached(signature.data(), message.data(), message.size(),
-                                               signer.data()) == 0;
+    return crypto_sign_ed25519_verify_detached(signature.data(), message.data(), message.size(), signer.data()) == 0;
 }
 
-BoxKey BoxKey::generate(Random& random) {
-    return BoxKey(random_secret(random));
-}
+BoxKey BoxKey::generate(Random& random) { return BoxKey(random_secret(random)); }
 
 BoxKey::BoxKey(const Secret& scalar) : scalar_(scalar) {
     check_size(scalar, "the scalar of a box key");
@@ -79,8 +73,7 @@ std::optional<Secret> BoxKey::open(std::string_view info, ByteView sealed) const
     const ByteView ephemeral = sealed.first(sizeof(PublicKey));
     const auto shared = shared_secret(scalar_, ephemeral);
     if (!shared) return std::nullopt;
-    auto payload =
-        crypto::open(box_key(*shared, ephemeral, public_, info), {}, sealed.subspan(sizeof(PublicKey)));
+    auto payload = crypto::open(box_key(*shared, ephemeral, public_, info), {}, sealed.subspan(sizeof(PublicKey)));
     if (!payload) return std::nullopt;
     Secret out(*payload);
     sodium_memzero(payload->data(), payload->size());

@@ -10,8 +10,7 @@ constexpr std::string_view alice_scalar = "77076d0a7318a57d3c16c17251b26645df4c2
 constexpr std::string_view alice_public = "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a";
 constexpr std::string_view bob_scalar = "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb";
 constexpr std::string_view bob_public = "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f";
-constexpr std::string_view shared_by_both =
-    "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742";
+constexpr std::string_view shared_by_both = "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742";
 
 TEST(SigningKey, gives_the_vectors_of_RFC_8032) {
     const SigningKey first(secret("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"));
@@ -21,8 +20,7 @@ TEST(SigningKey, gives_the_vectors_of_RFC_8032) {
               "6bd25bf5f059"
               "5bbe24655141438e7a100b");
     const SigningKey second(secret("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb"));
-    EXPECT_EQ(to_hex(second.public_key()),
-              "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
+    EXPECT_EQ(to_hex(second.public_key()), "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
     EXPECT_EQ(to_hex(second.sign(hex("72"))),
               "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d"
               "8c387b2eaeb4"
@@ -47,8 +45,8 @@ TEST(SigningKey, signs_what_verifies_and_nothing_else) {
         std::copy(bytes.begin(), bytes.end(), other.begin());
         return verify(other, message, signature);
     };
-    expect_every_flipped_bit_refused(
-        message, [&](const Bytes& other) { return verify(key.public_key(), other, signature); });
+    expect_every_flipped_bit_refused(message,
+                                     [&](const Bytes& other) { return verify(key.public_key(), other, signature); });
     expect_every_flipped_bit_refused(to_bytes(signature), with_signature);
     expect_every_flipped_bit_refused(to_bytes(key.public_key()), with_signer);
     EXPECT_FALSE(verify(PublicKey{}, message, signature));

@@ -16,8 +16,7 @@ void start_sodium() {
 void must(int ok, std::string_view what) {
     if (ok == 1) return;
     const char* const reason = ERR_reason_error_string(ERR_get_error());
-    throw Error{Code::internal, "OpenSSL cannot {}: {}", what,
-                reason == nullptr ? "no reason given" : reason};
+    throw Error{Code::internal, "OpenSSL cannot {}: {}", what, reason == nullptr ? "no reason given" : reason};
 }
 
 void check_size(const Secret& key, std::string_view what) {

@@ -12,23 +12,15 @@
 
 namespace holdfast::crypto {
 
-inline Bytes hex(std::string_view digits) {
-    return from_hex(digits).value();
-}
-inline Secret secret(std::string_view digits) {
-    return Secret(hex(digits));
-}
-inline Bytes repeated(std::uint8_t byte, std::size_t count) {
-    return Bytes(count, byte);
-}
+inline Bytes hex(std::string_view digits) { return from_hex(digits).value(); }
+inline Secret secret(std::string_view digits) { return Secret(hex(digits)); }
+inline Bytes repeated(std::uint8_t byte, std::size_t count) { return Bytes(count, byte); }
 inline Bytes counting(std::size_t count, std::uint8_t first = 0) {
     Bytes out(count);
     for (std::uint8_t& byte : out) byte = first++;
     return out;
 }
-inline Secret test_key() {
-    return Secret(counting(32));
-}
+inline Secret test_key() { return Secret(counting(32)); }
 
 // splitmix64: bytes that look random and are the same everywhere.
 inline Bytes noise(std::uint64_t seed, std::size_t count) {

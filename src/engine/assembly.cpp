@@ -2,9 +2,14 @@
 
 namespace holdfast::engine {
 
-Assembly::Assembly(Capture& capture, const repo::Keyring& keys, repo::PackWriter& packs, const repo::StateReader* previous,
-                   bool may_reuse_leaves)
-    : capture_(capture), keys_(keys), previous_(previous), may_reuse_leaves_(may_reuse_leaves), tree_(keys, packs), state_(keys, packs) {}
+Assembly::Assembly(Capture& capture, const repo::Keyring& keys, repo::PackWriter& packs,
+                   const repo::StateReader* previous, bool may_reuse_leaves)
+    : capture_(capture),
+      keys_(keys),
+      previous_(previous),
+      may_reuse_leaves_(may_reuse_leaves),
+      tree_(keys, packs),
+      state_(keys, packs) {}
 
 void Assembly::add(const ItemJob& job) {
     totals_.findings.insert(totals_.findings.end(), job.findings.begin(), job.findings.end());
@@ -17,7 +22,8 @@ void Assembly::add(const ItemJob& job) {
     write({job.item, job.content}, job.findings.empty() ? std::string_view(job.entry().version) : std::string_view());
 }
 
-void Assembly::add_unchanged(const std::shared_ptr<const Batch>& batch, std::size_t number, const repo::StateReader::Found& row) {
+void Assembly::add_unchanged(const std::shared_ptr<const Batch>& batch, std::size_t number,
+                             const repo::StateReader::Found& row) {
     const bool goes_on = !run_.empty() && row.block == run_[0].row.block && row.row == run_.size();
     if (!goes_on) {
         give_up_run();

@@ -23,12 +23,14 @@ struct Totals {
 
 class Assembly {
 public:
-    Assembly(Capture& capture, const repo::Keyring& keys, repo::PackWriter& packs, const repo::StateReader* previous, bool may_reuse_leaves);
+    Assembly(Capture& capture, const repo::Keyring& keys, repo::PackWriter& packs, const repo::StateReader* previous,
+             bool may_reuse_leaves);
 
     // A job that is done.
     void add(const ItemJob& job);
     // An item that is as it was: `row` is of the state before.
-    void add_unchanged(const std::shared_ptr<const Batch>& batch, std::size_t number, const repo::StateReader::Found& row);
+    void add_unchanged(const std::shared_ptr<const Batch>& batch, std::size_t number,
+                       const repo::StateReader::Found& row);
 
     struct Roots {
         repo::ChunkId tree;

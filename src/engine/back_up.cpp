@@ -28,8 +28,8 @@ Previous read_previous(repo::Repository& repository, const repo::Snapshot& draft
             const bool complete = state->gc_number() >= session.gc_number() && !session.distrusts();
             return {std::move(state), complete};
         } catch (const Error& error) {
-            repository.world().log.warning(
-                fmt::format("the state of {} cannot be read ({}); everything is read again", draft.source, error.message()));
+            repository.world().log.warning(fmt::format("the state of {} cannot be read ({}); everything is read again",
+                                                       draft.source, error.message()));
             return {};
         }
     }
@@ -62,7 +62,9 @@ private:
         repo::StateReader::Found row;
     };
     void shorten() {
-        while (!waiting_.empty() && (waiting_.size() > pending_max || !waiting_.front().job || waiting_.front().job->done())) take();
+        while (!waiting_.empty() &&
+               (waiting_.size() > pending_max || !waiting_.front().job || waiting_.front().job->done()))
+            take();
     }
     void take() {
         Waiting& first = waiting_.front();
@@ -84,7 +86,8 @@ private:
         }
         const auto at = links_.find(job.item.hard_link);
         if (at == links_.end()) {
-            job.findings.push_back({job.item.path, Finding::Kind::unreadable, "its content could not be read under another of its names"});
+            job.findings.push_back(
+                {job.item.path, Finding::Kind::unreadable, "its content could not be read under another of its names"});
             job.left_out = true;
             return;
         }
@@ -154,7 +157,8 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
         for (std::size_t number = 0; number < batch->entries.size(); ++number) {
             const Batch::Entry& entry = batch->entries[number];
             const auto row = previous.state ? previous.state->match(state_tag(keys, entry.item.path)) : std::nullopt;
-            const bool same = row && !entry.version.empty() && (*row)->version == state_tag(keys, entry.version) && present.all_of((*row)->content);
+            const bool same = row && !entry.version.empty() && (*row)->version == state_tag(keys, entry.version) &&
+                              present.all_of((*row)->content);
             if (same) {
                 ++progress.items;
                 line.add_unchanged(batch, number, *row);
@@ -164,7 +168,8 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
             auto job = std::make_shared<ItemJob>();
             job->batch = batch;
             job->number = number;
-            job->shares_content = entry.item.hard_link != 0 && entry.item.kind == ItemKind::file && !names_of_file.insert(entry.item.hard_link).second;
+            job->shares_content = entry.item.hard_link != 0 && entry.item.kind == ItemKind::file &&
+                                  !names_of_file.insert(entry.item.hard_link).second;
             contents.submit(job);
             line.add(std::move(job));
         }

@@ -117,8 +117,10 @@ TEST_F(BackUp, cuts_do_not_depend_on_earlier_snapshots_or_timing) {
         const auto repository = other.open();
         MemorySource source(tree_);
         Progress progress;
-        EXPECT_EQ(engine::back_up(source, *repository, {.tags = {}, .host = {}, .dry_run = false, .reread = true}, progress).snapshot.root,
-                  first.snapshot.root);
+        EXPECT_EQ(
+            engine::back_up(source, *repository, {.tags = {}, .host = {}, .dry_run = false, .reread = true}, progress)
+                .snapshot.root,
+            first.snapshot.root);
     }
 }
 
@@ -158,7 +160,8 @@ TEST_F(BackUp, tells_what_differs_between_two_snapshots) {
     const BackupReport second = back_up();
     const auto repository = world_.open();
     std::map<std::string, Change> found;
-    diff(*repository, first.snapshot, second.snapshot, "", [&](const Difference& difference) { found[difference.path] = difference.change; });
+    diff(*repository, first.snapshot, second.snapshot, "",
+         [&](const Difference& difference) { found[difference.path] = difference.change; });
     EXPECT_EQ(found, (std::map<std::string, Change>{{"/srv/3/1/file-13", Change::content},
                                                     {"/srv/4/0/file-9", Change::removed},
                                                     {"/srv/large", Change::metadata},

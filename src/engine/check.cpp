@@ -25,7 +25,9 @@ void find_damage(CheckFindings& findings, const std::string& object, std::string
     } catch (const Error& error) {
         if (error.code() != Code::corrupt && error.code() != Code::newer_format) throw;
         const std::size_t at = object.ends_with('/') ? error.message().find(object) : std::string::npos;
-        const std::string named = at == std::string::npos ? object : error.message().substr(at, error.message().find_first_of(" ,:", at) - at);
+        const std::string named = at == std::string::npos
+                                      ? object
+                                      : error.message().substr(at, error.message().find_first_of(" ,:", at) - at);
         findings.add(named, "damaged", error.message(), std::string(effect));
     }
 }
@@ -42,7 +44,8 @@ void check_keys(repo::Repository& repository, CheckFindings& findings) {
     std::vector<repo::DamagedSlot> damaged;
     repo::list_slots(repository.store(), keys.config(), &damaged);
     for (const repo::DamagedSlot& slot : damaged)
-        findings.add(slot.object, "damaged", slot.why.message(), "who holds its passphrase or key file cannot open the repository");
+        findings.add(slot.object, "damaged", slot.why.message(),
+                     "who holds its passphrase or key file cannot open the repository");
 }
 
 // The logs were verified when the repository was opened, but not, where there is a checkpoint, from their beginning.
@@ -68,8 +71,10 @@ void check_logs(repo::Repository& repository, CheckFindings& findings) {
         const std::uint64_t known = lane == log.lanes().end() ? 0 : lane->second.next;
         if (known >= slots) continue;
         const std::string object = repo::names::log_entry(name.signer, name.lane, known);
-        if (repository.store().find(object)) continue;  // it is there and was refused, which is told already, or it is new
-        findings.add(object, "missing", fmt::format("{} later entries of this log count for nothing without it", slots - known),
+        if (repository.store().find(object))
+            continue;  // it is there and was refused, which is told already, or it is new
+        findings.add(object, "missing",
+                     fmt::format("{} later entries of this log count for nothing without it", slots - known),
                      std::string(effect));
     }
     for (const repo::CommittedSnapshot& snapshot : log.snapshots())
@@ -96,17 +101,21 @@ void check_notes(repo::Repository& repository, CheckFindings& findings) {
     });
     std::set<repo::SnapshotId> committed;
     for (const repo::CommittedSnapshot& snapshot : repository.log().snapshots())
-        committed.insert(repo::SnapshotId{crypto::sha256(snapshot.provenance.empty() ? snapshot.record : snapshot.provenance)});
+        committed.insert(
+            repo::SnapshotId{crypto::sha256(snapshot.provenance.empty() ? snapshot.record : snapshot.provenance)});
     repo::NoteBook notes(repository.store(), repository.keys(), repository.world());
-    find_damage(findings, repo::names::notes, "holds, tags and times of its snapshot are not known", [&] { notes.read(); });
+    find_damage(findings, repo::names::notes, "holds, tags and times of its snapshot are not known",
+                [&] { notes.read(); });
     for (const auto& [id, numbers] : listed) {
         const std::uint64_t known = notes.of(id).size();
         if (known < numbers.count && !repository.store().find(repo::names::note(id, known)))
             findings.add(repo::names::note(id, known), "missing",
-                         fmt::format("{} later notes of snapshot {} count for nothing without it", numbers.next - known - 1, id.short_hex()), "");
+                         fmt::format("{} later notes of snapshot {} count for nothing without it",
+                                     numbers.next - known - 1, id.short_hex()),
+                         "");
         if (!committed.contains(id))
-            findings.add(fmt::format("snapshot {}", id.hex()), "missing", "there are notes about it, but no log has its COMMIT",
-                         "it cannot be restored");
+            findings.add(fmt::format("snapshot {}", id.hex()), "missing",
+                         "there are notes about it, but no log has its COMMIT", "it cannot be restored");
     }
 }
 
@@ -134,7 +143,8 @@ std::vector<const repo::Snapshot*> with_state_in_use(const repo::Repository& rep
 }
 
 // From now on backups of this machine do not rely on what is damaged, but store it anew.
-void remember_damage(const repo::Repository& repository, const CheckPlaces& places, const std::set<repo::PackId>& found_whole) {
+void remember_damage(const repo::Repository& repository, const CheckPlaces& places,
+                     const std::set<repo::PackId>& found_whole) {
     std::set<repo::PackId> damaged = places.damaged_packs();
     for (const repo::PackId& known : repo::read_distrusted(repository))
         if (places.pack(known) != nullptr && !found_whole.contains(known)) damaged.insert(known);
@@ -173,7 +183,8 @@ CheckReport check(repo::Repository& repository, const CheckPlan& plan, Progress&
     const std::string url = repository.store().url();
     const Note note{"checking {}", url};
     if (!repository.keys().secrets().reader)
-        throw Error{Code::denied, "this key may not read, so it cannot check"}.hint("Use a key of the role reader or full.");
+        throw Error{Code::denied, "this key may not read, so it cannot check"}.hint(
+            "Use a key of the role reader or full.");
     CheckReport report;
     for (int attempt = 1;; ++attempt) {
         const std::uint64_t stamp = repository.log().stamp();

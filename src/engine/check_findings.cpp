@@ -20,8 +20,10 @@ void Loss::add(const Loss& other) {
 
 void add_loss(std::vector<Loss>& losses, const Loss& loss) {
     const auto at = std::ranges::find(losses, loss.damage, &Loss::damage);
-    if (at == losses.end()) losses.push_back(loss);
-    else at->add(loss);
+    if (at == losses.end())
+        losses.push_back(loss);
+    else
+        at->add(loss);
 }
 
 DamageNumber CheckFindings::add(const std::string& object, std::string_view kind, const std::string& reason,
@@ -35,8 +37,10 @@ DamageNumber CheckFindings::add(const std::string& object, std::string_view kind
 void CheckFindings::costs(const Loss& loss, const repo::Snapshot& snapshot) {
     const std::lock_guard lock(mutex_);
     Finding& finding = findings_[loss.damage];
-    if (finding.costs.size() < snapshots_named_max) finding.costs.push_back({snapshot.id.short_hex(), loss});
-    else ++finding.further_snapshots;
+    if (finding.costs.size() < snapshots_named_max)
+        finding.costs.push_back({snapshot.id.short_hex(), loss});
+    else
+        ++finding.further_snapshots;
 }
 
 void CheckFindings::costs_only_time(DamageNumber damage, const std::string& source) {

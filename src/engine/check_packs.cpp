@@ -15,22 +15,28 @@ namespace {
 constexpr std::string_view book_magic = "holdfast packs read 1\n";
 
 // One chunk at its place, as a reader would take it. Throws corrupt.
-void open_record(const repo::Keyring& keys, const CheckedPack& pack, ByteView bytes, const CheckPlaces::Record& listed) {
+void open_record(const repo::Keyring& keys, const CheckedPack& pack, ByteView bytes,
+                 const CheckPlaces::Record& listed) {
     const std::string object = pack.ref.object();
-    if (std::uint64_t{listed.offset} + listed.length > bytes.size()) throw Error{Code::corrupt, "{} ends before it", object};
+    if (std::uint64_t{listed.offset} + listed.length > bytes.size())
+        throw Error{Code::corrupt, "{} ends before it", object};
     const repo::ChunkRecord record = repo::parse_record(bytes.subspan(listed.offset, listed.length), object);
-    if (record.length() != listed.length || repo::prefix_of(record.id) != listed.id || record.section_offset > listed.offset)
+    if (record.length() != listed.length || repo::prefix_of(record.id) != listed.id ||
+        record.section_offset > listed.offset)
         throw Error{Code::corrupt, "{} has another chunk than the index says", object};
-    repo::SectionOpener opener(keys, repo::parse_section(bytes.subspan(listed.offset - record.section_offset), object), object);
+    repo::SectionOpener opener(keys, repo::parse_section(bytes.subspan(listed.offset - record.section_offset), object),
+                               object);
     const ByteView sealed = bytes.subspan(listed.offset + repo::ChunkRecord::bytes);
     Bytes content, reachable;
-    opener.open(record, repo::Part::content, sealed.subspan(record.sealed_reachable, record.sealed_content), content, object);
+    opener.open(record, repo::Part::content, sealed.subspan(record.sealed_reachable, record.sealed_content), content,
+                object);
     if (record.sealed_reachable > 0)
         opener.open(record, repo::Part::reachable, sealed.first(record.sealed_reachable), reachable, object);
     const repo::ChunkId id = pack.ref.kind == repo::PackKind::meta    ? repo::node_id(keys, reachable, content)
                              : pack.ref.kind == repo::PackKind::state ? repo::state_id(keys, content)
                                                                       : repo::data_id(keys, content);
-    if (id != record.id) throw Error{Code::corrupt, "a chunk in {} opens to other bytes than its id stands for", object};
+    if (id != record.id)
+        throw Error{Code::corrupt, "a chunk in {} opens to other bytes than its id stands for", object};
 }
 
 }  // namespace
@@ -164,32 +170,39 @@ std::optional<CheckPacks::Problem> CheckPacks::problem_of(const CheckedPack& pac
     try {
         if (!is_data && repo::PackId{crypto::sha256(bytes)} != pack.ref.id)
             return Problem{"damaged", "its bytes are not those it is named by"};
-        repo::scan_pack(bytes, object, [&](const repo::SectionPlace& place, const repo::ChunkRecord& record, std::uint32_t offset) {
-            ++chunks;
-            sum += record_term(keys, repo::prefix_of(record.id), offset, static_cast<std::uint32_t>(record.length()));
-            if (place.header.kind != pack.ref.kind) throw Error{Code::corrupt, "it holds a section of another kind"};
-            if (!is_data) return;
-            if (section != place.offset) {
-                opener.emplace(keys, place.header, object);
-                section = place.offset;
-            }
-            const ByteView sealed = bytes.subspan(offset + repo::ChunkRecord::bytes, record.sealed_content);
-            if (record.sealed_reachable != 0) throw Error{Code::corrupt, "it holds a node"};
-            opener->open(record, repo::Part::content, sealed, plain, object);
-            if (repo::data_id(keys, plain) == record.id) places_.set_length(record.id, plain.size());
-            else forged = Problem{"forged", fmt::format("chunk {} opens to other bytes than its id stands for", record.id.short_hex())};
-        });
+        repo::scan_pack(
+            bytes, object, [&](const repo::SectionPlace& place, const repo::ChunkRecord& record, std::uint32_t offset) {
+                ++chunks;
+                sum +=
+                    record_term(keys, repo::prefix_of(record.id), offset, static_cast<std::uint32_t>(record.length()));
+                if (place.header.kind != pack.ref.kind)
+                    throw Error{Code::corrupt, "it holds a section of another kind"};
+                if (!is_data) return;
+                if (section != place.offset) {
+                    opener.emplace(keys, place.header, object);
+                    section = place.offset;
+                }
+                const ByteView sealed = bytes.subspan(offset + repo::ChunkRecord::bytes, record.sealed_content);
+                if (record.sealed_reachable != 0) throw Error{Code::corrupt, "it holds a node"};
+                opener->open(record, repo::Part::content, sealed, plain, object);
+                if (repo::data_id(keys, plain) == record.id)
+                    places_.set_length(record.id, plain.size());
+                else
+                    forged = Problem{"forged", fmt::format("chunk {} opens to other bytes than its id stands for",
+                                                           record.id.short_hex())};
+            });
     } catch (const Error& error) {
         if (error.code() != Code::corrupt && error.code() != Code::denied && error.code() != Code::newer_format) throw;
         return Problem{"damaged", error.message()};
     }
-    if (chunks != pack.chunks || sum != pack.sum) return Problem{"swapped", "it holds other chunks than the index says"};
+    if (chunks != pack.chunks || sum != pack.sum)
+        return Problem{"swapped", "it holds other chunks than the index says"};
     return forged;
 }
 
 void CheckPacks::diagnose(CheckedPack& pack, const std::optional<Bytes>& bytes, const Problem& problem) {
-    const DamageNumber damage = findings_.add(pack.ref.object(), problem.kind, problem.reason,
-                                              "no snapshot loses anything by it");
+    const DamageNumber damage =
+        findings_.add(pack.ref.object(), problem.kind, problem.reason, "no snapshot loses anything by it");
     if (!bytes) {
         pack.damage = damage;
         return;
@@ -198,7 +211,8 @@ void CheckPacks::diagnose(CheckedPack& pack, const std::optional<Bytes>& bytes, 
         try {
             open_record(repository_.keys(), pack, *bytes, listed);
         } catch (const Error& error) {
-            if (error.code() != Code::corrupt && error.code() != Code::denied && error.code() != Code::newer_format) throw;
+            if (error.code() != Code::corrupt && error.code() != Code::denied && error.code() != Code::newer_format)
+                throw;
             places_.add_bad(pack.ref.id, listed.id, damage);
         }
     }

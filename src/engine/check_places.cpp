@@ -20,7 +20,8 @@ repo::ChunkId any_id_of(const repo::ChunkPrefix& prefix) { return repo::ChunkId:
 
 }  // namespace
 
-std::uint64_t record_term(const repo::Keyring& keys, const repo::ChunkPrefix& id, std::uint32_t offset, std::uint32_t length) {
+std::uint64_t record_term(const repo::Keyring& keys, const repo::ChunkPrefix& id, std::uint32_t offset,
+                          std::uint32_t length) {
     std::array<std::uint8_t, 24> record;
     std::memcpy(record.data(), id.bytes.data(), 16);
     std::memcpy(record.data() + 16, &offset, 4);
@@ -28,7 +29,8 @@ std::uint64_t record_term(const repo::Keyring& keys, const repo::ChunkPrefix& id
     return crypto::tag64(keys.index_key(), record);
 }
 
-CheckPlaces::CheckPlaces(repo::Repository& repository, CheckFindings& findings) : repository_(repository), findings_(findings) {
+CheckPlaces::CheckPlaces(repo::Repository& repository, CheckFindings& findings)
+    : repository_(repository), findings_(findings) {
     scan_index();
     compare_with_store();
 }
@@ -73,8 +75,10 @@ void CheckPlaces::scan_fragment(repo::Fragment& fragment) {
             continue;
         }
         const CheckedPack& known = packs_[at->second];
-        if (known.ref != listed.ref || known.bytes != listed.bytes || known.chunks != sum.chunks || known.sum != sum.sum)
-            throw Error{Code::corrupt, "it says of pack {} something else than another fragment", listed.ref.id.short_hex()};
+        if (known.ref != listed.ref || known.bytes != listed.bytes || known.chunks != sum.chunks ||
+            known.sum != sum.sum)
+            throw Error{Code::corrupt, "it says of pack {} something else than another fragment",
+                        listed.ref.id.short_hex()};
     }
 }
 
@@ -87,10 +91,12 @@ void CheckPlaces::compare_with_store() {
             if (at == number_of_pack_.end()) return;  // of a session that runs or died: no damage
             CheckedPack& pack = packs_[at->second];
             if (pack.ref.kind != kind) return;
-            if (object.bytes == pack.bytes) pack.present = true;
+            if (object.bytes == pack.bytes)
+                pack.present = true;
             else
-                pack.damage = findings_.add(object.name, "damaged",
-                                            fmt::format("it is {} bytes long, {} are expected", object.bytes, pack.bytes));
+                pack.damage =
+                    findings_.add(object.name, "damaged",
+                                  fmt::format("it is {} bytes long, {} are expected", object.bytes, pack.bytes));
         });
     }
     const std::set<repo::PackId>& excluded = repository_.index().excluded();
@@ -104,11 +110,13 @@ void CheckPlaces::compare_with_store() {
         // A listing is only a hint: what it misses is asked for.
         if (pack.present || pack.damage) continue;
         const auto found = repository_.store().find(pack.ref.object());
-        if (found && found->bytes == pack.bytes) pack.present = true;
+        if (found && found->bytes == pack.bytes)
+            pack.present = true;
         else if (found)
             pack.damage = findings_.add(pack.ref.object(), "damaged",
                                         fmt::format("it is {} bytes long, {} are expected", found->bytes, pack.bytes));
-        else pack.damage = findings_.add(pack.ref.object(), "missing", "the store does not have it");
+        else
+            pack.damage = findings_.add(pack.ref.object(), "missing", "the store does not have it");
     }
 }
 
@@ -190,7 +198,8 @@ void CheckPlaces::settle() {
 CheckPlaces::Fact CheckPlaces::fact(const repo::ChunkId& id) const {
     const std::uint64_t tag = tag_of(id.view());
     const auto number = number_of(tag);
-    if (!number) return {0, findings_.add(fmt::format("chunk {}", id.hex()), "missing", "the index has no place for it")};
+    if (!number)
+        return {0, findings_.add(fmt::format("chunk {}", id.hex()), "missing", "the index has no place for it")};
     const auto lost = std::ranges::lower_bound(lost_, tag, {}, [](const auto& one) { return one.first; });
     if (lost != lost_.end() && lost->first == tag) return {0, lost->second};
     return {lengths_[*number], std::nullopt};

@@ -21,13 +21,14 @@ struct CheckedPack {
     repo::PackRef ref;
     std::uint64_t bytes = 0;
     std::uint64_t chunks = 0;
-    std::uint64_t sum = 0;                // over its records
-    bool present = false;                 // in the store, as long as it must be
-    std::optional<DamageNumber> damage;   // of the whole pack: none of its chunks can be had there
+    std::uint64_t sum = 0;               // over its records
+    bool present = false;                // in the store, as long as it must be
+    std::optional<DamageNumber> damage;  // of the whole pack: none of its chunks can be had there
 };
 
 // A term of CheckedPack::sum, for a record as the index or a pack itself has it.
-std::uint64_t record_term(const repo::Keyring& keys, const repo::ChunkPrefix& id, std::uint32_t offset, std::uint32_t length);
+std::uint64_t record_term(const repo::Keyring& keys, const repo::ChunkPrefix& id, std::uint32_t offset,
+                          std::uint32_t length);
 
 class CheckPlaces {
 public:
@@ -74,8 +75,8 @@ private:
     CheckFindings& findings_;
     std::vector<CheckedPack> packs_;
     std::unordered_map<repo::PackId, std::size_t, IdHash> number_of_pack_;
-    std::vector<std::uint64_t> tags_;     // sorted: the first bytes of the ids
-    std::vector<std::uint32_t> lengths_;  // beside tags_
+    std::vector<std::uint64_t> tags_;                           // sorted: the first bytes of the ids
+    std::vector<std::uint32_t> lengths_;                        // beside tags_
     std::vector<std::pair<std::uint64_t, DamageNumber>> lost_;  // sorted by tag
     struct Bad {
         repo::ChunkPrefix id;
@@ -85,7 +86,7 @@ private:
         auto operator<=>(const Bad& other) const { return std::tie(id, pack) <=> std::tie(other.id, other.pack); }
     };
     std::mutex mutex_;
-    std::vector<Bad> bad_;  // guarded by mutex_ until settle()
+    std::vector<Bad> bad_;           // guarded by mutex_ until settle()
     std::set<repo::PackId> blamed_;  // guarded by mutex_
 };
 

@@ -41,8 +41,10 @@ void CheckTrees::check(const repo::Snapshot& snapshot) {
 // An item count of a node that cannot be read comes from its parent.
 CheckTrees::Seen CheckTrees::lost(const repo::LeafRef& ref, const std::string& reason) {
     Seen out{ref.items, ref.first_key, ref.first_key, false, {}};
-    out.losses.push_back({places_.blame(ref.id, reason), ref.items,
-                          {ref.first_key.empty() ? "everything" : path_of_tree_key(ref.first_key) + " and what follows it"}});
+    out.losses.push_back(
+        {places_.blame(ref.id, reason),
+         ref.items,
+         {ref.first_key.empty() ? "everything" : path_of_tree_key(ref.first_key) + " and what follows it"}});
     return out;
 }
 
@@ -88,8 +90,10 @@ CheckTrees::Seen CheckTrees::look_at_leaf(const repo::LeafRef& ref, const repo::
     std::unordered_map<repo::ChunkId, CheckPlaces::Fact, IdHash> facts;
     for (const repo::TreeEntry& entry : entries) {
         std::string key = tree_key(entry.item.path);
-        if (seen.last_key.empty()) seen.first_key = key;
-        else if (key <= seen.last_key) throw Error{Code::corrupt, "{} is not in its place in the tree", entry.item.path};
+        if (seen.last_key.empty())
+            seen.first_key = key;
+        else if (key <= seen.last_key)
+            throw Error{Code::corrupt, "{} is not in its place in the tree", entry.item.path};
         seen.last_key = std::move(key);
         if (const auto damage = damage_of(entry, ref, facts)) add_loss(seen.losses, {*damage, 1, {entry.item.path}});
     }
@@ -107,10 +111,12 @@ std::optional<DamageNumber> CheckTrees::damage_of(const repo::TreeEntry& entry, 
         if (fresh) at->second = places_.fact(extent.chunk);
         if (at->second.damage) return at->second.damage;
         if (at->second.length != 0 && extent.offset + extent.length > at->second.length)
-            return places_.blame(leaf.id, fmt::format("{} refers to bytes that its chunk does not have", entry.item.path));
+            return places_.blame(leaf.id,
+                                 fmt::format("{} refers to bytes that its chunk does not have", entry.item.path));
     }
     if (entry.item.kind == ItemKind::file && size != entry.item.size)
-        return places_.blame(leaf.id, fmt::format("{} is said to have {} bytes, {} are there", entry.item.path, entry.item.size, size));
+        return places_.blame(
+            leaf.id, fmt::format("{} is said to have {} bytes, {} are there", entry.item.path, entry.item.size, size));
     return std::nullopt;
 }
 
@@ -130,13 +136,15 @@ std::vector<std::optional<CheckTrees::Seen>> CheckTrees::look_at_leaves(const st
 void CheckTrees::visit_children(const repo::LeafRef& ref, const repo::Node& node, Seen& seen, int depth) {
     const std::vector<repo::LeafRef> children = repo::TreeReader::children_of(node);
     // All children are of one level, and the first new one tells which: leaves are looked at in parallel.
-    const auto first_new = std::ranges::find_if(children, [&](const auto& child) { return !seen_.contains(repo::prefix_of(child.id)); });
+    const auto first_new =
+        std::ranges::find_if(children, [&](const auto& child) { return !seen_.contains(repo::prefix_of(child.id)); });
     if (first_new != children.end()) {
         visit(*first_new, depth + 1);
         if (!seen_.at(repo::prefix_of(first_new->id)).inner) {
             std::vector<std::optional<Seen>> leaves = look_at_leaves(children);
             for (std::size_t i = 0; i < children.size(); ++i)
-                if (leaves[i] && !leaves[i]->inner) seen_.emplace(repo::prefix_of(children[i].id), std::move(*leaves[i]));
+                if (leaves[i] && !leaves[i]->inner)
+                    seen_.emplace(repo::prefix_of(children[i].id), std::move(*leaves[i]));
         }
     }
     seen.first_key = children.front().first_key;

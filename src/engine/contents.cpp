@@ -24,7 +24,8 @@ bool ends_bundle(const std::array<std::uint8_t, 16>& fingerprint, std::size_t by
 
 }  // namespace
 
-Contents::Contents(Capture& capture, repo::PackWriter& packs, const repo::Keyring& keys, Progress& progress, std::size_t workers)
+Contents::Contents(Capture& capture, repo::PackWriter& packs, const repo::Keyring& keys, Progress& progress,
+                   std::size_t workers)
     : capture_(capture),
       packs_(packs),
       keys_(keys),
@@ -83,8 +84,10 @@ void Contents::wait(const ItemJob& job) {
         workers_.rethrow_if_failed();
         // The job may sit in what is still being gathered.
         if (reading_.empty()) {
-            if (filling_) start_run();
-            else close_bundle();
+            if (filling_)
+                start_run();
+            else
+                close_bundle();
         }
         std::unique_lock lock(mutex_);
         changed_.wait_for(lock, std::chrono::milliseconds(20),
@@ -106,7 +109,8 @@ void Contents::read_run(Run& run) {
         member.offset = run.bytes.size();
         read_small(run, member);
         member.bytes = run.bytes.size() - member.offset;
-        if (member.bytes > 0) member.fingerprint = fingerprint(ByteView(run.bytes).subspan(member.offset, member.bytes));
+        if (member.bytes > 0)
+            member.fingerprint = fingerprint(ByteView(run.bytes).subspan(member.offset, member.bytes));
     }
     {
         const std::lock_guard lock(mutex_);
@@ -154,8 +158,10 @@ void Contents::read_small(Run& run, Member& member) {
 
 void Contents::bundle_run(Run& run) {
     for (const Member& member : run.members) {
-        if (member.bytes == 0 || member.streamed) part_done(*member.job);
-        else put_in_bundle(member, ByteView(run.bytes).subspan(member.offset, member.bytes));
+        if (member.bytes == 0 || member.streamed)
+            part_done(*member.job);
+        else
+            put_in_bundle(member, ByteView(run.bytes).subspan(member.offset, member.bytes));
     }
 }
 
@@ -218,7 +224,8 @@ void Contents::read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data, 
     const codec::Chunker& chunker = keys_.chunker();
     const bool spread = job->entry().expected_bytes > spread_bytes || job->entry().expected_bytes == 0;
     const std::size_t expected = job->entry().expected_bytes;
-    const std::size_t room = std::min<std::size_t>(chunker.sizes().max + 1024 * 1024, expected == 0 ? SIZE_MAX : expected + 1);
+    const std::size_t room =
+        std::min<std::size_t>(chunker.sizes().max + 1024 * 1024, expected == 0 ? SIZE_MAX : expected + 1);
     Bytes buffer(std::max(room, begun.size() + 1));
     std::ranges::copy(begun, buffer.begin());
     std::size_t begin = 0, end = begun.size();

@@ -32,8 +32,8 @@ struct ItemJob {
     Item item;
     std::vector<repo::Extent> content;
     std::vector<Finding> findings;
-    bool shares_content = false;  // a further name of a file: the first one is read, this one only completed
-    bool left_out = false;  // it could not be read and gets no place in the snapshot
+    bool shares_content = false;          // a further name of a file: the first one is read, this one only completed
+    bool left_out = false;                // it could not be read and gets no place in the snapshot
     std::atomic<std::uint32_t> parts{1};  // outstanding; 0: done
     const Batch::Entry& entry() const { return batch->entries[number]; }
     bool done() const { return parts.load(std::memory_order_acquire) == 0; }
@@ -46,7 +46,8 @@ public:
     static constexpr std::size_t workers_waiting_max = 8;
     static constexpr std::uint64_t spread_bytes = 16 * 1024 * 1024;  // larger files use all workers
 
-    Contents(Capture& capture, repo::PackWriter& packs, const repo::Keyring& keys, Progress& progress, std::size_t workers);
+    Contents(Capture& capture, repo::PackWriter& packs, const repo::Keyring& keys, Progress& progress,
+             std::size_t workers);
     ~Contents();
 
     // In item order. Items without content are completed, files read and stored.

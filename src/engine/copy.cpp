@@ -14,7 +14,7 @@ namespace {
 struct Origin {
     repo::Snapshot snapshot;  // as its record says it, without what notes added
     Nanoseconds received = 0;
-    Bytes signed_record;      // the original one, also when the origin is a copy itself
+    Bytes signed_record;  // the original one, also when the origin is a copy itself
 };
 
 // The wanted snapshots, oldest first.
@@ -44,27 +44,32 @@ const repo::Snapshot* find(const repo::Repository& repository, const repo::Snaps
 }
 
 bool was_forgotten(const repo::Repository& repository, const repo::SnapshotId& id) {
-    return std::ranges::any_of(repository.notes().of(id), [](const auto& note) { return note.kind == repo::NoteKind::forgotten; });
+    return std::ranges::any_of(repository.notes().of(id),
+                               [](const auto& note) { return note.kind == repo::NoteKind::forgotten; });
 }
 
 // What people and retention have said of a snapshot goes along; proofs do not, for the copy was not proven.
 void carry_notes(const repo::Repository& from, repo::Repository& to, const Origin& origin) {
     const repo::SnapshotId& id = origin.snapshot.id;
     const std::vector<repo::SnapshotNote> there = to.notes().of(id);
-    const auto has = [&](repo::NoteKind kind) { return std::ranges::find(there, kind, &repo::SnapshotNote::kind) != there.end(); };
+    const auto has = [&](repo::NoteKind kind) {
+        return std::ranges::find(there, kind, &repo::SnapshotNote::kind) != there.end();
+    };
     if (!has(repo::NoteKind::received)) to.notes().append(id, repo::NoteKind::received, origin.received, "");
     for (const repo::SnapshotNote& note : from.notes().of(id)) {
         const bool goes_along = note.kind == repo::NoteKind::hold || note.kind == repo::NoteKind::release ||
                                 note.kind == repo::NoteKind::flag || note.kind == repo::NoteKind::tag;
-        const bool is_there = std::ranges::any_of(
-            there, [&](const auto& other) { return other.kind == note.kind && other.time == note.time && other.text == note.text; });
+        const bool is_there = std::ranges::any_of(there, [&](const auto& other) {
+            return other.kind == note.kind && other.time == note.time && other.text == note.text;
+        });
         if (goes_along && !is_there) to.notes().append(id, note.kind, note.time, note.text);
     }
 }
 
 class Copier {
 public:
-    Copier(repo::Repository& from, repo::Repository& to, Progress& progress) : from_(from), to_(to), progress_(progress) {}
+    Copier(repo::Repository& from, repo::Repository& to, Progress& progress)
+        : from_(from), to_(to), progress_(progress) {}
 
     void copy(const Origin& origin, CopyReport& report) {
         const std::string id = origin.snapshot.id.short_hex();
@@ -86,13 +91,15 @@ private:
         if (!sources_.insert({snapshot.source, snapshot.host}).second) return;
         const repo::Snapshot* last = nullptr;
         for (const repo::Snapshot& other : from_.snapshots())
-            if (other.source == snapshot.source && other.host == snapshot.host && find(to_, other.id) != nullptr) last = &other;
+            if (other.source == snapshot.source && other.host == snapshot.host && find(to_, other.id) != nullptr)
+                last = &other;
         if (last == nullptr) return;
         try {
             names_.learn(from_, *last, to_, *find(to_, last->id));
         } catch (const Error& error) {
             if (error.code() != Code::corrupt) throw;
-            from_.world().log.warning(fmt::format("the copy of snapshot {} is of no help: {}", last->id.short_hex(), error.message()));
+            from_.world().log.warning(
+                fmt::format("the copy of snapshot {} is of no help: {}", last->id.short_hex(), error.message()));
         }
     }
 
@@ -120,16 +127,20 @@ std::uint64_t forecast_bytes(repo::Repository& from, const Origin& origin, std::
 
 void check_rights(const repo::Repository& from, const repo::Repository& to) {
     if (from.id() == to.id())
-        throw Error{Code::usage, "{} and {} are the same repository", from.store().url(), to.store().url()}.unharmed("nothing was copied");
+        throw Error{Code::usage, "{} and {} are the same repository", from.store().url(), to.store().url()}.unharmed(
+            "nothing was copied");
     if (!from.keys().secrets().reader)
-        throw Error{Code::denied, "this key of {} may not read", from.store().url()}.hint("Use a key of the role reader or full.");
+        throw Error{Code::denied, "this key of {} may not read", from.store().url()}.hint(
+            "Use a key of the role reader or full.");
     if (to.keys().own().role != repo::Role::full)
-        throw Error{Code::denied, "this key of {} may not receive copies", to.store().url()}.hint("Use a key of the role full.");
+        throw Error{Code::denied, "this key of {} may not receive copies", to.store().url()}.hint(
+            "Use a key of the role full.");
 }
 
 }  // namespace
 
-CopyReport copy(repo::Repository& from, repo::Repository& to, const std::vector<repo::SnapshotId>& ids, bool dry_run, Progress& progress) {
+CopyReport copy(repo::Repository& from, repo::Repository& to, const std::vector<repo::SnapshotId>& ids, bool dry_run,
+                Progress& progress) {
     const std::string target = to.store().url();
     const Note note{"copying to {}", target};
     check_rights(from, to);
@@ -144,7 +155,8 @@ CopyReport copy(repo::Repository& from, repo::Repository& to, const std::vector<
                 throw Error{Code::failed, "snapshot {} was forgotten in {}", id.short_hex(), target}
                     .unharmed("nothing was copied")
                     .hint("What a repository has forgotten does not come back to it; copy to another one.");
-            to.world().log.info(fmt::format("snapshot {} was forgotten in {} and is not copied again", id.short_hex(), target));
+            to.world().log.info(
+                fmt::format("snapshot {} was forgotten in {} and is not copied again", id.short_hex(), target));
             continue;
         }
         report.snapshots.push_back({id, origin.snapshot.source, there});
@@ -173,7 +185,8 @@ CopyReport copy(repo::Repository& from, repo::Repository& to, const std::vector<
     }
     report.bytes_read = from.chunks().bytes_read() - read_before;
     if (!damaged.empty())
-        throw Error{Code::corrupt, "{} of {} snapshots cannot be copied: {}", damaged.size(), due.size(), fmt::join(damaged, ", ")}
+        throw Error{Code::corrupt, "{} of {} snapshots cannot be copied: {}", damaged.size(), due.size(),
+                    fmt::join(damaged, ", ")}
             .unharmed("the others are in the target, whole")
             .hint("`holdfast check --read-data` says what is affected.");
     return report;

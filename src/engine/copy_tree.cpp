@@ -30,9 +30,10 @@ private:
 };
 
 bool same_shape(const repo::TreeEntry& a, const repo::TreeEntry& b) {
-    return a.item.path == b.item.path && std::ranges::equal(a.content, b.content, [](const repo::Extent& x, const repo::Extent& y) {
-        return x.is_hole() == y.is_hole() && x.offset == y.offset && x.length == y.length;
-    });
+    return a.item.path == b.item.path &&
+           std::ranges::equal(a.content, b.content, [](const repo::Extent& x, const repo::Extent& y) {
+               return x.is_hole() == y.is_hole() && x.offset == y.offset && x.length == y.length;
+           });
 }
 
 }  // namespace
@@ -48,7 +49,8 @@ std::optional<repo::ChunkId> ChunkNames::find(const repo::ChunkId& origin) const
     return at->second;
 }
 
-void ChunkNames::learn(repo::Repository& from, const repo::Snapshot& origin, repo::Repository& to, const repo::Snapshot& copy) {
+void ChunkNames::learn(repo::Repository& from, const repo::Snapshot& origin, repo::Repository& to,
+                       const repo::Snapshot& copy) {
     Items there(to, copy);
     for (Items here(from, origin); const repo::TreeEntry* entry = here.next();) {
         const repo::TreeEntry* twin = there.next();
@@ -58,7 +60,8 @@ void ChunkNames::learn(repo::Repository& from, const repo::Snapshot& origin, rep
     }
 }
 
-TreeCopy::TreeCopy(repo::Repository& from, repo::Repository& to, repo::Session& session, ChunkNames& names, Progress& progress)
+TreeCopy::TreeCopy(repo::Repository& from, repo::Repository& to, repo::Session& session, ChunkNames& names,
+                   Progress& progress)
     : from_(from),
       to_(to),
       session_(session),
@@ -118,7 +121,8 @@ void TreeCopy::read_chunks() {
         workers_.submit([&] {
             from_.world().stop.check();
             from_.chunks().read_run(
-                run, to_read_, [&](std::size_t number, ByteView plain) { named[number] = session_.packs().add(plain).id; },
+                run, to_read_,
+                [&](std::size_t number, ByteView plain) { named[number] = session_.packs().add(plain).id; },
                 [](std::size_t, const Error& error) { throw error; });
         });
     workers_.drain();

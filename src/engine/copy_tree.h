@@ -38,7 +38,8 @@ public:
     static constexpr std::size_t window_items = 16 * 1024;
     static constexpr std::uint64_t window_bytes = 256 * 1024 * 1024;
 
-    TreeCopy(repo::Repository& from, repo::Repository& to, repo::Session& session, ChunkNames& names, Progress& progress);
+    TreeCopy(repo::Repository& from, repo::Repository& to, repo::Session& session, ChunkNames& names,
+             Progress& progress);
     // The root in the target.
     repo::ChunkId copy(const repo::Snapshot& snapshot);
 

@@ -21,7 +21,8 @@ void choose_by_id(const std::vector<repo::Snapshot>& snapshots, const ForgetPlan
         if (std::ranges::find(plan.ids, snapshot.id) == plan.ids.end()) {
             report.keep.push_back({snapshot, {"not named"}});
         } else if (!snapshot.holds.empty()) {
-            throw Error{Code::retention, "snapshot {} is held: {}", snapshot.id.short_hex(), fmt::format("{}", fmt::join(snapshot.holds, ", "))}
+            throw Error{Code::retention, "snapshot {} is held: {}", snapshot.id.short_hex(),
+                        fmt::format("{}", fmt::join(snapshot.holds, ", "))}
                 .unharmed("nothing was forgotten");
         } else {
             report.remove.push_back(snapshot);
@@ -32,16 +33,21 @@ void choose_by_id(const std::vector<repo::Snapshot>& snapshots, const ForgetPlan
 void choose_by_rule(const std::vector<repo::Snapshot>& snapshots, const ForgetPlan& plan, ForgetReport& report) {
     std::vector<repo::Snapshot> asked;
     for (const repo::Snapshot& snapshot : snapshots) {
-        if (!plan.source || is_source(snapshot, *plan.source)) asked.push_back(snapshot);
-        else report.keep.push_back({snapshot, {"another source"}});
+        if (!plan.source || is_source(snapshot, *plan.source))
+            asked.push_back(snapshot);
+        else
+            report.keep.push_back({snapshot, {"another source"}});
     }
     std::vector<policy::Candidate> candidates;
     for (const repo::Snapshot& snapshot : asked)
-        candidates.push_back({group_of(snapshot), snapshot.received, snapshot.tags, !snapshot.holds.empty(), !snapshot.flags.empty()});
+        candidates.push_back(
+            {group_of(snapshot), snapshot.received, snapshot.tags, !snapshot.holds.empty(), !snapshot.flags.empty()});
     const auto reasons = policy::keep_reasons(candidates, *plan.keep);
     for (std::size_t i = 0; i < asked.size(); ++i) {
-        if (reasons[i].empty()) report.remove.push_back(asked[i]);
-        else report.keep.push_back({asked[i], reasons[i]});
+        if (reasons[i].empty())
+            report.remove.push_back(asked[i]);
+        else
+            report.keep.push_back({asked[i], reasons[i]});
     }
 }
 
@@ -51,13 +57,17 @@ ForgetReport forget(repo::Repository& repository, const ForgetPlan& plan) {
     repository.refresh();
     const std::vector<repo::Snapshot>& snapshots = repository.snapshots();
     ForgetReport report;
-    if (!plan.ids.empty()) choose_by_id(snapshots, plan, report);
-    else if (plan.keep && !plan.keep->empty()) choose_by_rule(snapshots, plan, report);
-    else throw Error{Code::usage, "neither snapshots nor rules say what to forget"}.unharmed("nothing was forgotten");
+    if (!plan.ids.empty())
+        choose_by_id(snapshots, plan, report);
+    else if (plan.keep && !plan.keep->empty())
+        choose_by_rule(snapshots, plan, report);
+    else
+        throw Error{Code::usage, "neither snapshots nor rules say what to forget"}.unharmed("nothing was forgotten");
 
     if (!plan.allow_last) {
         for (const repo::Snapshot& gone : report.remove) {
-            const bool another = std::ranges::any_of(report.keep, [&](const Verdict& kept) { return kept.snapshot.source == gone.source; });
+            const bool another = std::ranges::any_of(
+                report.keep, [&](const Verdict& kept) { return kept.snapshot.source == gone.source; });
             if (!another)
                 throw Error{Code::retention, "this would forget the last snapshot of {}", gone.source}
                     .unharmed("nothing was forgotten")

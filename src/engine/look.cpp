@@ -18,8 +18,8 @@ std::string without_slash(std::string path) {
 }
 
 Error no_such_path(const std::string& path, const repo::Snapshot& snapshot) {
-    return Error{Code::not_found, "snapshot {} has no {}", snapshot.id.short_hex(), path}.hint(
-        fmt::format("`holdfast find '*{}*' {}` looks for it everywhere.", split_path(path).second, snapshot.id.short_hex()));
+    return Error{Code::not_found, "snapshot {} has no {}", snapshot.id.short_hex(), path}.hint(fmt::format(
+        "`holdfast find '*{}*' {}` looks for it everywhere.", split_path(path).second, snapshot.id.short_hex()));
 }
 
 bool same_metadata(const Item& a, const Item& b) {
@@ -88,10 +88,14 @@ void find(repo::Repository& repository, const repo::Snapshot& snapshot, const st
 
 std::string_view name_of(Change change) {
     switch (change) {
-        case Change::added: return "added";
-        case Change::removed: return "removed";
-        case Change::content: return "content";
-        case Change::metadata: return "metadata";
+        case Change::added:
+            return "added";
+        case Change::removed:
+            return "removed";
+        case Change::content:
+            return "content";
+        case Change::metadata:
+            return "metadata";
     }
     return "unknown";
 }
@@ -109,7 +113,8 @@ void diff(repo::Repository& repository, const repo::Snapshot& from, const repo::
     // An item lies in one leaf of a tree; one in a leaf that both have is the same in both.
     class Side {
     public:
-        Side(repo::TreeReader& tree, const std::vector<repo::LeafRef>& leaves, const std::unordered_set<repo::ChunkId, IdHash>& shared)
+        Side(repo::TreeReader& tree, const std::vector<repo::LeafRef>& leaves,
+             const std::unordered_set<repo::ChunkId, IdHash>& shared)
             : tree_(tree), leaves_(leaves), shared_(shared) {
             advance();
         }
@@ -152,9 +157,11 @@ void diff(repo::Repository& repository, const repo::Snapshot& from, const repo::
             b.next();
         } else {
             const bool wanted = is_within(a.entry().item.path, folder);
-            if (wanted && (a.entry().item.kind != b.entry().item.kind || !same_content(repository, a.entry(), b.entry())))
+            if (wanted &&
+                (a.entry().item.kind != b.entry().item.kind || !same_content(repository, a.entry(), b.entry())))
                 tell(a.entry().item.path, Change::content);
-            else if (!same_metadata(a.entry().item, b.entry().item)) tell(a.entry().item.path, Change::metadata);
+            else if (!same_metadata(a.entry().item, b.entry().item))
+                tell(a.entry().item.path, Change::metadata);
             a.next();
             b.next();
         }
@@ -169,8 +176,10 @@ void dump(repo::Repository& repository, const repo::Snapshot& snapshot, const st
         wanted = tree.find(without_slash(path));
         if (!wanted) throw no_such_path(path, snapshot);
         if (wanted->item.kind == ItemKind::folder)
-            throw Error{Code::usage, "{} is a folder; dump gives back one file's bytes", path}.hint("Use `holdfast restore SNAPSHOT:PATH --to FOLDER`.");
-        if (wanted->item.kind != ItemKind::file) throw Error{Code::usage, "{} has no content: it is a {}", path, name_of(wanted->item.kind)};
+            throw Error{Code::usage, "{} is a folder; dump gives back one file's bytes", path}.hint(
+                "Use `holdfast restore SNAPSHOT:PATH --to FOLDER`.");
+        if (wanted->item.kind != ItemKind::file)
+            throw Error{Code::usage, "{} has no content: it is a {}", path, name_of(wanted->item.kind)};
     } else {
         tree.walk("", [&](repo::TreeEntry&& entry) {
             if (entry.item.kind != ItemKind::file) return true;
@@ -194,7 +203,8 @@ void dump(repo::Repository& repository, const repo::Snapshot& snapshot, const st
             continue;
         }
         const Bytes plain = repository.chunks().read(extent.chunk);
-        if (extent.offset + extent.length > plain.size()) throw Error{Code::corrupt, "{} refers to bytes that its chunk does not have", path};
+        if (extent.offset + extent.length > plain.size())
+            throw Error{Code::corrupt, "{} refers to bytes that its chunk does not have", path};
         write(ByteView(plain).subspan(extent.offset, extent.length));
     }
 }
@@ -209,7 +219,8 @@ Stats stats(repo::Repository& repository) {
         for (const auto& pack : fragment->packs())
             if (!repository.index().excluded().contains(pack.ref.id)) packs.insert(pack.ref.id);
         fragment->scan([&](const repo::ChunkPrefix& id, const repo::Location& place) {
-            if (!repository.index().excluded().contains(place.pack.id) && chunks.insert(id).second) out.bytes_unique += place.length;
+            if (!repository.index().excluded().contains(place.pack.id) && chunks.insert(id).second)
+                out.bytes_unique += place.length;
         });
     }
     out.packs = packs.size();

@@ -15,8 +15,8 @@ namespace holdfast::engine {
 
 struct CheckPlan {
     bool read_data = false;
-    std::optional<double> share;              // with read_data: this part of the packs (0…1), the least recently read first
-    std::optional<std::uint64_t> bytes_max;   // with read_data: about this many bytes
+    std::optional<double> share;  // with read_data: this part of the packs (0…1), the least recently read first
+    std::optional<std::uint64_t> bytes_max;  // with read_data: about this many bytes
 };
 struct Damage {
     std::string object;  // its name in the store

@@ -10,8 +10,8 @@ namespace {
 std::string describe(repo::Repository& repository, const repo::SessionName& session) {
     const repo::Lane& lane = repository.log().lanes().at(session.lane);
     const repo::Credential* who = repository.keys().find(session.lane.signer);
-    return fmt::format("key {} ({}), lane {}, open since {}", session.lane.signer.hex().substr(0, 12), who == nullptr ? "unknown" : who->label,
-                       session.lane.lane, rfc3339_seconds(lane.open_time));
+    return fmt::format("key {} ({}), lane {}, open since {}", session.lane.signer.hex().substr(0, 12),
+                       who == nullptr ? "unknown" : who->label, session.lane.lane, rfc3339_seconds(lane.open_time));
 }
 
 }  // namespace
@@ -23,7 +23,8 @@ PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress&
         report.packs_deleted += settled.packs_deleted;
         report.bytes_freed += settled.bytes_freed;
         report.packs_pending += settled.packs_pending;
-        for (const repo::SessionName& session : settled.waiting) report.waiting_for.push_back(describe(repository, session));
+        for (const repo::SessionName& session : settled.waiting)
+            report.waiting_for.push_back(describe(repository, session));
         return settled.waiting.empty();
     };
     repository.refresh();
@@ -37,16 +38,19 @@ PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress&
     if (plan.dry_run) {
         report.packs_deleted = survey.garbage.size() + survey.rewritten.size();
         for (const repo::PackUse& use : survey.garbage) report.bytes_freed += use.bytes;
-        for (const repo::PackUse& use : survey.rewritten) report.bytes_freed += use.bytes - std::min(use.bytes, use.bytes_live);
+        for (const repo::PackUse& use : survey.rewritten)
+            report.bytes_freed += use.bytes - std::min(use.bytes, use.bytes_live);
         return report;
     }
     if (survey.garbage.empty() && survey.rewritten.empty()) return report;
     const std::uint64_t freed_before = report.bytes_freed;
     collector.repack(survey);
-    if (!collector.condemn(survey)) repository.world().log.warning("another prune began at the same time; its collection is settled instead");
+    if (!collector.condemn(survey))
+        repository.world().log.warning("another prune began at the same time; its collection is settled instead");
     add(collector.settle());
     for (const repo::PackUse& use : survey.rewritten)  // their kept parts were written anew
-        if (report.bytes_freed > freed_before) report.bytes_freed -= std::min(report.bytes_freed - freed_before, use.bytes_live);
+        if (report.bytes_freed > freed_before)
+            report.bytes_freed -= std::min(report.bytes_freed - freed_before, use.bytes_live);
     return report;
 }
 
@@ -59,7 +63,8 @@ std::uint64_t unlock(repo::Repository& repository, const std::string& signer) {
         known = true;
         if (lane.open) open.push_back({name, lane.open_slot});
     }
-    if (!known) throw Error{Code::not_found, "no key slot begins with \"{}\"", signer}.hint("`holdfast key list` shows them.");
+    if (!known)
+        throw Error{Code::not_found, "no key slot begins with \"{}\"", signer}.hint("`holdfast key list` shows them.");
     for (const repo::SessionName& session : open) repository.log().fence(session);
     return open.size();
 }

@@ -27,7 +27,8 @@ const repo::Snapshot& snapshot_of(repo::Repository& repository, const repo::Snap
 }
 
 // Walks the wanted items of a plan in tree order. A part keeps the folders that lead to it.
-void walk_wanted(repo::Repository& repository, const RestorePlan& plan, const std::function<bool(repo::TreeEntry&&)>& each) {
+void walk_wanted(repo::Repository& repository, const RestorePlan& plan,
+                 const std::function<bool(repo::TreeEntry&&)>& each) {
     const repo::Snapshot& snapshot = snapshot_of(repository, plan.snapshot);
     const Selection selection(plan.include, plan.exclude);
     repo::TreeReader tree(repository.keys(), repository.chunks(), snapshot.root);
@@ -103,7 +104,9 @@ public:
         if (parts == 0) rebuild_.end_item(ticket);
     }
 
-    bool full() const { return targets_.size() >= window_items || bytes_ >= window_bytes || extents_ >= window_extents; }
+    bool full() const {
+        return targets_.size() >= window_items || bytes_ >= window_bytes || extents_ >= window_extents;
+    }
 
     void write() {
         const std::vector<repo::ReadRun> runs = repository_.chunks().plan(ids_);
@@ -118,7 +121,9 @@ public:
             });
         }
         for (std::size_t number = 0; number < ids_.size(); ++number)
-            if (!planned[number]) lose(number, Error{Code::corrupt, "chunk {} is in no pack that the index knows", ids_[number].short_hex()});
+            if (!planned[number])
+                lose(number,
+                     Error{Code::corrupt, "chunk {} is in no pack that the index knows", ids_[number].short_hex()});
         workers_.drain();
         targets_.clear();
         ids_.clear();
@@ -166,8 +171,11 @@ private:
 
     void part_done(Target& target) {
         if (target.parts.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-        if (target.lost) rebuild_.abandon_item(target.ticket, {target.path, Finding::Kind::unreadable, "its bytes are damaged in the repository"});
-        else rebuild_.end_item(target.ticket);
+        if (target.lost)
+            rebuild_.abandon_item(target.ticket,
+                                  {target.path, Finding::Kind::unreadable, "its bytes are damaged in the repository"});
+        else
+            rebuild_.end_item(target.ticket);
     }
 
     repo::Repository& repository_;

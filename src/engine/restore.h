@@ -24,7 +24,7 @@ struct RestorePlan {
 // What a restore would do (`--plan`).
 struct RestoreForecast {
     std::uint64_t items = 0;
-    std::uint64_t bytes = 0;         // to write
+    std::uint64_t bytes = 0;          // to write
     std::uint64_t bytes_to_read = 0;  // from the store
     std::uint64_t packs = 0;
     std::uint64_t requests = 0;

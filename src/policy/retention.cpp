@@ -31,8 +31,8 @@ LocalTime local(Nanoseconds time) {
 std::string hour_of(const LocalTime& at) {
     const long offset = at.parts.tm_gmtoff / 60;
     const long size = offset < 0 ? -offset : offset;
-    return fmt::format("{} {:02}:00{}{:02}:{:02}", at.date(), at.parts.tm_hour, offset < 0 ? '-' : '+',
-                       size / 60, size % 60);
+    return fmt::format("{} {:02}:00{}{:02}:{:02}", at.date(), at.parts.tm_hour, offset < 0 ? '-' : '+', size / 60,
+                       size % 60);
 }
 
 // ISO 8601: a week belongs to the year of its Thursday. strftime's %G and %V are just that.
@@ -42,15 +42,9 @@ std::string week_of(const LocalTime& at) {
     return {text, length};
 }
 
-std::string day_of(const LocalTime& at) {
-    return at.date();
-}
-std::string month_of(const LocalTime& at) {
-    return at.date().substr(0, at.date().size() - 3);
-}
-std::string year_of(const LocalTime& at) {
-    return std::to_string(at.parts.tm_year + 1900);
-}
+std::string day_of(const LocalTime& at) { return at.date(); }
+std::string month_of(const LocalTime& at) { return at.date().substr(0, at.date().size() - 3); }
+std::string year_of(const LocalTime& at) { return std::to_string(at.parts.tm_year + 1900); }
 
 struct Period {
     std::string_view name;
@@ -82,8 +76,8 @@ public:
     Group(std::span<const Candidate> all, std::vector<std::size_t> members,
           std::vector<std::vector<std::string>>& reasons)
         : all_(all), newest_first_(std::move(members)), reasons_(reasons) {
-        std::ranges::stable_sort(
-            newest_first_, [&](std::size_t a, std::size_t b) { return all_[a].received > all_[b].received; });
+        std::ranges::stable_sort(newest_first_,
+                                 [&](std::size_t a, std::size_t b) { return all_[a].received > all_[b].received; });
     }
 
     void apply(const Retention& rules) {
@@ -117,8 +111,7 @@ private:
             const std::string name = period.of(local(all_[newest_first_[at]].received));
             std::size_t chosen = at;
             std::size_t end = at;
-            for (; end < newest_first_.size() && period.of(local(all_[newest_first_[end]].received)) == name;
-                 ++end) {
+            for (; end < newest_first_.size() && period.of(local(all_[newest_first_[end]].received)) == name; ++end) {
                 if (all_[newest_first_[chosen]].flagged && !all_[newest_first_[end]].flagged) chosen = end;
             }
             reasons_[newest_first_[chosen]].push_back(fmt::format("{} {}", period.name, name));
@@ -147,8 +140,7 @@ private:
 
 }  // namespace
 
-std::vector<std::vector<std::string>> keep_reasons(std::span<const Candidate> candidates,
-                                                   const Retention& rules) {
+std::vector<std::vector<std::string>> keep_reasons(std::span<const Candidate> candidates, const Retention& rules) {
     std::vector<std::vector<std::string>> reasons(candidates.size());
     std::map<std::string, std::vector<std::size_t>> groups;
     for (std::size_t i = 0; i < candidates.size(); ++i) groups[candidates[i].group].push_back(i);

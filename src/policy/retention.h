@@ -23,9 +23,7 @@ struct Retention {
     std::uint32_t yearly = 0;
     std::optional<Nanoseconds> within{};  // of the newest one of the group
     std::vector<std::string> tags{};      // "key" or "key=value"
-    bool empty() const {
-        return last + hourly + daily + weekly + monthly + yearly == 0 && !within && tags.empty();
-    }
+    bool empty() const { return last + hourly + daily + weekly + monthly + yearly == 0 && !within && tags.empty(); }
 };
 
 struct Candidate {
@@ -37,7 +35,6 @@ struct Candidate {
 };
 
 // For each candidate the reasons to keep it; none: it goes. In each period the newest unflagged one is kept.
-std::vector<std::vector<std::string>> keep_reasons(std::span<const Candidate> candidates,
-                                                   const Retention& rules);
+std::vector<std::vector<std::string>> keep_reasons(std::span<const Candidate> candidates, const Retention& rules);
 
 }  // namespace holdfast::policy

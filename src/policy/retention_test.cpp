@@ -49,15 +49,13 @@ TEST_F(RetentionTest, no_rule_keeps_nothing) {
 }
 
 TEST_F(RetentionTest, the_last_ones_are_kept_whatever_their_order) {
-    const auto kept =
-        keep_reasons(at_all({"2026-03-02 10:00", "2026-03-01 10:00", "2026-03-03 10:00"}), {.last = 2});
+    const auto kept = keep_reasons(at_all({"2026-03-02 10:00", "2026-03-01 10:00", "2026-03-03 10:00"}), {.last = 2});
     EXPECT_EQ(kept, (Reasons{{"last 2"}, {}, {"last 2"}}));
 }
 
 TEST_F(RetentionTest, a_day_keeps_its_newest) {
-    const auto kept =
-        keep_reasons(at_all({"2026-03-01 01:00", "2026-03-01 23:00", "2026-03-02 00:30", "2026-03-05 09:00"}),
-                     {.daily = 2});
+    const auto kept = keep_reasons(
+        at_all({"2026-03-01 01:00", "2026-03-01 23:00", "2026-03-02 00:30", "2026-03-05 09:00"}), {.daily = 2});
     EXPECT_EQ(kept, (Reasons{{}, {}, {"daily 2026-03-02"}, {"daily 2026-03-05"}}));
 }
 
@@ -73,27 +71,25 @@ TEST_F(RetentionTest, the_hour_that_comes_twice_is_two_hours) {
 }
 
 TEST_F(RetentionTest, the_hour_that_never_comes_breaks_nothing) {
-    const auto kept = keep_reasons(
-        at_all({"2026-03-29T00:59:59Z", "2026-03-29T01:00:00Z", "2026-03-29T01:10:00Z"}), {.hourly = 5});
+    const auto kept =
+        keep_reasons(at_all({"2026-03-29T00:59:59Z", "2026-03-29T01:00:00Z", "2026-03-29T01:10:00Z"}), {.hourly = 5});
     EXPECT_EQ(kept, (Reasons{{"hourly 2026-03-29 01:00+01:00"}, {}, {"hourly 2026-03-29 03:00+02:00"}}));
 }
 
 TEST_F(RetentionTest, weeks_are_iso_weeks_also_at_the_ends_of_years) {
     // 2026-12-28 (Monday) to 2027-01-03 (Sunday) is week 53 of 2026.
-    const auto kept = keep_reasons(at_all({"2026-12-27 12:00", "2026-12-28 00:00", "2026-12-31 12:00",
-                                           "2027-01-03 23:59", "2027-01-04 00:00"}),
-                                   {.weekly = 9});
+    const auto kept = keep_reasons(
+        at_all({"2026-12-27 12:00", "2026-12-28 00:00", "2026-12-31 12:00", "2027-01-03 23:59", "2027-01-04 00:00"}),
+        {.weekly = 9});
     EXPECT_EQ(kept, (Reasons{{"weekly 2026-W52"}, {}, {}, {"weekly 2026-W53"}, {"weekly 2027-W01"}}));
 }
 
 TEST_F(RetentionTest, one_snapshot_can_serve_many_periods) {
-    const auto kept =
-        keep_reasons(at_all({"2025-12-31 23:00", "2026-01-01 01:00"}),
-                     {.last = 1, .hourly = 1, .daily = 1, .weekly = 1, .monthly = 2, .yearly = 2});
+    const auto kept = keep_reasons(at_all({"2025-12-31 23:00", "2026-01-01 01:00"}),
+                                   {.last = 1, .hourly = 1, .daily = 1, .weekly = 1, .monthly = 2, .yearly = 2});
     EXPECT_EQ(kept[0], (std::vector<std::string>{"monthly 2025-12", "yearly 2025"}));
-    EXPECT_EQ(kept[1],
-              (std::vector<std::string>{"last 1", "hourly 2026-01-01 01:00+01:00", "daily 2026-01-01",
-                                        "weekly 2026-W01", "monthly 2026-01", "yearly 2026"}));
+    EXPECT_EQ(kept[1], (std::vector<std::string>{"last 1", "hourly 2026-01-01 01:00+01:00", "daily 2026-01-01",
+                                                 "weekly 2026-W01", "monthly 2026-01", "yearly 2026"}));
 }
 
 TEST_F(RetentionTest, periods_without_snapshots_do_not_count) {
@@ -106,27 +102,22 @@ TEST_F(RetentionTest, a_period_prefers_what_is_not_flagged) {
     auto snapshots = at_all({"2026-03-01 08:00", "2026-03-01 09:00", "2026-03-01 10:00", "2026-03-02 10:00"});
     snapshots[2].flagged = true;
     snapshots[3].flagged = true;
-    EXPECT_EQ(keep_reasons(snapshots, {.daily = 2}),
-              (Reasons{{}, {"daily 2026-03-01"}, {}, {"daily 2026-03-02"}}));
+    EXPECT_EQ(keep_reasons(snapshots, {.daily = 2}), (Reasons{{}, {"daily 2026-03-01"}, {}, {"daily 2026-03-02"}}));
 }
 
 TEST_F(RetentionTest, flagged_ones_do_not_push_the_last_sound_ones_out) {
-    auto snapshots = at_all(
-        {"2026-03-01 10:00", "2026-03-02 10:00", "2026-03-03 10:00", "2026-03-04 10:00", "2026-03-05 10:00"});
+    auto snapshots =
+        at_all({"2026-03-01 10:00", "2026-03-02 10:00", "2026-03-03 10:00", "2026-03-04 10:00", "2026-03-05 10:00"});
     snapshots[3].flagged = true;
     snapshots[4].flagged = true;
-    EXPECT_EQ(keep_reasons(snapshots, {.last = 2}),
-              (Reasons{{}, {"last 2"}, {"last 2"}, {"last 2"}, {"last 2"}}));
+    EXPECT_EQ(keep_reasons(snapshots, {.last = 2}), (Reasons{{}, {"last 2"}, {"last 2"}, {"last 2"}, {"last 2"}}));
 }
 
 TEST_F(RetentionTest, within_counts_from_the_newest_and_not_from_now) {
     const Retention rules{.within = 24 * 3600 * one_second};
-    const auto kept =
-        keep_reasons(at_all({"2020-03-01 09:59", "2020-03-01 10:00", "2020-03-02 10:00"}), rules);
+    const auto kept = keep_reasons(at_all({"2020-03-01 09:59", "2020-03-01 10:00", "2020-03-02 10:00"}), rules);
     EXPECT_EQ(kept, (Reasons{{}, {"within 1 d"}, {"within 1 d"}}));
-    EXPECT_EQ(
-        keep_reasons(at_all({"1750-01-01 10:00", "2020-03-02 10:00"}), {.within = INT64_MAX}).at(0).size(),
-        1U);
+    EXPECT_EQ(keep_reasons(at_all({"1750-01-01 10:00", "2020-03-02 10:00"}), {.within = INT64_MAX}).at(0).size(), 1U);
 }
 
 TEST_F(RetentionTest, tags_keep_by_key_or_by_key_and_value) {
@@ -162,8 +153,7 @@ TEST_F(RetentionTest, of_equal_times_the_first_given_is_kept) {
 }
 
 TEST_F(RetentionTest, times_before_1970_have_days_too) {
-    EXPECT_EQ(keep_reasons(at_all({"1969-12-31T22:59:59.5Z"}), {.daily = 1}),
-              (Reasons{{"daily 1969-12-31"}}));
+    EXPECT_EQ(keep_reasons(at_all({"1969-12-31T22:59:59.5Z"}), {.daily = 1}), (Reasons{{"daily 1969-12-31"}}));
 }
 
 }  // namespace

@@ -18,8 +18,10 @@ ChunkReader::~ChunkReader() = default;
 
 void ChunkReader::check_id(const ChunkId& id, const ChunkId& found, const std::string& object) const {
     if (id != found)
-        throw Error{Code::corrupt, "a chunk in {} opens, but to other bytes than {} stands for", object, id.short_hex()}.hint(
-            "Whoever sealed it lied about its contents, or an index entry is wrong; run `holdfast check --read-data`.");
+        throw Error{Code::corrupt, "a chunk in {} opens, but to other bytes than {} stands for", object, id.short_hex()}
+            .hint(
+                "Whoever sealed it lied about its contents, or an index entry is wrong; run `holdfast check "
+                "--read-data`.");
 }
 
 void ChunkReader::with_opener(const PackRef& pack, std::uint32_t section, ByteView bytes, std::uint32_t bytes_offset,
@@ -27,7 +29,8 @@ void ChunkReader::with_opener(const PackRef& pack, std::uint32_t section, ByteVi
     std::unique_ptr<SectionOpener> opener;
     {
         const std::lock_guard lock(mutex_);
-        const auto at = std::ranges::find_if(idle_, [&](const OpenSection& open) { return open.section == section && open.pack == pack.id; });
+        const auto at = std::ranges::find_if(
+            idle_, [&](const OpenSection& open) { return open.section == section && open.pack == pack.id; });
         if (at != idle_.end()) {
             opener = std::move(at->opener);
             idle_.erase(at);
@@ -67,9 +70,13 @@ void ChunkReader::at_any_place(const ChunkId& id, const Use& use) {
             if (!bytes) throw Error{Code::corrupt, "{} is missing", object};
             bytes_read_ += bytes->size();
             const ChunkRecord record = parse_record(*bytes, object);
-            if (record.length() != bytes->size()) throw Error{Code::corrupt, "{} has another chunk than the index says", object};
-            if (record.id != id) throw Error{Code::corrupt, "{} has chunk {} where {} should be", object, record.id.short_hex(), id.short_hex()};
-            if (record.section_offset > place.offset) throw Error{Code::corrupt, "{} has a chunk without a section", object};
+            if (record.length() != bytes->size())
+                throw Error{Code::corrupt, "{} has another chunk than the index says", object};
+            if (record.id != id)
+                throw Error{Code::corrupt, "{} has chunk {} where {} should be", object, record.id.short_hex(),
+                            id.short_hex()};
+            if (record.section_offset > place.offset)
+                throw Error{Code::corrupt, "{} has a chunk without a section", object};
             with_opener(place.pack, place.offset - record.section_offset, {}, 0, [&](SectionOpener& opener) {
                 use(record, ByteView(*bytes).subspan(ChunkRecord::bytes), opener, object);
             });
@@ -172,9 +179,11 @@ void ChunkReader::read_run(const ReadRun& run, std::span<const ChunkId> ids,
                 const ChunkRecord record = parse_record(here, object);
                 if (record.length() != here.size() || record.id != id || record.section_offset > wanted.offset)
                     throw Error{Code::corrupt, "{} has another chunk than the index says", object};
-                with_opener(run.pack, wanted.offset - record.section_offset, *bytes, run.offset, [&](SectionOpener& opener) {
-                    opener.open(record, Part::content, here.subspan(ChunkRecord::bytes + record.sealed_reachable), plain, object);
-                });
+                with_opener(run.pack, wanted.offset - record.section_offset, *bytes, run.offset,
+                            [&](SectionOpener& opener) {
+                                opener.open(record, Part::content,
+                                            here.subspan(ChunkRecord::bytes + record.sealed_reachable), plain, object);
+                            });
                 check_id(id, data_id(keys_, plain), object);
                 good = true;
             } catch (const Error& error) {

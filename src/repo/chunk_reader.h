@@ -56,7 +56,8 @@ public:
     std::vector<ReadRun> plan(std::span<const ChunkId> ids);
     // Reads one run; `each` gets the plaintext of every data chunk in it. One that fails here is tried at its other
     // places; when all fail, `failed` gets the error.
-    void read_run(const ReadRun& run, std::span<const ChunkId> ids, const std::function<void(std::size_t number, ByteView plain)>& each,
+    void read_run(const ReadRun& run, std::span<const ChunkId> ids,
+                  const std::function<void(std::size_t number, ByteView plain)>& each,
                   const std::function<void(std::size_t number, const Error& error)>& failed);
     std::uint64_t requests() const { return requests_; }
     std::uint64_t bytes_read() const { return bytes_read_; }

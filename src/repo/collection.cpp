@@ -54,7 +54,8 @@ std::set<PackId> condemned_packs(Store& store, const Keyring& keys, std::uint64_
     for (std::uint64_t n = 1; n <= number; ++n) {
         const auto condemned = read_condemned(store, keys, n);
         // A STAMP names it, so it exists; to take an absence for an empty set would lose data.
-        if (!condemned) throw Error{Code::unreachable, "{} is named by the logs but cannot be read", names::condemned(n)};
+        if (!condemned)
+            throw Error{Code::unreachable, "{} is named by the logs but cannot be read", names::condemned(n)};
         std::set<PackId> here;
         for (const PackRef& pack : condemned->packs) here.insert(pack.id);
         if (const auto verdict = read_verdict(store, keys, n))

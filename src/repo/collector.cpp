@@ -47,7 +47,8 @@ private:
         std::vector<ChunkPlace> places;
     };
 
-    void copy(ByteView from, const SectionPlace& place, const std::vector<std::pair<ChunkRecord, std::uint32_t>>& chunks, PackKind kind) {
+    void copy(ByteView from, const SectionPlace& place,
+              const std::vector<std::pair<ChunkRecord, std::uint32_t>>& chunks, PackKind kind) {
         Growing& pack = growing_[static_cast<std::size_t>(kind)];
         const std::size_t start = pack.bytes.size();
         append(pack.bytes, from.subspan(place.offset, place.header.header_bytes));
@@ -55,7 +56,8 @@ private:
             const std::size_t at = pack.bytes.size();
             append(pack.bytes, from.subspan(offset, record.length()));
             put_u32(pack.bytes, at + ChunkRecord::section_offset_at, at - start);
-            pack.places.push_back({record.id, static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(record.length())});
+            pack.places.push_back(
+                {record.id, static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(record.length())});
         }
         put_u32(pack.bytes, start + SectionHeader::counts_at, chunks.size());
         put_u32(pack.bytes, start + SectionHeader::counts_at + 4, pack.bytes.size() - start);
@@ -105,7 +107,8 @@ std::vector<ChunkPrefix> mark(Repository& repository) {
     // Of states only the newest of a source counts; one that cannot be read is lost, which costs a full read.
     std::map<std::pair<std::string, std::string>, const Snapshot*> newest;
     for (const Snapshot& snapshot : repository.snapshots())
-        if (!snapshot.state.is_zero()) newest[{snapshot.source, snapshot.host + "/" + snapshot.signer.hex()}] = &snapshot;
+        if (!snapshot.state.is_zero())
+            newest[{snapshot.source, snapshot.host + "/" + snapshot.signer.hex()}] = &snapshot;
     for (const auto& [source, snapshot] : newest) {
         try {
             for (const ChunkId& id : state_chunks(repository.chunks(), snapshot->state)) live.push_back(prefix_of(id));
@@ -136,7 +139,9 @@ Survey Collector::survey(double unused_max) {
         fragment->scan([&](const ChunkPrefix& id, const Location& place) {
             const auto use = uses.find(place.pack);
             const auto at = std::ranges::lower_bound(live_, id);
-            if (use == uses.end() || at == live_.end() || *at != id || placed[static_cast<std::size_t>(at - live_.begin())]) return;
+            if (use == uses.end() || at == live_.end() || *at != id ||
+                placed[static_cast<std::size_t>(at - live_.begin())])
+                return;
             placed[static_cast<std::size_t>(at - live_.begin())] = true;
             use->second.bytes_live += place.length;
             live_offsets[place.pack.id].insert(place.offset);
@@ -155,9 +160,12 @@ Survey Collector::survey(double unused_max) {
         // Headers and padding are no garbage that rewriting could free.
         const std::uint64_t garbage = use.bytes - std::min(use.bytes, use.bytes_live + 8192);
         unused += garbage;
-        if (garbage > 0) partly.push_back(use);
-        else if (use.bytes < repository_.keys().config().pack_bytes / 8) small[ref.kind].push_back(use);
-        else survey.kept.push_back(use);
+        if (garbage > 0)
+            partly.push_back(use);
+        else if (use.bytes < repository_.keys().config().pack_bytes / 8)
+            small[ref.kind].push_back(use);
+        else
+            survey.kept.push_back(use);
     }
     std::ranges::sort(partly, std::ranges::greater{}, [](const PackUse& use) {
         return static_cast<double>(use.bytes - use.bytes_live) / static_cast<double>(use.bytes);
@@ -206,7 +214,8 @@ bool Collector::condemn(const Survey& survey) {
         writer.raw(pack.id.view());
     }
     const Keyring& keys = repository_.keys();
-    return repository_.store().create(names::condemned(number), sign(SignedKind::condemned, keys.repository(), keys.secrets().signer, payload)) ==
+    return repository_.store().create(names::condemned(number),
+                                      sign(SignedKind::condemned, keys.repository(), keys.secrets().signer, payload)) ==
            Created::created;
 }
 
@@ -231,9 +240,11 @@ void Collector::stamp_every_lane(std::uint64_t number) {
 // seen by two runs.
 bool Collector::silent_for_a_day(const Lane& lane) {
     if (repository_.client_folder().empty()) return false;
-    const std::string path = fmt::format("{}/waits/{}-{}-{}", repository_.client_folder(), repository_.id().hex(), lane.name.signer.hex(), lane.name.lane);
+    const std::string path = fmt::format("{}/waits/{}-{}-{}", repository_.client_folder(), repository_.id().hex(),
+                                         lane.name.signer.hex(), lane.name.lane);
     const auto boot = read_file_if_present("/proc/sys/kernel/random/boot_id");
-    const std::string now_at = fmt::format("{} {} ", boot ? as_text(*boot).substr(0, 36) : std::string_view("-"), lane.next);
+    const std::string now_at =
+        fmt::format("{} {} ", boot ? as_text(*boot).substr(0, 36) : std::string_view("-"), lane.next);
     const Nanoseconds now = repository_.world().clock.steady();
     if (const auto seen = read_file_if_present(path); seen && as_text(*seen).starts_with(now_at))
         return now - std::strtoll(std::string(as_text(*seen)).c_str() + now_at.size(), nullptr, 10) >= silence_max;
@@ -268,8 +279,10 @@ CollectionVerdict Collector::judge(const Condemned& condemned) {
             const auto at = std::ranges::lower_bound(live_, id);
             if (at == live_.end() || *at != id) return;
             const auto number = static_cast<std::size_t>(at - live_.begin());
-            if (doomed.contains(place.pack.id)) holder.try_emplace(number, place.pack.id);
-            else if (!excluded.contains(place.pack.id)) stays[number] = true;
+            if (doomed.contains(place.pack.id))
+                holder.try_emplace(number, place.pack.id);
+            else if (!excluded.contains(place.pack.id))
+                stays[number] = true;
         });
     }
     std::set<PackId> spared;
@@ -277,7 +290,8 @@ CollectionVerdict Collector::judge(const Condemned& condemned) {
         if (stays[number]) continue;
         const auto at = holder.find(number);
         if (at == holder.end())
-            throw Error{Code::corrupt, "chunk {} is reached by a snapshot but lies in no pack", to_hex(live_[number].view()).substr(0, 8)}
+            throw Error{Code::corrupt, "chunk {} is reached by a snapshot but lies in no pack",
+                        to_hex(live_[number].view()).substr(0, 8)}
                 .unharmed("nothing was deleted")
                 .hint("Run `holdfast check` to see what is affected.");
         spared.insert(at->second);

@@ -126,21 +126,26 @@ EncodedFragment encode_fragment(const Keyring& keys, std::span<const PackContent
 
 // The header is authenticated by its hash in the signed FRAGMENT entry, blocks by their tags in the header: a store
 // together with someone who knows the index key cannot exchange a block.
-Fragment::Fragment(Store& store, const Keyring& keys, const KnownFragment& known) : store_(store), keys_(keys), known_(known) {
+Fragment::Fragment(Store& store, const Keyring& keys, const KnownFragment& known)
+    : store_(store), keys_(keys), known_(known) {
     const std::string object = names::fragment(known.body.id);
     const Note note{"loading {}", object};
     const std::size_t tail_bytes = known.body.header_bytes + 4;
     const std::size_t lead_bytes = magic.size() + 1 + salt_.size();
-    if (known.body.bytes < tail_bytes + lead_bytes) throw Error{Code::corrupt, "{} is said to be shorter than its header", object};
+    if (known.body.bytes < tail_bytes + lead_bytes)
+        throw Error{Code::corrupt, "{} is said to be shorter than its header", object};
     const auto lead = store.read_range(object, 0, lead_bytes);
     const auto tail = store.read_range(object, known.body.bytes - tail_bytes, tail_bytes);
-    if (!lead || !tail) throw Error{Code::corrupt, "{} is missing", object}.hint("Run `holdfast repair`, it rebuilds the index.");
+    if (!lead || !tail)
+        throw Error{Code::corrupt, "{} is missing", object}.hint("Run `holdfast repair`, it rebuilds the index.");
     ByteReader reader(*lead, object);
-    if (as_text(reader.raw(magic.size())) != magic || reader.u8() != 1) reader.fail("it does not begin as an index fragment does");
+    if (as_text(reader.raw(magic.size())) != magic || reader.u8() != 1)
+        reader.fail("it does not begin as an index fragment does");
     salt_ = reader.array<16>();
     if (tail->size() != tail_bytes) throw Error{Code::corrupt, "{} is shorter than its log entry says", object};
     const ByteView sealed = ByteView(*tail).first(known.body.header_bytes);
-    if (crypto::sha256(sealed) != known.body.header_hash) throw Error{Code::corrupt, "the header of {} is not the one that was signed", object};
+    if (crypto::sha256(sealed) != known.body.header_hash)
+        throw Error{Code::corrupt, "the header of {} is not the one that was signed", object};
     const auto header = crypto::open(fragment_key(keys, salt_, "header"), {}, sealed);
     if (!header) throw Error{Code::corrupt, "the header of {} does not authenticate", object};
     ByteReader head(*header, object);
@@ -176,10 +181,12 @@ std::shared_ptr<const Bytes> Fragment::block(std::size_t number) {
     const std::string object = names::fragment(known_.body.id);
     const auto sealed = store_.read_range(object, blocks_[number].offset, blocks_[number].bytes);
     if (!sealed) throw Error{Code::corrupt, "{} is missing", object};
-    if (sealed->size() != blocks_[number].bytes || !equal(ByteView(*sealed).last(crypto::tag_bytes), blocks_[number].tag))
+    if (sealed->size() != blocks_[number].bytes ||
+        !equal(ByteView(*sealed).last(crypto::tag_bytes), blocks_[number].tag))
         throw Error{Code::corrupt, "block {} of {} is not the one that was signed", number, object};
     auto plain = crypto::open(block_key(keys_, salt_, number), {}, *sealed);
-    if (!plain || plain->size() % record_bytes != 0) throw Error{Code::corrupt, "block {} of {} does not authenticate", number, object};
+    if (!plain || plain->size() % record_bytes != 0)
+        throw Error{Code::corrupt, "block {} of {} does not authenticate", number, object};
     auto shared = std::make_shared<const Bytes>(std::move(*plain));
     const std::lock_guard lock(mutex_);
     cache_.emplace_front(number, shared);
@@ -199,8 +206,10 @@ void Fragment::find(const ChunkPrefix& id, std::vector<Location>& found) {
         std::size_t low = 0, high = records->size() / record_bytes;
         while (low < high) {
             const std::size_t middle = (low + high) / 2;
-            if (std::memcmp(records->data() + middle * record_bytes, id.bytes.data(), 16) < 0) low = middle + 1;
-            else high = middle;
+            if (std::memcmp(records->data() + middle * record_bytes, id.bytes.data(), 16) < 0)
+                low = middle + 1;
+            else
+                high = middle;
         }
         const std::size_t count = records->size() / record_bytes;
         for (; low < count && std::memcmp(records->data() + low * record_bytes, id.bytes.data(), 16) == 0; ++low) {
@@ -238,8 +247,10 @@ void Index::load(const std::vector<KnownFragment>& known) {
     const std::unique_lock lock(mutex_);
     std::vector<std::unique_ptr<Fragment>> loaded;
     for (const KnownFragment& fragment : known) {
-        const auto have = std::ranges::find_if(fragments_, [&](const auto& old) { return old && old->known().body.id == fragment.body.id; });
-        loaded.push_back(have != fragments_.end() ? std::move(*have) : std::make_unique<Fragment>(store_, keys_, fragment));
+        const auto have = std::ranges::find_if(
+            fragments_, [&](const auto& old) { return old && old->known().body.id == fragment.body.id; });
+        loaded.push_back(have != fragments_.end() ? std::move(*have)
+                                                  : std::make_unique<Fragment>(store_, keys_, fragment));
     }
     fragments_ = std::move(loaded);
 }
@@ -257,8 +268,10 @@ void Index::distrust(std::set<PackId> packs) {
 std::vector<Location> Index::find(const ChunkId& id, bool also_excluded) {
     const std::shared_lock lock(mutex_);
     std::vector<Location> all;
-    for (auto fragment = fragments_.rbegin(); fragment != fragments_.rend(); ++fragment) (*fragment)->find(prefix_of(id), all);
-    const auto excluded = std::stable_partition(all.begin(), all.end(), [&](const Location& at) { return !excluded_.contains(at.pack.id); });
+    for (auto fragment = fragments_.rbegin(); fragment != fragments_.rend(); ++fragment)
+        (*fragment)->find(prefix_of(id), all);
+    const auto excluded = std::stable_partition(all.begin(), all.end(),
+                                                [&](const Location& at) { return !excluded_.contains(at.pack.id); });
     if (!also_excluded) all.erase(excluded, all.end());
     return all;
 }
@@ -270,7 +283,9 @@ bool Index::knows(const ChunkId& id) {
         if (!keys_.trusts_chunks_of((*fragment)->known().author)) continue;
         found.clear();
         (*fragment)->find(prefix_of(id), found);
-        const auto may_rely = [&](const Location& at) { return !excluded_.contains(at.pack.id) && !distrusted_.contains(at.pack.id); };
+        const auto may_rely = [&](const Location& at) {
+            return !excluded_.contains(at.pack.id) && !distrusted_.contains(at.pack.id);
+        };
         if (std::ranges::any_of(found, may_rely)) return true;
     }
     return false;

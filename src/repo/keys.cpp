@@ -54,16 +54,26 @@ ParsedSlot parse_slot(ByteView bytes, std::string_view what) {
         const ByteView value = reader.raw(reader.u32());
         ByteReader inner(value, what);
         switch (tag) {
-            case SlotTag::way: slot.way = inner.u8() == 2 ? Unlock::Way::keyfile : Unlock::Way::passphrase; break;
+            case SlotTag::way:
+                slot.way = inner.u8() == 2 ? Unlock::Way::keyfile : Unlock::Way::passphrase;
+                break;
             case SlotTag::argon2:
                 slot.cost.memory_kib = inner.u32();
                 slot.cost.passes = inner.u32();
                 // A hostile store must not be able to ask for all memory or an hour.
-                if (slot.cost.memory_kib > crypto::argon2_memory_kib_max || slot.cost.passes > crypto::argon2_passes_max) reader.fail("its Argon2id cost is out of bounds");
+                if (slot.cost.memory_kib > crypto::argon2_memory_kib_max ||
+                    slot.cost.passes > crypto::argon2_passes_max)
+                    reader.fail("its Argon2id cost is out of bounds");
                 break;
-            case SlotTag::salt: slot.salt = value; break;
-            case SlotTag::credential: slot.credential = value; break;
-            case SlotTag::sealed: slot.sealed = value; break;
+            case SlotTag::salt:
+                slot.salt = value;
+                break;
+            case SlotTag::credential:
+                slot.credential = value;
+                break;
+            case SlotTag::sealed:
+                slot.sealed = value;
+                break;
         }
     }
     if (slot.salt.empty() || slot.credential.empty() || slot.sealed.empty()) reader.fail("a part is missing");
@@ -97,16 +107,22 @@ Secrets decode_secrets(ByteView bytes) {
     return out;
 }
 
-Secret purpose_key(const Secret& root_secret, std::string_view purpose) { return crypto::derive(root_secret.reveal(), {}, purpose); }
+Secret purpose_key(const Secret& root_secret, std::string_view purpose) {
+    return crypto::derive(root_secret.reveal(), {}, purpose);
+}
 
 }  // namespace
 
 std::string_view name_of(Role role) {
     switch (role) {
-        case Role::writer: return "writer";
-        case Role::reader: return "reader";
-        case Role::maintainer: return "maintainer";
-        case Role::full: return "full";
+        case Role::writer:
+            return "writer";
+        case Role::reader:
+            return "reader";
+        case Role::maintainer:
+            return "maintainer";
+        case Role::full:
+            return "full";
     }
     return "unknown";
 }
@@ -170,7 +186,8 @@ Config decode_config(ByteView bytes) {
         throw Error{Code::no_repository, "the object `config` is not a holdfast repository's"};
     const std::uint16_t version = outer.u16();
     if (version > format_version)
-        throw Error{Code::newer_format, "the repository has format {}, this holdfast knows up to {}", version, format_version}
+        throw Error{Code::newer_format, "the repository has format {}, this holdfast knows up to {}", version,
+                    format_version}
             .unharmed("the repository was not touched")
             .hint("Use the holdfast that made it, or a newer one.");
     const SignedView view = parse_signed(outer.raw(outer.left()), SignedKind::config, "the object `config`");
@@ -185,8 +202,8 @@ Config decode_config(ByteView bytes) {
     if (suite != 1 && suite != 2) reader.fail("it names an id suite that this version does not know");
     out.id_suite = static_cast<crypto::IdSuite>(suite);
     out.chunk_sizes = {reader.u32(), reader.u32(), reader.u32()};
-    if (out.chunk_sizes.min < 4096 || out.chunk_sizes.mean <= out.chunk_sizes.min || out.chunk_sizes.max < out.chunk_sizes.mean ||
-        out.chunk_sizes.max > 16 * 1024 * 1024)
+    if (out.chunk_sizes.min < 4096 || out.chunk_sizes.mean <= out.chunk_sizes.min ||
+        out.chunk_sizes.max < out.chunk_sizes.mean || out.chunk_sizes.max > 16 * 1024 * 1024)
         reader.fail("its chunk sizes make no sense");
     out.small_file_max = reader.u32();
     out.pack_bytes = reader.u32();
@@ -246,7 +263,8 @@ bool Keyring::may_collect(const SignerId& author) const {
     return credential != nullptr && (credential->role == Role::full || credential->role == Role::maintainer);
 }
 
-Bytes encode_slot(const Config& config, const Credential& credential, const Secrets& secrets, const Unlock& unlock, Random& random) {
+Bytes encode_slot(const Config& config, const Credential& credential, const Secrets& secrets, const Unlock& unlock,
+                  Random& random) {
     HF_ASSERT(secrets.root.has_value());
     const crypto::Argon2Cost cost;
     const auto salt = random.array<16>();
@@ -291,7 +309,8 @@ std::vector<SlotInfo> list_slots(Store& store, const Config& config, std::vector
             const ParsedSlot parsed = parse_slot(*bytes, slot.object);
             slot.way = parsed.way;
             slot.credential = decode_credential(parsed.credential, config.repository, config.root);
-            if (slot.credential.id() != signer) throw Error{Code::corrupt, "{} holds the slot of another signer", slot.object};
+            if (slot.credential.id() != signer)
+                throw Error{Code::corrupt, "{} holds the slot of another signer", slot.object};
             out.push_back(slot);
         } catch (const Error& error) {
             if (damaged == nullptr || error.code() != Code::corrupt) throw;
@@ -310,8 +329,8 @@ Keyring unlock_keyring(Store& store, const Config& config, const Unlock& unlock)
         const auto bytes = store.read(slot.object);
         if (!bytes) continue;
         const ParsedSlot parsed = parse_slot(*bytes, slot.object);
-        const auto plain =
-            crypto::open(key_for(unlock, parsed.salt, parsed.cost), slot_context(config.repository, slot.signer), parsed.sealed);
+        const auto plain = crypto::open(key_for(unlock, parsed.salt, parsed.cost),
+                                        slot_context(config.repository, slot.signer), parsed.sealed);
         if (!plain) continue;
         Secrets secrets = decode_secrets(Secret(*plain).reveal());
         // The root public key must be the one whose seed this slot holds: a store cannot swap the configuration.
@@ -325,12 +344,13 @@ Keyring unlock_keyring(Store& store, const Config& config, const Unlock& unlock)
     if (!damaged.empty()) throw damaged.front().why;  // it may be the very one
     const bool other_way = std::ranges::any_of(slots, [&](const SlotInfo& slot) { return slot.way != unlock.way; });
     const bool passphrase = unlock.way == Unlock::Way::passphrase;
-    throw Error{Code::wrong_key, "no key slot of {} opens with this {}", store.url(), passphrase ? "passphrase" : "key file"}
+    throw Error{Code::wrong_key, "no key slot of {} opens with this {}", store.url(),
+                passphrase ? "passphrase" : "key file"}
         .unharmed("nothing was read or written")
-        .hint(slots.empty()  ? "The repository has no key slots: the objects under keys/ are gone."
-              : !other_way   ? "Check it for a trailing newline or another keyboard layout."
-              : passphrase   ? "The repository also has slots for key files: try --key-file."
-                             : "The repository also has slots for passphrases: try HOLDFAST_PASSWORD_FILE.");
+        .hint(slots.empty() ? "The repository has no key slots: the objects under keys/ are gone."
+              : !other_way  ? "Check it for a trailing newline or another keyboard layout."
+              : passphrase  ? "The repository also has slots for key files: try --key-file."
+                            : "The repository also has slots for passphrases: try HOLDFAST_PASSWORD_FILE.");
 }
 
 }  // namespace holdfast::repo

@@ -31,7 +31,7 @@ std::string_view name_of(Role role);
 struct Credential {
     Role role = Role::full;
     crypto::PublicKey signer{};
-    crypto::PublicKey box{};  // the writer's own recipient key: its state is sealed to it
+    crypto::PublicKey box{};           // the writer's own recipient key: its state is sealed to it
     std::vector<std::string> sources;  // it may back up; empty: all
     std::string domain;
     std::string label;
@@ -84,7 +84,7 @@ public:
     const Secret& tree_key() const { return tree_key_; }    // leaf boundaries
     const Secret& state_key() const { return state_key_; }  // tags of paths and versions
     const Secret& bundle_key() const { return bundle_key_; }
-    const Secret& name_key() const { return name_key_; }    // tags of hosts
+    const Secret& name_key() const { return name_key_; }  // tags of hosts
 
     // Credentials that the root log enrolled.
     void enrol(const Credential& credential);
@@ -117,7 +117,8 @@ struct SlotInfo {
     Unlock::Way way = Unlock::Way::passphrase;
     Credential credential;
 };
-Bytes encode_slot(const Config& config, const Credential& credential, const Secrets& secrets, const Unlock& unlock, Random& random);
+Bytes encode_slot(const Config& config, const Credential& credential, const Secrets& secrets, const Unlock& unlock,
+                  Random& random);
 struct DamagedSlot {
     std::string object;
     Error why;

@@ -11,7 +11,9 @@ namespace holdfast::repo {
 
 namespace {
 
-std::string describe(const LaneName& lane, std::uint64_t slot) { return names::log_entry(lane.signer, lane.lane, slot); }
+std::string describe(const LaneName& lane, std::uint64_t slot) {
+    return names::log_entry(lane.signer, lane.lane, slot);
+}
 
 Bytes encode_open(const OpenBody& body) {
     Bytes out;
@@ -153,7 +155,8 @@ std::optional<LogEntry> LogBook::read_entry(const LaneName& lane, std::uint64_t 
     ++entries_read_;
     const SignedView view = parse_signed(*bytes, SignedKind::log_entry, object);
     LogEntry entry = decode_payload(view, *bytes, object);
-    if (entry.lane != lane || entry.slot != slot) throw Error{Code::corrupt, "{} holds the entry of another place", object};
+    if (entry.lane != lane || entry.slot != slot)
+        throw Error{Code::corrupt, "{} holds the entry of another place", object};
     keys_.verify(view, object);
     if (entry.previous != lane_of(lane).last_hash)
         throw Error{Code::corrupt, "{} does not follow the entry before it", object}.hint(
@@ -166,14 +169,21 @@ void LogBook::check_right(const LogEntry& entry) const {
     const bool own = entry.author == entry.lane.signer;
     bool allowed = own;
     switch (entry.type) {
-        case EntryType::stamp: allowed = keys_.may_collect(entry.author); break;
-        case EntryType::fenced: allowed = own || keys_.may_collect(entry.author); break;
-        case EntryType::enrol: allowed = own && entry.author == keys_.root_id(); break;
-        default: break;
+        case EntryType::stamp:
+            allowed = keys_.may_collect(entry.author);
+            break;
+        case EntryType::fenced:
+            allowed = own || keys_.may_collect(entry.author);
+            break;
+        case EntryType::enrol:
+            allowed = own && entry.author == keys_.root_id();
+            break;
+        default:
+            break;
     }
     if (!allowed)
-        throw Error{Code::corrupt, "{} has {} by {}, who has no right to it", describe(entry.lane, entry.slot), name_of(entry.type),
-                    entry.author.short_hex()};
+        throw Error{Code::corrupt, "{} has {} by {}, who has no right to it", describe(entry.lane, entry.slot),
+                    name_of(entry.type), entry.author.short_hex()};
 }
 
 void LogBook::absorb(const LogEntry& entry) {
@@ -186,7 +196,8 @@ void LogBook::absorb(const LogEntry& entry) {
     switch (entry.type) {
         case EntryType::enrol: {
             stamp_ = std::max(stamp_, body.varint());
-            const Credential credential = decode_credential(body.string_view(), keys_.repository(), keys_.config().root);
+            const Credential credential =
+                decode_credential(body.string_view(), keys_.repository(), keys_.config().root);
             keys_.enrol(credential);
             own_enrolment_seen_ = own_enrolment_seen_ || credential.id() == keys_.own_id();
             break;
@@ -201,7 +212,9 @@ void LogBook::absorb(const LogEntry& entry) {
             lane.open_time = entry.time;
             lane.session = decode_open(entry.body);
             break;
-        case EntryType::fragment: fragments_.push_back({entry.author, decode_fragment(entry.body)}); break;
+        case EntryType::fragment:
+            fragments_.push_back({entry.author, decode_fragment(entry.body)});
+            break;
         case EntryType::commit: {
             CommittedSnapshot snapshot{entry.lane, entry.slot, to_bytes(body.string_view()), {}};
             snapshot.provenance = to_bytes(body.string_view());
@@ -210,7 +223,9 @@ void LogBook::absorb(const LogEntry& entry) {
             break;
         }
         case EntryType::close:
-        case EntryType::fenced: lane.open = false; break;
+        case EntryType::fenced:
+            lane.open = false;
+            break;
         case EntryType::stamp:
             lane.stamp = std::max(lane.stamp, body.varint());
             stamp_ = std::max(stamp_, lane.stamp);
@@ -328,7 +343,8 @@ bool LogBook::shows_less(const Marks::value_type& known) const {
     const auto& [name, mark] = known;
     const auto lane = lanes_.find(name);
     if (lane == lanes_.end()) return mark.next > 0;
-    return lane->second.next < mark.next || (lane->second.next == mark.next && to_hex(lane->second.last_hash) != mark.hash);
+    return lane->second.next < mark.next ||
+           (lane->second.next == mark.next && to_hex(lane->second.last_hash) != mark.hash);
 }
 
 void LogBook::check_marks(const std::string& folder) {
@@ -343,14 +359,22 @@ void LogBook::check_marks(const std::string& folder) {
         const auto& [name, mark] = *known;
         const auto lane = lanes_.find(name);
         const std::uint64_t next = lane == lanes_.end() ? 0 : lane->second.next;
-        throw Error{Code::rolled_back, "{} shows {} entries of signer {} lane {}, this machine has seen {}{}", store_.url(), next,
-                    name.signer.short_hex(), name.lane, mark.next, next == mark.next ? " with other contents" : ""}
+        throw Error{Code::rolled_back,
+                    "{} shows {} entries of signer {} lane {}, this machine has seen {}{}",
+                    store_.url(),
+                    next,
+                    name.signer.short_hex(),
+                    name.lane,
+                    mark.next,
+                    next == mark.next ? " with other contents" : ""}
             .unharmed("nothing was read from it or written to it")
-            .hint(fmt::format("The store was rolled back or replaced. If you restored it on purpose, remove {}.", path));
+            .hint(
+                fmt::format("The store was rolled back or replaced. If you restored it on purpose, remove {}.", path));
     }
     std::string text;
     for (const auto& [name, lane] : lanes_)
-        if (lane.next > 0) text += fmt::format("{} {} {} {}\n", name.signer.hex(), name.lane, lane.next, to_hex(lane.last_hash));
+        if (lane.next > 0)
+            text += fmt::format("{} {} {} {}\n", name.signer.hex(), name.lane, lane.next, to_hex(lane.last_hash));
     try {
         std::filesystem::create_directories(folder);
         const auto before = read_file_if_present(path);

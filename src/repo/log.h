@@ -20,7 +20,16 @@
 
 namespace holdfast::repo {
 
-enum class EntryType : std::uint8_t { enrol = 1, lane = 2, open = 3, fragment = 4, commit = 5, close = 6, fenced = 7, stamp = 8 };
+enum class EntryType : std::uint8_t {
+    enrol = 1,
+    lane = 2,
+    open = 3,
+    fragment = 4,
+    commit = 5,
+    close = 6,
+    fenced = 7,
+    stamp = 8
+};
 std::string_view name_of(EntryType type);
 
 struct LaneName {
@@ -68,12 +77,12 @@ FragmentBody decode_fragment(ByteView bytes);
 // Where a lane stands, after all its entries that exist.
 struct Lane {
     LaneName name;
-    std::uint64_t next = 0;         // the first slot not yet taken
+    std::uint64_t next = 0;  // the first slot not yet taken
     crypto::Digest last_hash{};
-    std::uint64_t stamp = 0;        // highest STAMP in it
-    bool open = false;              // a session is open in it
+    std::uint64_t stamp = 0;  // highest STAMP in it
+    bool open = false;        // a session is open in it
     std::uint64_t open_slot = 0;
-    OpenBody session;               // of the last OPEN
+    OpenBody session;  // of the last OPEN
     Nanoseconds open_time = 0;
     Nanoseconds last_time = 0;
 };

@@ -15,13 +15,17 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
     return value;
 }
 
-std::string key_slot(const SignerId& signer, std::uint64_t revision) { return keys + signer.hex() + "-" + number(revision); }
+std::string key_slot(const SignerId& signer, std::uint64_t revision) {
+    return keys + signer.hex() + "-" + number(revision);
+}
 std::string log_entry(const SignerId& signer, std::uint32_t lane, std::uint64_t slot) {
     return fmt::format("{}{}/{}/{}", log, signer.hex(), lane, number(slot));
 }
 std::string fragment(const FragmentId& id) { return index + id.hex(); }
 std::string checkpoint(std::uint64_t value) { return index + number(value); }
-std::string note(const SnapshotId& snapshot, std::uint64_t value) { return notes + snapshot.hex() + "/" + number(value); }
+std::string note(const SnapshotId& snapshot, std::uint64_t value) {
+    return notes + snapshot.hex() + "/" + number(value);
+}
 std::string condemned(std::uint64_t gc_number) { return collections + number(gc_number) + "/condemned"; }
 std::string verdict(std::uint64_t gc_number) { return collections + number(gc_number) + "/verdict"; }
 

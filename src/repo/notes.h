@@ -12,7 +12,16 @@
 
 namespace holdfast::repo {
 
-enum class NoteKind : std::uint8_t { received = 1, forgotten = 2, hold = 3, release = 4, flag = 5, tag = 6, proof = 7, run = 8 };
+enum class NoteKind : std::uint8_t {
+    received = 1,
+    forgotten = 2,
+    hold = 3,
+    release = 4,
+    flag = 5,
+    tag = 6,
+    proof = 7,
+    run = 8
+};
 
 struct SnapshotNote {
     NoteKind kind{};

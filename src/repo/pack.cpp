@@ -19,7 +19,9 @@ std::array<std::uint8_t, 8> recipient_tag(const crypto::PublicKey& key) {
     return tag;
 }
 
-std::string_view key_purpose(Part part) { return part == Part::content ? "holdfast section key, content" : "holdfast section key, reachable"; }
+std::string_view key_purpose(Part part) {
+    return part == Part::content ? "holdfast section key, content" : "holdfast section key, reachable";
+}
 
 // What the chunk key is derived from.
 std::array<std::uint8_t, 38> chunk_info(const ChunkId& id, codec::Codec codec, std::uint32_t counter, Part part) {
@@ -32,8 +34,8 @@ std::array<std::uint8_t, 38> chunk_info(const ChunkId& id, codec::Codec codec, s
 }
 
 // What a seal binds beside its key.
-std::array<std::uint8_t, 70> chunk_context(const Config& config, const std::array<std::uint8_t, 16>& salt, const ChunkId& id,
-                                           std::uint32_t counter, PackKind kind) {
+std::array<std::uint8_t, 70> chunk_context(const Config& config, const std::array<std::uint8_t, 16>& salt,
+                                           const ChunkId& id, std::uint32_t counter, PackKind kind) {
     std::array<std::uint8_t, 70> out;
     auto at = std::copy(config.family.bytes.begin(), config.family.bytes.end(), out.begin());
     *at++ = suite_aes_gcm;
@@ -55,9 +57,12 @@ codec::Codec checked_codec(ByteReader& reader) {
 
 const std::string& prefix_of(PackKind kind) {
     switch (kind) {
-        case PackKind::data: return names::data;
-        case PackKind::meta: return names::meta;
-        case PackKind::state: return names::state;
+        case PackKind::data:
+            return names::data;
+        case PackKind::meta:
+            return names::meta;
+        case PackKind::state:
+            return names::state;
     }
     return names::data;
 }
@@ -75,7 +80,8 @@ ChunkRecord parse_record(ByteView bytes, std::string_view what) {
     record.sealed_reachable = reader.u32();
     record.sealed_content = reader.u32();
     constexpr std::uint32_t sealed_max = chunk_bytes_max + 1024;
-    if (record.sealed_content < crypto::tag_bytes || record.sealed_content > sealed_max || record.sealed_reachable > sealed_max ||
+    if (record.sealed_content < crypto::tag_bytes || record.sealed_content > sealed_max ||
+        record.sealed_reachable > sealed_max ||
         (record.sealed_reachable != 0 && record.sealed_reachable < crypto::tag_bytes))
         reader.fail("a chunk's length makes no sense");
     return record;
@@ -83,7 +89,8 @@ ChunkRecord parse_record(ByteView bytes, std::string_view what) {
 
 SectionHeader parse_section(ByteView bytes, std::string_view what) {
     ByteReader reader(bytes, what);
-    if (as_text(reader.raw(section_magic.size())) != section_magic) reader.fail("a section does not begin where it must");
+    if (as_text(reader.raw(section_magic.size())) != section_magic)
+        reader.fail("a section does not begin where it must");
     if (reader.u8() != suite_aes_gcm) reader.fail("a section is sealed in a way that this version does not know");
     SectionHeader header;
     const std::uint8_t kind = reader.u8();
@@ -176,7 +183,8 @@ SectionBuilder::SectionBuilder(const Keyring& keys, PackKind kind, Random& rando
 
 SectionBuilder::~SectionBuilder() = default;
 
-void SectionBuilder::seal_part(const ChunkId& id, Part part, std::uint32_t counter, ByteView plain, codec::Codec& codec) {
+void SectionBuilder::seal_part(const ChunkId& id, Part part, std::uint32_t counter, ByteView plain,
+                               codec::Codec& codec) {
     codec = tools_->compressor(plain, tools_->packed);
     const ByteView packed = codec == codec::Codec::stored ? plain : ByteView(tools_->packed);
     crypto::ChunkCipher& cipher = part == Part::content ? *tools_->content : *tools_->reachable;
@@ -231,8 +239,10 @@ void SectionBuilder::finish(Bytes& pack, std::vector<ChunkPlace>& places) {
     std::ranges::copy(counts, bytes_.begin() + static_cast<std::ptrdiff_t>(counts_at_));
     const auto base = static_cast<std::uint32_t>(pack.size());
     for (const ChunkPlace& place : places_) places.push_back({place.id, place.offset + base, place.length});
-    if (pack.empty()) pack = std::move(bytes_);
-    else append(pack, bytes_);
+    if (pack.empty())
+        pack = std::move(bytes_);
+    else
+        append(pack, bytes_);
     bytes_.clear();
     places_.clear();
 }
@@ -278,7 +288,9 @@ SectionOpener::SectionOpener(const Keyring& keys, const SectionHeader& header, s
 SectionOpener::~SectionOpener() = default;
 SectionOpener::SectionOpener(SectionOpener&&) noexcept = default;
 
-bool SectionOpener::opens(Part part) const { return (part == Part::content ? tools_->content : tools_->reachable).has_value(); }
+bool SectionOpener::opens(Part part) const {
+    return (part == Part::content ? tools_->content : tools_->reachable).has_value();
+}
 
 void SectionOpener::open(const ChunkRecord& record, Part part, ByteView sealed, Bytes& plain, std::string_view what) {
     auto& cipher = part == Part::content ? tools_->content : tools_->reachable;

@@ -16,7 +16,8 @@ protected:
     std::unique_ptr<Repository> repository_ = world_.open();
     const Keyring& keys_ = repository_->keys();
 
-    Bytes make(const std::vector<std::string>& chunks, std::vector<ChunkPlace>& places, PackKind kind = PackKind::data) {
+    Bytes make(const std::vector<std::string>& chunks, std::vector<ChunkPlace>& places,
+               PackKind kind = PackKind::data) {
         SectionBuilder section(keys_, kind, world_.sim.random);
         for (const std::string& chunk : chunks) section.add(data_id(keys_, as_bytes(chunk)), {}, as_bytes(chunk));
         Bytes pack;
@@ -32,7 +33,8 @@ protected:
             if (at != section.offset) opener.emplace(keys_, section.header, "pack");
             at = section.offset;
             Bytes plain;
-            opener->open(record, Part::content, ByteView(pack).subspan(offset + ChunkRecord::bytes, record.sealed_content), plain, "pack");
+            opener->open(record, Part::content,
+                         ByteView(pack).subspan(offset + ChunkRecord::bytes, record.sealed_content), plain, "pack");
             out.emplace_back(as_text(plain));
         });
         return out;

@@ -17,7 +17,9 @@ PackWriter::~PackWriter() {
 }
 
 PackWriter::Added PackWriter::add(ByteView plain) { return store(PackKind::data, data_id(keys_, plain), {}, plain); }
-PackWriter::Added PackWriter::add_state(ByteView plain) { return store(PackKind::state, state_id(keys_, plain), {}, plain); }
+PackWriter::Added PackWriter::add_state(ByteView plain) {
+    return store(PackKind::state, state_id(keys_, plain), {}, plain);
+}
 PackWriter::Added PackWriter::add_node(ByteView reachable, ByteView content) {
     return store(PackKind::meta, node_id(keys_, reachable, content), reachable, content);
 }
@@ -66,7 +68,8 @@ std::unique_ptr<SectionBuilder> PackWriter::borrow(PackKind kind) {
 }
 
 void PackWriter::give_back(PackKind kind, std::unique_ptr<SectionBuilder> section) {
-    const std::size_t full = kind == PackKind::data ? keys_.config().pack_bytes : std::min<std::size_t>(keys_.config().pack_bytes, 4 << 20);
+    const std::size_t full =
+        kind == PackKind::data ? keys_.config().pack_bytes : std::min<std::size_t>(keys_.config().pack_bytes, 4 << 20);
     if (section->bytes() >= full) {
         std::vector<std::unique_ptr<SectionBuilder>> one;
         one.push_back(std::move(section));

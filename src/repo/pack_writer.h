@@ -8,9 +8,9 @@
 #pragma once
 
 #include <atomic>
-#include <memory>
 #include <condition_variable>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <unordered_set>

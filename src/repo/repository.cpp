@@ -32,12 +32,14 @@ Credential make_credential(const Secrets& secrets, const std::string& label, Wor
 
 void write_once(Store& store, const std::string& name, ByteView bytes) {
     if (store.create(name, bytes) == Created::exists)
-        throw Error{Code::already_exists, "{} already has an object {}", store.url(), name}.unharmed("it was left as it is");
+        throw Error{Code::already_exists, "{} already has an object {}", store.url(), name}.unharmed(
+            "it was left as it is");
 }
 
-void write_slot(Store& store, const Config& config, const Credential& credential, const Secrets& secrets, const Unlock& unlock,
-                World& world, std::uint64_t revision) {
-    write_once(store, names::key_slot(credential.id(), revision), encode_slot(config, credential, secrets, unlock, world.random));
+void write_slot(Store& store, const Config& config, const Credential& credential, const Secrets& secrets,
+                const Unlock& unlock, World& world, std::uint64_t revision) {
+    write_once(store, names::key_slot(credential.id(), revision),
+               encode_slot(config, credential, secrets, unlock, world.random));
 }
 
 }  // namespace
@@ -45,10 +47,11 @@ void write_slot(Store& store, const Config& config, const Credential& credential
 void Repository::init(Store& store, const Unlock& unlock, const InitOptions& options, World& world) {
     const Note note{"making a repository in {}", options.label};
     if (store.find(names::config))
-        throw Error{Code::already_exists, "{} is a repository already", store.url()}.unharmed("it was left as it is").hint(
-            "Choose another place, or use it as it is.");
+        throw Error{Code::already_exists, "{} is a repository already", store.url()}
+            .unharmed("it was left as it is")
+            .hint("Choose another place, or use it as it is.");
     Secrets secrets{crypto::SigningKey::generate(world.random), crypto::BoxKey::generate(world.random),
-                    Secret(world.random.array<32>()), crypto::SigningKey::generate(world.random),
+                    Secret(world.random.array<32>()),           crypto::SigningKey::generate(world.random),
                     crypto::BoxKey::generate(world.random),     crypto::BoxKey::generate(world.random)};
     Config config;
     config.repository = RepositoryId{world.random.array<16>()};
@@ -68,21 +71,27 @@ void Repository::init(Store& store, const Unlock& unlock, const InitOptions& opt
     log.enrol(credential);
 }
 
-std::unique_ptr<Repository> Repository::open(std::unique_ptr<Store> store, const Unlock& unlock, const OpenOptions& options, World& world) {
+std::unique_ptr<Repository> Repository::open(std::unique_ptr<Store> store, const Unlock& unlock,
+                                             const OpenOptions& options, World& world) {
     const std::string url = store->url();
     const Note note{"opening {}", url};
     const auto bytes = store->read(names::config);
     if (!bytes)
-        throw Error{Code::no_repository, "there is no repository in {}", url}.hint(fmt::format("Make one with `holdfast -r {} init`.", url));
+        throw Error{Code::no_repository, "there is no repository in {}", url}.hint(
+            fmt::format("Make one with `holdfast -r {} init`.", url));
     const Config config = decode_config(*bytes);
     Keyring keys = unlock_keyring(*store, config, unlock);
-    std::unique_ptr<Repository> repository(new Repository(std::move(store), world, options.client_folder, std::move(keys)));
+    std::unique_ptr<Repository> repository(
+        new Repository(std::move(store), world, options.client_folder, std::move(keys)));
     repository->refresh();
     return repository;
 }
 
 Repository::Repository(std::unique_ptr<Store> store, World& world, std::string client_folder, Keyring keys)
-    : store_(std::move(store)), world_(world), client_folder_(std::move(client_folder)), keys_(std::make_unique<Keyring>(std::move(keys))) {
+    : store_(std::move(store)),
+      world_(world),
+      client_folder_(std::move(client_folder)),
+      keys_(std::make_unique<Keyring>(std::move(keys))) {
     log_ = std::make_unique<LogBook>(*store_, *keys_, world_);
     index_ = std::make_unique<Index>(*store_, *keys_);
     chunks_ = std::make_unique<ChunkReader>(*store_, *keys_, *index_);
@@ -115,7 +124,8 @@ void Repository::refresh() {
             if (note.kind == NoteKind::flag) snapshot.flags.push_back(note.text);
             if (note.kind == NoteKind::tag) {
                 const std::size_t equals = note.text.find('=');
-                snapshot.tags[note.text.substr(0, equals)] = equals == std::string::npos ? "" : note.text.substr(equals + 1);
+                snapshot.tags[note.text.substr(0, equals)] =
+                    equals == std::string::npos ? "" : note.text.substr(equals + 1);
             }
         }
         if (!forgotten) snapshots_.push_back(std::move(snapshot));
@@ -137,17 +147,20 @@ std::vector<KeySlot> Repository::key_slots() const {
     std::vector<KeySlot> out;
     std::vector<DamagedSlot> damaged;
     const std::vector<SlotInfo> slots = list_slots(*store_, keys_->config(), &damaged);
-    for (const DamagedSlot& slot : damaged) world_.log.warning(fmt::format("{} is damaged: {}", slot.object, slot.why.message()));
+    for (const DamagedSlot& slot : damaged)
+        world_.log.warning(fmt::format("{} is damaged: {}", slot.object, slot.why.message()));
     for (const SlotInfo& slot : slots)
-        out.push_back({slot.signer.hex().substr(0, 12), slot.credential.label, std::string(name_of(slot.credential.role)), slot.way,
-                       slot.credential.created, slot.signer == keys_->own_id()});
+        out.push_back({slot.signer.hex().substr(0, 12), slot.credential.label,
+                       std::string(name_of(slot.credential.role)), slot.way, slot.credential.created,
+                       slot.signer == keys_->own_id()});
     return out;
 }
 
 std::string Repository::add_key(const Unlock& unlock, const std::string& label) {
     Secrets secrets = keys_->secrets();
     if (!secrets.root)
-        throw Error{Code::denied, "this key may not add keys"}.hint("Use a key of the role full, which holds the root key.");
+        throw Error{Code::denied, "this key may not add keys"}.hint(
+            "Use a key of the role full, which holds the root key.");
     secrets.signer = crypto::SigningKey::generate(world_.random);
     secrets.box = crypto::BoxKey::generate(world_.random);
     const Credential credential = make_credential(secrets, label, world_);
@@ -162,10 +175,12 @@ void Repository::remove_key(const std::string& slot_id) {
     for (const SlotInfo& slot : slots)
         if (!slot_id.empty() && slot.signer.hex().starts_with(slot_id)) matching.push_back(slot);
     if (matching.size() != 1)
-        throw Error{Code::not_found, "{} key slots begin with \"{}\"", matching.empty() ? "no" : "several", slot_id}.hint(
-            "`holdfast key list` shows them.");
+        throw Error{Code::not_found, "{} key slots begin with \"{}\"", matching.empty() ? "no" : "several", slot_id}
+            .hint("`holdfast key list` shows them.");
     if (matching[0].signer == keys_->own_id())
-        throw Error{Code::usage, "this is the key slot in use"}.unharmed("it was left as it is").hint("Open the repository with another key to remove this one.");
+        throw Error{Code::usage, "this is the key slot in use"}
+            .unharmed("it was left as it is")
+            .hint("Open the repository with another key to remove this one.");
     for (std::uint64_t revision = 0; revision <= matching[0].revision; ++revision)
         store_->remove(names::key_slot(matching[0].signer, revision));
 }
@@ -176,7 +191,8 @@ void Repository::change_key(const Unlock& to) {
         if (!keys_->secrets().root) throw Error{Code::denied, "this key may not change its slot"};
         // The new one first: there is never a moment without a slot that opens.
         write_slot(*store_, keys_->config(), keys_->own(), keys_->secrets(), to, world_, slot.revision + 1);
-        for (std::uint64_t revision = 0; revision <= slot.revision; ++revision) store_->remove(names::key_slot(slot.signer, revision));
+        for (std::uint64_t revision = 0; revision <= slot.revision; ++revision)
+            store_->remove(names::key_slot(slot.signer, revision));
         return;
     }
     throw Error{Code::not_found, "the key slot in use is gone"};
@@ -184,7 +200,8 @@ void Repository::change_key(const Unlock& to) {
 
 void Repository::forget(const std::vector<SnapshotId>& ids, const std::string& reason) {
     for (const SnapshotId& id : ids) notes_->append(id, NoteKind::forgotten, world_.clock.now(), reason);
-    std::erase_if(snapshots_, [&](const Snapshot& snapshot) { return std::ranges::find(ids, snapshot.id) != ids.end(); });
+    std::erase_if(snapshots_,
+                  [&](const Snapshot& snapshot) { return std::ranges::find(ids, snapshot.id) != ids.end(); });
 }
 
 }  // namespace holdfast::repo

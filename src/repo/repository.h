@@ -57,8 +57,8 @@ class NoteBook;
 class Repository {
 public:
     static void init(Store& store, const Unlock& unlock, const InitOptions& options, World& world);
-    static std::unique_ptr<Repository> open(std::unique_ptr<Store> store, const Unlock& unlock, const OpenOptions& options,
-                                            World& world);
+    static std::unique_ptr<Repository> open(std::unique_ptr<Store> store, const Unlock& unlock,
+                                            const OpenOptions& options, World& world);
     ~Repository();
 
     Store& store() const { return *store_; }

@@ -49,7 +49,8 @@ SignedView parse_signed(ByteView bytes, SignedKind kind, std::string_view what) 
     return view;
 }
 
-void verify_signed(const SignedView& view, const crypto::PublicKey& author, const RepositoryId& repository, std::string_view what) {
+void verify_signed(const SignedView& view, const crypto::PublicKey& author, const RepositoryId& repository,
+                   std::string_view what) {
     if (view.repository != repository) throw Error{Code::corrupt, "{} belongs to another repository", what};
     if (view.author != signer_id_of(author) || !crypto::verify(author, message_of(view.covered), view.signature))
         throw Error{Code::corrupt, "the signature of {} does not verify", what}.hint(

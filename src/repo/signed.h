@@ -36,6 +36,7 @@ struct SignedView {  // looks into the bytes it was made from
 Bytes sign(SignedKind kind, const RepositoryId& repository, const crypto::SigningKey& author, ByteView payload);
 // Parses without verifying. `what` names the object in messages.
 SignedView parse_signed(ByteView bytes, SignedKind kind, std::string_view what);
-void verify_signed(const SignedView& view, const crypto::PublicKey& author, const RepositoryId& repository, std::string_view what);
+void verify_signed(const SignedView& view, const crypto::PublicKey& author, const RepositoryId& repository,
+                   std::string_view what);
 
 }  // namespace holdfast::repo

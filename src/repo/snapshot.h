@@ -33,13 +33,13 @@ struct ItemCounts {
 };
 
 struct Snapshot {
-    SnapshotId id;      // known once committed
+    SnapshotId id;       // known once committed
     std::string source;  // "orders-db", "files:/etc@host"
     std::string kind;
     std::string host;
     std::map<std::string, std::string> tags;
-    Nanoseconds time = 0;      // when the capture began, by the writer's clock
-    Nanoseconds received = 0;  // from its note, else time; what retention uses
+    Nanoseconds time = 0;                // when the capture began, by the writer's clock
+    Nanoseconds received = 0;            // from its note, else time; what retention uses
     std::vector<std::string> describes;  // paths, command line
     std::uint64_t items = 0;
     ByteCounts bytes;

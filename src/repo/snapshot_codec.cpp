@@ -15,14 +15,16 @@ struct Recipient {
 };
 
 void encode_counts(ByteWriter& writer, const Snapshot& snapshot) {
-    for (const std::uint64_t value : {snapshot.bytes.logical, snapshot.bytes.read, snapshot.bytes.added, snapshot.bytes.stored,
-                                      snapshot.counts.added, snapshot.counts.changed, snapshot.counts.unchanged, snapshot.counts.failed})
+    for (const std::uint64_t value :
+         {snapshot.bytes.logical, snapshot.bytes.read, snapshot.bytes.added, snapshot.bytes.stored,
+          snapshot.counts.added, snapshot.counts.changed, snapshot.counts.unchanged, snapshot.counts.failed})
         writer.varint(value);
 }
 
 void decode_counts(ByteReader& reader, Snapshot& snapshot) {
-    for (std::uint64_t* value : {&snapshot.bytes.logical, &snapshot.bytes.read, &snapshot.bytes.added, &snapshot.bytes.stored,
-                                 &snapshot.counts.added, &snapshot.counts.changed, &snapshot.counts.unchanged, &snapshot.counts.failed})
+    for (std::uint64_t* value :
+         {&snapshot.bytes.logical, &snapshot.bytes.read, &snapshot.bytes.added, &snapshot.bytes.stored,
+          &snapshot.counts.added, &snapshot.counts.changed, &snapshot.counts.unchanged, &snapshot.counts.failed})
         *value = reader.varint();
 }
 
@@ -84,7 +86,8 @@ Bytes encode_snapshot(const Keyring& keys, const Snapshot& snapshot, Random& ran
     for (const Recipient& recipient : recipients) {
         writer.u8(recipient.part);
         writer.raw(recipient.key);
-        writer.string(crypto::seal_to(recipient.key, key_purpose, (recipient.part == 1 ? content_key : reachable_key).reveal(), random));
+        writer.string(crypto::seal_to(recipient.key, key_purpose,
+                                      (recipient.part == 1 ? content_key : reachable_key).reveal(), random));
     }
     writer.string(crypto::seal(reachable_key, keys.repository().view(), encode_reachable(snapshot)));
     writer.string(crypto::seal(content_key, keys.repository().view(), private_part));
@@ -130,7 +133,8 @@ Snapshot decode_snapshot(const Keyring& keys, ByteView record, ByteView provenan
     snapshot.id = SnapshotId{crypto::sha256(record)};
     if (!provenance.empty()) {
         const Credential* author = keys.find(view.author);
-        if (author == nullptr || author->role != Role::full) throw Error{Code::corrupt, "a copy was committed by someone who may not copy"};
+        if (author == nullptr || author->role != Role::full)
+            throw Error{Code::corrupt, "a copy was committed by someone who may not copy"};
         snapshot.id = SnapshotId{crypto::sha256(provenance)};
         snapshot.origin = snapshot.id;
     }

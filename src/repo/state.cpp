@@ -95,7 +95,9 @@ std::pair<std::uint64_t, std::vector<StateBlock>> parse_state_root(ByteView byte
     return {gc_number, std::move(blocks)};
 }
 
-std::uint64_t state_tag(const Keyring& keys, std::string_view text) { return crypto::tag64(keys.state_key(), as_bytes(text)); }
+std::uint64_t state_tag(const Keyring& keys, std::string_view text) {
+    return crypto::tag64(keys.state_key(), as_bytes(text));
+}
 
 StateWriter::StateWriter(const Keyring& keys, PackWriter& packs) : keys_(keys), packs_(packs) {}
 
@@ -190,7 +192,8 @@ std::shared_ptr<const std::vector<StateRow>> StateReader::rows_of(std::size_t bl
     const auto have = loaded_.find(block);
     if (have != loaded_.end()) return have->second;
     auto rows = std::make_shared<const std::vector<StateRow>>(parse_state_block(chunks_.read_state(blocks_[block].id)));
-    if (rows->size() != blocks_[block].rows) throw Error{Code::corrupt, "a block of state has another number of rows than its root says"};
+    if (rows->size() != blocks_[block].rows)
+        throw Error{Code::corrupt, "a block of state has another number of rows than its root says"};
     while (loaded_.size() >= 2) loaded_.erase(loaded_.begin());
     loaded_.emplace(block, rows);
     return rows;
@@ -211,7 +214,8 @@ bool StateReader::advance_to_end_of_block() {
     if (next_.row < blocks_[next_.block].rows) {
         // Another folder may begin at this very row.
         const auto& folders = blocks_[next_.block].folders;
-        const auto at = std::ranges::lower_bound(folders, next_.row, {}, [](const auto& folder) { return folder.second; });
+        const auto at =
+            std::ranges::lower_bound(folders, next_.row, {}, [](const auto& folder) { return folder.second; });
         return at == folders.end() || at->second != next_.row || at->first == folder_;
     }
     if (next_.block + 1 >= blocks_.size()) return false;

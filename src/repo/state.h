@@ -28,7 +28,7 @@ struct StateRow {
 };
 
 struct StateBlock {
-    LeafRef leaf;        // the tree leaf that holds the same items
+    LeafRef leaf;  // the tree leaf that holds the same items
     bool by_cut = false;
     ChunkId id;
     std::uint64_t rows = 0;
@@ -95,7 +95,7 @@ private:
     // the folder begun
     std::uint64_t folder_ = 0;
     bool in_folder_ = false;
-    Place next_;                                        // the row expected
+    Place next_;                                                    // the row expected
     std::optional<std::unordered_map<std::uint64_t, Place>> rest_;  // rows of the folder, once the order was broken
 };
 

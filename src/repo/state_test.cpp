@@ -41,7 +41,8 @@ protected:
         std::vector<Row> out;
         for (std::size_t i = 0; i < folders; ++i)
             for (std::size_t j = 0; j < each; ++j)
-                out.push_back({fmt::format("/folder-{:04}", i), fmt::format("name-{:05}-{}", j, std::string(40, 'n')), j + 1});
+                out.push_back(
+                    {fmt::format("/folder-{:04}", i), fmt::format("name-{:05}-{}", j, std::string(40, 'n')), j + 1});
         return out;
     }
     std::size_t found(StateReader& reader, const std::vector<Row>& asked) {

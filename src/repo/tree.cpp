@@ -131,7 +131,8 @@ struct TreeWriter::Leaf {
     std::uint64_t items = 0;
 };
 
-TreeWriter::TreeWriter(const Keyring& keys, PackWriter& packs) : keys_(keys), packs_(packs), leaf_(std::make_unique<Leaf>()) {}
+TreeWriter::TreeWriter(const Keyring& keys, PackWriter& packs)
+    : keys_(keys), packs_(packs), leaf_(std::make_unique<Leaf>()) {}
 TreeWriter::~TreeWriter() = default;
 
 bool TreeWriter::between_leaves() const { return leaf_->items == 0; }
@@ -140,7 +141,8 @@ std::optional<TreeWriter::Ended> TreeWriter::add(const TreeEntry& entry) {
     const Item& item = entry.item;
     const std::string key = tree_key(item.path);
     Leaf& leaf = *leaf_;
-    if (leaf.items > 0 && key <= leaf.last_key) throw Error{Code::internal, "{} comes after its place in the tree", item.path};
+    if (leaf.items > 0 && key <= leaf.last_key)
+        throw Error{Code::internal, "{} comes after its place in the tree", item.path};
     if (leaf.items == 0) leaf.first_key = key;
     leaf.last_key = key;
     ByteWriter writer(leaf.entries);
@@ -190,8 +192,9 @@ std::optional<TreeWriter::Ended> TreeWriter::add(const TreeEntry& entry) {
     }
     ++leaf.items;
     ++items_;
-    const bool cut = leaf.entries.size() >= leaf_bytes_max ||
-                     (leaf.entries.size() >= leaf_bytes_min && crypto::tag64(keys_.tree_key(), as_bytes(key)) < leaf_cut);
+    const bool cut =
+        leaf.entries.size() >= leaf_bytes_max ||
+        (leaf.entries.size() >= leaf_bytes_min && crypto::tag64(keys_.tree_key(), as_bytes(key)) < leaf_cut);
     if (!cut) return std::nullopt;
     return write_leaf(true);
 }
@@ -223,8 +226,9 @@ std::optional<TreeWriter::Ended> TreeWriter::end_leaf() {
 
 void TreeWriter::add_to_level(std::size_t level, LeafRef child) {
     if (levels_.size() <= level) levels_.emplace_back();
-    const bool cut = levels_[level].size() + 1 >= inner_max ||
-                     (levels_[level].size() + 1 >= inner_min && crypto::tag64(keys_.tree_key(), child.id.view()) < inner_cut);
+    const bool cut =
+        levels_[level].size() + 1 >= inner_max ||
+        (levels_[level].size() + 1 >= inner_min && crypto::tag64(keys_.tree_key(), child.id.view()) < inner_cut);
     levels_[level].push_back(std::move(child));
     if (!cut) return;
     LeafRef inner = write_inner(level);
@@ -262,7 +266,8 @@ ChunkId TreeWriter::finish() {
     return {};
 }
 
-TreeReader::TreeReader(const Keyring& keys, ChunkReader& chunks, const ChunkId& root) : keys_(keys), chunks_(chunks), root_(root) {}
+TreeReader::TreeReader(const Keyring& keys, ChunkReader& chunks, const ChunkId& root)
+    : keys_(keys), chunks_(chunks), root_(root) {}
 
 std::vector<TreeEntry> TreeReader::entries_of(const Node& node) {
     const std::vector<Child> children = parse_children(node.reachable);
@@ -312,7 +317,8 @@ std::vector<TreeEntry> TreeReader::entries_of(const Node& node) {
             const std::size_t lists = reader.count(1);
             for (std::size_t j = 0; j < lists; ++j) {
                 const std::uint64_t number = reader.varint();
-                if (number >= children.size() || children[number].kind != ChildKind::list) reader.fail("a list is not where it should be");
+                if (number >= children.size() || children[number].kind != ChildKind::list)
+                    reader.fail("a list is not where it should be");
                 const std::vector<Extent> more = read_list(children[number].id);
                 entry.content.insert(entry.content.end(), more.begin(), more.end());
             }
@@ -342,7 +348,8 @@ std::vector<LeafRef> TreeReader::children_of(const Node& inner) {
     return parse_inner(parse_children(inner.reachable), reader);
 }
 
-bool TreeReader::walk_node(const ChunkId& id, const std::string& from_key, const std::function<bool(TreeEntry&&)>& each, int depth) {
+bool TreeReader::walk_node(const ChunkId& id, const std::string& from_key, const std::function<bool(TreeEntry&&)>& each,
+                           int depth) {
     if (depth > depth_max) throw Error{Code::corrupt, "a tree is deeper than {} levels", depth_max};
     const Node node = chunks_.read_node(id);
     if (is_leaf(node)) {
@@ -360,7 +367,9 @@ bool TreeReader::walk_node(const ChunkId& id, const std::string& from_key, const
     return true;
 }
 
-void TreeReader::walk(const std::string& from_key, const std::function<bool(TreeEntry&&)>& each) { walk_node(root_, from_key, each, 0); }
+void TreeReader::walk(const std::string& from_key, const std::function<bool(TreeEntry&&)>& each) {
+    walk_node(root_, from_key, each, 0);
+}
 
 std::optional<TreeEntry> TreeReader::find(std::string_view path) {
     std::optional<TreeEntry> found;
@@ -386,8 +395,10 @@ void TreeReader::leaves_below(const ChunkId& id, std::string first_key, std::vec
     // All children of one inner node are of one level: looking at the first tells what all are.
     const bool leaves_here = is_leaf(chunks_.read_node(children.at(0).id));
     for (const LeafRef& child : children) {
-        if (leaves_here) out.push_back(child);
-        else leaves_below(child.id, child.first_key, out, depth + 1);
+        if (leaves_here)
+            out.push_back(child);
+        else
+            leaves_below(child.id, child.first_key, out, depth + 1);
     }
 }
 
@@ -407,9 +418,12 @@ void check_node_syntax(ByteView reachable, ByteView content) {
     const std::vector<Child> children = parse_children(reachable);
     ByteReader reader(content, "a tree node");
     const std::uint8_t mark = reader.u8();
-    if (mark == list_mark) parse_extents(reader, children);
-    else if (mark == inner_mark) parse_inner(children, reader);
-    else reader.fail("it is neither list nor inner node");
+    if (mark == list_mark)
+        parse_extents(reader, children);
+    else if (mark == inner_mark)
+        parse_inner(children, reader);
+    else
+        reader.fail("it is neither list nor inner node");
 }
 
 }  // namespace holdfast::repo

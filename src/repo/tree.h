@@ -97,7 +97,8 @@ public:
     std::vector<TreeEntry> entries_of(const Node& leaf);  // reads lists of extents
 
 private:
-    bool walk_node(const ChunkId& id, const std::string& from_key, const std::function<bool(TreeEntry&&)>& each, int depth);
+    bool walk_node(const ChunkId& id, const std::string& from_key, const std::function<bool(TreeEntry&&)>& each,
+                   int depth);
     void leaves_below(const ChunkId& id, std::string first_key, std::vector<LeafRef>& out, int depth);
     std::vector<Extent> read_list(const ChunkId& id);
 

@@ -30,7 +30,8 @@ TreeEntry file(const std::string& path, std::uint64_t size = 10) {
 std::vector<TreeEntry> many(std::size_t count) {
     std::map<std::string, TreeEntry> sorted;
     for (std::size_t i = 0; i < count; ++i) {
-        const std::string path = fmt::format("/folder-{}/file-{:06}-with-some-length-to-it-{}", i % 37, i, std::string(i % 60, 'x'));
+        const std::string path =
+            fmt::format("/folder-{}/file-{:06}-with-some-length-to-it-{}", i % 37, i, std::string(i % 60, 'x'));
         sorted.emplace(tree_key(path), file(path, i));
     }
     std::vector<TreeEntry> out;
@@ -94,7 +95,8 @@ TEST_F(Tree, begins_a_walk_at_any_key) {
         ASSERT_EQ(rest.size(), entries.size() - at);
         EXPECT_EQ(rest[0].item.path, entries[at].item.path);
     }
-    EXPECT_EQ(TreeReader(repository_->keys(), repository_->chunks(), root).find(entries[77].item.path)->item, entries[77].item);
+    EXPECT_EQ(TreeReader(repository_->keys(), repository_->chunks(), root).find(entries[77].item.path)->item,
+              entries[77].item);
     EXPECT_FALSE(TreeReader(repository_->keys(), repository_->chunks(), root).find("/nowhere").has_value());
 }
 
@@ -104,7 +106,8 @@ TEST_F(Tree, a_change_in_one_entry_rewrites_few_leaves) {
     entries[10000].item.size = 999;
     entries.erase(entries.begin() + 5000);
     const ChunkId after = write(entries);
-    TreeReader a(repository_->keys(), repository_->chunks(), before), b(repository_->keys(), repository_->chunks(), after);
+    TreeReader a(repository_->keys(), repository_->chunks(), before),
+        b(repository_->keys(), repository_->chunks(), after);
     std::set<ChunkId> known;
     for (const LeafRef& leaf : a.leaves()) known.insert(leaf.id);
     std::size_t fresh = 0;

@@ -61,9 +61,7 @@ ssize_t get(const AttributeOwner& owner, const char* name, char* into, std::size
     return lgetxattr(proc_path(owner).c_str(), name, into, size);
 }
 
-bool means_none(int error) {
-    return error == ENOTSUP || error == ENODATA;
-}
+bool means_none(int error) { return error == ENOTSUP || error == ENODATA; }
 
 }  // namespace
 
@@ -75,13 +73,11 @@ AttributeList read_attributes(const AttributeOwner& owner) {
     if (names_bytes < 0) {
         out.error = means_none(errno) ? 0 : errno;
         // "No such file" may also mean that /proc is not mounted, which says nothing about the owner.
-        if (out.error == ENOENT && owner.name != nullptr && !kernel_has_xattrat() &&
-            access("/proc/self/fd", F_OK) != 0)
+        if (out.error == ENOENT && owner.name != nullptr && !kernel_has_xattrat() && access("/proc/self/fd", F_OK) != 0)
             out.error = ENOSYS;
         return out;
     }
-    for (const char* at = names.data(); at < names.data() + names_bytes;
-         at += std::string_view(at).size() + 1) {
+    for (const char* at = names.data(); at < names.data() + names_bytes; at += std::string_view(at).size() + 1) {
         const ssize_t got = get(owner, at, value.data(), value.size());
         if (got >= 0) {
             out.attributes.push_back({at, std::string(value.data(), static_cast<std::size_t>(got))});
@@ -98,10 +94,8 @@ int set_attribute(const AttributeOwner& owner, const std::string& name, std::str
     if (owner.name == nullptr) {
         done = fsetxattr(owner.fd, name.c_str(), value.data(), value.size(), 0);
     } else if (kernel_has_xattrat()) {
-        XattrArgs args{reinterpret_cast<std::uint64_t>(value.data()),
-                       static_cast<std::uint32_t>(value.size()), 0};
-        done = syscall(call_setxattrat, owner.fd, owner.name, AT_SYMLINK_NOFOLLOW, name.c_str(), &args,
-                       sizeof args);
+        XattrArgs args{reinterpret_cast<std::uint64_t>(value.data()), static_cast<std::uint32_t>(value.size()), 0};
+        done = syscall(call_setxattrat, owner.fd, owner.name, AT_SYMLINK_NOFOLLOW, name.c_str(), &args, sizeof args);
     } else {
         done = lsetxattr(proc_path(owner).c_str(), name.c_str(), value.data(), value.size(), 0);
     }
@@ -124,8 +118,6 @@ bool has_attribute(const AttributeOwner& owner, const std::string& name) {
     return get(owner, name.c_str(), nullptr, 0) >= 0;
 }
 
-void use_old_attribute_calls(bool old) {
-    old_calls.store(old, std::memory_order_relaxed);
-}
+void use_old_attribute_calls(bool old) { old_calls.store(old, std::memory_order_relaxed); }
 
 }  // namespace holdfast

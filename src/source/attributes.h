@@ -25,7 +25,7 @@ struct AttributeOwner {
 
 struct AttributeList {
     std::vector<Attribute> attributes;  // sorted by name
-    int error = 0;  // the names could not be had; a file system without attributes is no error
+    int error = 0;                      // the names could not be had; a file system without attributes is no error
     struct Unread {
         std::string name;
         int error = 0;
@@ -39,9 +39,7 @@ bool has_attribute(const AttributeOwner& owner, const std::string& name);
 
 constexpr std::string_view acl_access = "system.posix_acl_access";
 constexpr std::string_view acl_default = "system.posix_acl_default";
-inline bool is_acl(std::string_view name) {
-    return name == acl_access || name == acl_default;
-}
+inline bool is_acl(std::string_view name) { return name == acl_access || name == acl_default; }
 
 // For tests: act as a kernel before 6.13.
 void use_old_attribute_calls(bool old);

@@ -15,12 +15,8 @@ namespace holdfast {
 
 namespace {
 
-Fd open_null() {
-    return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-}
-bool is_open(int fd) {
-    return ::fcntl(fd, F_GETFD) >= 0;
-}
+Fd open_null() { return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
 
 Folder::Pointer base_of(const TemporaryFolder& folder, std::size_t open_max) {
     return Folder::base(std::make_shared<FdCache>(open_max),
@@ -135,8 +131,7 @@ TEST_P(AttributesTest, of_a_symlink_are_not_those_of_what_it_leads_to) {
 TEST_P(AttributesTest, are_set_on_an_open_file) {
     const Fd file(::open((outside_.path() + "/file").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
     EXPECT_EQ(set_attribute({file.get(), nullptr}, "user.x", "1"), 0);
-    EXPECT_EQ(read_attributes({folder_.get(), "file"}).attributes,
-              read_attributes({file.get(), nullptr}).attributes);
+    EXPECT_EQ(read_attributes({folder_.get(), "file"}).attributes, read_attributes({file.get(), nullptr}).attributes);
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, AttributesTest, testing::Bool());

@@ -29,14 +29,12 @@ OpenedFd open_in(FdCache& cache, int folder, const char* name, int flags, unsign
 }
 
 Folder::Pointer Folder::base(std::shared_ptr<FdCache> cache, Fd fd, std::string path) {
-    return std::make_shared<Folder>(Key{}, std::move(cache), nullptr, std::move(path), Access::read,
-                                    std::move(fd));
+    return std::make_shared<Folder>(Key{}, std::move(cache), nullptr, std::move(path), Access::read, std::move(fd));
 }
 
 Folder::Pointer Folder::below(Pointer parent, std::string name, Access access) {
     std::shared_ptr<FdCache> cache = parent->cache_;
-    return std::make_shared<Folder>(Key{}, std::move(cache), std::move(parent), std::move(name), access,
-                                    Fd{});
+    return std::make_shared<Folder>(Key{}, std::move(cache), std::move(parent), std::move(name), access, Fd{});
 }
 
 Folder::Folder(Key, std::shared_ptr<FdCache> cache, Pointer parent, std::string name, Access access, Fd base)
@@ -99,8 +97,6 @@ std::string Folder::path() const {
     return out;
 }
 
-std::string Folder::path_of(std::string_view name) const {
-    return join_path(path(), name);
-}
+std::string Folder::path_of(std::string_view name) const { return join_path(path(), name); }
 
 }  // namespace holdfast

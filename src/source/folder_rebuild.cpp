@@ -27,8 +27,7 @@ std::optional<std::string_view> path_below_target(const Item& item, std::string_
     if (!strip.empty() && strip != "/") {
         if (!is_within(path, strip)) return std::nullopt;
         // One file instead of a folder keeps its name.
-        path = path == strip && item.kind != ItemKind::folder ? split_path(path).second
-                                                              : path.substr(strip.size());
+        path = path == strip && item.kind != ItemKind::folder ? split_path(path).second : path.substr(strip.size());
     }
     while (path.starts_with('/')) path.remove_prefix(1);
     return path;
@@ -42,8 +41,7 @@ void check_path(const Item& item, std::string_view path) {
     for (std::size_t at = 0; at <= path.size();) {
         const std::size_t end = std::min(path.find('/', at), path.size());
         if (is_bad(path.substr(at, end - at))) {
-            throw Error{Code::corrupt, "the snapshot has an item whose path is no path: {}",
-                        printable(item.path)}
+            throw Error{Code::corrupt, "the snapshot has an item whose path is no path: {}", printable(item.path)}
                 .unharmed("nothing was written outside the target");
         }
         at = end + 1;
@@ -76,8 +74,7 @@ bool has_time(const struct stat& stat, const Item& item) {
 
 class FolderRebuild final : public Rebuild {
 public:
-    explicit FolderRebuild(const RebuildRequest& request)
-        : context_(request), folders_(context_), links_(context_) {}
+    explicit FolderRebuild(const RebuildRequest& request) : context_(request), folders_(context_), links_(context_) {}
 
     Ticket begin_item(const Item& item) override;
     void write(const Ticket& ticket, std::uint64_t offset, ByteView bytes) override;
@@ -172,8 +169,7 @@ Rebuild::Ticket FolderRebuild::begin_file(const Place& place, const Item& item) 
         return {};
     }
     const auto way = is == Found::differs ? RebuildFile::Way::update : RebuildFile::Way::make;
-    OpenFile open{std::make_shared<RebuildFile>(context_, place.folder, place.name, item, way),
-                  item.hard_link};
+    OpenFile open{std::make_shared<RebuildFile>(context_, place.folder, place.name, item, way), item.hard_link};
     if (item.hard_link != 0) {
         if (!open.file->create()) return {};
         links_.add(place.folder->folder, place.name, item, false);
@@ -203,8 +199,7 @@ FolderRebuild::Found FolderRebuild::find_file(const Place& place, const Item& it
     // Writing to a file that has other names would change what they stand for.
     const bool links_are_right = found.st_nlink == 1 || item.hard_link != 0;
     const bool has_size = static_cast<std::uint64_t>(found.st_size) == item.size;
-    if (context_.target.trusts_times() && has_size && has_time(found, item) && links_are_right)
-        return Found::same;
+    if (context_.target.trusts_times() && has_size && has_time(found, item) && links_are_right) return Found::same;
     return found.st_nlink > 1 ? removed(place, item) : Found::differs;
 }
 
@@ -222,10 +217,9 @@ bool FolderRebuild::fix_metadata(const Place& place, const Item& item, const str
     if (context_.request.dry_run) return differs(wanted, present);
     const PathMaker path = [&] { return item.path; };
     if (item.kind != ItemKind::file)
-        return context_.metadata.set_by_name(place.fd(), place.name.c_str(), item.kind, wanted, present,
-                                             path);
-    const bool is_equal = !differs(wanted, present) &&
-                          read_attributes({place.fd(), place.name.c_str()}).attributes == wanted.attributes;
+        return context_.metadata.set_by_name(place.fd(), place.name.c_str(), item.kind, wanted, present, path);
+    const bool is_equal =
+        !differs(wanted, present) && read_attributes({place.fd(), place.name.c_str()}).attributes == wanted.attributes;
     if (is_equal) return false;
     const OpenedFd file =
         open_in(context_.target.cache(), place.fd(), place.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
@@ -242,20 +236,16 @@ void FolderRebuild::make_special(const Place& place, const Item& item) {
     if (is == Found::same || context_.request.dry_run) {
         context_.count(is != Found::same || fix_metadata(place, item, found));
     } else {
-        const int made =
-            item.kind == ItemKind::symlink
-                ? symlinkat(item.link.c_str(), place.fd(), place.name.c_str())
-                : mknodat(place.fd(), place.name.c_str(), type_of(item.kind) | 0600, item.device);
+        const int made = item.kind == ItemKind::symlink
+                             ? symlinkat(item.link.c_str(), place.fd(), place.name.c_str())
+                             : mknodat(place.fd(), place.name.c_str(), type_of(item.kind) | 0600, item.device);
         if (made != 0) {
             if (errno != EPERM) return context_.failed("create", item.path, errno);
-            const std::string text =
-                fmt::format("cannot create a {}: {}", name_of(item.kind), errno_text(errno));
+            const std::string text = fmt::format("cannot create a {}: {}", name_of(item.kind), errno_text(errno));
             return context_.findings.count(Finding::Kind::unsupported, text, item.path);
         }
-        Present present{
-            .mode = 0, .uid = context_.target.uid(), .gid = context_.target.gid(), .is_new = true};
-        if (!place.folder->is_plain &&
-            fstatat(place.fd(), place.name.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0)
+        Present present{.mode = 0, .uid = context_.target.uid(), .gid = context_.target.gid(), .is_new = true};
+        if (!place.folder->is_plain && fstatat(place.fd(), place.name.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0)
             present = present_of(found);
         context_.metadata.set_by_name(place.fd(), place.name.c_str(), item.kind, metadata_of(item), present,
                                       [&] { return item.path; });
@@ -330,8 +320,7 @@ Rebuild::Summary FolderRebuild::finish() {
     if (context_.request.sync && !context_.request.dry_run) context_.target.sync();
     if (!context_.request.dry_run) context_.target.remove_marker();
     folders_.finish_top();
-    return {context_.items_written, context_.items_unchanged, context_.items_deleted,
-            context_.findings.take()};
+    return {context_.items_written, context_.items_unchanged, context_.items_deleted, context_.findings.take()};
 }
 
 }  // namespace

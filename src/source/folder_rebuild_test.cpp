@@ -20,12 +20,8 @@ namespace holdfast {
 
 namespace {
 
-std::uint32_t own_uid() {
-    return ::geteuid();
-}
-std::uint32_t own_gid() {
-    return ::getegid();
-}
+std::uint32_t own_uid() { return ::geteuid(); }
+std::uint32_t own_gid() { return ::getegid(); }
 
 Item folder_item(const std::string& path, std::uint32_t mode = 0755) {
     Item item;
@@ -56,12 +52,8 @@ Item link_item(const std::string& path, const std::string& link) {
 class FolderRebuildTest : public testing::Test {
 protected:
     RebuildRequest request(Existing existing = Existing::refuse) {
-        return {.world = world_,
-                .target = target_,
-                .existing = existing,
-                .sync = false,
-                .snapshot_id = "abc",
-                .strip = ""};
+        return {
+            .world = world_, .target = target_, .existing = existing, .sync = false, .snapshot_id = "abc", .strip = ""};
     }
     // Gives one item, with its content.
     static void put(Rebuild& rebuild, const Item& item, std::string_view text = "") {
@@ -81,9 +73,7 @@ protected:
     }
     std::string at(const std::string& path) const { return target_ + "/" + path; }
     std::string text_of(const std::string& path) const { return std::string(as_text(read_file(at(path)))); }
-    void write_text(const std::string& path, const std::string& text) const {
-        std::ofstream(at(path)) << text;
-    }
+    void write_text(const std::string& path, const std::string& text) const { std::ofstream(at(path)) << text; }
     void make_folder(const std::string& path) const { std::filesystem::create_directories(at(path)); }
     bool is_there(const std::string& path) const {
         return std::filesystem::exists(std::filesystem::symlink_status(at(path)));
@@ -313,8 +303,7 @@ TEST_F(FolderRebuildTest, refuses_paths_that_lead_out_of_the_target) {
     }
     std::filesystem::remove_all(target_);
     const auto rebuild = rebuild_into_folder(request());
-    EXPECT_EQ(error_of([&] { rebuild->begin_item(file_item(std::string("/a\0b", 4), "x")); }).code(),
-              Code::corrupt);
+    EXPECT_EQ(error_of([&] { rebuild->begin_item(file_item(std::string("/a\0b", 4), "x")); }).code(), Code::corrupt);
 }
 
 TEST_F(FolderRebuildTest, deletes_others_only_in_folders_of_the_snapshot) {
@@ -493,8 +482,7 @@ TEST_F(FolderRebuildTest, writes_many_open_files_in_any_order_with_few_descripto
     const std::size_t count = RebuildTarget::open_fds_max + 300;
     std::vector<Rebuild::Ticket> tickets;
     for (std::size_t i = 0; i < count; ++i)
-        tickets.push_back(
-            rebuild->begin_item(file_item("/" + std::to_string(1'000'000 + i), "abcdef", 0444)));
+        tickets.push_back(rebuild->begin_item(file_item("/" + std::to_string(1'000'000 + i), "abcdef", 0444)));
     for (const Rebuild::Ticket& ticket : tickets) rebuild->write(ticket, 3, as_bytes("def"));
     for (const Rebuild::Ticket& ticket : tickets) rebuild->write(ticket, 0, as_bytes("abc"));
     std::vector<std::jthread> threads;

@@ -25,9 +25,7 @@ struct RawEntry {
 };
 constexpr std::size_t name_offset = offsetof(RawEntry, type) + 1;
 
-bool is_dots(const char* name) {
-    return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
-}
+bool is_dots(const char* name) { return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0')); }
 
 }  // namespace
 

@@ -31,9 +31,8 @@ public:
     bool has(std::string_view name) const;
     template <class Predicate>
     void keep_if(const Predicate& keeps) {
-        std::erase_if(names_, [&](const Name& name) {
-            return !keeps(std::string_view(text_.data() + name.at), name.type);
-        });
+        std::erase_if(names_,
+                      [&](const Name& name) { return !keeps(std::string_view(text_.data() + name.at), name.type); });
     }
     void add(std::string_view name, std::uint8_t type);
 

@@ -52,8 +52,7 @@ Present present_of(const struct stat& stat) {
 }
 
 bool differs(const Metadata& wanted, const Present& present) {
-    return wanted.mode != present.mode || wanted.uid != present.uid || wanted.gid != present.gid ||
-           !present.has_times;
+    return wanted.mode != present.mode || wanted.uid != present.uid || wanted.gid != present.gid || !present.has_times;
 }
 
 bool ends_restore(int error) {
@@ -106,8 +105,7 @@ bool MetadataWriter::set_all(const Step& step, Present now) {
     const bool removed = remove_others(step, current);
     changed |= set_attributes(step, current, Which::plain);
     const bool mode_changed = set_mode(step, now, removed);
-    if (mode_changed)
-        std::erase_if(current.attributes, [](const auto& attribute) { return is_acl(attribute.name); });
+    if (mode_changed) std::erase_if(current.attributes, [](const auto& attribute) { return is_acl(attribute.name); });
     changed |= set_attributes(step, current, Which::acls);
     return changed || removed || mode_changed;
 }
@@ -130,8 +128,7 @@ bool MetadataWriter::set_owner(const Step& step, Present& now) {
         return false;
     }
     now.gid = wanted.gid;
-    now.mode &=
-        ~unsigned{S_ISUID | S_ISGID};  // the kernel takes them from files; folders get their mode anyway
+    now.mode &= ~unsigned{S_ISUID | S_ISGID};  // the kernel takes them from files; folders get their mode anyway
     if (error != 0) cannot(step, "owner", error);
     return true;
 }
@@ -139,8 +136,7 @@ bool MetadataWriter::set_owner(const Step& step, Present& now) {
 bool MetadataWriter::remove_others(const Step& step, const AttributeList& current) {
     bool changed = false;
     for (const Attribute& attribute : current.attributes) {
-        if (!is_removable(attribute.name, is_root_user_) ||
-            value_of(step.wanted.attributes, attribute.name) != nullptr)
+        if (!is_removable(attribute.name, is_root_user_) || value_of(step.wanted.attributes, attribute.name) != nullptr)
             continue;
         if (const int error = remove_attribute(step.owner(), attribute.name); error != 0)
             cannot(step, "attribute " + attribute.name, error);
@@ -153,8 +149,7 @@ bool MetadataWriter::set_attributes(const Step& step, const AttributeList& curre
     bool changed = false;
     for (const auto& [name, value] : step.wanted.attributes) {
         if (is_acl(name) != (which == Which::acls)) continue;
-        if (const std::string* has = value_of(current.attributes, name); has != nullptr && *has == value)
-            continue;
+        if (const std::string* has = value_of(current.attributes, name); has != nullptr && *has == value) continue;
         if (const int error = set_attribute(step.owner(), name, value); error != 0)
             cannot(step, "attribute " + name, error);
         changed = true;
@@ -169,8 +164,8 @@ bool MetadataWriter::set_mode(const Step& step, const Present& now, bool always)
     if (now.uid != step.wanted.uid) mode &= ~unsigned{S_ISUID};
     if (now.gid != step.wanted.gid) mode &= ~unsigned{S_ISGID};
     if (now.mode == mode && !always) return false;
-    const int error = step.name != nullptr ? chmod_by_name(step.fd, step.name, mode)
-                                           : (::fchmod(step.fd, mode) == 0 ? 0 : errno);
+    const int error =
+        step.name != nullptr ? chmod_by_name(step.fd, step.name, mode) : (::fchmod(step.fd, mode) == 0 ? 0 : errno);
     if (error != 0) cannot(step, "mode", error);
     return true;
 }

@@ -62,8 +62,8 @@ public:
     // Of an open file or folder. True when something had to be changed.
     bool set(int fd, const Metadata& wanted, const Present& present, const PathMaker& path);
     // Of a symlink, device, fifo or socket, by its name in an open folder.
-    bool set_by_name(int folder, const char* name, ItemKind kind, const Metadata& wanted,
-                     const Present& present, const PathMaker& path);
+    bool set_by_name(int folder, const char* name, ItemKind kind, const Metadata& wanted, const Present& present,
+                     const PathMaker& path);
 
 private:
     struct Step;

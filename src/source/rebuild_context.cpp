@@ -25,14 +25,12 @@ std::string_view kind_text(unsigned mode) {
 }  // namespace
 
 void RebuildContext::failed(std::string_view verb, const std::string& item_path, int error) {
-    if (ends_restore(error))
-        throw_target_error(verb, fmt::format("{} in {}", item_path, target.path()), error);
-    findings.add(
-        {item_path, Finding::Kind::unsupported, fmt::format("cannot {}: {}", verb, errno_text(error))});
+    if (ends_restore(error)) throw_target_error(verb, fmt::format("{} in {}", item_path, target.path()), error);
+    findings.add({item_path, Finding::Kind::unsupported, fmt::format("cannot {}: {}", verb, errno_text(error))});
 }
 
-bool RebuildContext::clear_way(const Folder::Pointer& folder, const std::string& name,
-                               const std::string& item_path, unsigned found_mode) {
+bool RebuildContext::clear_way(const Folder::Pointer& folder, const std::string& name, const std::string& item_path,
+                               unsigned found_mode) {
     if (request.existing != Existing::overwrite) {
         findings.add({item_path, Finding::Kind::unsupported,
                       fmt::format("{} is in the way; --overwrite replaces it", kind_text(found_mode))});

@@ -24,9 +24,7 @@ struct RebuildContext {
     std::atomic<std::uint64_t> items_unchanged{0};
     std::atomic<std::uint64_t> items_deleted{0};
 
-    void count(bool changed) {
-        (changed ? items_written : items_unchanged).fetch_add(1, std::memory_order_relaxed);
-    }
+    void count(bool changed) { (changed ? items_written : items_unchanged).fetch_add(1, std::memory_order_relaxed); }
     // Ends the restore when every other item would fail as well, else the item is left out.
     void failed(std::string_view verb, const std::string& item_path, int error);
     // Something of another kind lies where an item goes. True when it is (or in a dry run would be) removed;

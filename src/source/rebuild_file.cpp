@@ -13,8 +13,8 @@
 
 namespace holdfast {
 
-RebuildFile::RebuildFile(RebuildContext& context, TargetFolderPointer folder, std::string name,
-                         const Item& item, Way way)
+RebuildFile::RebuildFile(RebuildContext& context, TargetFolderPointer folder, std::string name, const Item& item,
+                         Way way)
     : context_(context),
       folder_(std::move(folder)),
       name_(std::move(name)),
@@ -23,13 +23,9 @@ RebuildFile::RebuildFile(RebuildContext& context, TargetFolderPointer folder, st
       metadata_(metadata_of(item)),
       way_(way) {}
 
-RebuildFile::~RebuildFile() {
-    context_.target.cache().drop(slot_);
-}
+RebuildFile::~RebuildFile() { context_.target.cache().drop(slot_); }
 
-bool RebuildFile::create() {
-    return open() != nullptr;
-}
+bool RebuildFile::create() { return open() != nullptr; }
 
 void RebuildFile::write(std::uint64_t offset, ByteView bytes) {
     if (bytes.empty() || given_up_.load(std::memory_order_relaxed)) return;

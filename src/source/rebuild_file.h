@@ -24,8 +24,7 @@ class RebuildFile {
 public:
     enum class Way : std::uint8_t { make, update };
 
-    RebuildFile(RebuildContext& context, TargetFolderPointer folder, std::string name, const Item& item,
-                Way way);
+    RebuildFile(RebuildContext& context, TargetFolderPointer folder, std::string name, const Item& item, Way way);
     ~RebuildFile();
     RebuildFile(const RebuildFile&) = delete;
     RebuildFile& operator=(const RebuildFile&) = delete;

@@ -34,8 +34,7 @@ std::string TargetFolder::item_path() const {
     return path;
 }
 
-RebuildFolders::RebuildFolders(RebuildContext& context)
-    : context_(context), top_(std::make_shared<TargetFolder>()) {
+RebuildFolders::RebuildFolders(RebuildContext& context) : context_(context), top_(std::make_shared<TargetFolder>()) {
     top_->name = context.request.strip.empty() ? "/" : context.request.strip;
     top_->folder = context.target.folder();
     top_->existed = top_->folder && !context.target.was_empty();
@@ -46,8 +45,7 @@ RebuildFolders::RebuildFolders(RebuildContext& context)
 
 // A target that somebody made for this is his, unless it stands for a folder of the snapshot.
 void RebuildFolders::set_top(const Item& item) {
-    const bool stands_for_item =
-        !context_.request.strip.empty() || context_.request.existing != Existing::refuse;
+    const bool stands_for_item = !context_.request.strip.empty() || context_.request.existing != Existing::refuse;
     if (!stands_for_item && !context_.target.was_made()) return;
     top_->metadata = metadata_of(item);
     top_->is_partial = is_partial(item);
@@ -132,8 +130,7 @@ void RebuildFolders::push(TargetFolder::SubFolder sub) {
     path_ += sub.name;
     way_.push_back(folder);
     if (!folder->folder) return;
-    folder->present = {
-        .mode = 0700, .uid = context_.target.uid(), .gid = context_.target.gid(), .is_new = true};
+    folder->present = {.mode = 0700, .uid = context_.target.uid(), .gid = context_.target.gid(), .is_new = true};
     folder->is_plain = above->is_plain && !sub.existed && folder->metadata;
     if (!folder->is_plain) look_at(*folder);
 }
@@ -141,12 +138,10 @@ void RebuildFolders::push(TargetFolder::SubFolder sub) {
 // A folder that existed, or that may have got more from the one above it than we asked for.
 void RebuildFolders::look_at(TargetFolder& folder) {
     Folder::Open open = folder.folder->open();
-    const bool can_help =
-        open.error == EACCES && !context_.request.dry_run && !context_.metadata.is_root_user();
+    const bool can_help = open.error == EACCES && !context_.request.dry_run && !context_.metadata.is_root_user();
     if (can_help) {  // ours, but closed also to us
         const Folder::Open above = folder.above->folder->open();
-        if (above && chmod_by_name(above.get(), folder.folder->name().c_str(), 0700) == 0)
-            open = folder.folder->open();
+        if (above && chmod_by_name(above.get(), folder.folder->name().c_str(), 0700) == 0) open = folder.folder->open();
     }
     struct stat stat {};
     if (!open || fstat(open.get(), &stat) != 0) {
@@ -156,8 +151,7 @@ void RebuildFolders::look_at(TargetFolder& folder) {
         return;
     }
     folder.present = present_of(stat);
-    const bool closed =
-        (stat.st_mode & 0700) != 0700 && !context_.metadata.is_root_user() && !context_.request.dry_run;
+    const bool closed = (stat.st_mode & 0700) != 0700 && !context_.metadata.is_root_user() && !context_.request.dry_run;
     if (closed && fchmod(open.get(), (stat.st_mode & 07777) | 0700) == 0) folder.present.mode |= 0700;
 }
 
@@ -204,10 +198,9 @@ void RebuildFolders::finish(TargetFolder& folder) {
         folder.metadata->uid = folder.present.uid;
         folder.metadata->gid = folder.present.gid;
     }
-    const bool changed = context_.request.dry_run
-                             ? differs(*folder.metadata, folder.present)
-                             : context_.metadata.set(open.get(), *folder.metadata, folder.present,
-                                                     [&] { return folder.item_path(); });
+    const bool changed = context_.request.dry_run ? differs(*folder.metadata, folder.present)
+                                                  : context_.metadata.set(open.get(), *folder.metadata, folder.present,
+                                                                          [&] { return folder.item_path(); });
     context_.count(changed || !folder.existed);
     folder.folder->close();
 }
@@ -223,8 +216,7 @@ void RebuildFolders::find_others(const TargetFolderPointer& folder) {
     for (std::size_t i = 0; i < listing.size(); ++i) {
         std::string name = listing.name(i);
         const bool is_marker = folder == top_ && name == restore_marker;
-        if (!is_marker && !std::ranges::binary_search(folder->names, name))
-            folder->others.push_back(std::move(name));
+        if (!is_marker && !std::ranges::binary_search(folder->names, name)) folder->others.push_back(std::move(name));
     }
     folder->names = {};
     if (folder->others.empty()) return;
@@ -242,8 +234,6 @@ void RebuildFolders::remove_others() {
     with_others_.clear();
 }
 
-void RebuildFolders::finish_top() {
-    release(std::move(top_));
-}
+void RebuildFolders::finish_top() { release(std::move(top_)); }
 
 }  // namespace holdfast

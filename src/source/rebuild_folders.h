@@ -54,8 +54,7 @@ struct TargetFolder {
     // The way through it, each file begun in it that has not ended, each sub-folder entered and not finished.
     std::atomic<std::uint64_t> unfinished{1};
 
-    std::string item_path()
-        const;  // put together when asked for: many such paths of deep folders are much memory
+    std::string item_path() const;  // put together when asked for: many such paths of deep folders are much memory
 };
 using TargetFolderPointer = std::shared_ptr<TargetFolder>;
 

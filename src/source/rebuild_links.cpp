@@ -10,8 +10,7 @@
 
 namespace holdfast {
 
-RebuildLinks::Outcome RebuildLinks::link(const Folder::Pointer& folder, const std::string& name,
-                                         const Item& item) {
+RebuildLinks::Outcome RebuildLinks::link(const Folder::Pointer& folder, const std::string& name, const Item& item) {
     const std::lock_guard lock(mutex_);
     const auto found = groups_.find(item.hard_link);
     if (found == groups_.end()) return Outcome::is_first;
@@ -25,8 +24,7 @@ RebuildLinks::Outcome RebuildLinks::link(const Folder::Pointer& folder, const st
     return outcome;
 }
 
-void RebuildLinks::add(const Folder::Pointer& folder, const std::string& name, const Item& item,
-                       bool is_complete) {
+void RebuildLinks::add(const Folder::Pointer& folder, const std::string& name, const Item& item, bool is_complete) {
     const std::lock_guard lock(mutex_);
     groups_.insert_or_assign(item.hard_link, Group{{folder, name, {}}, is_complete, false, {}});
 }
@@ -50,8 +48,7 @@ void RebuildLinks::lose(std::uint64_t hard_link) {
     group.more = {};
 }
 
-RebuildLinks::Outcome RebuildLinks::link_to(const Name& first, const Name& name,
-                                            const std::string& item_path) {
+RebuildLinks::Outcome RebuildLinks::link_to(const Name& first, const Name& name, const std::string& item_path) {
     const Folder::Open from = first.folder->open();
     const Folder::Open to = name.folder->open();
     int error = !from ? from.error : !to ? to.error : 0;
@@ -62,8 +59,7 @@ RebuildLinks::Outcome RebuildLinks::link_to(const Name& first, const Name& name,
     if (error == EEXIST) return replace_by_link(from.get(), first, to.get(), name, item_path);
     if (ends_restore(error)) throw_target_error("link", item_path, error);
     context_.findings.count(Finding::Kind::unsupported,
-                            "a hard link cannot be made, the file is a copy: " + errno_text(error),
-                            item_path);
+                            "a hard link cannot be made, the file is a copy: " + errno_text(error), item_path);
     return Outcome::is_first;
 }
 

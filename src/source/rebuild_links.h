@@ -46,8 +46,7 @@ private:
         std::vector<Name> more;  // until it is complete
     };
     Outcome link_to(const Name& first, const Name& name, const std::string& item_path);
-    Outcome replace_by_link(int from, const Name& first, int to, const Name& name,
-                            const std::string& item_path);
+    Outcome replace_by_link(int from, const Name& first, int to, const Name& name, const std::string& item_path);
     void leave_out(const std::string& item_path);
 
     RebuildContext& context_;

@@ -50,8 +50,7 @@ void make_with_parents(const std::string& path) {
         at = path.find('/', at);
         const std::string part = path.substr(0, at);
         if (::mkdir(part.c_str(), 0777) != 0 && errno != EEXIST)
-            throw Error{errno_code(errno, Code::target_failed), "cannot create {}: {}", part,
-                        errno_text(errno)}
+            throw Error{errno_code(errno, Code::target_failed), "cannot create {}: {}", part, errno_text(errno)}
                 .unharmed(std::string(untouched));
         if (at != std::string::npos) ++at;
     }
@@ -65,11 +64,9 @@ bool gives_to_new_files(int folder) {
            has_attribute({folder, nullptr}, std::string(acl_default));
 }
 
-RebuildTarget::RebuildTarget(const RebuildRequest& request)
-    : path_(request.target), uid_(geteuid()), gid_(getegid()) {
+RebuildTarget::RebuildTarget(const RebuildRequest& request) : path_(request.target), uid_(geteuid()), gid_(getegid()) {
     while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
-    if (path_.empty())
-        throw Error{Code::target_failed, "the restore has no target"}.hint("Name a folder with --to.");
+    if (path_.empty()) throw Error{Code::target_failed, "the restore has no target"}.hint("Name a folder with --to.");
     umask_ = current_umask();
     open_or_make(request.dry_run);
     if (!folder_) return;
@@ -157,8 +154,7 @@ void RebuildTarget::hold(Fd marker) {
 
 void RebuildTarget::sync() const {
     if (syncfs(folder_->open().get()) != 0) {
-        throw Error{errno_code(errno, Code::target_failed), "cannot write {} to disk: {}", path_,
-                    errno_text(errno)}
+        throw Error{errno_code(errno, Code::target_failed), "cannot write {} to disk: {}", path_, errno_text(errno)}
             .unharmed("all items were written, but some may not be on disk");
     }
 }
@@ -168,8 +164,8 @@ void RebuildTarget::remove_marker() const {
 }
 
 void RebuildTarget::fail(std::string_view verb, int error) const {
-    throw Error{errno_code(error, Code::target_failed), "cannot {} {}: {}", verb, path_, errno_text(error)}
-        .unharmed(std::string(untouched));
+    throw Error{errno_code(error, Code::target_failed), "cannot {} {}: {}", verb, path_, errno_text(error)}.unharmed(
+        std::string(untouched));
 }
 
 }  // namespace holdfast

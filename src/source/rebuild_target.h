@@ -29,9 +29,7 @@ public:
     FdCache& cache() const { return *cache_; }
     // Nothing in a dry run when there is no such folder.
     const Folder::Pointer& folder() const { return folder_; }
-    bool was_made() const {
-        return was_made_;
-    }  // by this restore, or where this one takes up an earlier one, by that
+    bool was_made() const { return was_made_; }  // by this restore, or where this one takes up an earlier one, by that
     bool was_empty() const { return was_empty_; }
     // An existing file of equal size and time has been restored before. Not so after the machine went down:
     // what was written last may be missing.

@@ -64,8 +64,7 @@ private:
         if (!open) return failed(parent->path_of(name), open.error);
         struct stat own {};
         struct stat outside {};
-        if (fstat(open.get(), &own) != 0 || fstat(above.get(), &outside) != 0)
-            return failed(folder->path(), errno);
+        if (fstat(open.get(), &own) != 0 || fstat(above.get(), &outside) != 0) return failed(folder->path(), errno);
         if (own.st_dev != outside.st_dev) {
             findings_.add({folder->path(), Finding::Kind::unsupported,
                            "another file system is mounted there; it was left alone"});
@@ -79,8 +78,8 @@ private:
             struct stat stat {};
             const bool is_folder =
                 listing.type(i) == DT_DIR ||
-                (listing.type(i) == DT_UNKNOWN &&
-                 fstatat(open.get(), inside, &stat, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(stat.st_mode));
+                (listing.type(i) == DT_UNKNOWN && fstatat(open.get(), inside, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
+                 S_ISDIR(stat.st_mode));
             if (is_folder) {
                 level.sub_folders.emplace_back(inside);
             } else {
@@ -115,8 +114,7 @@ private:
 
 }  // namespace
 
-std::uint64_t remove_tree(const Folder::Pointer& folder, const std::string& name, Removal removal,
-                          Findings& findings) {
+std::uint64_t remove_tree(const Folder::Pointer& folder, const std::string& name, Removal removal, Findings& findings) {
     return Remover(removal, findings).run(folder, name);
 }
 

@@ -17,7 +17,6 @@ namespace holdfast {
 enum class Removal : std::uint8_t { real, only_count };
 
 // How many entries were (or would be) removed.
-std::uint64_t remove_tree(const Folder::Pointer& folder, const std::string& name, Removal removal,
-                          Findings& findings);
+std::uint64_t remove_tree(const Folder::Pointer& folder, const std::string& name, Removal removal, Findings& findings);
 
 }  // namespace holdfast

@@ -97,8 +97,8 @@ struct RebuildRequest {
     bool delete_others = false;  // in captured folders, remove what the snapshot does not have
     bool sync = true;            // one syncfs at the end
     bool dry_run = false;
-    std::string snapshot_id;     // for the marker by which an interrupted restore is taken up again
-    std::string strip;           // this folder's contents go to the target itself; empty: full paths below the target
+    std::string snapshot_id;  // for the marker by which an interrupted restore is taken up again
+    std::string strip;        // this folder's contents go to the target itself; empty: full paths below the target
 };
 
 // Receives items and bytes of a restore and makes them real.
@@ -129,8 +129,8 @@ public:
 class Source {
 public:
     virtual ~Source() = default;
-    virtual std::string name() const = 0;  // "orders-db", or "files:/etc@host" when ad hoc
-    virtual std::string kind() const = 0;  // "files"
+    virtual std::string name() const = 0;                   // "orders-db", or "files:/etc@host" when ad hoc
+    virtual std::string kind() const = 0;                   // "files"
     virtual std::vector<std::string> describe() const = 0;  // what is captured: paths, command line without secrets
     virtual std::unique_ptr<Capture> begin(const CaptureRequest& request) = 0;
 };

@@ -50,8 +50,7 @@ std::optional<Bytes> LimitedStore::read(std::string_view name) {
     return bytes;
 }
 
-std::optional<Bytes> LimitedStore::read_range(std::string_view name, std::uint64_t offset,
-                                              std::size_t bytes) {
+std::optional<Bytes> LimitedStore::read_range(std::string_view name, std::uint64_t offset, std::size_t bytes) {
     wait_for_turn(down_, 0);
     auto range = inner().read_range(name, offset, bytes);
     if (range) charge(down_, range->size());

@@ -31,8 +31,7 @@ private:
 };
 
 std::uint64_t StoreTraffic::requests() const {
-    return create.requests + read.requests + read_range.requests + find.requests + list.requests +
-           remove.requests;
+    return create.requests + read.requests + read_range.requests + find.requests + list.requests + remove.requests;
 }
 
 StoreTraffic MeasuredStore::traffic() const {
@@ -54,8 +53,7 @@ std::optional<Bytes> MeasuredStore::read(std::string_view name) {
     return bytes;
 }
 
-std::optional<Bytes> MeasuredStore::read_range(std::string_view name, std::uint64_t offset,
-                                               std::size_t bytes) {
+std::optional<Bytes> MeasuredStore::read_range(std::string_view name, std::uint64_t offset, std::size_t bytes) {
     Request request(*this, &StoreTraffic::read_range);
     auto range = inner().read_range(name, offset, bytes);
     request.done(range ? range->size() : 0);

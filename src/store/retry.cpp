@@ -14,8 +14,7 @@ namespace {
 // store that comes back do not all ask at once.
 class Backoff {
 public:
-    Backoff(World& world, const RetryBudget& budget)
-        : world_(world), budget_(budget), wait_(budget.first_wait) {}
+    Backoff(World& world, const RetryBudget& budget) : world_(world), budget_(budget), wait_(budget.first_wait) {}
 
     // Returns when it is time for the next try; rethrows the error when there is none.
     void wait_or_throw(Error& error, std::string_view verb, std::string_view name) {
@@ -29,8 +28,7 @@ public:
                 error.add_notes({fmt::format("trying {} times in {}", tries_, human_duration(now - began_))});
             throw error;
         }
-        world_.log.debug(
-            fmt::format("{} {}: {}; again in {}", verb, name, error.message(), human_duration(next)));
+        world_.log.debug(fmt::format("{} {}: {}; again in {}", verb, name, error.message(), human_duration(next)));
         wait(world_, next);
         wait_ = std::min(2 * wait_, budget_.wait_max);
     }
@@ -67,8 +65,7 @@ Created RetryingStore::create(std::string_view name, ByteView bytes) {
         const Created created = inner().create(name, bytes);
         if (created == Created::created || !settle) return created;
         const auto there = inner().read(name);
-        if (!there)
-            throw Error{Code::unreachable, "{} says that {} exists, but does not give it", url(), name};
+        if (!there) throw Error{Code::unreachable, "{} says that {} exists, but does not give it", url(), name};
         return equal(*there, bytes) ? Created::created : Created::exists;
     });
 }
@@ -77,8 +74,7 @@ std::optional<Bytes> RetryingStore::read(std::string_view name) {
     return retry("reading", name, [&] { return inner().read(name); });
 }
 
-std::optional<Bytes> RetryingStore::read_range(std::string_view name, std::uint64_t offset,
-                                               std::size_t bytes) {
+std::optional<Bytes> RetryingStore::read_range(std::string_view name, std::uint64_t offset, std::size_t bytes) {
     return retry("reading", name, [&] { return inner().read_range(name, offset, bytes); });
 }
 

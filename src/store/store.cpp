@@ -10,9 +10,8 @@ namespace holdfast {
 namespace {
 
 bool may_be_in_name(char letter) {
-    return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
-           (letter >= '0' && letter <= '9') || letter == '.' || letter == '-' || letter == '_' ||
-           letter == '/';
+    return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') || (letter >= '0' && letter <= '9') ||
+           letter == '.' || letter == '-' || letter == '_' || letter == '/';
 }
 
 }  // namespace

@@ -90,21 +90,18 @@ public:
         if (x.st_uid != y.st_uid || x.st_gid != y.st_gid)
             say(path, fmt::format("owner {}:{} is {}:{}", x.st_uid, x.st_gid, y.st_uid, y.st_gid));
         if (x.st_mtim.tv_sec != y.st_mtim.tv_sec || x.st_mtim.tv_nsec != y.st_mtim.tv_nsec)
-            say(path, fmt::format("time {}.{:09} is {}.{:09}", x.st_mtim.tv_sec, x.st_mtim.tv_nsec,
-                                  y.st_mtim.tv_sec, y.st_mtim.tv_nsec));
+            say(path, fmt::format("time {}.{:09} is {}.{:09}", x.st_mtim.tv_sec, x.st_mtim.tv_nsec, y.st_mtim.tv_sec,
+                                  y.st_mtim.tv_nsec));
         if (attributes_of(a, name) != attributes_of(b, name)) say(path, "has other attributes");
         if (S_ISLNK(x.st_mode) && link_of(a, name) != link_of(b, name)) say(path, "leads elsewhere");
-        if ((S_ISCHR(x.st_mode) || S_ISBLK(x.st_mode)) && x.st_rdev != y.st_rdev)
-            say(path, "is another device");
+        if ((S_ISCHR(x.st_mode) || S_ISBLK(x.st_mode)) && x.st_rdev != y.st_rdev) say(path, "is another device");
         if (!S_ISDIR(x.st_mode)) compare_links(x, y, path);
         if (S_ISREG(x.st_mode)) compare_content(a, b, name, path, {x, y});
     }
 
     void compare_links(const struct stat& x, const struct stat& y, const std::string& path) {
-        if (x.st_nlink != y.st_nlink)
-            say(path, fmt::format("has {} names instead of {}", y.st_nlink, x.st_nlink));
-        const auto [known, is_new] =
-            inodes_.emplace(std::pair(x.st_dev, x.st_ino), std::pair(y.st_dev, y.st_ino));
+        if (x.st_nlink != y.st_nlink) say(path, fmt::format("has {} names instead of {}", y.st_nlink, x.st_nlink));
+        const auto [known, is_new] = inodes_.emplace(std::pair(x.st_dev, x.st_ino), std::pair(y.st_dev, y.st_ino));
         if (!is_new && known->second != std::pair(y.st_dev, y.st_ino)) say(path, "is linked to other names");
     }
 
@@ -120,9 +117,7 @@ public:
         say(path, same_places ? "has other content" : "has other holes or content");
     }
 
-    void say(const std::string& path, const std::string& what) {
-        lines.push_back(printable(path) + " " + what);
-    }
+    void say(const std::string& path, const std::string& what) { lines.push_back(printable(path) + " " + what); }
 
 private:
     std::map<std::pair<dev_t, ino_t>, std::pair<dev_t, ino_t>> inodes_;
@@ -165,9 +160,8 @@ std::vector<std::string> differences(const std::string& expected, const std::str
         for (const std::string& name : names) {
             struct stat x {};
             struct stat y {};
-            const bool both =
-                ::fstatat(a->get(), name.c_str(), &x, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(x.st_mode) &&
-                ::fstatat(b->get(), name.c_str(), &y, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(y.st_mode);
+            const bool both = ::fstatat(a->get(), name.c_str(), &x, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(x.st_mode) &&
+                              ::fstatat(b->get(), name.c_str(), &y, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(y.st_mode);
             const std::string path = at.path.empty() ? name : at.path + "/" + name;
             if (both) {
                 waiting.push_back({a, b, name, path});

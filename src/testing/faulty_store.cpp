@@ -142,8 +142,7 @@ void FaultyStore::list(std::string_view prefix, const std::function<void(const O
         inner().list(prefix, [&](const ObjectInfo& info) { listing.emplace(info.name, info); });
         if (!sim_.random.chance(faults.stale_list)) return;
         const std::lock_guard lock(mutex_);
-        const std::size_t unseen =
-            std::min<std::size_t>(recent_.size(), sim_.random.below(faults.recent_max + 1));
+        const std::size_t unseen = std::min<std::size_t>(recent_.size(), sim_.random.below(faults.recent_max + 1));
         for (auto at = recent_.rbegin(); at != recent_.rbegin() + static_cast<std::ptrdiff_t>(unseen); ++at) {
             if (!at->removed) listing.erase(at->info.name);
             if (at->removed && at->info.name.starts_with(prefix)) listing.emplace(at->info.name, at->info);
@@ -159,8 +158,7 @@ void FaultyStore::leave_torn(std::string_view name, ByteView bytes) {
         const std::lock_guard lock(mutex_);
         torn_name = "tmp/" + std::string(name) + "." + std::to_string(torn_++);
     }
-    if (is_object_name(torn_name))
-        inner().create(torn_name, bytes.first(sim_.random.below(bytes.size() + 1)));
+    if (is_object_name(torn_name)) inner().create(torn_name, bytes.first(sim_.random.below(bytes.size() + 1)));
 }
 
 void FaultyStore::remember(const ObjectInfo& info, bool removed) {
@@ -172,10 +170,9 @@ void FaultyStore::remember(const ObjectInfo& info, bool removed) {
 std::optional<std::string> FaultyStore::neighbour_of(std::string_view name) {
     const std::size_t slash = name.find('/');
     std::vector<std::string> names;
-    inner().list(slash == std::string_view::npos ? "" : name.substr(0, slash + 1),
-                 [&](const ObjectInfo& info) {
-                     if (info.name != name) names.push_back(info.name);
-                 });
+    inner().list(slash == std::string_view::npos ? "" : name.substr(0, slash + 1), [&](const ObjectInfo& info) {
+        if (info.name != name) names.push_back(info.name);
+    });
     if (names.empty()) return std::nullopt;
     std::ranges::sort(names);  // a listing has no promised order
     return names[sim_.random.below(names.size())];

@@ -178,9 +178,8 @@ TEST_F(Faulty, one_seed_gives_one_run) {
     const auto run = [](std::uint64_t seed) {
         SimWorld world(seed);
         MemoryStore objects(world.clock);
-        FaultyStore faulty(
-            objects, world,
-            {.lost_reply = 0.3, .failed_before = 0.3, .torn = 0.2, .late = 0.2, .flipped = 0.5});
+        FaultyStore faulty(objects, world,
+                           {.lost_reply = 0.3, .failed_before = 0.3, .torn = 0.2, .late = 0.2, .flipped = 0.5});
         std::string out;
         for (int i = 0; i < 50; ++i) {
             try {

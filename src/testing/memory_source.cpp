@@ -74,7 +74,9 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Capture> MemorySource::begin(const CaptureRequest&) { return std::make_unique<MemoryCapture>(tree_, opened); }
+std::unique_ptr<Capture> MemorySource::begin(const CaptureRequest&) {
+    return std::make_unique<MemoryCapture>(tree_, opened);
+}
 
 Rebuild::Ticket MemoryTarget::begin_item(const Item& item) {
     const std::lock_guard lock(mutex_);

@@ -12,7 +12,7 @@ namespace holdfast::testing_support {
 
 struct MemoryFile {
     std::string bytes;
-    std::int64_t version = 1;  // another one makes it "changed"
+    std::int64_t version = 1;      // another one makes it "changed"
     std::uint64_t hole_after = 0;  // a hole of this length behind the bytes
 };
 using MemoryTree = std::map<std::string, MemoryFile>;  // paths of files, "/a/b"; folders are implied

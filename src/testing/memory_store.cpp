@@ -48,8 +48,7 @@ void MemoryStore::list(std::string_view prefix, const std::function<void(const O
     std::vector<ObjectInfo> listing;
     {
         const std::lock_guard lock(mutex_);
-        for (auto at = objects_.lower_bound(prefix); at != objects_.end() && at->first.starts_with(prefix);
-             ++at)
+        for (auto at = objects_.lower_bound(prefix); at != objects_.end() && at->first.starts_with(prefix); ++at)
             listing.push_back({at->first, at->second.bytes->size(), at->second.time});
     }
     for (const ObjectInfo& info : listing) each(info);
@@ -83,8 +82,7 @@ void MemoryStore::overwrite(std::string_view name, Bytes bytes) {
     const std::lock_guard lock(mutex_);
     const auto found = objects_.find(name);
     const Nanoseconds time = found == objects_.end() ? clock_.now() : found->second.time;
-    objects_.insert_or_assign(std::string(name),
-                              Object{std::make_shared<const Bytes>(std::move(bytes)), time});
+    objects_.insert_or_assign(std::string(name), Object{std::make_shared<const Bytes>(std::move(bytes)), time});
 }
 
 std::shared_ptr<const Bytes> MemoryStore::bytes_of(std::string_view name) const {

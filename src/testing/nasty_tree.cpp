@@ -55,9 +55,7 @@ private:
         write_text(at(path), text);
         chmod(path, mode);
     }
-    void chmod(std::string_view path, unsigned mode) {
-        must(::chmod(at(path).c_str(), mode) == 0, "chmod", at(path));
-    }
+    void chmod(std::string_view path, unsigned mode) { must(::chmod(at(path).c_str(), mode) == 0, "chmod", at(path)); }
     void symlink(std::string_view path, const std::string& target) {
         must(::symlink(target.c_str(), at(path).c_str()) == 0, "create", at(path));
     }
@@ -162,8 +160,7 @@ private:
     void sparse(std::string_view path, std::uint64_t size, std::initializer_list<std::uint64_t> data_at) {
         const Fd fd(::open(at(path).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
         must(static_cast<bool>(fd), "create", path);
-        for (const std::uint64_t offset : data_at)
-            write_all_at(fd.get(), as_bytes(noise(5000)), offset, at(path));
+        for (const std::uint64_t offset : data_at) write_all_at(fd.get(), as_bytes(noise(5000)), offset, at(path));
         must(::ftruncate(fd.get(), static_cast<off_t>(size)) == 0, "truncate", path);
     }
 
@@ -226,8 +223,8 @@ private:
         file("attributes/default acl/inherits", "a");
         folder("attributes/default acl/inherits too");
         file("attributes/default acl/does not", "a");
-        must(::removexattr(at("attributes/default acl/does not").c_str(), "system.posix_acl_access") == 0,
-             "remove", "ACL");
+        must(::removexattr(at("attributes/default acl/does not").c_str(), "system.posix_acl_access") == 0, "remove",
+             "ACL");
         chmod("attributes/default acl/does not", 0664);
     }
 
@@ -243,8 +240,7 @@ private:
         const Fd folder_fd(::open(at("special").c_str(), O_PATH | O_CLOEXEC));
         const std::string name = fmt::format("/proc/self/fd/{}/socket", folder_fd.get());
         name.copy(static_cast<char*>(address.sun_path), sizeof address.sun_path - 1);
-        must(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "bind",
-             "socket");
+        must(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "bind", "socket");
     }
 
     void make_many() {
@@ -274,10 +270,8 @@ private:
         chmod("owned/folder", 03750);
         file("owned/folder/gets the group", "o");
         must(::mknod(at("special/null").c_str(), S_IFCHR | 0666, makedev(1, 3)) == 0, "create", "a device");
-        must(::mknod(at("special/block").c_str(), S_IFBLK | 0660, makedev(7, 200)) == 0, "create",
-             "a device");
-        must(::mknod(at("special/high").c_str(), S_IFCHR | 0600, makedev(300, 70'000)) == 0, "create",
-             "a device");
+        must(::mknod(at("special/block").c_str(), S_IFBLK | 0660, makedev(7, 200)) == 0, "create", "a device");
+        must(::mknod(at("special/high").c_str(), S_IFCHR | 0600, makedev(300, 70'000)) == 0, "create", "a device");
         chown("special/block", 0, 6);
         file("owned/capable", "c", 0755);
         chown("owned/capable", 55, 66);
@@ -306,9 +300,7 @@ private:
 
 }  // namespace
 
-void make_nasty_tree(const std::string& folder, const NastyTreeOptions& options) {
-    Maker(folder, options).run();
-}
+void make_nasty_tree(const std::string& folder, const NastyTreeOptions& options) { Maker(folder, options).run(); }
 
 void make_deep_folders(const std::string& folder, const std::string& name, std::size_t depth) {
     Fd at(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -335,8 +327,7 @@ void write_text(const std::string& path, std::string_view text) {
 
 void set_time(const std::string& path, std::int64_t seconds, std::int64_t nanoseconds) {
     const std::array<timespec, 2> times{timespec{0, UTIME_OMIT}, timespec{seconds, nanoseconds}};
-    must(::utimensat(AT_FDCWD, path.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) == 0, "set the time of",
-         path);
+    must(::utimensat(AT_FDCWD, path.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) == 0, "set the time of", path);
 }
 
 }  // namespace holdfast

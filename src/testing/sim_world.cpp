@@ -31,8 +31,7 @@ std::vector<LogLines::Line> LogLines::lines() const {
 
 bool LogLines::contains(std::string_view text) const {
     const std::lock_guard lock(mutex_);
-    return std::ranges::any_of(lines_,
-                               [&](const Line& line) { return line.text.find(text) != std::string::npos; });
+    return std::ranges::any_of(lines_, [&](const Line& line) { return line.text.find(text) != std::string::npos; });
 }
 
 void LogLines::clear() {

@@ -19,9 +19,12 @@ public:
     explicit SmallRepository(std::uint64_t seed = 1) : sim(seed), store(sim.clock) {
         repo::Repository::init(store, test_key(), {.label = "first", .host = {}}, sim.world());
     }
-    std::unique_ptr<repo::Repository> open(const std::string& client_folder = "") { return open_through(store, client_folder); }
+    std::unique_ptr<repo::Repository> open(const std::string& client_folder = "") {
+        return open_through(store, client_folder);
+    }
     std::unique_ptr<repo::Repository> open_through(Store& other, const std::string& client_folder = "") {
-        return repo::Repository::open(std::make_unique<StoreDecorator>(other), test_key(), {client_folder}, sim.world());
+        return repo::Repository::open(std::make_unique<StoreDecorator>(other), test_key(), {client_folder},
+                                      sim.world());
     }
 
     SimWorld sim;

@@ -42,12 +42,8 @@ struct SourceKind {
     std::string name;
     std::function<SourcePlace()> make_place;
 };
-inline std::string source_name(const testing::TestParamInfo<SourceKind>& info) {
-    return info.param.name;
-}
-inline void PrintTo(const SourceKind& kind, std::ostream* out) {
-    *out << kind.name;
-}
+inline std::string source_name(const testing::TestParamInfo<SourceKind>& info) { return info.param.name; }
+inline void PrintTo(const SourceKind& kind, std::ostream* out) { *out << kind.name; }
 
 // One item as it was captured.
 struct CapturedItem {
@@ -134,16 +130,14 @@ inline void write_item(Rebuild& rebuild, const Rebuild::Ticket& ticket, const Ca
     std::vector<std::pair<std::uint64_t, ByteView>> pieces;
     for (const auto& [offset, run] : item.data) {
         for (std::size_t at = 0; at < run.size(); at += options.piece_bytes)
-            pieces.emplace_back(offset + at,
-                                ByteView(run).subspan(at, std::min(options.piece_bytes, run.size() - at)));
+            pieces.emplace_back(offset + at, ByteView(run).subspan(at, std::min(options.piece_bytes, run.size() - at)));
     }
     if (options.backwards) std::ranges::reverse(pieces);
     for (const auto& [offset, bytes] : pieces) rebuild.write(ticket, offset, bytes);
     rebuild.end_item(ticket);
 }
 
-inline Rebuild::Summary rebuild_all(const Captured& captured, Rebuild& rebuild,
-                                    const WriteOptions& options = {}) {
+inline Rebuild::Summary rebuild_all(const Captured& captured, Rebuild& rebuild, const WriteOptions& options = {}) {
     Workers workers(options.threads, 64);
     for (const CapturedItem& item : captured.items) {
         const Rebuild::Ticket ticket = rebuild.begin_item(item.item);
@@ -171,8 +165,7 @@ protected:
     static const SourcePlace& place_of(const SourceKind& kind) {
         static std::map<std::string, SourcePlace> places;
         const auto found = places.find(kind.name);
-        return found != places.end() ? found->second
-                                     : places.emplace(kind.name, kind.make_place()).first->second;
+        return found != places.end() ? found->second : places.emplace(kind.name, kind.make_place()).first->second;
     }
 
     const SourcePlace& place_ = place_of(GetParam());

@@ -19,9 +19,7 @@ struct Tree {
 SourcePlace files_place() {
     auto tree = std::make_shared<Tree>();
     make_nasty_tree(tree->path, {.many_files = 5000 * test_scale()});
-    const auto differs = [path = tree->path](const std::string& target) {
-        return differences(path, target + path);
-    };
+    const auto differs = [path = tree->path](const std::string& target) { return differences(path, target + path); };
     return {&files_source_type, {{"paths", {tree->path}}}, differs, tree};
 }
 
@@ -38,15 +36,13 @@ SourcePlace command_place() {
         for (int i = 1; i <= 100'000; ++i) expected += std::to_string(i) + "\n";
         return compare_output(target + "/numbers.txt", expected);
     };
-    return {
-        &command_source_type, {{"argument", {"numbers.txt"}}, {"run", {"seq", "100000"}}}, differs, nullptr};
+    return {&command_source_type, {{"argument", {"numbers.txt"}}, {"run", {"seq", "100000"}}}, differs, nullptr};
 }
 
 }  // namespace
 
 INSTANTIATE_TEST_SUITE_P(Files, SourceSuite, testing::Values(SourceKind{"files", files_place}), source_name);
-INSTANTIATE_TEST_SUITE_P(Command, SourceSuite, testing::Values(SourceKind{"command", command_place}),
-                         source_name);
+INSTANTIATE_TEST_SUITE_P(Command, SourceSuite, testing::Values(SourceKind{"command", command_place}), source_name);
 
 // rsync's opinion, where it is installed: it knows nothing of us.
 TEST(FilesSource, leaves_nothing_for_rsync_to_do) {
@@ -59,8 +55,8 @@ TEST(FilesSource, leaves_nothing_for_rsync_to_do) {
     const std::string target = tree.folder.path() + "/target";
     const auto rebuild = files_source_type.rebuild(rebuild_request(sim.world(), target));
     rebuild_all(captured, *rebuild, {.threads = 2});
-    const std::string command = "rsync -aHAXn --checksum --delete -i '" + tree.path + "/' '" + target +
-                                tree.path + "/' >" + tree.folder.path() + "/said 2>&1";
+    const std::string command = "rsync -aHAXn --checksum --delete -i '" + tree.path + "/' '" + target + tree.path +
+                                "/' >" + tree.folder.path() + "/said 2>&1";
     EXPECT_EQ(std::system(command.c_str()), 0);
     EXPECT_EQ(as_text(read_file(tree.folder.path() + "/said")), "");
     remove_everything(target);

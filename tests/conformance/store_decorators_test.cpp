@@ -163,8 +163,7 @@ TEST_F(Retrying, a_dead_client_stays_dead) {
 }
 
 TEST_F(Limiting, bytes_take_their_time_in_each_direction) {
-    LimitedStore store(std::make_unique<StoreDecorator>(memory), {.up = 1'000'000, .down = 500'000},
-                       sim.world());
+    LimitedStore store(std::make_unique<StoreDecorator>(memory), {.up = 1'000'000, .down = 500'000}, sim.world());
     const Bytes megabyte(1'000'000, 1);
     for (int i = 0; i < 5; ++i) store.create("a/" + std::to_string(i), megabyte);
     EXPECT_NEAR(seconds_passed(), 4, 0.1);  // the last one's second is paid by the next

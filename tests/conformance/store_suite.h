@@ -29,12 +29,8 @@ struct StoreKind {
     std::string name;
     std::function<StoreOpener()> make_place;
 };
-inline std::string kind_name(const testing::TestParamInfo<StoreKind>& info) {
-    return info.param.name;
-}
-inline void PrintTo(const StoreKind& kind, std::ostream* out) {
-    *out << kind.name;
-}
+inline std::string kind_name(const testing::TestParamInfo<StoreKind>& info) { return info.param.name; }
+inline void PrintTo(const StoreKind& kind, std::ostream* out) { *out << kind.name; }
 
 // Bytes that differ with the seed in nearly every place.
 inline Bytes pattern(std::size_t size, std::uint64_t seed) {
@@ -97,8 +93,7 @@ private:
 };
 
 TEST_P(StoreSuite, an_object_reads_back_as_it_was_created) {
-    for (const std::size_t size :
-         {0U, 1U, 511U, 512U, 4095U, 4096U, 4097U, 100'000U, 1'048'576U, 1'048'577U}) {
+    for (const std::size_t size : {0U, 1U, 511U, 512U, 4095U, 4096U, 4097U, 100'000U, 1'048'576U, 1'048'577U}) {
         const std::string name = hex_name("data", size);
         const Bytes bytes = pattern(size, size);
         EXPECT_EQ(store().create(name, bytes), Created::created) << size;
@@ -226,8 +221,7 @@ TEST_P(StoreSuite, a_range_is_what_the_object_holds_there) {
     const std::string name = hex_name("data", 7);
     store().create(name, bytes);
     constexpr std::size_t all = std::numeric_limits<std::size_t>::max() / 2;
-    for (const std::size_t offset :
-         {0UL, 1UL, 4096UL, 9'999UL, 10'000UL, 10'001UL, 1UL << 40, all, 2 * all + 1}) {
+    for (const std::size_t offset : {0UL, 1UL, 4096UL, 9'999UL, 10'000UL, 10'001UL, 1UL << 40, all, 2 * all + 1}) {
         for (const std::size_t count : {0UL, 1UL, 100UL, 4096UL, 10'000UL, 1UL << 40, all}) {
             const auto read = store().read_range(name, offset, count);
             ASSERT_TRUE(read);
@@ -297,8 +291,7 @@ TEST_P(StoreSuite, names_that_are_alike_name_different_objects) {
                                          "data/a/" + hex,
                                          "data/" + hex + ".tmp",
                                          "data/" + upper + "A"};
-    for (const std::string& name : names)
-        EXPECT_EQ(store().create(name, as_bytes(name)), Created::created) << name;
+    for (const std::string& name : names) EXPECT_EQ(store().create(name, as_bytes(name)), Created::created) << name;
     for (const std::string& name : names) EXPECT_EQ(as_text(*store().read(name)), name);
     auto sorted = names;
     std::ranges::sort(sorted);

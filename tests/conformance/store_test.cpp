@@ -21,19 +21,11 @@ StoreOpener local_place(LocalStore::Naming naming, const std::string& parent = "
 }
 
 // Where a sync costs nothing: for what is not about the disk.
-std::string memory_folder() {
-    return ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "";
-}
+std::string memory_folder() { return ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : ""; }
 
-StoreOpener unnamed_place() {
-    return local_place(LocalStore::Naming::link_unnamed);
-}
-StoreOpener linked_place() {
-    return local_place(LocalStore::Naming::link_named, memory_folder());
-}
-StoreOpener renamed_place() {
-    return local_place(LocalStore::Naming::rename_named, memory_folder());
-}
+StoreOpener unnamed_place() { return local_place(LocalStore::Naming::link_unnamed); }
+StoreOpener linked_place() { return local_place(LocalStore::Naming::link_named, memory_folder()); }
+StoreOpener renamed_place() { return local_place(LocalStore::Naming::rename_named, memory_folder()); }
 
 struct SimPlace {
     SimWorld sim{1};
@@ -42,9 +34,7 @@ struct SimPlace {
 
 template <class Decorate>
 StoreOpener sim_place(const Decorate& decorate) {
-    return [place = std::make_shared<SimPlace>(), decorate]() -> std::unique_ptr<Store> {
-        return decorate(*place);
-    };
+    return [place = std::make_shared<SimPlace>(), decorate]() -> std::unique_ptr<Store> { return decorate(*place); };
 }
 
 StoreOpener memory_place() {
@@ -74,8 +64,7 @@ StoreOpener retried_place() {
     return sim_place([](SimPlace& place) {
         const Faults faults{.lost_reply = 0.2, .failed_before = 0.2, .late = 0.1};
         return std::make_unique<RetryingStore>(std::make_unique<FaultyStore>(place.memory, place.sim, faults),
-                                               place.sim.world(),
-                                               RetryBudget{.total = 1'000'000 * one_second});
+                                               place.sim.world(), RetryBudget{.total = 1'000'000 * one_second});
     });
 }
 
@@ -85,8 +74,7 @@ INSTANTIATE_TEST_SUITE_P(Stores, StoreSuite,
                          testing::Values(StoreKind{"memory", memory_place}, StoreKind{"local", unnamed_place},
                                          StoreKind{"local_with_temporary_files", linked_place},
                                          StoreKind{"local_without_hard_links", renamed_place},
-                                         StoreKind{"measured", measured_place},
-                                         StoreKind{"limited", limited_place},
+                                         StoreKind{"measured", measured_place}, StoreKind{"limited", limited_place},
                                          StoreKind{"faulty_without_faults", faultless_place},
                                          StoreKind{"retried_faulty", retried_place}),
                          kind_name);

@@ -22,7 +22,8 @@ MemoryTree two_files() { return {{"/a/large", {noise(1, 300'000)}}, {"/a/small",
 
 std::string all_of(const CheckReport& report) {
     std::string out;
-    for (const engine::Damage& damage : report.errors) out += damage.object + ": " + damage.kind + ": " + damage.effect + "\n";
+    for (const engine::Damage& damage : report.errors)
+        out += damage.object + ": " + damage.kind + ": " + damage.effect + "\n";
     return out;
 }
 
@@ -41,7 +42,8 @@ TEST(Check, finds_nothing_in_a_sound_repository) {
     const CheckReport report = read_all(*repository);
     EXPECT_EQ(all_of(report), "");
     EXPECT_EQ(report.snapshots, 2U);
-    EXPECT_EQ(report.packs, small.store.names("data/").size() + small.store.names("meta/").size() + small.store.names("state/").size());
+    EXPECT_EQ(report.packs, small.store.names("data/").size() + small.store.names("meta/").size() +
+                                small.store.names("state/").size());
     EXPECT_GT(report.chunks, 4U);
     EXPECT_GT(report.bytes, 602'000U);
 }
@@ -177,7 +179,8 @@ TEST(Check, finds_a_snapshot_whose_commit_is_gone_by_its_notes) {
 TEST(Check, a_damaged_key_slot_is_told_and_does_not_lock_out_others) {
     SmallRepository small;
     small.back_up(two_files());
-    small.open()->add_key({repo::Unlock::Way::keyfile, Secret(as_bytes("another key file of at least 32 bytes"))}, "second");
+    small.open()->add_key({repo::Unlock::Way::keyfile, Secret(as_bytes("another key file of at least 32 bytes"))},
+                          "second");
     const auto slots = small.store.names("keys/");
     ASSERT_EQ(slots.size(), 2U);
     const std::string own = small.open()->keys().own_id().hex();

@@ -53,8 +53,26 @@ struct Collection {
 };
 
 enum class At : Number {
-    rest, begin, enlist, put_early, open, work, publish, put_late, check_fence, commit,  // a writer
-    copy_open, copy_put, copy_publish, copy_close, mark, name, stamp, wait, decide, sweep  // a collector (and rest)
+    rest,
+    begin,
+    enlist,
+    put_early,
+    open,
+    work,
+    publish,
+    put_late,
+    check_fence,
+    commit,  // a writer
+    copy_open,
+    copy_put,
+    copy_publish,
+    copy_close,
+    mark,
+    name,
+    stamp,
+    wait,
+    decide,
+    sweep  // a collector (and rest)
 };
 
 struct Writer {
@@ -90,15 +108,43 @@ struct State {
 enum class Break {
     nothing,
     // writers
-    opens_without_learning, uploads_before_open, opens_over_open_session, ignores_condemned, believes_absent_gc,
-    old_sparing_counts, reuses_pack_name, publishes_before_upload, ignores_fence, fence_beside_log,
-    takes_exists_for_success, commits_into_another_session, goes_on_after_commit, fills_trimmed_slots,
-    lane_without_number, lane_forgets_enrolment, opens_before_lane_entry, enrol_without_number,
+    opens_without_learning,
+    uploads_before_open,
+    opens_over_open_session,
+    ignores_condemned,
+    believes_absent_gc,
+    old_sparing_counts,
+    reuses_pack_name,
+    publishes_before_upload,
+    ignores_fence,
+    fence_beside_log,
+    takes_exists_for_success,
+    commits_into_another_session,
+    goes_on_after_commit,
+    fills_trimmed_slots,
+    lane_without_number,
+    lane_forgets_enrolment,
+    opens_before_lane_entry,
+    enrol_without_number,
     opens_before_enrol_entry,
     // collectors
-    never_names, names_after_stamping, deletes_after_mark, copies_without_session, believes_own_copy, never_stamps,
-    stamps_busy_logs_only, older_stamp_counts, lists_logs_before_stamping, waits_not, never_fences, marks_not_again,
-    skips_fenced_fragments, counts_doomed_copies, obeys_own_mark, overwrites_verdict, spares_every_holder,
+    never_names,
+    names_after_stamping,
+    deletes_after_mark,
+    copies_without_session,
+    believes_own_copy,
+    never_stamps,
+    stamps_busy_logs_only,
+    older_stamp_counts,
+    lists_logs_before_stamping,
+    waits_not,
+    never_fences,
+    marks_not_again,
+    skips_fenced_fragments,
+    counts_doomed_copies,
+    obeys_own_mark,
+    overwrites_verdict,
+    spares_every_holder,
     leaves_sweep_undone,
 };
 
@@ -115,7 +161,7 @@ struct Setting {
     std::array<Number, 5> needs{};          // chunks of each snapshot: 0 is old, session s makes snapshot s
     Mask packs = 0;                         // at the beginning
     Mask forgettable = 0;
-    Mask fixed_logs = 1;        // known to all without an entry
+    Mask fixed_logs = 1;  // known to all without an entry
     Number crashes = 0;
     Number copier_log = 0;      // where collector 1 publishes copies of pack 0; 0: it makes none
     bool overlap = false;       // a collection may begin before the verdict of the one before
@@ -232,8 +278,10 @@ private:
         Number open = 0;
         for (std::size_t at = 0; at < slots; ++at) {
             const Entry entry = log.entries[at];
-            if (entry.kind() == Kind::open) open = entry.about();
-            else if (open != 0 && ends(entry, open)) open = 0;
+            if (entry.kind() == Kind::open)
+                open = entry.about();
+            else if (open != 0 && ends(entry, open))
+                open = 0;
         }
         return open;
     }
@@ -267,8 +315,10 @@ private:
             if (kind == Kind::fragment && entry != Entry{Kind::fragment, open + 1U}) return false;
             const bool is_end = kind == Kind::commit || kind == Kind::close || kind == Kind::fenced;
             if (is_end && entry.about() != open) return false;
-            if (kind == Kind::open) open = entry.about();
-            else if (is_end) open = 0;
+            if (kind == Kind::open)
+                open = entry.about();
+            else if (is_end)
+                open = 0;
         }
         return true;
     }
@@ -332,8 +382,10 @@ private:
     Mask doomed(const State& s, Number before = collections_max) const {
         Mask gone = 0;
         for (Number n = 1; n <= s.last_gc; ++n) {
-            if (has(s.verdicts, n)) gone |= without(s.gc[n].named, s.gc[n].spared);
-            else if (n < before) gone |= s.gc[n].named;
+            if (has(s.verdicts, n))
+                gone |= without(s.gc[n].named, s.gc[n].spared);
+            else if (n < before)
+                gone |= s.gc[n].named;
         }
         return gone;
     }
@@ -425,20 +477,32 @@ private:
                 visit(after, Label{actor, "reads its log", 0});
                 break;
             }
-            case At::enlist: enlist(s, i, visit); break;
-            case At::put_early: upload(At::open); break;
-            case At::open: open(s, i, visit); break;
-            case At::work: work(s, i, visit, upload); break;
+            case At::enlist:
+                enlist(s, i, visit);
+                break;
+            case At::put_early:
+                upload(At::open);
+                break;
+            case At::open:
+                open(s, i, visit);
+                break;
+            case At::work:
+                work(s, i, visit, upload);
+                break;
             case At::publish: {
                 const At then = set_.rule == Break::publishes_before_upload ? At::put_late : before_commit();
                 append_in_session(s, i, Entry{Kind::fragment, pack}, then, "publishes FRAGMENT of pack #", visit);
                 break;
             }
-            case At::put_late: upload(before_commit()); break;
+            case At::put_late:
+                upload(before_commit());
+                break;
             case At::check_fence: {
                 State after = s;
-                if (has(s.fences, was.session)) end_session(after, i);
-                else after.writers[i].at = At::commit;
+                if (has(s.fences, was.session))
+                    end_session(after, i);
+                else
+                    after.writers[i].at = At::commit;
                 visit(after, Label{actor, "looks for a fence of session #", was.session});
                 break;
             }
@@ -459,9 +523,12 @@ private:
         const bool late = open_session(s.logs[process.log], s.logs[process.log].size) == writer.session;
         Number slot = late ? Number{0} : writer.slot;
         const Put put = append(after, process.parent, slot, 0, Entry{process.born, process.log});
-        if (put == Put::learnt) writer.slot = slot;
-        else if (late) writer.at = At::work;
-        else writer = Writer{first_step(after, process), writer.session, 0, 0};
+        if (put == Put::learnt)
+            writer.slot = slot;
+        else if (late)
+            writer.at = At::work;
+        else
+            writer = Writer{first_step(after, process), writer.session, 0, 0};
         const char* text = process.born == Kind::lane ? "opens log # with LANE" : "enrols the signer of log #";
         visit(after, Label{static_cast<Number>(i), put == Put::learnt ? "reads an entry" : text, process.log});
     }
@@ -571,13 +638,27 @@ private:
             case At::copy_open:
             case At::copy_put:
             case At::copy_publish:
-            case At::copy_close: copy_steps(s, i, visit); break;
-            case At::mark: mark_steps(s, i, visit); break;
-            case At::name: name(s, i, visit); break;
-            case At::stamp: stamp(s, i, visit); break;
-            case At::wait: wait(s, i, visit); break;
-            case At::decide: decide(s, i, visit); break;
-            default: sweep(s, i, visit); break;
+            case At::copy_close:
+                copy_steps(s, i, visit);
+                break;
+            case At::mark:
+                mark_steps(s, i, visit);
+                break;
+            case At::name:
+                name(s, i, visit);
+                break;
+            case At::stamp:
+                stamp(s, i, visit);
+                break;
+            case At::wait:
+                wait(s, i, visit);
+                break;
+            case At::decide:
+                decide(s, i, visit);
+                break;
+            default:
+                sweep(s, i, visit);
+                break;
         }
     }
 
@@ -601,8 +682,10 @@ private:
         c.target = c.logs = 0;
         const bool copies = i == 0 && set_.copier_log != 0 && c.copies < 2;
         c.at = copies ? At::copy_open : At::mark;
-        if (copies) visit(after, by(i, "begins to copy"));
-        else mark_steps(after, i, visit);
+        if (copies)
+            visit(after, by(i, "begins to copy"));
+        else
+            mark_steps(after, i, visit);
     }
 
     // A collection begins when the one before has its verdict.
@@ -624,10 +707,14 @@ private:
             visit(after, by(i, "copies the live chunks of pack 0 to pack #", copy));
         } else if (c.at == At::copy_publish) {
             const Put put = append(after, set_.copier_log, c.slot, session, Entry{Kind::fragment, copy});
-            if (put == Put::done && in_session) c.at = At::copy_close;
-            else if (put != Put::learnt) finish_copy(c);
-            if (put == Put::refused && set_.rule == Break::believes_own_copy) c.number = copy;
-            else if (put == Put::refused) end_round(after, i);
+            if (put == Put::done && in_session)
+                c.at = At::copy_close;
+            else if (put != Put::learnt)
+                finish_copy(c);
+            if (put == Put::refused && set_.rule == Break::believes_own_copy)
+                c.number = copy;
+            else if (put == Put::refused)
+                end_round(after, i);
             visit(after, by(i, put == Put::done ? "publishes FRAGMENT of pack #" : "cannot publish pack #", copy));
         } else {
             const Put put = append(after, set_.copier_log, c.slot, session, Entry{Kind::close, session});
@@ -655,9 +742,12 @@ private:
         const Number number = highest_stamp(log, log.size);
         const Mask wanted_chunks = reached(s) & set_.holds[pack_of(session)];
         const bool wanted = has(s.packs, 0) && is_known(s, 0, number) && wanted_chunks != 0;
-        if (wanted) c.at = At::copy_put;
-        else if (in_session) c.at = At::copy_close;
-        else finish_copy(c);
+        if (wanted)
+            c.at = At::copy_put;
+        else if (in_session)
+            c.at = At::copy_close;
+        else
+            finish_copy(c);
         const char* text = wanted ? "OPENs and reads pack 0, gc number #" : "OPENs, nothing to copy, gc number #";
         visit(after, by(i, text, number));
     }
@@ -786,8 +876,10 @@ private:
         c.slot = 0;
         if (!to_next_log(c)) {
             if (set_.rule == Break::names_after_stamping) {
-                if (s.last_gc + 1 == c.target) c.at = At::name;
-                else if (s.last_gc >= c.target) begin_waiting(after, i, c.logs);
+                if (s.last_gc + 1 == c.target)
+                    c.at = At::name;
+                else if (s.last_gc >= c.target)
+                    begin_waiting(after, i, c.logs);
             } else {
                 begin_waiting(after, i, c.logs);
             }
@@ -840,8 +932,10 @@ private:
     template <class Visit>
     void fence(const State& s, std::size_t i, Number session, Visit& visit) const {
         State after = s;
-        if (set_.rule == Break::fence_beside_log) after.fences |= bit(session);
-        else add(after.logs[s.collectors[i].log], Entry{Kind::fenced, session});
+        if (set_.rule == Break::fence_beside_log)
+            after.fences |= bit(session);
+        else
+            add(after.logs[s.collectors[i].log], Entry{Kind::fenced, session});
         visit(after, by(i, "FENCEs session #", session));
     }
 
@@ -1213,12 +1307,12 @@ TEST(CollectionModel, what_should_happen_can_happen) {
                     [](const State& s) { return !has(s.packs, 0) && !has(s.forgotten, 0); });
     expect_possible("a chunk of a pack being repacked is saved", copying(),
                     [](const State& s) { return has(s.gc[1].spared & s.gc[1].named, 0) && has(s.told, 1); });
-    expect_possible("a session after the STAMP commits first", one_lane(), [](const State& s) {
-        return s.last_gc == 1 && s.verdicts == 0 && has(s.told, 2);
+    expect_possible("a session after the STAMP commits first", one_lane(),
+                    [](const State& s) { return s.last_gc == 1 && s.verdicts == 0 && has(s.told, 2); });
+    expect_possible("a collection is finished by another collector", one_lane(), [](const State& s) {
+        return s.collectors[0].rounds == 0 && s.crashes == 0 && s.last_gc == 1 && s.collectors[0].at == At::rest &&
+               s.collectors[1].at == At::sweep;
     });
-    expect_possible("a collection is finished by another collector", one_lane(),
-                    [](const State& s) { return s.collectors[0].rounds == 0 && s.crashes == 0 && s.last_gc == 1 &&
-                                                s.collectors[0].at == At::rest && s.collectors[1].at == At::sweep; });
 }
 
 // Mutations.

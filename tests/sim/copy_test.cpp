@@ -16,7 +16,10 @@ CopyReport copy(Repository& from, Repository& to, const std::vector<repo::Snapsh
 }
 
 MemoryTree first_tree() {
-    return {{"/a/large", {noise(1, 9'000'000)}}, {"/a/small", {noise(2, 2'000)}}, {"/b/hole", {"x", 1, 1'000'000}}, {"/c", {}}};
+    return {{"/a/large", {noise(1, 9'000'000)}},
+            {"/a/small", {noise(2, 2'000)}},
+            {"/b/hole", {"x", 1, 1'000'000}},
+            {"/c", {}}};
 }
 MemoryTree second_tree() {
     MemoryTree tree = first_tree();
@@ -83,7 +86,8 @@ TEST(Copy, of_a_copy_keeps_the_first_signed_record) {
     ASSERT_EQ(target->snapshots().size(), 1U);
     EXPECT_EQ(target->snapshots()[0].id, snapshot.id);
     EXPECT_EQ(target->log().snapshots()[0].provenance, from.open()->log().snapshots()[0].record);
-    EXPECT_TRUE(copy(*from.open(), *target).snapshots[0].already_there) << "it is the same snapshot by whichever way it came";
+    EXPECT_TRUE(copy(*from.open(), *target).snapshots[0].already_there)
+        << "it is the same snapshot by whichever way it came";
 }
 
 TEST(Copy, carries_holds_tags_and_flags_also_when_they_come_later) {

@@ -24,8 +24,8 @@ namespace holdfast::sim {
 struct Exploration {
     std::size_t states = 0;
     std::size_t steps = 0;
-    std::size_t resting = 0;         // states without an enabled step
-    std::size_t depth = 0;           // longest shortest way to a state, in steps
+    std::size_t resting = 0;  // states without an enabled step
+    std::size_t depth = 0;    // longest shortest way to a state, in steps
     bool complete = true;
     std::string broken;              // empty: nothing is wrong in any state
     std::vector<std::string> trace;  // the steps that lead to what is broken

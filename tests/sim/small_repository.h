@@ -20,7 +20,9 @@ public:
     explicit StoreHandle(Store& store) : StoreDecorator(store) {}
 };
 
-inline repo::Unlock test_key() { return {repo::Unlock::Way::keyfile, Secret(as_bytes("a key file of thirty-two bytes or more"))}; }
+inline repo::Unlock test_key() {
+    return {repo::Unlock::Way::keyfile, Secret(as_bytes("a key file of thirty-two bytes or more"))};
+}
 
 struct SmallRepository {
     explicit SmallRepository(std::uint64_t seed = 1) : sim(seed), store(sim.clock) {
@@ -35,7 +37,9 @@ struct SmallRepository {
         engine::Progress progress;
         return engine::back_up(from, repository, {{{"kind", "test"}}, "host", false, false}, progress).snapshot;
     }
-    repo::Snapshot back_up(const MemoryTree& tree, const std::string& source = "memory") { return back_up(*open(), tree, source); }
+    repo::Snapshot back_up(const MemoryTree& tree, const std::string& source = "memory") {
+        return back_up(*open(), tree, source);
+    }
     // Changes one byte of an object.
     void flip(const std::string& name, std::size_t at) {
         Bytes bytes = *store.read(name);

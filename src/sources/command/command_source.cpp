@@ -17,8 +17,7 @@ namespace holdfast::command {
 namespace {
 
 constexpr std::array options_table{
-    SourceOption{"run", SourceOption::Type::list,
-                 "the command and its arguments; '-' alone is standard input"},
+    SourceOption{"run", SourceOption::Type::list, "the command and its arguments; '-' alone is standard input"},
     SourceOption{"component", SourceOption::Type::text, "what the output belongs to, for reports"},
     SourceOption{"timeout", SourceOption::Type::duration, "how long the command may take, such as 30m"},
     SourceOption{"allow_empty", SourceOption::Type::flag, "a command that prints nothing is fine"},
@@ -125,8 +124,8 @@ std::unique_ptr<Source> make(const std::string& name, const SourceOptions& optio
     if (const std::string* timeout = value_of(options, "timeout")) {
         const auto duration = parse_duration(*timeout);
         if (!duration || *duration <= 0) {
-            throw Error{Code::config, "source {}: timeout is no duration: {}", name, printable(*timeout)}
-                .hint("Write a number with a unit, such as 90s or 30m.");
+            throw Error{Code::config, "source {}: timeout is no duration: {}", name, printable(*timeout)}.hint(
+                "Write a number with a unit, such as 90s or 30m.");
         }
         output.timeout = std::chrono::nanoseconds(*duration);
     }

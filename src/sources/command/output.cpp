@@ -84,8 +84,7 @@ void Output::end() {
             break;
         }
     }
-    if (!failure_ && bytes_ == 0 && !options_.allow_empty)
-        failure_ = child_ ? "printed nothing" : "was empty";
+    if (!failure_ && bytes_ == 0 && !options_.allow_empty) failure_ = child_ ? "printed nothing" : "was empty";
 }
 
 std::optional<std::string> Output::failure() {

@@ -11,13 +11,11 @@ namespace {
 constexpr std::string_view hidden = "***";
 
 bool names_a_secret(std::string_view name) {
-    constexpr std::array<std::string_view, 10> words{"password", "passwd",    "passphrase", "pwd",
-                                                     "secret",   "token",     "apikey",     "api-key",
-                                                     "api_key",  "credential"};
+    constexpr std::array<std::string_view, 10> words{"password", "passwd", "passphrase", "pwd",     "secret",
+                                                     "token",    "apikey", "api-key",    "api_key", "credential"};
     std::string lower(name);
     for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-    return std::ranges::any_of(words,
-                               [&](std::string_view word) { return lower.find(word) != std::string::npos; });
+    return std::ranges::any_of(words, [&](std::string_view word) { return lower.find(word) != std::string::npos; });
 }
 
 // "scheme://user:secret@host": the last '@' before the path ends the secret.
@@ -42,8 +40,7 @@ std::vector<std::string> redacted(std::span<const std::string> arguments) {
         if (is_secret && !argument.starts_with('-')) {
             out.emplace_back(hidden);
             is_secret = false;
-        } else if (equals != std::string::npos &&
-                   names_a_secret(std::string_view(argument).substr(0, equals))) {
+        } else if (equals != std::string::npos && names_a_secret(std::string_view(argument).substr(0, equals))) {
             out.push_back(argument.substr(0, equals + 1) + std::string(hidden));
             is_secret = false;
         } else {

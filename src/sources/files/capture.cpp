@@ -27,9 +27,7 @@ Folder::Pointer open_slash(std::shared_ptr<FdCache> cache) {
     return Folder::base(std::move(cache), std::move(fd), "/");
 }
 
-Folder& folder_of(const Batch& batch) {
-    return *static_cast<Folder*>(batch.handle.get());
-}
+Folder& folder_of(const Batch& batch) { return *static_cast<Folder*>(batch.handle.get()); }
 
 // Where an item of a batch is found: by its name in the batch's folder, "/" as "." in itself.
 const char* name_in_folder(const Item& item) {
@@ -76,8 +74,7 @@ std::string IdNames::name(std::uint32_t id) {
     return known_.emplace(id, std::move(found)).first->second;
 }
 
-FilesCapture::FilesCapture(World& world, std::string source, const std::vector<std::string>& paths,
-                           WalkOptions options)
+FilesCapture::FilesCapture(World& world, std::string source, const std::vector<std::string>& paths, WalkOptions options)
     : world_(world),
       source_(std::move(source)),
       paths_(paths),
@@ -140,8 +137,7 @@ std::optional<Finding> FilesCapture::complete(const Batch& batch, Item& item) {
     AttributeList read = read_attributes({folder.get(), name});
     if (read.error == ENOENT || read.error == ENOTDIR) return told(item.path, read.error);
     if (read.error != 0) {
-        const std::string text =
-            fmt::format("extended attributes cannot be read: {}", errno_text(read.error));
+        const std::string text = fmt::format("extended attributes cannot be read: {}", errno_text(read.error));
         findings_.count(Finding::Kind::unreadable, text, item.path);
     }
     for (const auto& [attribute, error] : read.unread) {
@@ -186,8 +182,7 @@ Capture::Opened FilesCapture::open(const Batch& batch, const Batch::Entry& entry
     const Folder::Open folder = folder_of(batch).open();
     if (!folder) return {nullptr, told(path, folder.error)};
     // O_NONBLOCK: opening what has become a fifo meanwhile must not wait for a writer.
-    OpenedFd file =
-        open_in(*cache_, folder.get(), name_in_folder(entry.item), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    OpenedFd file = open_in(*cache_, folder.get(), name_in_folder(entry.item), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     if (!file) return {nullptr, told(path, file.error)};
     Stat stat;
     if (const int error = stat_open(file.fd.get(), stat); error != 0) return {nullptr, told(path, error)};
@@ -197,9 +192,8 @@ Capture::Opened FilesCapture::open(const Batch& batch, const Batch::Entry& entry
     }
     const bool is_sparse = entry.expected_bytes < entry.item.size;
     std::string version = entry.version.empty() ? version_of(stat, 0) : entry.version;
-    return {
-        std::make_unique<FileData>(std::move(file.fd), path, entry.item.size, is_sparse, std::move(version)),
-        std::nullopt};
+    return {std::make_unique<FileData>(std::move(file.fd), path, entry.item.size, is_sparse, std::move(version)),
+            std::nullopt};
 }
 
 // The walk may meet the same trouble; it is told once.

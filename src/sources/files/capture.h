@@ -43,8 +43,7 @@ public:
     static constexpr std::size_t folder_fds_max = 256;
 
     // `paths` are absolute.
-    FilesCapture(World& world, std::string source, const std::vector<std::string>& paths,
-                 WalkOptions options);
+    FilesCapture(World& world, std::string source, const std::vector<std::string>& paths, WalkOptions options);
     bool next(Batch& batch) override;
     std::optional<Finding> complete(const Batch& batch, Item& item) override;
     Opened open(const Batch& batch, const Batch::Entry& entry) override;
@@ -72,8 +71,7 @@ private:
     IdNames users_{IdNames::Kind::user};
     IdNames groups_{IdNames::Kind::group};
     std::mutex told_mutex_;
-    std::set<std::string, std::less<>>
-        told_;  // guarded by told_mutex_: paths that the caller has a finding of
+    std::set<std::string, std::less<>> told_;  // guarded by told_mutex_: paths that the caller has a finding of
     std::unique_ptr<Walker> walker_;
 };
 

@@ -61,9 +61,7 @@ Version make_version(const Stat& stat, std::uint32_t treatment) {
             .mode = stat.stx_mode};
 }
 
-std::string_view bytes_of(const Version& version) {
-    return {reinterpret_cast<const char*>(&version), sizeof version};
-}
+std::string_view bytes_of(const Version& version) { return {reinterpret_cast<const char*>(&version), sizeof version}; }
 
 std::uint64_t mix(std::uint64_t value) {
     value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9U;
@@ -81,9 +79,7 @@ int stat_following(int folder, const char* name, Stat& out) {
     return ::statx(folder, name, 0, wanted, &out) == 0 ? 0 : errno;
 }
 
-int stat_open(int fd, Stat& out) {
-    return ::statx(fd, "", AT_EMPTY_PATH, wanted, &out) == 0 ? 0 : errno;
-}
+int stat_open(int fd, Stat& out) { return ::statx(fd, "", AT_EMPTY_PATH, wanted, &out) == 0 ? 0 : errno; }
 
 // On the home device the inode itself, on others a tag of the device in the upper 16 bits. Inodes of 48 bits
 // and more (some network and overlay file systems) are mixed with the tag: two that meet are as unlikely as

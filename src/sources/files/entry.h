@@ -24,12 +24,8 @@ int stat_at(int folder, const char* name, Stat& out);
 int stat_following(int folder, const char* name, Stat& out);
 int stat_open(int fd, Stat& out);
 
-inline bool is_folder(const Stat& stat) {
-    return S_ISDIR(stat.stx_mode);
-}
-inline bool is_file(const Stat& stat) {
-    return S_ISREG(stat.stx_mode);
-}
+inline bool is_folder(const Stat& stat) { return S_ISDIR(stat.stx_mode); }
+inline bool is_file(const Stat& stat) { return S_ISREG(stat.stx_mode); }
 inline std::uint64_t device_of(const Stat& stat) {
     return std::uint64_t{stat.stx_dev_major} << 32 | stat.stx_dev_minor;
 }

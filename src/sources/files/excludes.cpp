@@ -23,9 +23,7 @@ bool ExcludeRule::matches(std::string_view text) const {
 
 namespace {
 
-bool is_plain(std::string_view text) {
-    return text.find_first_of("*?[\\") == std::string_view::npos;
-}
+bool is_plain(std::string_view text) { return text.find_first_of("*?[\\") == std::string_view::npos; }
 
 void compile_name(ExcludeRule& rule, std::string_view name) {
     rule.pattern = name;
@@ -105,8 +103,8 @@ Excludes::Excludes(std::span<const std::string> patterns) {
 
 Excludes::InFolder::InFolder(const Excludes& excludes, std::string_view folder) {
     for (auto rule = excludes.rules_.rbegin(); rule != excludes.rules_.rend(); ++rule) {
-        const bool holds = rule->one_folder ? rule->folder == folder
-                                            : !rule->whole_path || may_match_below(rule->pattern, folder);
+        const bool holds =
+            rule->one_folder ? rule->folder == folder : !rule->whole_path || may_match_below(rule->pattern, folder);
         if (holds) rules_.push_back(&*rule);
     }
     // When the last word on every name is "back in", nothing is left out.
@@ -132,8 +130,7 @@ bool Excludes::InFolder::leaves_out(std::string_view name, bool is_folder) {
 std::vector<std::string> patterns_of_lines(std::string_view text) {
     std::vector<std::string> out;
     for (std::string& line : split(text, '\n')) {
-        while (!line.empty() && (line.back() == ' ' || line.back() == '\t' || line.back() == '\r'))
-            line.pop_back();
+        while (!line.empty() && (line.back() == ' ' || line.back() == '\t' || line.back() == '\r')) line.pop_back();
         if (line.empty() || line.front() == '#') continue;
         out.push_back(std::move(line));
     }

@@ -13,11 +13,7 @@
 namespace holdfast::files {
 
 FileData::FileData(Fd fd, std::string path, std::uint64_t size, bool is_sparse, std::string version)
-    : fd_(std::move(fd)),
-      path_(std::move(path)),
-      size_(size),
-      is_sparse_(is_sparse),
-      version_(std::move(version)) {
+    : fd_(std::move(fd)), path_(std::move(path)), size_(size), is_sparse_(is_sparse), version_(std::move(version)) {
     constexpr std::uint64_t read_ahead_from = 1024 * 1024;
     if (size_ >= read_ahead_from) posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
 }

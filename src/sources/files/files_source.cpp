@@ -17,13 +17,11 @@ constexpr std::array options_table{
     SourceOption{"exclude", SourceOption::Type::list,
                  "leave out what matches, as in .gitignore: '*.tmp', '/srv/cache', 'a/**/b', '!keep'"},
     SourceOption{"exclude_from", SourceOption::Type::list, "files with such patterns, one a line"},
-    SourceOption{"exclude_caches", SourceOption::Type::flag,
-                 "leave out what lies in folders marked by a CACHEDIR.TAG"},
+    SourceOption{"exclude_caches", SourceOption::Type::flag, "leave out what lies in folders marked by a CACHEDIR.TAG"},
     SourceOption{"exclude_if_present", SourceOption::Type::list,
                  "leave out what lies in folders that hold a file of this name"},
     SourceOption{"exclude_larger", SourceOption::Type::size, "leave out files larger than this"},
-    SourceOption{"one_file_system", SourceOption::Type::flag,
-                 "other file systems mounted below are empty folders"},
+    SourceOption{"one_file_system", SourceOption::Type::flag, "other file systems mounted below are empty folders"},
 };
 
 struct Settings {
@@ -46,8 +44,7 @@ bool flag_of(const SourceOptions& options, std::string_view name) {
 
 class FilesSource final : public Source {
 public:
-    FilesSource(std::string name, Settings settings)
-        : name_(std::move(name)), settings_(std::move(settings)) {}
+    FilesSource(std::string name, Settings settings) : name_(std::move(name)), settings_(std::move(settings)) {}
     std::string name() const override { return name_; }
     std::string kind() const override { return "files"; }
     std::vector<std::string> describe() const override { return settings_.paths; }
@@ -67,8 +64,8 @@ private:
         for (const std::string& path : settings_.exclude_from) {
             const auto bytes = read_file_if_present(path);
             if (!bytes) {
-                throw Error{Code::config, "source {}: the file of patterns {} does not exist", name_, path}
-                    .hint("Correct exclude_from, or make the file.");
+                throw Error{Code::config, "source {}: the file of patterns {} does not exist", name_, path}.hint(
+                    "Correct exclude_from, or make the file.");
             }
             for (std::string& pattern : patterns_of_lines(as_text(*bytes))) out.push_back(std::move(pattern));
         }
@@ -100,15 +97,13 @@ std::unique_ptr<Source> make(const std::string& name, const SourceOptions& optio
     settings.walk.exclude_if_present = values_of(options, "exclude_if_present");
     for (const std::string& tag : settings.walk.exclude_if_present) {
         if (tag.empty() || tag.find('/') != std::string::npos)
-            throw Error{Code::config, "source {}: exclude_if_present is a name, not a path: {}", name,
-                        printable(tag)};
+            throw Error{Code::config, "source {}: exclude_if_present is a name, not a path: {}", name, printable(tag)};
     }
     if (const auto& larger = values_of(options, "exclude_larger"); !larger.empty()) {
         settings.walk.exclude_larger = parse_size(larger.front());
         if (!settings.walk.exclude_larger) {
-            throw Error{Code::config, "source {}: exclude_larger is no size: {}", name,
-                        printable(larger.front())}
-                .hint("Write a number with a unit, such as 500M or 2G.");
+            throw Error{Code::config, "source {}: exclude_larger is no size: {}", name, printable(larger.front())}.hint(
+                "Write a number with a unit, such as 500M or 2G.");
         }
     }
     return std::make_unique<FilesSource>(name, std::move(settings));

@@ -120,8 +120,7 @@ TEST_F(FilesSourceTest, hands_out_the_folders_that_lead_to_a_path) {
     const auto seen = capture();
     ASSERT_EQ(seen.size(), 2U);
     EXPECT_EQ(seen.at("a").text, "hello");
-    for (std::string path = top_; path != "/"; path = split_path(path).first)
-        EXPECT_TRUE(all_.contains(path)) << path;
+    for (std::string path = top_; path != "/"; path = split_path(path).first) EXPECT_TRUE(all_.contains(path)) << path;
     EXPECT_TRUE(all_.contains("/"));
     EXPECT_FALSE(is_partial(seen.at("").item));
 }
@@ -211,10 +210,7 @@ TEST_F(FilesSourceTest, leaves_out_what_its_options_say) {
     EXPECT_NE(seen.at("keep").version, capture().at("keep").version);
     EXPECT_EQ(paths({{"paths", {top_}}, {"exclude", {top_ + "/*", "!keep"}}}),
               (Names{"", "keep", "keep/b.tmp", "keep/c"}));
-    EXPECT_EQ(error_of([&] {
-                  capture({{"paths", {top_}}, {"exclude_from", {at("gone")}}});
-              }).code(),
-              Code::config);
+    EXPECT_EQ(error_of([&] { capture({{"paths", {top_}}, {"exclude_from", {at("gone")}}}); }).code(), Code::config);
 }
 
 TEST_F(FilesSourceTest, refuses_options_that_make_no_sense) {

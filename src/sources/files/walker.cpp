@@ -67,8 +67,7 @@ Walker::Walker(Folder::Pointer slash, const Root& top, const WalkOptions& option
     first.state = Step::State::finished;
     ahead_steps_ = 1;
     first.batch.handle = slash;
-    fill_entry(first.batch.entries.emplace_back(), "", "/", stat, top.whole ? treatment_ : treatment_partial,
-               links_);
+    fill_entry(first.batch.entries.emplace_back(), "", "/", stat, top.whole ? treatment_ : treatment_partial, links_);
     if (top.whole) ++roots_found_;
     Step& second = steps_.emplace_back();
     second.folder = std::move(slash);
@@ -197,8 +196,8 @@ Walker::Steps::iterator Walker::expand(Steps::iterator step) {
             const auto folder = steps_.emplace(step);
             if (more.root != nullptr) folder->root = more.root->children.find(name)->second.get();
             const bool leads_on = folder->root != nullptr && !folder->root->whole;
-            folder->folder = Folder::below(more.parent, std::move(name),
-                                           leads_on ? Folder::Access::follow : Folder::Access::read);
+            folder->folder =
+                Folder::below(more.parent, std::move(name), leads_on ? Folder::Access::follow : Folder::Access::read);
             folder->device = more.device;
             return folder;
         }
@@ -248,8 +247,7 @@ Walker::Found Walker::list_folder(const Step& step) {
         if (!large->device) large->device = device_of(stat);
         if (*large->device != device_of(stat)) return found;
     }
-    if (const int error = large->listing.list(open.get()); error != 0)
-        findings_.add(finding_of(large->path, error));
+    if (const int error = large->listing.list(open.get()); error != 0) findings_.add(finding_of(large->path, error));
     filter(large->listing, large->path, open.get());
     large->listing.sort();
     found.folders = std::make_unique<SubFolders>();
@@ -292,9 +290,9 @@ Walker::Found Walker::list_named(const Step& step, int folder) {
 // Takes out what the options leave out by name.
 void Walker::filter(Listing& listing, const std::string& path, int folder) {
     if (options_.exclude_caches || !options_.exclude_if_present.empty()) {
-        const bool may_have = (options_.exclude_caches && listing.has(cache_tag)) ||
-                              std::ranges::any_of(options_.exclude_if_present,
-                                                  [&](const auto& name) { return listing.has(name); });
+        const bool may_have =
+            (options_.exclude_caches && listing.has(cache_tag)) ||
+            std::ranges::any_of(options_.exclude_if_present, [&](const auto& name) { return listing.has(name); });
         const auto tag = may_have ? tag_in(cache_, folder, options_) : std::nullopt;
         if (tag) listing.keep_if([&](std::string_view name, std::uint8_t) { return name == *tag; });
     }
@@ -304,8 +302,7 @@ void Walker::filter(Listing& listing, const std::string& path, int folder) {
     listing.keep_if([&](std::string_view name, std::uint8_t type) {
         Stat stat;
         const bool folder_type =
-            type == DT_DIR ||
-            (type == DT_UNKNOWN && stat_at(folder, name.data(), stat) == 0 && is_folder(stat));
+            type == DT_DIR || (type == DT_UNKNOWN && stat_at(folder, name.data(), stat) == 0 && is_folder(stat));
         return !excludes.leaves_out(name, folder_type);
     });
 }

@@ -47,8 +47,7 @@ std::optional<std::string> tag_in(FdCache& cache, int folder, const WalkOptions&
 
 class Walker {
 public:
-    Walker(Folder::Pointer slash, const Root& top, const WalkOptions& options, LinkNumbers& links,
-           Findings& findings);
+    Walker(Folder::Pointer slash, const Root& top, const WalkOptions& options, LinkNumbers& links, Findings& findings);
     ~Walker();
     // False at the end. The batch's handle is a Folder.
     bool next(Batch& batch);

@@ -79,8 +79,7 @@ int make_folders(int base, const std::string& path, mode_t mode) {
         // synced.
         if (!made && slash != std::string::npos) continue;
         const std::size_t above = folder.rfind('/');
-        const std::string parent =
-            above == std::string::npos ? "." : folder.substr(0, std::max<std::size_t>(above, 1));
+        const std::string parent = above == std::string::npos ? "." : folder.substr(0, std::max<std::size_t>(above, 1));
         const Fd fd(::openat(base, parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (!fd) return errno;
         if (const int failure = sync_folder(fd)) return failure;
@@ -119,8 +118,7 @@ int write_bytes_directly(const Fd& fd, ByteView bytes) {
 int read_bytes(const Fd& fd, std::uint64_t offset, Bytes& out) {
     std::size_t at = 0;
     while (at < out.size()) {
-        const ssize_t got =
-            ::pread(fd.get(), out.data() + at, out.size() - at, static_cast<off_t>(offset + at));
+        const ssize_t got = ::pread(fd.get(), out.data() + at, out.size() - at, static_cast<off_t>(offset + at));
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return errno;
         if (got == 0) break;
@@ -131,8 +129,8 @@ int read_bytes(const Fd& fd, std::uint64_t offset, Bytes& out) {
 }
 
 int read_folder(int base, const std::string& folder, std::vector<Entry>& entries) {
-    const int fd = ::openat(base, folder.empty() ? "." : folder.c_str(),
-                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    const int fd =
+        ::openat(base, folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return errno;
     const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(fd), ::closedir);
     if (!stream) {

@@ -14,9 +14,7 @@ constexpr std::array<std::string_view, 3> fanned_folders{"data", "meta", "state"
 constexpr std::size_t fan_digits = 2;
 constexpr std::size_t hash_digits = 64;
 
-bool is_fanned(std::string_view folder) {
-    return std::ranges::find(fanned_folders, folder) != fanned_folders.end();
-}
+bool is_fanned(std::string_view folder) { return std::ranges::find(fanned_folders, folder) != fanned_folders.end(); }
 
 bool is_hex(std::string_view text, std::size_t digits) {
     return text.size() == digits && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;

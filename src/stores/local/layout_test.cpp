@@ -31,8 +31,7 @@ TEST(Layout, hashes_of_data_meta_and_state_lie_in_a_folder_of_their_first_two_di
 }
 
 TEST(Layout, a_path_leads_back_to_its_name) {
-    const std::vector<std::string> names{"config", "log/0a/1/2", "data/" + hash, "index/" + hash,
-                                         "data/" + hash + "0"};
+    const std::vector<std::string> names{"config", "log/0a/1/2", "data/" + hash, "index/" + hash, "data/" + hash + "0"};
     for (const std::string& name : names) {
         const Place place = place_of(name);
         EXPECT_EQ(name_at(place.folder, place.leaf), name);

@@ -22,14 +22,12 @@ namespace {
 constexpr std::size_t large_bytes_min = 1024 * 1024;
 constexpr Nanoseconds leftover_age_min = 24 * 3600 * one_second;
 
-bool is_absent(int number) {
-    return number == ENOENT || number == ENOTDIR;
-}
+bool is_absent(int number) { return number == ENOENT || number == ENOTDIR; }
 
 // What a way of naming cannot do on this file system, as opposed to what went wrong.
 bool means_cannot(int number) {
-    return number == EPERM || number == EOPNOTSUPP || number == ENOSYS || number == EINVAL ||
-           number == EISDIR || number == EXDEV || number == ENOENT;
+    return number == EPERM || number == EOPNOTSUPP || number == ENOSYS || number == EINVAL || number == EISDIR ||
+           number == EXDEV || number == ENOENT;
 }
 
 Nanoseconds time_of(const struct stat& info) {
@@ -56,8 +54,7 @@ struct LocalStore::Draft {
         } else if (naming == Naming::link_named) {
             failure = ::linkat(temporaries->get(), name.c_str(), folder.get(), leaf.c_str(), 0);
         } else {
-            failure =
-                ::renameat2(temporaries->get(), name.c_str(), folder.get(), leaf.c_str(), RENAME_NOREPLACE);
+            failure = ::renameat2(temporaries->get(), name.c_str(), folder.get(), leaf.c_str(), RENAME_NOREPLACE);
         }
         if (failure == 0) return 0;
         const int number = errno;
@@ -69,8 +66,8 @@ struct LocalStore::Draft {
         struct stat mine {};
         struct stat there {};
         return ::fstat(file.get(), &mine) == 0 &&
-               ::fstatat(folder.get(), leaf.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-               mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+               ::fstatat(folder.get(), leaf.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 && mine.st_dev == there.st_dev &&
+               mine.st_ino == there.st_ino;
     }
 
     Fd file;
@@ -104,8 +101,7 @@ LocalStore::LocalStore(const std::string& path, Open open, Naming naming) : path
         file_mode_ = 0440;
     }
     std::error_code ignored;
-    if (const auto canonical = std::filesystem::canonical(path, ignored); !ignored)
-        path_ = canonical.string();
+    if (const auto canonical = std::filesystem::canonical(path, ignored); !ignored) path_ = canonical.string();
     draft_prefix_ = to_hex(system_random().array<8>()) + "-";
     remove_leftovers();
 }
@@ -125,8 +121,7 @@ Created LocalStore::create(std::string_view name, ByteView bytes) {
         int failure = write_draft(draft, naming, *folder, bytes);
         if (failure == 0) failure = draft.give_name(naming, *folder, place.leaf);
         if (failure == 0 || failure == EEXIST) {
-            if (const int sync_failure = sync_folder(*folder))
-                fail("sync the folder of", place.path(), sync_failure);
+            if (const int sync_failure = sync_folder(*folder)) fail("sync the folder of", place.path(), sync_failure);
             return failure == 0 ? Created::created : Created::exists;
         }
         if (failure == ENOENT && !folders_are_fresh) {
@@ -135,8 +130,7 @@ Created LocalStore::create(std::string_view name, ByteView bytes) {
         } else if (naming != Naming::rename_named && means_cannot(failure)) {
             naming_.compare_exchange_strong(naming, static_cast<Naming>(static_cast<int>(naming) + 1));
         } else if (failure == EINVAL || failure == EOPNOTSUPP || failure == ENOSYS) {
-            throw Error{Code::usage, "{} is on a file system that cannot create a file only if it is absent",
-                        path_}
+            throw Error{Code::usage, "{} is on a file system that cannot create a file only if it is absent", path_}
                 .hint("It has neither hard links nor a rename that replaces nothing. Choose another place.");
         } else {
             fail("create", place.path(), failure);
@@ -147,13 +141,10 @@ Created LocalStore::create(std::string_view name, ByteView bytes) {
 SharedFd LocalStore::folder_for_writing(const std::string& folder) {
     if (SharedFd known = folders_.find(folder)) return known;
     const std::string path = folder.empty() ? "." : folder;
-    const auto open = [&] {
-        return Fd(::openat(root_.get(), path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    };
+    const auto open = [&] { return Fd(::openat(root_.get(), path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)); };
     Fd fd = open();
     if (!fd && errno == ENOENT) {
-        if (const int failure = make_folders(root_.get(), path, folder_mode_))
-            fail("create", folder, failure);
+        if (const int failure = make_folders(root_.get(), path, folder_mode_)) fail("create", folder, failure);
         fd = open();
     }
     if (!fd) fail("open", folder, errno);
@@ -168,8 +159,8 @@ int LocalStore::write_draft(Draft& draft, Naming naming, const Fd& folder, ByteV
     if (is_large && ::fallocate(draft.file.get(), 0, 0, static_cast<off_t>(bytes.size())) != 0 &&
         code_of(errno) == Code::no_space)
         return errno;
-    const int failure = is_large && writes_directly_ ? write_bytes_directly(draft.file, bytes)
-                                                     : write_bytes(draft.file, bytes);
+    const int failure =
+        is_large && writes_directly_ ? write_bytes_directly(draft.file, bytes) : write_bytes(draft.file, bytes);
     if (failure != 0) return failure;
     return ::fdatasync(draft.file.get()) == 0 ? 0 : errno;
 }
@@ -180,8 +171,8 @@ int LocalStore::open_draft(Draft& draft, Naming naming, const Fd& folder) {
     } else {
         draft.temporaries = folder_for_writing(std::string(temporary_folder));
         const std::string name = draft_prefix_ + std::to_string(drafts_++);
-        draft.file = Fd(::openat(draft.temporaries->get(), name.c_str(),
-                                 O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file_mode_));
+        draft.file =
+            Fd(::openat(draft.temporaries->get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file_mode_));
         if (draft.file) draft.name = name;
     }
     return draft.file ? 0 : errno;
@@ -268,8 +259,7 @@ void LocalStore::list_folder(const std::string& folder, std::string_view prefix,
             if (is_absent(errno)) continue;
             fail("look at", file, errno);
         }
-        if (wanted && S_ISREG(info.st_mode))
-            each({*name, static_cast<std::uint64_t>(info.st_size), time_of(info)});
+        if (wanted && S_ISREG(info.st_mode)) each({*name, static_cast<std::uint64_t>(info.st_size), time_of(info)});
         if (enters && S_ISDIR(info.st_mode)) list_folder(file, prefix, each);
     }
 }

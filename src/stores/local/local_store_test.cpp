@@ -27,9 +27,7 @@ const std::string hash = "ab" + std::string(62, '3');
 
 class Local : public testing::Test {
 protected:
-    LocalStore open(Naming naming = Naming::link_unnamed) const {
-        return {root, LocalStore::Open::create, naming};
-    }
+    LocalStore open(Naming naming = Naming::link_unnamed) const { return {root, LocalStore::Open::create, naming}; }
     std::string path(std::string_view below) const { return root + "/" + std::string(below); }
     std::vector<std::string> files_below(const std::string& where) const {
         std::vector<std::string> files;
@@ -166,8 +164,7 @@ TEST_F(Local, no_temporary_file_stays_behind_however_names_are_given) {
 
 TEST_F(Local, what_a_dead_process_left_goes_after_a_day) {
     open(Naming::link_named).create("config", as_bytes("x"));
-    for (const std::string leftover : {"young", "old"})
-        write_file_durably(path(".tmp/" + leftover), as_bytes("half"));
+    for (const std::string leftover : {"young", "old"}) write_file_durably(path(".tmp/" + leftover), as_bytes("half"));
     make_old(path(".tmp/young"), 23);
     make_old(path(".tmp/old"), 25);
     make_old(path("config"), 1000);
@@ -271,8 +268,7 @@ TEST_F(Local, files_of_others_are_not_listed) {
     LocalStore store = open();
     store.create("data/" + hash, as_bytes("d"));
     const std::string misplaced = "data/ab/cd" + std::string(62, '3');
-    for (const std::string_view file :
-         {"notes~", ".nfs0001", "data/.DS_Store", "data/ab/README", misplaced.c_str()})
+    for (const std::string_view file : {"notes~", ".nfs0001", "data/.DS_Store", "data/ab/README", misplaced.c_str()})
         write_file_durably(path(file), as_bytes("x"));
     fs::create_directories(path("lost+found/x"));
     fs::create_directory_symlink(root, path("loop"));
@@ -350,8 +346,7 @@ TEST_F(Local, large_objects_of_any_size_are_whole_where_they_are_written_past_th
 }
 
 TEST(FileSystem, shares_by_smb_are_refused_and_nfs_listings_may_lag) {
-    for (const std::uint64_t magic : {0x517bU, 0xff534d42U, 0xfe534d42U})
-        EXPECT_TRUE(file_system_of(magic).is_refused);
+    for (const std::uint64_t magic : {0x517bU, 0xff534d42U, 0xfe534d42U}) EXPECT_TRUE(file_system_of(magic).is_refused);
     EXPECT_FALSE(file_system_of(0x6969).is_refused);
     EXPECT_FALSE(file_system_of(0x6969).lists_at_once);
     EXPECT_FALSE(file_system_of(0xef53).is_refused);
