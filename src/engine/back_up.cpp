@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "engine/assembly.h"
 #include "engine/contents.h"
+#include "engine/facts.h"
 
 namespace holdfast::engine {
 
@@ -184,6 +185,7 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
     report.findings = std::move(totals.findings);
     report.findings.insert(report.findings.end(), summary.findings.begin(), summary.findings.end());
     draft.root = roots.tree;
+    if (summary.facts) draft.facts = store_facts(session.packs(), *summary.facts);
     draft.state = roots.state;
     draft.items = totals.items;
     draft.counts.unchanged = totals.unchanged;

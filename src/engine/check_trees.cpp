@@ -36,6 +36,14 @@ void CheckTrees::check(const repo::Snapshot& snapshot) {
     if (root.losses.empty() && root.items != snapshot.items)
         findings_.add(fmt::format("snapshot {}", snapshot.id.hex()), "forged",
                       fmt::format("its record says {} items, its tree has {}", snapshot.items, root.items), "");
+    for (const repo::ChunkId& piece : snapshot.facts) {
+        try {
+            repository_.chunks().read(piece);
+        } catch (const Error& error) {
+            if (!is_damage(error)) throw;
+            findings_.costs({places_.blame(piece, error.message()), 1, {"its facts"}}, snapshot);
+        }
+    }
 }
 
 // An item count of a node that cannot be read comes from its parent.

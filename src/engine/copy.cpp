@@ -78,6 +78,7 @@ public:
         repo::Session session(to_, repo::Session::Mode::write);
         repo::Snapshot draft = origin.snapshot;
         draft.root = TreeCopy(from_, to_, session, names_, progress_).copy(origin.snapshot);
+        for (repo::ChunkId& piece : draft.facts) piece = session.packs().add(from_.chunks().read(piece)).id;
         draft.state = {};  // it is sealed to the writer of the origin, and of use only there
         const repo::Snapshot committed = session.commit(std::move(draft), origin.signed_record);
         carry_notes(from_, to_, origin);

@@ -104,6 +104,8 @@ std::vector<ChunkPrefix> mark(Repository& repository) {
             open.insert(open.end(), more.begin(), more.end());
         }
     }
+    for (const Snapshot& snapshot : repository.snapshots())
+        for (const ChunkId& id : snapshot.facts) live.push_back(prefix_of(id));
     // Of states only the newest of a source counts; one that cannot be read is lost, which costs a full read.
     std::map<std::pair<std::string, std::string>, const Snapshot*> newest;
     for (const Snapshot& snapshot : repository.snapshots())

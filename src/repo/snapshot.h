@@ -47,6 +47,8 @@ struct Snapshot {
     bool partial = false;  // some items could not be read
     ChunkId root;          // of the tree
     ChunkId state;         // of the writer's state; zero when there is none
+    std::vector<ChunkId>
+        facts;  // pieces of what the source counted inside its view, in order; empty: it counts nothing
     SignerId signer;
     std::optional<SnapshotId> origin;  // set in copies: the id is the origin's
     std::vector<std::string> flags;    // from notes

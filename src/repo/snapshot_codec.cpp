@@ -45,6 +45,8 @@ Bytes encode_reachable(const Snapshot& snapshot) {
     writer.u8(snapshot.partial ? 1 : 0);
     writer.raw(snapshot.root.view());
     writer.raw(snapshot.state.view());
+    writer.varint(snapshot.facts.size());
+    for (const ChunkId& id : snapshot.facts) writer.raw(id.view());
     return out;
 }
 
@@ -64,6 +66,8 @@ void decode_reachable(ByteView bytes, Snapshot& snapshot) {
     snapshot.partial = reader.u8() == 1;
     snapshot.root = ChunkId::from(reader.raw(ChunkId::size));
     snapshot.state = ChunkId::from(reader.raw(ChunkId::size));
+    const std::size_t facts = reader.count(ChunkId::size);
+    for (std::size_t i = 0; i < facts; ++i) snapshot.facts.push_back(ChunkId::from(reader.raw(ChunkId::size)));
     reader.expect_done();
 }
 

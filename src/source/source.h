@@ -16,6 +16,7 @@
 
 #include "base/item.h"
 #include "base/world.h"
+#include "source/facts.h"
 
 namespace holdfast {
 
@@ -59,6 +60,7 @@ struct Batch {
 
 struct CaptureSummary {
     std::vector<Finding> findings;
+    std::optional<Facts> facts = {};
 };
 
 class Capture {
@@ -90,15 +92,20 @@ enum class Existing : std::uint8_t {
     overwrite,  // replace what is in the way
 };
 
+// Values of a source's options: lists as they are, text and numbers as one element, flags "true" or "false".
+using SourceOptions = std::map<std::string, std::vector<std::string>, std::less<>>;
+
 struct RebuildRequest {
     World& world;
-    std::string target;  // a folder
+    std::string target;  // a folder, or the URL of a server
     Existing existing = Existing::refuse;
     bool delete_others = false;  // in captured folders, remove what the snapshot does not have
     bool sync = true;            // one syncfs at the end
     bool dry_run = false;
-    std::string snapshot_id;  // for the marker by which an interrupted restore is taken up again
-    std::string strip;        // this folder's contents go to the target itself; empty: full paths below the target
+    std::string snapshot_id;     // for the marker by which an interrupted restore is taken up again
+    std::string strip;           // this folder's contents go to the target itself; empty: full paths below the target
+    SourceOptions options = {};  // of the source type's restore_options
+    std::optional<Facts> facts = {};  // of the snapshot
 };
 
 // Receives items and bytes of a restore and makes them real.
@@ -109,6 +116,8 @@ public:
         std::uint64_t number = 0;
         bool wants_content = false;  // false: nothing to write (no content, or already there)
     };
+    // True: the bytes of each item come in order from one thread, though several items may be under way at once.
+    virtual bool sequential() const { return false; }
     // In tree order, one thread. Makes folders at once, files on their first write or at end_item().
     virtual Ticket begin_item(const Item& item) = 0;
     // From any thread, in any order, ranges never overlap; holes are simply not written.
@@ -135,6 +144,13 @@ public:
     virtual std::unique_ptr<Capture> begin(const CaptureRequest& request) = 0;
 };
 
+struct MeasureRequest {
+    World& world;
+    std::string target;             // URL of a server
+    Facts expected;                 // of the snapshot that was restored there: says what to look at
+    std::vector<std::string> only;  // item paths; empty: all
+};
+
 // One option of a source type, as it stands in the configuration (with underscores) and on the command line.
 struct SourceOption {
     enum class Type : std::uint8_t { text, list, flag, size, duration };
@@ -143,9 +159,6 @@ struct SourceOption {
     std::string_view help;
 };
 
-// Values of a source's options: lists as they are, text and numbers as one element, flags "true" or "false".
-using SourceOptions = std::map<std::string, std::vector<std::string>, std::less<>>;
-
 struct SourceType {
     std::string_view kind;    // "files"
     std::string_view scheme;  // ad hoc: "files:/etc"
@@ -153,8 +166,14 @@ struct SourceType {
     std::span<const SourceOption> options;
     // From configuration or an ad hoc argument (the text after "scheme:" is option "argument"); throws config.
     std::unique_ptr<Source> (*make)(const std::string& name, const SourceOptions& options);
-    // Restores snapshots of this kind into a folder.
+    // Restores snapshots of this kind into a target.
     std::unique_ptr<Rebuild> (*rebuild)(const RebuildRequest& request);
+    // What follows is for servers; null where a kind has none.
+    std::span<const SourceOption> restore_options = {};
+    // Counts and hashes what is at `target` as a capture does; throws target_failed.
+    Facts (*measure)(const MeasureRequest& request) = nullptr;
+    // The first column of the first row that a query gives, as text; throws target_failed.
+    std::string (*query)(World& world, const std::string& target, const std::string& text, Nanoseconds limit) = nullptr;
 };
 
 }  // namespace holdfast
