@@ -14,3 +14,12 @@ find_package(CLI11 REQUIRED)
 if(HF_TESTS)
   find_package(GTest REQUIRED)
 endif()
+
+# Several SHA-256 side by side, for CPUs without SHA instructions; x86-64 only, elsewhere they run one after the other.
+find_library(HF_IPSEC_MB_LIBRARY IPSec_MB)
+if(HF_IPSEC_MB_LIBRARY)
+  add_library(hf_ipsec_mb INTERFACE)
+  target_link_libraries(hf_ipsec_mb INTERFACE ${HF_IPSEC_MB_LIBRARY})
+  target_compile_definitions(hf_ipsec_mb INTERFACE HF_HAS_IPSEC_MB)
+  set(HF_IPSEC_MB hf_ipsec_mb)
+endif()

@@ -41,8 +41,9 @@ private:
 // HKDF-SHA-256: `info` names the purpose. At most 8160 bytes.
 Secret derive(ByteView secret, ByteView salt, std::string_view info, std::size_t bytes = key_bytes);
 
-// Numbers are part of the format. `fastest_id_suite` measures both for a few milliseconds.
-enum class IdSuite : std::uint8_t { hmac_sha256 = 1, blake2b = 2 };
+// Numbers are part of the format. `fastest_id_suite` measures each for a few milliseconds.
+enum class IdSuite : std::uint8_t { hmac_sha256 = 1, blake2b = 2, hmac_sha256_lanes = 3 };
+inline constexpr std::array id_suites{IdSuite::hmac_sha256, IdSuite::blake2b, IdSuite::hmac_sha256_lanes};
 IdSuite fastest_id_suite();
 // Keyed, collision-resistant id of a chunk. Thread-safe; copies share one immutable key.
 class IdKey {

@@ -198,9 +198,9 @@ Config decode_config(ByteView bytes) {
     out.family = decltype(out.family)::from(reader.raw(16));
     out.reader = reader.array<32>();
     out.maintainer = reader.array<32>();
-    const std::uint8_t suite = reader.u8();
-    if (suite != 1 && suite != 2) reader.fail("it names an id suite that this version does not know");
-    out.id_suite = static_cast<crypto::IdSuite>(suite);
+    out.id_suite = static_cast<crypto::IdSuite>(reader.u8());
+    if (std::ranges::find(crypto::id_suites, out.id_suite) == crypto::id_suites.end())
+        throw Error{Code::newer_format, "the repository's ids are of a suite that this version does not know"};
     out.chunk_sizes = {reader.u32(), reader.u32(), reader.u32()};
     if (out.chunk_sizes.min < 4096 || out.chunk_sizes.mean <= out.chunk_sizes.min ||
         out.chunk_sizes.max < out.chunk_sizes.mean || out.chunk_sizes.max > 16 * 1024 * 1024)

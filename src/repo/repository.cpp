@@ -140,7 +140,15 @@ void Repository::read_collections() { index_->exclude(condemned_packs(*store_, *
 const RepositoryId& Repository::id() const { return keys_->repository(); }
 
 std::string Repository::id_suite() const {
-    return keys_->config().id_suite == crypto::IdSuite::blake2b ? "blake2b" : "hmac-sha-256";
+    switch (keys_->config().id_suite) {
+        case crypto::IdSuite::hmac_sha256:
+            return "hmac-sha-256";
+        case crypto::IdSuite::blake2b:
+            return "blake2b";
+        case crypto::IdSuite::hmac_sha256_lanes:
+            return "hmac-sha-256 in lanes";
+    }
+    return "unknown";
 }
 
 std::vector<KeySlot> Repository::key_slots() const {

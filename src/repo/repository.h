@@ -64,7 +64,7 @@ public:
     Store& store() const { return *store_; }
     World& world() const { return world_; }
     const RepositoryId& id() const;
-    std::string id_suite() const;  // "hmac-sha-256" or "blake2b"
+    std::string id_suite() const;  // "hmac-sha-256", "blake2b" or "hmac-sha-256 in lanes"
 
     // Every committed and not forgotten snapshot, oldest received first.
     const std::vector<Snapshot>& snapshots() const { return snapshots_; }

@@ -1,0 +1,92 @@
+#include "crypto/lanes.h"
+
+#ifdef HF_HAS_IPSEC_MB
+#define NO_COMPAT_IMB_API_053
+#include <intel-ipsec-mb.h>
+#endif
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace holdfast::crypto {
+
+#ifdef HF_HAS_IPSEC_MB
+
+namespace {
+
+// Costs some 100 KB, so threads that hash nothing have none.
+IMB_MGR* manager() {
+    struct Free {
+        void operator()(IMB_MGR* manager) const { free_mb_mgr(manager); }
+    };
+    thread_local const std::unique_ptr<IMB_MGR, Free> mine = [] {
+        std::unique_ptr<IMB_MGR, Free> out(alloc_mb_mgr(0));
+        if (!out) throw std::bad_alloc();
+        init_mb_mgr_auto(out.get(), nullptr);
+        return out;
+    }();
+    return mine.get();
+}
+
+std::array<std::uint8_t, 32> state_after(ByteView key, std::uint8_t pad) {
+    std::array<std::uint8_t, 64> block;
+    block.fill(pad);
+    for (std::size_t i = 0; i < key.size(); ++i) block[i] ^= key[i];
+    std::array<std::uint8_t, 32> out;
+    IMB_SHA256_ONE_BLOCK(manager(), block.data(), out.data());
+    explicit_bzero(block.data(), block.size());
+    return out;
+}
+
+}  // namespace
+
+LaneMac::LaneMac(ByteView key) : one_(key), inner_(state_after(key, 0x36)), outer_(state_after(key, 0x5c)) {}
+
+void LaneMac::operator()(ByteView bytes, Bytes& out) const {
+    constexpr std::size_t jobs_max = 64;
+    std::array<IMB_JOB, jobs_max> jobs;
+    IMB_MGR* const lanes = manager();
+    for (std::size_t at = 0; at < bytes.size();) {
+        const std::size_t count = std::min(jobs_max, (bytes.size() - at + segment_max - 1) / segment_max);
+        const std::size_t digests = out.size();
+        out.resize(digests + count * sizeof(Digest));
+        for (std::size_t i = 0; i < count; ++i) {
+            IMB_JOB& job = jobs[i];
+            job = {};
+            job.src = bytes.data() + at;
+            job.msg_len_to_hash_in_bytes = std::min(segment_max, bytes.size() - at);
+            job.auth_tag_output = out.data() + digests + i * sizeof(Digest);
+            job.auth_tag_output_len_in_bytes = sizeof(Digest);
+            job.hash_alg = IMB_AUTH_HMAC_SHA_256;
+            job.u.HMAC._hashed_auth_key_xor_ipad = inner_.data();
+            job.u.HMAC._hashed_auth_key_xor_opad = outer_.data();
+            at += segment_max;
+        }
+        const std::uint32_t done =
+            IMB_SUBMIT_HASH_BURST(lanes, jobs.data(), static_cast<std::uint32_t>(count), IMB_AUTH_HMAC_SHA_256);
+        const bool good =
+            done == count && std::all_of(jobs.begin(), jobs.begin() + static_cast<std::ptrdiff_t>(count),
+                                         [](const IMB_JOB& job) { return job.status == IMB_STATUS_COMPLETED; });
+        if (!good) throw Error{Code::internal, "hashing in lanes stopped: {}", imb_get_strerror(imb_get_errno(lanes))};
+    }
+}
+
+#else
+
+LaneMac::LaneMac(ByteView key) : one_(key) {}
+
+void LaneMac::operator()(ByteView bytes, Bytes& out) const {
+    for (std::size_t at = 0; at < bytes.size(); at += segment_max)
+        append(out, one_({bytes.subspan(at, std::min(segment_max, bytes.size() - at))}));
+}
+
+#endif
+
+LaneMac::~LaneMac() {
+    explicit_bzero(inner_.data(), inner_.size());
+    explicit_bzero(outer_.data(), outer_.size());
+}
+
+}  // namespace holdfast::crypto
