@@ -61,7 +61,7 @@ suite() {
 run "format" bash -c "git ls-files '*.cpp' '*.h' | xargs clang-format --dry-run -Werror"
 run "scripts" bash -c "git ls-files '*.sh' .ci/run | xargs shellcheck -S warning"
 suite dev "tests with ASan and UBSan"
-[ "${HOLDFAST_TSAN:-0}" = 1 ] && suite tsan "tests with TSan" -L tsan
+suite tsan "tests with TSan" -L tsan
 if [ -x build/dev/holdfast ]; then
     from=$SECONDS
     rm -rf build/e2e-results && mkdir -p build/e2e-results

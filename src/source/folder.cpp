@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/item.h"
+#include "source/release_chain.h"
 
 namespace holdfast {
 
@@ -44,15 +45,9 @@ Folder::Folder(Key, std::shared_ptr<FdCache> cache, Pointer parent, std::string 
       access_(access),
       base_(base ? std::make_shared<Fd>(std::move(base)) : nullptr) {}
 
-// A chain of parents is let go of in a loop: each in the destructor of the one below would overflow the
-// stack.
 Folder::~Folder() {
     cache_->drop(slot_);
-    Pointer next = std::move(parent_);
-    while (next && next.use_count() == 1) {
-        Pointer above = std::move(next->parent_);
-        next = std::move(above);
-    }
+    release_chain(std::move(parent_));
 }
 
 Folder::Open Folder::open() {

@@ -10,18 +10,12 @@
 #include "base/error.h"
 #include "source/listing.h"
 #include "source/partial_mark.h"
+#include "source/release_chain.h"
 #include "source/remove_tree.h"
 
 namespace holdfast {
 
-// In a loop, as ~Folder: the way up may be very long.
-TargetFolder::~TargetFolder() {
-    TargetFolderPointer next = std::move(above);
-    while (next && next.use_count() == 1) {
-        TargetFolderPointer higher = std::move(next->above);
-        next = std::move(higher);
-    }
-}
+TargetFolder::~TargetFolder() { release_chain(std::move(above)); }
 
 std::string TargetFolder::item_path() const {
     std::vector<const TargetFolder*> way;
