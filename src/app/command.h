@@ -116,6 +116,7 @@ Command key_generate_command();
 Command key_list_command();
 Command key_remove_command();
 Command ls_command();
+Command mount_command();
 Command man_command();
 Command prune_command();
 Command restore_command();

@@ -1,0 +1,111 @@
+"""Snapshots as a read-only folder."""
+
+import os
+import signal
+import subprocess
+
+import nasty
+from harness import Case, main, noise, wait_until
+
+HAS_FUSE = os.path.exists("/dev/fuse") and os.geteuid() == 0
+
+
+class Mounting(Case):
+    def setUp(self):
+        super().setUp()
+        self.tree = self.folder / "tree"
+        self.mounted = self.folder / "mounted"
+        self.mounted.mkdir()
+        self.init()
+
+    def mount(self, *args):
+        child = self.start("mount", self.mounted, *args)
+        wait_until(lambda: os.path.ismount(self.mounted) or child.poll() is not None, "the mount")
+        self.assertIsNone(child.poll(), "the mount ended by itself")
+        self.addCleanup(subprocess.run, ["umount", "-l", self.mounted], stderr=subprocess.DEVNULL)
+        return child
+
+    def end_of(self, child):
+        child.send_signal(signal.SIGINT)
+        self.assertEqual(child.wait(30), 0)
+        self.assertFalse(os.path.ismount(self.mounted))
+
+    def same(self, expected, found):
+        """Contents, modes, owners, times, links and devices; a mount has no hard links and hides ACLs."""
+        done = subprocess.run(["rsync", "-rlptgoDn", "--checksum", "--delete", "--itemize-changes", f"{expected}/", f"{found}/"],
+                              capture_output=True, text=True)
+        self.assertEqual((done.stdout, done.stderr), ("", ""))
+
+
+class Refusals(Mounting):
+    def test_a_folder_that_is_not_there_or_not_empty_is_refused(self):
+        self.backup("command:x", "--", "echo", "x")
+        self.fails(2, "mount", self.folder / "nowhere", says="is not a folder", hints="mkdir")
+        (self.mounted / "file").write_text("x")
+        self.fails(2, "mount", self.mounted, says="not empty")
+
+
+class WithFuse(Mounting):
+    def test_a_nasty_tree_looks_as_it_was(self):
+        nasty.make(self.tree)
+        self.backup(f"files:{self.tree}")
+        child = self.mount(f"latest:{self.tree}")
+        self.same(self.tree, self.mounted)
+        with self.assertRaises(OSError):
+            (self.mounted / "new").write_text("no")
+        self.end_of(child)
+
+    def test_all_snapshots_are_there_by_id_by_source_and_time(self):
+        self.tree.mkdir()
+        (self.tree / "large").write_bytes(noise("large", 20_000_000))
+        first = self.backup(f"files:{self.tree}")[0]["snapshot"]
+        (self.tree / "large").write_bytes(noise("other", 3_000_000))
+        self.backup(f"files:{self.tree}")
+        self.backup("command:dumped", "--", "cat", self.tree / "large")
+        child = self.mount()
+        below = str(self.tree).lstrip("/")
+        self.assertEqual((self.mounted / "ids" / first[:16] / below / "large").read_bytes(), noise("large", 20_000_000))
+        self.assertEqual((self.mounted / "latest" / "dumped").read_bytes(), noise("other", 3_000_000))
+        sources = sorted(os.listdir(self.mounted / "sources"))
+        self.assertEqual([s.split("@")[0] for s in sources], ["command:dumped", f"files:{str(self.tree).replace('/', '%2F')}"])
+        self.same(self.tree, self.mounted / "sources" / sources[1] / "latest" / below)
+        with open(self.mounted / "ids" / first[:16] / below / "large", "rb") as file:  # any bytes in any order
+            for at in (19_999_000, 0, 7_000_001, 6_999_999):
+                file.seek(at)
+                self.assertEqual(file.read(5000), noise("large", 20_000_000)[at:at + 5000])
+        self.end_of(child)
+
+    def test_what_is_damaged_is_an_error_and_the_rest_is_there(self):
+        self.tree.mkdir()
+        (self.tree / "one").write_bytes(noise("one", 3_000_000))
+        self.backup(f"files:{self.tree}")
+        (self.tree / "two").write_bytes(noise("two", 3_000_000))
+        before = set(self.objects("data"))
+        self.backup(f"files:{self.tree}")
+        for name in set(self.objects("data")) - before:
+            path = self.repo / name
+            data = bytearray(path.read_bytes())
+            data[len(data) // 2] ^= 1
+            path.chmod(0o600)
+            path.write_bytes(data)
+        child = self.mount(f"latest:{self.tree}")
+        self.assertEqual((self.mounted / "one").read_bytes(), noise("one", 3_000_000))
+        with self.assertRaises(OSError):
+            (self.mounted / "two").read_bytes()
+        self.end_of(child)
+
+
+class WithoutFuse(Mounting):
+    def test_without_fuse_it_says_what_is_missing(self):
+        self.backup("command:x", "--", "echo", "x")
+        self.fails(1, "mount", self.mounted, says="cannot mount", hints="/dev/fuse")
+
+
+# A machine has it or not: either way something is tested.
+if HAS_FUSE:
+    del WithoutFuse
+else:
+    del WithFuse
+
+if __name__ == "__main__":
+    main()
