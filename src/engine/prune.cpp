@@ -32,7 +32,8 @@ PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress&
     // What an earlier run left comes first: collections are settled one after another.
     if (!plan.dry_run && !add(collector.settle())) return report;
 
-    const repo::Survey survey = collector.survey(plan.unused_max);
+    repo::Survey survey = collector.survey(plan.unused_max);
+    if (!plan.dry_run) collector.repack(survey);
     report.packs_kept = survey.kept.size();
     report.packs_rewritten = survey.rewritten.size();
     if (plan.dry_run) {
@@ -44,7 +45,6 @@ PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress&
     }
     if (survey.garbage.empty() && survey.rewritten.empty()) return report;
     const std::uint64_t freed_before = report.bytes_freed;
-    collector.repack(survey);
     if (!collector.condemn(survey))
         repository.world().log.warning("another prune began at the same time; its collection is settled instead");
     add(collector.settle());

@@ -1,11 +1,13 @@
 #include "repo/collector.h"
 
 #include <algorithm>
+#include <ranges>
 #include <unordered_set>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "repo/distrust.h"
 #include "repo/names.h"
 #include "repo/state.h"
 
@@ -21,10 +23,15 @@ class Repacker {
 public:
     Repacker(Repository& repository, Session& session) : repository_(repository), session_(session) {}
 
-    void take(const PackRef& ref, const std::set<std::uint32_t>& keep) {
+    // False when the pack is not what its name says: to copy it would make its damage the only copy.
+    bool take(const PackRef& ref, const std::set<std::uint32_t>& keep) {
         const std::string object = ref.object();
         const auto bytes = repository_.store().read(object);
-        if (!bytes) throw Error{Code::corrupt, "{} is missing", object};
+        if (!bytes || PackId{crypto::sha256(*bytes)} != ref.id) {
+            repository_.world().log.warning(fmt::format("{} is {} and stays as it is; run `holdfast check --read-data`",
+                                                        object, bytes ? "damaged" : "missing"));
+            return false;
+        }
         struct Section {
             SectionPlace place;
             std::vector<std::pair<ChunkRecord, std::uint32_t>> chunks;
@@ -36,6 +43,7 @@ public:
             sections.back().chunks.emplace_back(record, offset);
         });
         for (const Section& section : sections) copy(*bytes, section.place, section.chunks, ref.kind);
+        return true;
     }
     void finish() {
         for (const PackKind kind : {PackKind::data, PackKind::meta, PackKind::state}) send(kind);
@@ -71,7 +79,11 @@ private:
     void send(PackKind kind) {
         Growing pack = std::exchange(growing_[static_cast<std::size_t>(kind)], {});
         if (pack.places.empty()) return;
-        const PackRef ref{kind, seal_pack(pack.bytes)};
+        // Under a name that was used before, the copy would count as absent, or be condemned as an orphan. More
+        // padding makes another name.
+        PackRef ref{kind, seal_pack(pack.bytes)};
+        while (repository_.index().excluded().contains(ref.id) || repository_.store().find(ref.object()))
+            ref.id = seal_pack(pack.bytes);
         repository_.store().create(ref.object(), pack.bytes);
         session_.adopt({ref, pack.bytes.size(), std::move(pack.places)});
     }
@@ -134,21 +146,27 @@ Survey Collector::survey(double unused_max) {
             if (id && !condemned.contains(*id)) uses[{kind, *id}] = {{kind, *id}, object.bytes, 0};
         });
     }
-    // A chunk that lies in several packs is live in the first one only.
+    // A chunk that lies in several packs is live in one only: not in one that is known to be damaged, and in the newest
+    // of the others, since a writer stores again what it could not rely on.
     std::vector<bool> placed(live_.size(), false);
     std::map<PackId, std::set<std::uint32_t>> live_offsets;
-    for (const auto& fragment : repository_.index().fragments()) {
-        fragment->scan([&](const ChunkPrefix& id, const Location& place) {
-            const auto use = uses.find(place.pack);
-            const auto at = std::ranges::lower_bound(live_, id);
-            if (use == uses.end() || at == live_.end() || *at != id ||
-                placed[static_cast<std::size_t>(at - live_.begin())])
-                return;
-            placed[static_cast<std::size_t>(at - live_.begin())] = true;
-            use->second.bytes_live += place.length;
-            live_offsets[place.pack.id].insert(place.offset);
-        });
-    }
+    const std::set<PackId> damaged = read_distrusted(repository_);
+    const auto place_in = [&](const auto& wanted) {
+        for (const auto& fragment : repository_.index().fragments() | std::views::reverse) {
+            fragment->scan([&](const ChunkPrefix& id, const Location& place) {
+                const auto use = uses.find(place.pack);
+                const auto at = std::ranges::lower_bound(live_, id);
+                if (use == uses.end() || !wanted(place.pack.id) || at == live_.end() || *at != id ||
+                    placed[static_cast<std::size_t>(at - live_.begin())])
+                    return;
+                placed[static_cast<std::size_t>(at - live_.begin())] = true;
+                use->second.bytes_live += place.length;
+                live_offsets[place.pack.id].insert(place.offset);
+            });
+        }
+    };
+    place_in([&](const PackId& pack) { return !damaged.contains(pack); });
+    if (!damaged.empty()) place_in([&](const PackId& pack) { return damaged.contains(pack); });
     Survey survey;
     std::vector<PackUse> partly;
     std::uint64_t total = 0, unused = 0;
@@ -183,13 +201,14 @@ Survey Collector::survey(double unused_max) {
     return survey;
 }
 
-void Collector::repack(const Survey& survey) {
+void Collector::repack(Survey& survey) {
     if (survey.rewritten.empty()) return;
     Session session(repository_, Session::Mode::write);
     Repacker repacker(repository_, session);
-    for (const PackUse& use : survey.rewritten) {
+    for (const PackUse& use : std::exchange(survey.rewritten, {})) {
         repository_.world().stop.check();
-        repacker.take(use.pack, kept_offsets_[use.pack.id]);
+        const bool taken = repacker.take(use.pack, kept_offsets_[use.pack.id]);
+        (taken ? survey.rewritten : survey.kept).push_back(use);
     }
     repacker.finish();
     session.publish_and_close();  // the copies are found from here on; only now may the originals be condemned
@@ -270,6 +289,7 @@ std::vector<SessionName> Collector::sessions_before(std::uint64_t number) {
 // G4: what is reached now and has no place that stays, is spared.
 CollectionVerdict Collector::judge(const Condemned& condemned) {
     repository_.refresh();
+    repository_.read_collections();
     live_ = mark(repository_);
     std::set<PackId> doomed;
     for (const PackRef& pack : condemned.packs) doomed.insert(pack.id);
@@ -341,6 +361,7 @@ Collector::Settled Collector::settle() {
         }
     }
     repository_.refresh();
+    repository_.read_collections();
     return out;
 }
 

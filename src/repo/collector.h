@@ -38,7 +38,8 @@ public:
     explicit Collector(Repository& repository) : repository_(repository) {}
 
     Survey survey(double unused_max);
-    void repack(const Survey& survey);
+    // What turns out to be damaged goes from `rewritten` to `kept`.
+    void repack(Survey& survey);
     // False when somebody else began a collection meanwhile; then nothing was condemned.
     bool condemn(const Survey& survey);
 

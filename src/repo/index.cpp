@@ -245,13 +245,16 @@ Index::Index(Store& store, const Keyring& keys) : store_(store), keys_(keys) {}
 
 void Index::load(const std::vector<KnownFragment>& known) {
     const std::unique_lock lock(mutex_);
-    std::vector<std::unique_ptr<Fragment>> loaded;
-    for (const KnownFragment& fragment : known) {
-        const auto have = std::ranges::find_if(
-            fragments_, [&](const auto& old) { return old && old->known().body.id == fragment.body.id; });
-        loaded.push_back(have != fragments_.end() ? std::move(*have)
-                                                  : std::make_unique<Fragment>(store_, keys_, fragment));
-    }
+    const auto have = [&](const KnownFragment& fragment) {
+        return std::ranges::find_if(fragments_,
+                                    [&](const auto& old) { return old && old->known().body.id == fragment.body.id; });
+    };
+    std::vector<std::unique_ptr<Fragment>> loaded(known.size());
+    for (std::size_t i = 0; i < known.size(); ++i)
+        if (have(known[i]) == fragments_.end()) loaded[i] = std::make_unique<Fragment>(store_, keys_, known[i]);
+    // Nothing fails from here on, so a fragment that cannot be loaded leaves the index as it was.
+    for (std::size_t i = 0; i < known.size(); ++i)
+        if (!loaded[i]) loaded[i] = std::move(*have(known[i]));
     fragments_ = std::move(loaded);
 }
 

@@ -347,7 +347,7 @@ Keyring unlock_keyring(Store& store, const Config& config, const Unlock& unlock)
     throw Error{Code::wrong_key, "no key slot of {} opens with this {}", store.url(),
                 passphrase ? "passphrase" : "key file"}
         .unharmed("nothing was read or written")
-        .hint(slots.empty() ? "The repository has no key slots: the objects under keys/ are gone."
+        .hint(slots.empty() ? "It has no key slots: its `init` did not finish, or the objects under keys/ are gone."
               : !other_way  ? "Check it for a trailing newline or another keyboard layout."
               : passphrase  ? "The repository also has slots for key files: try --key-file."
                             : "The repository also has slots for passphrases: try HOLDFAST_PASSWORD_FILE.");

@@ -51,7 +51,7 @@ struct Config {
     crypto::IdSuite id_suite = crypto::IdSuite::hmac_sha256;
     codec::ChunkSizes chunk_sizes;
     std::uint32_t small_file_max = 0;  // files up to this many bytes share chunks
-    std::uint32_t pack_bytes = 16 * 1024 * 1024;
+    std::uint32_t pack_bytes = 0;
     Nanoseconds created = 0;
 };
 constexpr std::uint16_t format_version = 1;

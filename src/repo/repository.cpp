@@ -60,15 +60,18 @@ void Repository::init(Store& store, const Unlock& unlock, const InitOptions& opt
     config.reader = secrets.reader->public_key();
     config.maintainer = secrets.maintainer->public_key();
     config.id_suite = crypto::fastest_id_suite();
-    config.small_file_max = small_file_max;
+    config.chunk_sizes = options.chunk_sizes;
+    config.small_file_max = std::min(small_file_max, options.chunk_sizes.max);
+    config.pack_bytes = options.pack_bytes;
     config.created = world.clock.now();
     const Credential credential = make_credential(secrets, options.label, world);
     Keyring keys(config, credential, std::move(secrets));
     // The configuration goes first, for its name is what two that init at once compete for.
     write_once(store, names::config, encode(config, *keys.secrets().root));
-    write_slot(store, config, credential, keys.secrets(), unlock, world, 0);
     LogBook log(store, keys, world);
     log.enrol(credential);
+    // The slot comes last: what can be opened is whole.
+    write_slot(store, config, credential, keys.secrets(), unlock, world, 0);
 }
 
 std::unique_ptr<Repository> Repository::open(std::unique_ptr<Store> store, const Unlock& unlock,

@@ -16,6 +16,7 @@
 
 #include "base/secret.h"
 #include "base/world.h"
+#include "codec/chunker.h"
 #include "repo/ids.h"
 #include "repo/snapshot.h"
 #include "store/store.h"
@@ -38,9 +39,11 @@ struct KeySlot {
     bool current = false;  // opened this session
 };
 
+// Sizes are settled here for ever; tests make them small.
 struct InitOptions {
     std::string label = "first";
-    std::string host;
+    codec::ChunkSizes chunk_sizes;
+    std::uint32_t pack_bytes = 16 * 1024 * 1024;
 };
 
 struct OpenOptions {

@@ -27,7 +27,8 @@ private:
 
 class MemoryCapture final : public Capture {
 public:
-    MemoryCapture(const MemoryTree& tree, std::uint64_t& opened) : tree_(tree), opened_(opened) {
+    MemoryCapture(const MemoryTree& tree, std::uint64_t& opened, std::optional<Facts> facts)
+        : tree_(tree), opened_(opened), facts_(std::move(facts)) {
         std::map<std::string, Batch::Entry> entries;  // by tree key
         const auto add = [&](const std::string& path, ItemKind kind, const MemoryFile* file) {
             Batch::Entry entry;
@@ -62,11 +63,12 @@ public:
         ++opened_;
         return {std::make_unique<MemoryData>(tree_.at(entry.item.path)), std::nullopt};
     }
-    CaptureSummary finish() override { return {}; }
+    CaptureSummary finish() override { return {{}, facts_}; }
 
 private:
     const MemoryTree& tree_;
     std::uint64_t& opened_;
+    const std::optional<Facts> facts_;
     std::mutex mutex_;
     std::vector<Batch> batches_;
     std::size_t at_ = 0;
@@ -75,7 +77,7 @@ private:
 }  // namespace
 
 std::unique_ptr<Capture> MemorySource::begin(const CaptureRequest&) {
-    return std::make_unique<MemoryCapture>(tree_, opened);
+    return std::make_unique<MemoryCapture>(tree_, opened, facts);
 }
 
 Rebuild::Ticket MemoryTarget::begin_item(const Item& item) {

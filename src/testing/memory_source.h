@@ -25,6 +25,7 @@ public:
     std::vector<std::string> describe() const override { return {"memory"}; }
     std::unique_ptr<Capture> begin(const CaptureRequest& request) override;
     std::uint64_t opened = 0;  // files that were read
+    std::optional<Facts> facts;
 
 private:
     const MemoryTree& tree_;

@@ -1,40 +1,25 @@
 #include "base/file.h"
-#include "engine/maintain.h"
+#include "filled_repository.h"
 #include "repo/index.h"
 #include "repo/log.h"
 #include "repo/notes.h"
-#include "small_repository.h"
 
 namespace holdfast::testing_support {
 namespace {
 
-using engine::CheckPlan;
 using engine::CheckReport;
 using repo::Repository;
 
-CheckReport check(Repository& repository, CheckPlan plan = {}) {
-    engine::Progress progress;
-    return engine::check(repository, plan, progress);
-}
-CheckReport read_all(Repository& repository) { return check(repository, {true, {}, {}}); }
-
 MemoryTree two_files() { return {{"/a/large", {noise(1, 300'000)}}, {"/a/small", {noise(2, 2'000)}}}; }
 
-std::string all_of(const CheckReport& report) {
-    std::string out;
-    for (const engine::Damage& damage : report.errors)
-        out += damage.object + ": " + damage.kind + ": " + damage.effect + "\n";
-    return out;
-}
-
-std::string the_pack(const SmallRepository& small, const std::string& prefix) {
+std::string the_pack(const FilledRepository& small, const std::string& prefix) {
     const auto names = small.store.names(prefix);
     EXPECT_FALSE(names.empty());
     return names.front();
 }
 
 TEST(Check, finds_nothing_in_a_sound_repository) {
-    SmallRepository small;
+    FilledRepository small;
     small.back_up(two_files());
     small.back_up({{"/a/large", {noise(3, 300'000), 2}}, {"/b", {}}});
     const auto repository = small.open();
@@ -49,7 +34,7 @@ TEST(Check, finds_nothing_in_a_sound_repository) {
 }
 
 TEST(Check, finds_every_flipped_byte_of_every_pack) {
-    SmallRepository small;
+    FilledRepository small;
     small.back_up({{"/a", {noise(1, 700)}}, {"/b", {noise(2, 70'000)}}});
     const auto repository = small.open();
     for (const std::string prefix : {"data/", "meta/", "state/"}) {
@@ -69,7 +54,7 @@ TEST(Check, finds_every_flipped_byte_of_every_pack) {
 }
 
 TEST(Check, says_what_a_damaged_chunk_costs) {
-    SmallRepository small;
+    FilledRepository small;
     const repo::Snapshot snapshot = small.back_up(two_files());
     const std::string pack = the_pack(small, "data/");
     // The end of the pack is padding, the large file's chunks come first.
@@ -84,7 +69,7 @@ TEST(Check, says_what_a_damaged_chunk_costs) {
 }
 
 TEST(Check, finds_missing_truncated_and_swapped_packs) {
-    SmallRepository small;
+    FilledRepository small;
     const repo::Snapshot first = small.back_up(two_files());
     small.back_up({{"/other", {noise(7, 300'000)}}}, "second");
     const auto packs = small.store.names("data/");
@@ -114,7 +99,7 @@ TEST(Check, finds_missing_truncated_and_swapped_packs) {
 }
 
 TEST(Check, names_what_lies_below_a_node_that_is_gone) {
-    SmallRepository small;
+    FilledRepository small;
     small.back_up(two_files());
     small.store.remove(the_pack(small, "meta/"));
     const CheckReport report = check(*small.open());
@@ -123,7 +108,7 @@ TEST(Check, names_what_lies_below_a_node_that_is_gone) {
 }
 
 TEST(Check, lost_state_costs_time_only) {
-    SmallRepository small;
+    FilledRepository small;
     small.back_up(two_files());
     small.store.remove(the_pack(small, "state/"));
     const CheckReport report = check(*small.open());
@@ -133,7 +118,7 @@ TEST(Check, lost_state_costs_time_only) {
 }
 
 TEST(Check, damage_costs_nothing_while_another_place_has_the_chunk) {
-    SmallRepository small;
+    FilledRepository small;
     const auto one = small.open(), two = small.open();
     const repo::Snapshot first = small.back_up(*one, two_files());
     small.back_up(*two, two_files());  // it does not know of the other's chunks and stores them again
@@ -147,7 +132,7 @@ TEST(Check, damage_costs_nothing_while_another_place_has_the_chunk) {
 }
 
 TEST(Check, finds_a_gap_in_a_log_and_among_notes) {
-    SmallRepository small;
+    FilledRepository small;
     const repo::Snapshot snapshot = small.back_up(two_files());
     small.back_up({{"/b", {"b"}}}, "other");
     small.open()->notes().append(snapshot.id, repo::NoteKind::tag, 1, "a=b");
@@ -169,7 +154,7 @@ TEST(Check, finds_a_gap_in_a_log_and_among_notes) {
 }
 
 TEST(Check, finds_a_snapshot_whose_commit_is_gone_by_its_notes) {
-    SmallRepository small;
+    FilledRepository small;
     const repo::Snapshot snapshot = small.back_up(two_files());
     const auto names = small.store.names("log/" + small.open()->keys().own_id().hex());
     small.store.remove(names.back());
@@ -177,7 +162,7 @@ TEST(Check, finds_a_snapshot_whose_commit_is_gone_by_its_notes) {
 }
 
 TEST(Check, a_damaged_key_slot_is_told_and_does_not_lock_out_others) {
-    SmallRepository small;
+    FilledRepository small;
     small.back_up(two_files());
     small.open()->add_key({repo::Unlock::Way::keyfile, Secret(as_bytes("another key file of at least 32 bytes"))},
                           "second");
@@ -192,7 +177,7 @@ TEST(Check, a_damaged_key_slot_is_told_and_does_not_lock_out_others) {
 }
 
 TEST(Check, reads_the_least_recently_read_first) {
-    SmallRepository small;
+    FilledRepository small;
     for (std::uint64_t i = 0; i < 4; ++i) small.back_up({{"/f", {noise(i, 100'000)}}}, fmt::format("source {}", i));
     const TemporaryFolder folder;
     const auto repository = small.open(folder.path());
@@ -219,7 +204,7 @@ TEST(Check, reads_the_least_recently_read_first) {
 }
 
 TEST(Check, a_store_that_does_not_answer_is_not_damaged) {
-    SmallRepository small;
+    FilledRepository small;
     small.back_up(two_files());
     class Silent final : public StoreDecorator {
     public:

@@ -1,7 +1,6 @@
-#include "engine/maintain.h"
+#include "filled_repository.h"
 #include "repo/log.h"
 #include "repo/notes.h"
-#include "small_repository.h"
 #include "testing/faulty_store.h"
 
 namespace holdfast::testing_support {
@@ -29,7 +28,7 @@ MemoryTree second_tree() {
 }
 
 TEST(Copy, keeps_id_time_tags_and_bytes) {
-    SmallRepository from(1), to(2);
+    FilledRepository from(1), to(2);
     const repo::Snapshot one = from.back_up(first_tree()), two = from.back_up(second_tree());
     const auto origin = from.open(), target = to.open();
     to.sim.clock.advance(90 * 24 * 3600 * one_second);
@@ -61,7 +60,7 @@ TEST(Copy, keeps_id_time_tags_and_bytes) {
 }
 
 TEST(Copy, a_second_time_copies_nothing_and_later_only_what_changed) {
-    SmallRepository from(1), to(2);
+    FilledRepository from(1), to(2);
     from.back_up(first_tree());
     copy(*from.open(), *to.open());
     const std::size_t objects = to.store.names().size();
@@ -78,7 +77,7 @@ TEST(Copy, a_second_time_copies_nothing_and_later_only_what_changed) {
 }
 
 TEST(Copy, of_a_copy_keeps_the_first_signed_record) {
-    SmallRepository from(1), middle(2), to(3);
+    FilledRepository from(1), middle(2), to(3);
     const repo::Snapshot snapshot = from.back_up(first_tree());
     copy(*from.open(), *middle.open());
     copy(*middle.open(), *to.open());
@@ -91,7 +90,7 @@ TEST(Copy, of_a_copy_keeps_the_first_signed_record) {
 }
 
 TEST(Copy, carries_holds_tags_and_flags_also_when_they_come_later) {
-    SmallRepository from(1), to(2);
+    FilledRepository from(1), to(2);
     const repo::Snapshot snapshot = from.back_up(first_tree());
     from.open()->notes().append(snapshot.id, repo::NoteKind::hold, 5, "audit");
     copy(*from.open(), *to.open());
@@ -107,7 +106,7 @@ TEST(Copy, carries_holds_tags_and_flags_also_when_they_come_later) {
 }
 
 TEST(Copy, what_the_target_forgot_does_not_come_back) {
-    SmallRepository from(1), to(2);
+    FilledRepository from(1), to(2);
     const repo::Snapshot snapshot = from.back_up(first_tree());
     copy(*from.open(), *to.open());
     to.open()->forget({snapshot.id}, "test");
@@ -116,7 +115,7 @@ TEST(Copy, what_the_target_forgot_does_not_come_back) {
 }
 
 TEST(Copy, of_chosen_snapshots_leaves_the_others) {
-    SmallRepository from(1), to(2);
+    FilledRepository from(1), to(2);
     from.back_up(first_tree());
     const repo::Snapshot two = from.back_up(second_tree());
     copy(*from.open(), *to.open(), {two.id});
@@ -126,7 +125,7 @@ TEST(Copy, of_chosen_snapshots_leaves_the_others) {
 }
 
 TEST(Copy, dry_run_writes_nothing) {
-    SmallRepository from(1), to(2);
+    FilledRepository from(1), to(2);
     from.back_up(first_tree());
     const std::size_t objects = to.store.names().size();
     const CopyReport report = copy(*from.open(), *to.open(), {}, true);
@@ -136,7 +135,7 @@ TEST(Copy, dry_run_writes_nothing) {
 }
 
 TEST(Copy, a_damaged_snapshot_does_not_keep_others_back) {
-    SmallRepository from(1), to(2);
+    FilledRepository from(1), to(2);
     const repo::Snapshot bad = from.back_up({{"/bad", {noise(8, 100'000)}}}, "bad");
     const std::string pack = from.store.names("data/").front();
     const repo::Snapshot good = from.back_up(first_tree(), "good");
@@ -153,7 +152,7 @@ TEST(Copy, a_damaged_snapshot_does_not_keep_others_back) {
 }
 
 TEST(Copy, is_taken_up_again_after_a_crash) {
-    SmallRepository from(1), to(2);
+    FilledRepository from(1), to(2);
     const repo::Snapshot snapshot = from.back_up(first_tree());
     for (std::uint64_t writes = 0; writes < 6; ++writes) {
         auto faulty = std::make_unique<FaultyStore>(to.store, to.sim);
@@ -173,7 +172,7 @@ TEST(Copy, is_taken_up_again_after_a_crash) {
 }
 
 TEST(Copy, into_itself_is_refused) {
-    SmallRepository from(1);
+    FilledRepository from(1);
     from.back_up(first_tree());
     EXPECT_THROW(copy(*from.open(), *from.open()), Error);
 }
