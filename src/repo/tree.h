@@ -107,7 +107,7 @@ private:
     ChunkId root_;
 };
 
-// For fuzzing and check: parses a leaf's or inner node's parts and throws corrupt when they make no sense.
+// For fuzzing: parses the parts of a list or an inner node and throws corrupt when they make no sense.
 void check_node_syntax(ByteView reachable, ByteView content);
 
 }  // namespace holdfast::repo
