@@ -20,8 +20,11 @@ namespace holdfast {
 
 struct ChildOptions {
     std::vector<std::string> argv;  // argv[0] is looked up in PATH
-    std::vector<std::string> remove_environment = {"HOLDFAST_PASSWORD", "HOLDFAST_PASSWORD_FILE", "HOLDFAST_KEY_FILE",
-                                                   "HOLDFAST_TO_PASSWORD"};
+    std::vector<std::string> remove_environment = {
+        "HOLDFAST_PASSWORD",     "HOLDFAST_PASSWORD_FILE",     "HOLDFAST_KEY_FILE",
+        "HOLDFAST_TO_PASSWORD",  "HOLDFAST_TO_PASSWORD_FILE",  "HOLDFAST_TO_KEY_FILE",
+        "HOLDFAST_NEW_PASSWORD", "HOLDFAST_NEW_PASSWORD_FILE", "HOLDFAST_NEW_KEY_FILE",
+    };
     std::vector<std::pair<std::string, std::string>> add_environment;
     bool capture_stdout = true;  // else it goes to our stderr
     bool give_stdin = false;     // else it is /dev/null

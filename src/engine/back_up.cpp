@@ -143,7 +143,7 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
     Previous previous = plan.reread ? Previous{} : read_previous(repository, draft, session);
     const auto capture = source.begin({world});  // freezes one consistent point
     const repo::Keyring& keys = repository.keys();
-    Contents contents(*capture, session.packs(), keys, progress, core_count());
+    Contents contents(*capture, session.packs(), keys, world.stop, progress, core_count());
     Assembly assembly(*capture, keys, session.packs(), previous.state.get(), previous.complete);
     PresentChunks present(session.packs(), previous.complete);
     Line line(contents, assembly);

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <csignal>
 #include <random>
 
 #include "base/error.h"
@@ -205,6 +208,70 @@ TEST_F(BackUp, a_lost_state_costs_a_full_read_and_no_error) {
     const BackupReport second = back_up({}, &opened);
     EXPECT_EQ(opened, tree_.size());
     EXPECT_EQ(restored(second.snapshot.id), contents_of(tree_));
+}
+
+// One item that never ends by itself; somebody asks to stop while it is read.
+class EndlessSource final : public Source {
+public:
+    explicit EndlessSource(Stop& stop) : stop_(stop) {}
+    std::string name() const override { return "endless"; }
+    std::string kind() const override { return "files"; }
+    std::vector<std::string> describe() const override { return {}; }
+    std::unique_ptr<Capture> begin(const CaptureRequest&) override { return std::make_unique<EndlessCapture>(*this); }
+    std::atomic<int> reads{0};
+
+private:
+    static constexpr int stop_at = 3, reads_max = 50;
+    class Data final : public ItemData {
+    public:
+        explicit Data(EndlessSource& source) : source_(source) {}
+        Piece read(MutableByteView into) override {
+            if (++source_.reads == stop_at) source_.stop_.request(SIGINT);
+            if (source_.reads == reads_max) return {};
+            std::ranges::fill(into, static_cast<std::uint8_t>(source_.reads));
+            return {into.size(), 0};
+        }
+
+    private:
+        EndlessSource& source_;
+    };
+    class EndlessCapture final : public Capture {
+    public:
+        explicit EndlessCapture(EndlessSource& source) : source_(source) {}
+        bool next(Batch& batch) override {
+            if (std::exchange(ended_, true)) return false;
+            Batch::Entry entry;
+            entry.item.path = "/endless";
+            entry.item.kind = ItemKind::file;
+            entry.expected_bytes = 100'000'000;
+            batch = {"/", {entry}, nullptr};
+            return true;
+        }
+        std::optional<Finding> complete(const Batch&, Item&) override { return std::nullopt; }
+        Opened open(const Batch&, const Batch::Entry&) override {
+            return {std::make_unique<Data>(source_), std::nullopt};
+        }
+        CaptureSummary finish() override { return {}; }
+
+    private:
+        EndlessSource& source_;
+        bool ended_ = false;
+    };
+    Stop& stop_;
+};
+
+TEST_F(BackUp, stops_in_the_middle_of_an_item) {
+    const auto repository = world_.open();
+    EndlessSource source(world_.sim.stop);
+    Progress progress;
+    try {
+        engine::back_up(source, *repository, {}, progress);
+        FAIL() << "it went on to the end";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::cancelled);
+    }
+    EXPECT_EQ(source.reads, 3);
+    EXPECT_TRUE(world_.open()->snapshots().empty());
 }
 
 }  // namespace

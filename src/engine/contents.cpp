@@ -24,11 +24,12 @@ bool ends_bundle(const std::array<std::uint8_t, 16>& fingerprint, std::size_t by
 
 }  // namespace
 
-Contents::Contents(Capture& capture, repo::PackWriter& packs, const repo::Keyring& keys, Progress& progress,
-                   std::size_t workers)
+Contents::Contents(Capture& capture, repo::PackWriter& packs, const repo::Keyring& keys, const Stop& stop,
+                   Progress& progress, std::size_t workers)
     : capture_(capture),
       packs_(packs),
       keys_(keys),
+      stop_(stop),
       progress_(progress),
       small_max_(keys.config().small_file_max),
       workers_(workers, workers_waiting_max) {}
@@ -119,6 +120,11 @@ void Contents::read_run(Run& run) {
     changed_.notify_all();
 }
 
+ItemData::Piece Contents::read_piece(ItemData& data, MutableByteView into) {
+    stop_.check();
+    return data.read(into);
+}
+
 void Contents::read_small(Run& run, Member& member) {
     ItemJob& job = *member.job;
     Capture::Opened opened = capture_.open(*job.batch, job.entry());
@@ -132,7 +138,7 @@ void Contents::read_small(Run& run, Member& member) {
     while (true) {
         const std::size_t at = run.bytes.size();
         run.bytes.resize(at + room);
-        const ItemData::Piece piece = opened.data->read(MutableByteView(run.bytes).subspan(at));
+        const ItemData::Piece piece = read_piece(*opened.data, MutableByteView(run.bytes).subspan(at));
         run.bytes.resize(at + piece.bytes);
         if (piece.bytes == 0 && piece.hole == 0) break;
         const bool grew = run.bytes.size() - start > 2 * small_max_;
@@ -239,8 +245,8 @@ void Contents::read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data, 
             begin = 0;
             if (end == buffer.size()) buffer.resize(chunker.sizes().max + 1024 * 1024);
         }
-        const ItemData::Piece piece =
-            hole > 0 ? ItemData::Piece{0, std::exchange(hole, 0)} : data.read(MutableByteView(buffer).subspan(end));
+        const ItemData::Piece piece = hole > 0 ? ItemData::Piece{0, std::exchange(hole, 0)}
+                                               : read_piece(data, MutableByteView(buffer).subspan(end));
         end += piece.bytes;
         size += piece.bytes + piece.hole;
         bytes_read_ += piece.bytes;

@@ -2,7 +2,8 @@
 //
 // Shape    read (workers) → small files: bundled in item order (caller) · large ones: cut (workers)
 //          → id → known? → compress → seal (workers)
-// Errors   those of reading are findings of the item; those of storing end the backup
+// Errors   those of reading are findings of the item; those of storing end the backup; cancelled, terminated between
+//          two reads, however large the item
 // Threads  submit(), end() and wait() from one thread
 // Limits   a run of small files holds about run_bytes; workers_waiting_max tasks wait at most
 // I1  bundles depend on bytes, key and item order only (doc/format/chunks.md)
@@ -46,7 +47,7 @@ public:
     static constexpr std::size_t workers_waiting_max = 8;
     static constexpr std::uint64_t spread_bytes = 16 * 1024 * 1024;  // larger files use all workers
 
-    Contents(Capture& capture, repo::PackWriter& packs, const repo::Keyring& keys, Progress& progress,
+    Contents(Capture& capture, repo::PackWriter& packs, const repo::Keyring& keys, const Stop& stop, Progress& progress,
              std::size_t workers);
     ~Contents();
 
@@ -93,6 +94,7 @@ private:
     void take_finished_runs();
     void read_run(Run& run);
     void read_small(Run& run, Member& member);
+    ItemData::Piece read_piece(ItemData& data, MutableByteView into);
     void bundle_run(Run& run);
     void put_in_bundle(const Member& member, ByteView bytes);
     void close_bundle();
@@ -105,6 +107,7 @@ private:
     Capture& capture_;
     repo::PackWriter& packs_;
     const repo::Keyring& keys_;
+    const Stop& stop_;
     Progress& progress_;
     const std::uint64_t small_max_;
     std::atomic<std::uint64_t> bytes_read_{0};
