@@ -20,7 +20,8 @@ int run_init(Context& context, const InitChoice& choice) {
         throw Error{Code::already_exists, "there is a repository at {} already", store->url()}.unharmed(
             "it is left as it is");
     const repo::Unlock unlock = context.new_unlock(context.usual_places(), where.unlock, "New passphrase: ");
-    const repo::InitOptions options{.label = choice.label};
+    repo::InitOptions options;
+    options.label = choice.label;
     repo::Repository::init(*store, unlock, options, context.world);
 
     // Opened again, as everybody else will: what was written is read before anybody trusts it.
