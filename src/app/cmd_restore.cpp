@@ -5,10 +5,13 @@
 #include "app/progress_line.h"
 #include "app/registry.h"
 #include "app/select.h"
+#include "app/source_options.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/facts.h"
 #include "engine/look.h"
 #include "engine/restore.h"
+#include "engine/select.h"
 
 namespace holdfast::app {
 
@@ -25,6 +28,7 @@ struct RestoreChoice {
     bool no_sync = false;
     bool dry_run = false;
     bool plan = false;
+    SourceOptions server;  // what restores into servers know
 };
 
 void refuse_what_does_not_fit(const RestoreChoice& choice) {
@@ -116,9 +120,24 @@ void fail_if_incomplete(const engine::RestoreReport& report) {
             .unharmed("everything else was restored");
 }
 
+bool is_server(const std::string& target) { return target.find("://") != std::string::npos; }
+
+void refuse_other_servers(const RestoreChoice& choice, const SourceType& type) {
+    if (!is_server(choice.target)) return;
+    const std::string scheme = choice.target.substr(0, choice.target.find(':'));
+    if (type.measure == nullptr || (scheme != type.scheme && scheme != type.other_scheme))
+        throw Error{Code::usage, "a snapshot of kind {} cannot be restored into {}://", type.kind, scheme}.hint(
+            "Give a folder with --to.");
+    if (choice.in_place || choice.overwrite || choice.delete_others)
+        throw Error{Code::usage, "--in-place, --overwrite and --delete are for folders"}.hint(
+            "For a server, --existing says what becomes of what is there.");
+}
+
 RebuildRequest request_for(Context& context, const RestoreChoice& choice, const repo::Snapshot& snapshot) {
-    const std::string target =
-        choice.target.empty() ? "/" : std::filesystem::absolute(choice.target).lexically_normal().string();
+    const std::string target = is_server(choice.target) ? choice.target
+                               : choice.target.empty()
+                                   ? "/"
+                                   : std::filesystem::absolute(choice.target).lexically_normal().string();
     return {.world = context.world,
             .target = target,
             .existing = choice.in_place    ? Existing::in_place
@@ -134,22 +153,30 @@ RebuildRequest request_for(Context& context, const RestoreChoice& choice, const 
 int run_restore(Context& context, const RestoreChoice& choice) {
     refuse_what_does_not_fit(choice);
     warn_of_password(context.out, choice.target);
-    if (choice.target.find("://") != std::string::npos)
-        throw Error{Code::usage,
-                    "a server as a target is part of holdfast's design but this version does not build it yet"}
-            .hint("Give a folder with --to.");
     const auto repository = context.open_repository();
     const Selected selected = select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
     const repo::Snapshot& snapshot = *selected.snapshot;
     for (const std::string& remark : selected.remarks) context.out.say(remark);
 
-    const engine::RestorePlan plan{snapshot.id, choice.include, choice.exclude, selected.path};
-    if (choice.plan) return print_plan(context, *repository, plan, snapshot);
-
     const SourceType* const type = source_type(snapshot.kind);
     if (type == nullptr) throw Error{Code::usage, "this holdfast cannot restore snapshots of kind {}", snapshot.kind};
+    refuse_other_servers(choice, *type);
+    engine::RestorePlan plan{snapshot.id, choice.include, choice.exclude, selected.path};
+    const bool into_server = is_server(choice.target);
+    if (into_server) {
+        if (!plan.below.empty()) plan.include.push_back(std::exchange(plan.below, {}));
+        plan.along = type->comes_along;
+    }
+    if (choice.plan) return print_plan(context, *repository, plan, snapshot);
+
     RebuildRequest request = request_for(context, choice, snapshot);
-    if (!selected.path.empty()) request.strip = folder_to_strip(*repository, selected);
+    if (into_server) {
+        request.options = choice.server;
+        request.facts = engine::read_facts(*repository, snapshot);
+        const engine::Selection selection(plan.include, plan.exclude);
+        if (!selection.all()) request.wants = [selection](const std::string& path) { return selection.wants(path); };
+    } else if (!selected.path.empty())
+        request.strip = folder_to_strip(*repository, selected);
     if ((choice.overwrite || choice.delete_others) && !choice.dry_run &&
         !context.confirm(fmt::format("{} what lies in {}?", choice.delete_others ? "Replace and delete" : "Replace",
                                      printable(request.target))))
@@ -201,6 +228,9 @@ Command restore_command() {
     out.options.flag(choice->no_sync, "--no-sync", "do not wait until everything is on the disk");
     out.options.flag(choice->dry_run, "-n,--dry-run", "say what would be written, write nothing");
     out.options.flag(choice->plan, "--plan", "print what would be read and written, and stop");
+    for (const SourceType* type : source_types())
+        for (const SourceOption& option : type->restore_options)
+            if (!choice->server.contains(option.name)) add_source_option(choice->server, out.options, option);
     out.run = [choice](Context& context) { return run_restore(context, *choice); };
     return out;
 }

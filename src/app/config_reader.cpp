@@ -337,6 +337,15 @@ private:
                     problem(node, fmt::format("{} must be a duration, not `{}`", what, *value),
                             "Durations look like `90s`, `15m` or `2h`.");
                 break;
+            case SourceOption::Type::secret:
+                // Its text is not repeated: it may be the secret.
+                if (!parse_reference(*value)) {
+                    problem(node, fmt::format("{} must be a reference to a secret, never the secret itself", what),
+                            "Write `env:NAME`, `file:PATH` or `exec:COMMAND`.");
+                    return {};
+                }
+                break;
+            case SourceOption::Type::reference:
             case SourceOption::Type::text:
             case SourceOption::Type::list:
                 break;

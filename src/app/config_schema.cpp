@@ -21,7 +21,11 @@ std::string config_schema(std::span<const SourceType* const> types) {
                 case SourceOption::Type::size:
                     property = {{"type", {"string", "integer"}}};
                     break;
+                case SourceOption::Type::secret:
+                    property = reference;
+                    break;
                 case SourceOption::Type::duration:
+                case SourceOption::Type::reference:
                 case SourceOption::Type::text:
                     property = {{"type", "string"}};
                     break;
