@@ -6,6 +6,7 @@
 #include "app/registry.h"
 #include "app/select.h"
 #include "app/source_options.h"
+#include "app/verified.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/facts.h"
@@ -29,6 +30,8 @@ struct RestoreChoice {
     bool dry_run = false;
     bool plan = false;
     SourceOptions server;  // what restores into servers know
+    bool no_verify = false;
+    HookOptions hooks;
 };
 
 void refuse_what_does_not_fit(const RestoreChoice& choice) {
@@ -75,7 +78,7 @@ int print_plan(Context& context, repo::Repository& repository, const engine::Res
 }
 
 void print_report(Output& out, const engine::RestoreReport& report, const repo::Snapshot& snapshot,
-                  const RebuildRequest& request) {
+                  const RebuildRequest& request, const std::optional<Verified>& verified) {
     print_findings(out, report.damaged);
     print_findings(out, report.rebuilt.findings);
     const Rebuild::Summary& rebuilt = report.rebuilt;
@@ -91,6 +94,7 @@ void print_report(Output& out, const engine::RestoreReport& report, const repo::
                   {"unchanged", rebuilt.items_unchanged},
                   {"deleted", rebuilt.items_deleted},
                   {"failed", report.damaged.size() + rebuilt.findings.size()}};
+        if (verified) line["verified"] = json_of(*verified);
         if (request.dry_run) line["dry_run"] = true;
         out.record(line);
         return;
@@ -104,6 +108,7 @@ void print_report(Output& out, const engine::RestoreReport& report, const repo::
                          human_count(rebuilt.items_deleted)));
     out.line(fmt::format("  bytes  {}", human_bytes(report.bytes)));
     out.line(fmt::format("  time   {}", time_and_rate(report.seconds, report.bytes)));
+    if (verified) print_verified(out, *verified);
 }
 
 void fail_if_incomplete(const engine::RestoreReport& report) {
@@ -150,6 +155,33 @@ RebuildRequest request_for(Context& context, const RestoreChoice& choice, const 
             .strip = ""};
 }
 
+// Restores, compares, prints, and leaves a record whatever came of it.
+void restore_and_verify(const RestoredTarget& target, const RestoreChoice& choice) {
+    Context& context = target.context;
+    engine::RestoreReport report;
+    std::optional<Verified> verified;
+    const auto record = [&](std::string_view result) {
+        if (!choice.dry_run) record_run(target, report, verified, result);
+    };
+    const auto rebuild = target.type.rebuild(target.request);  // a target that is refused is no run
+    try {
+        {
+            engine::Progress progress;
+            const ProgressLine line(context.out, context.world.clock, progress, "restoring");
+            report = engine::restore(target.repository, target.plan, *rebuild, progress);
+        }
+        if (!choice.no_verify && !choice.dry_run) verified = verify_restored(target, report);
+        print_report(context.out, report, target.snapshot, target.request, verified);
+        if (!report.damaged.empty()) fail_if_incomplete(report);
+        if (verified) fail_if_not_equal(*verified);
+        fail_if_incomplete(report);
+    } catch (const Error& error) {
+        record(info_of(error.code()).slug);
+        throw;
+    }
+    record("ok");
+}
+
 int run_restore(Context& context, const RestoreChoice& choice) {
     refuse_what_does_not_fit(choice);
     warn_of_password(context.out, choice.target);
@@ -182,14 +214,13 @@ int run_restore(Context& context, const RestoreChoice& choice) {
                                      printable(request.target))))
         throw Error{Code::cancelled, "the answer was no"}.unharmed("nothing was written to the target");
 
-    const engine::RestoreReport report = [&] {
-        engine::Progress progress;
-        const ProgressLine line(context.out, context.world.clock, progress, "restoring");
-        const auto rebuild = type->rebuild(request);
-        return engine::restore(*repository, plan, *rebuild, progress);
-    }();
-    print_report(context.out, report, snapshot, request);
-    fail_if_incomplete(report);
+    const RestoredTarget target{context, *repository, snapshot, *type, plan, request};
+    if (choice.dry_run) {
+        restore_and_verify(target, choice);
+        return 0;
+    }
+    with_hooks(context, choice.hooks, {snapshot.source, request.target, snapshot.id.hex(), ""},
+               [&] { restore_and_verify(target, choice); });
     return 0;
 }
 
@@ -208,6 +239,10 @@ Command restore_command() {
         "given. Nothing that "
         "the snapshot does not have is removed without --delete. The same command takes up its own "
         "interrupted restore.\n"
+        "Afterwards the target is read back and compared with the snapshot, and the checks of the source run; a "
+        "difference "
+        "is exit status 13, what cannot be compared is NOT TESTED. --no-verify leaves that out.\n"
+        "Hooks find HOLDFAST_SOURCE, HOLDFAST_TARGET, HOLDFAST_SNAPSHOT and HOLDFAST_RESULT in their environment.\n"
         "TIME is RFC 3339, `2026-03-01 04:10:00` (local), a date (its end) or an age such as `2h`.";
     out.examples = {
         {"holdfast restore latest --source files:/etc --to /tmp/etc", "the newest snapshot, into an empty folder"},
@@ -226,6 +261,8 @@ Command restore_command() {
     out.options.flag(choice->overwrite, "--overwrite", "replace what is in the way");
     out.options.flag(choice->delete_others, "--delete", "in restored folders, remove what the snapshot does not have");
     out.options.flag(choice->no_sync, "--no-sync", "do not wait until everything is on the disk");
+    out.options.flag(choice->no_verify, "--no-verify", "do not compare the target with the snapshot afterwards");
+    add_hook_options(out.options, choice->hooks);
     out.options.flag(choice->dry_run, "-n,--dry-run", "say what would be written, write nothing");
     out.options.flag(choice->plan, "--plan", "print what would be read and written, and stop");
     for (const SourceType* type : source_types())

@@ -118,6 +118,7 @@ Command key_remove_command();
 Command ls_command();
 Command man_command();
 Command prune_command();
+Command prove_command();
 Command restore_command();
 Command snapshots_command();
 Command stats_command();

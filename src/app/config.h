@@ -14,6 +14,8 @@
 
 #include "app/secrets.h"
 #include "base/error.h"
+#include "engine/checks.h"
+#include "engine/hooks.h"
 #include "repo/repository.h"
 #include "source/source.h"
 
@@ -34,6 +36,8 @@ struct SourceConfig {
     std::string name;
     std::string kind;
     SourceOptions options;
+    std::vector<engine::Check> checks;
+    engine::Hooks hooks;
     std::string where;  // "holdfast.yaml:7:3"
 };
 

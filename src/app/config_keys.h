@@ -22,9 +22,15 @@ inline constexpr std::array<std::string_view, 2> unlock{"passphrase", "keyfile"}
 inline constexpr std::array<std::string_view, 1> unlock_planned{"credential"};
 
 inline constexpr std::array<std::string_view, 4> kinds_planned{"mongodb", "redis", "kubernetes", "bucket"};
-inline constexpr std::array<std::string_view, 16> source_planned{
-    "url",  "method", "follow",   "window",    "canary",  "criticality", "objectives",    "checks",
-    "host", "port",   "password", "databases", "context", "namespaces",  "exclude_kinds", "component"};
+inline constexpr std::array<std::string_view, 15> source_planned{
+    "url",  "method",   "follow",    "window",  "canary",     "criticality",   "objectives", "host",
+    "port", "password", "databases", "context", "namespaces", "exclude_kinds", "component"};
+
+// Keys of every source, whatever its kind.
+inline constexpr std::array<std::string_view, 3> every_source{"kind", "checks", "hooks"};
+inline constexpr std::array<std::string_view, 4> check{"sql", "exec", "expect", "timeout"};
+inline constexpr std::array<std::string_view, 1> check_planned{"http"};
+inline constexpr std::array<std::string_view, 3> hooks{"before", "after", "on_failure"};
 
 // Options of sources whose values are paths; relative ones begin at the folder of the configuration file.
 inline constexpr std::array<std::string_view, 3> path_options{"paths", "exclude_from", "bin_dir"};

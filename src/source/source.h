@@ -153,6 +153,24 @@ struct MeasureRequest {
     std::vector<std::string> only;  // item paths; empty: all
 };
 
+class Sandbox;
+
+// A server that exists for a proof only: started in a sandbox, filled by a restore, looked at, gone with its object.
+class ThrowawayServer {
+public:
+    virtual ~ThrowawayServer() = default;
+    virtual std::string target() const = 0;                  // the URL for rebuild, measure and query
+    virtual std::vector<CheckLine> own_checks() = 0;         // what the system's own checkers say of the restored data
+    virtual std::vector<std::string> isolation() const = 0;  // the kinds that it has (sandbox/isolation.h)
+    virtual std::string log_tail() const = 0;                // what it said last, for messages
+};
+
+struct ServerRequest {
+    Sandbox& sandbox;
+    std::optional<Facts> facts;  // of the snapshot
+    SourceOptions options;       // of the source where it is configured
+};
+
 // One option of a source type, as it stands in the configuration (with underscores) and on the command line.
 struct SourceOption {
     enum class Type : std::uint8_t {
@@ -187,6 +205,8 @@ struct SourceType {
     std::string (*query)(World& world, const std::string& target, const std::string& text, Nanoseconds limit) = nullptr;
     // True when restoring items of the top folder `top` into a server needs the item `path` too.
     bool (*comes_along)(std::string_view path, std::string_view top) = nullptr;
+    // Starts a throwaway server of the right version; source_failed (with the package to install) when there is none.
+    std::unique_ptr<ThrowawayServer> (*server)(const ServerRequest& request) = nullptr;
 };
 
 }  // namespace holdfast
