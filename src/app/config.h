@@ -36,9 +36,9 @@ struct SourceConfig {
     std::string name;
     std::string kind;
     SourceOptions options;
-    std::vector<engine::Check> checks;
-    engine::Hooks hooks;
     std::string where;  // "holdfast.yaml:7:3"
+    std::vector<engine::Check> checks = {};
+    engine::Hooks hooks = {};
 };
 
 struct Config {

@@ -259,7 +259,7 @@ private:
         for (const SourceOption& option : type->options) built.push_back(option.name);
         built.insert(built.end(), {"checks", "hooks"});
         const std::size_t problems_before = out_.problems.size();
-        SourceConfig source{name, std::string(type->kind), {}, {}, {}, place(at)};
+        SourceConfig source{name, std::string(type->kind), {}, place(at)};
         read_map(value, what, built, keys::source_planned,
                  [&](const std::string& key, const YAML::Node&, const YAML::Node& member) {
                      if (key == "kind") return;
