@@ -28,7 +28,7 @@ inline constexpr std::array<std::string_view, 15> source_planned{
 
 // Keys of every source, whatever its kind.
 inline constexpr std::array<std::string_view, 3> every_source{"kind", "checks", "hooks"};
-inline constexpr std::array<std::string_view, 4> check{"sql", "exec", "expect", "timeout"};
+inline constexpr std::array<std::string_view, 5> check{"sql", "exec", "expect", "timeout", "database"};
 inline constexpr std::array<std::string_view, 1> check_planned{"http"};
 inline constexpr std::array<std::string_view, 3> hooks{"before", "after", "on_failure"};
 

@@ -308,6 +308,8 @@ private:
                  [&](const std::string& key, const YAML::Node& at, const YAML::Node& value) {
                      if (key == "timeout") {
                          read_check_timeout(value, what, out);
+                     } else if (key == "database") {
+                         out.database = text(value, fmt::format("`database` of {}", what)).value_or("");
                      } else if (key == "expect") {
                          has_expect = true;
                          read_expectation(value, what, out);

@@ -9,11 +9,14 @@ Json words_schema() { return {{"type", "array"}, {"items", {{"type", "string"}}}
 
 Json checks_schema() {
     const Json text{{"type", "string"}};
-    const Json check{
-        {"type", "object"},
-        {"properties",
-         {{"sql", text}, {"exec", words_schema()}, {"expect", {{"type", {"string", "number"}}}}, {"timeout", text}}},
-        {"additionalProperties", false}};
+    const Json check{{"type", "object"},
+                     {"properties",
+                      {{"sql", text},
+                       {"exec", words_schema()},
+                       {"expect", {{"type", {"string", "number"}}}},
+                       {"timeout", text},
+                       {"database", text}}},
+                     {"additionalProperties", false}};
     return {{"type", "array"}, {"items", check}, {"description", "run by `prove` and after `restore`"}};
 }
 

@@ -18,6 +18,15 @@ namespace {
 
 constexpr std::size_t passed_shown_max = 20;
 
+// "postgres://user:secret@host/" without what others must not read.
+std::string without_password(std::string url) {
+    const std::size_t authority = url.find("://");
+    if (authority == std::string::npos) return url;
+    const std::size_t at = url.find('@', authority), colon = url.find(':', authority + 3);
+    if (at != std::string::npos && colon < at) url.erase(colon, at - colon);
+    return url;
+}
+
 bool is_server(const RebuildRequest& request) { return request.target.find("://") != std::string::npos; }
 
 void compare_folder(const RestoredTarget& target, const engine::RestoreReport& report, Verified& out) {
@@ -44,12 +53,18 @@ void compare_server(const RestoredTarget& target, Verified& out) {
     out.checks = compare_facts(*facts, found, only);
 }
 
+std::string only_database(const RestoredTarget& target) {
+    if (!is_server(target.request)) return "";
+    return engine::only_database(engine::read_facts(target.repository, target.snapshot));
+}
+
 void run_own_checks(const RestoredTarget& target, Verified& out) {
     const SourceConfig* const source = target.context.config().source(target.snapshot.source);
     if (source == nullptr) return;
     const engine::CheckPlace place{.world = target.context.world,
                                    .type = target.type,
                                    .target = target.request.target,
+                                   .database = only_database(target),
                                    .source = target.snapshot.source,
                                    .snapshot = target.snapshot.id.hex()};
     for (CheckLine& line : engine::run_checks(source->checks, place)) out.checks.push_back(std::move(line));
@@ -151,6 +166,7 @@ void with_hooks(Context& context, const HookOptions& given, engine::HookScene sc
     };
     std::exception_ptr partial;
     try {
+        scene.target = without_password(scene.target);
         scene.result = "pending";
         try {
             engine::run_hooks(context.world, "before", hooks(&engine::Hooks::before, given.before), scene);
@@ -192,7 +208,7 @@ void record_run(const RestoredTarget& target, const engine::RestoreReport& repor
     record.bytes = report.bytes;
     record.tool = fmt::format("holdfast {}", version);
     record.host = current_host_name();
-    record.target = target.request.target;
+    record.target = without_password(target.request.target);
     if (verified) record.lines = engine::note_lines(verified->checks);
     repo::Repository& repository = target.repository;
     World& world = target.context.world;

@@ -1,8 +1,10 @@
 #include "engine/checks.h"
 
+#include <cctype>
 #include <csignal>
 #include <filesystem>
 #include <optional>
+#include <set>
 
 #include "base/error.h"
 #include "base/process.h"
@@ -99,6 +101,25 @@ CheckLine run_here(CheckLine line, const Check& check, const CheckPlace& place) 
     return ended(std::move(line), status, check, "");
 }
 
+// A URL with another path: "postgres://host/" with "shop" is "postgres://host/shop".
+std::string with_database(const std::string& url, const std::string& wanted, const std::string& otherwise) {
+    const std::size_t authority = url.find("://");
+    if (authority == std::string::npos) return url;
+    const std::size_t query = std::min(url.find('?', authority), url.size());
+    const std::size_t slash = std::min(url.find('/', authority + 3), query);
+    const bool names_one = slash + 1 < query;
+    const std::string& name = !wanted.empty() ? wanted : names_one ? wanted : otherwise;
+    if (name.empty()) return url;
+    std::string path = "/";
+    for (const char c : name) {
+        if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '.')
+            path += c;
+        else
+            path += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+    return url.substr(0, slash) + path + url.substr(query);
+}
+
 CheckLine run_sql(CheckLine line, const Check& check, const CheckPlace& place) {
     line.expected = check.expect;
     if (place.type.query == nullptr) {
@@ -107,7 +128,8 @@ CheckLine run_sql(CheckLine line, const Check& check, const CheckPlace& place) {
     }
     const Instant began = std::chrono::steady_clock::now();
     try {
-        line.found = place.type.query(place.world, place.target, check.sql, check.timeout);
+        const std::string target = with_database(place.target, check.database, place.database);
+        line.found = place.type.query(place.world, target, check.sql, check.timeout);
         line.result = policy::meets(line.found, check.expect) ? CheckLine::Result::pass : CheckLine::Result::fail;
     } catch (const Error& error) {
         if (error.code() == Code::cancelled || error.code() == Code::terminated) throw;
@@ -119,6 +141,14 @@ CheckLine run_sql(CheckLine line, const Check& check, const CheckPlace& place) {
 }
 
 }  // namespace
+
+std::string only_database(const std::optional<Facts>& facts) {
+    std::set<std::string> out;
+    if (!facts) return "";
+    for (const Fact& fact : facts->list)
+        if (!fact.item.empty()) out.insert(fact.item.substr(0, fact.item.find('/')));
+    return out.size() == 1 ? *out.begin() : "";
+}
 
 std::string name_of(const Check& check) {
     return check.kind == Check::Kind::sql ? "sql " + printable(check.sql) : "exec " + printable(join(check.exec, " "));

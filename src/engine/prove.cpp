@@ -203,6 +203,7 @@ private:
         const CheckPlace place{.world = repository_.world(),
                                .type = type_,
                                .target = target(),
+                               .database = server_ ? only_database(facts()) : "",
                                .source = snapshot_.source,
                                .snapshot = snapshot_.id.hex(),
                                .sandbox = &*sandbox_,

@@ -9,6 +9,7 @@
 #include "sources/postgres/measure.h"
 #include "sources/postgres/names.h"
 #include "sources/postgres/rebuild.h"
+#include "sources/postgres/server.h"
 
 namespace holdfast::postgres {
 
@@ -119,6 +120,7 @@ const SourceType postgres_source_type{
     .measure = postgres::measure,
     .query = postgres::query_value,
     .comes_along = postgres::comes_along,
+    .server = postgres::start_server,
 };
 
 }  // namespace holdfast
