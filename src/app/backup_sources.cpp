@@ -34,8 +34,8 @@ void add_options(const SourceType& type, const SourceOptions& given, SourceOptio
 class Maker {
 public:
     Maker(const SourceRequest& request, std::span<const SourceType* const> types,
-          const std::function<const Config&()>& config)
-        : request_(request), types_(types), config_(config) {}
+          const std::function<const Config&()>& config, const ResolveReference& secret)
+        : request_(request), types_(types), config_(config), secret_(secret) {}
 
     std::vector<std::unique_ptr<Source>> make() {
         if (request_.all) {
@@ -66,10 +66,9 @@ private:
         const std::string scheme = word.substr(0, word.find(':'));
         if (scheme.size() == word.size()) return nullptr;
         for (const SourceType* type : types_) {
-            if (type->scheme == scheme) return type;
+            if (type->scheme == scheme || type->other_scheme == scheme) return type;
         }
-        constexpr std::array planned{"postgres", "postgresql", "mongodb",    "mongodb+srv",
-                                     "redis",    "rediss",     "kubernetes", "s3"};
+        constexpr std::array planned{"mongodb", "mongodb+srv", "redis", "rediss", "kubernetes", "s3"};
         if (std::ranges::find(planned, scheme) != planned.end())
             throw Error{Code::usage,
                         "sources of `{}:` are part of holdfast's design but this version does not build them yet",
@@ -86,18 +85,40 @@ private:
         if (argument.empty()) throw Error{Code::usage, "`{}` lacks what comes after the colon", word};
         SourceOptions options;
         add_options(type, request_.options, options);
-        if (knows(type, "run")) {
+        std::string named = fmt::format("{}:{}@{}", type.scheme, argument, request_.host);
+        if (argument.starts_with("//")) {
+            argument = word;
+            named = name_of_url(type, word);
+            if (reads_input) throw Error{Code::usage, "{} does not read standard input", word};
+        } else if (knows(type, "url")) {
+            throw Error{Code::usage, "`{}` is no URL", word}.hint(
+                fmt::format("Write `{}://USER@HOST:PORT/DATABASE`.", type.scheme));
+        } else if (knows(type, "run")) {
             give_command(word, reads_input, options);
         } else if (reads_input) {
             throw Error{Code::usage, "{} does not read standard input", word};
         } else {
             argument = std::filesystem::absolute(argument).lexically_normal().string();
             while (argument.size() > 1 && argument.ends_with('/')) argument.pop_back();
+            named = fmt::format("{}:{}@{}", type.scheme, argument, request_.host);
         }
         options["argument"] = {argument};
-        const std::string name = request_.name.value_or(fmt::format("{}:{}@{}", type.scheme, argument, request_.host));
+        const std::string name = request_.name.value_or(named);
         out_.push_back(type.make(name, options));
         ++ad_hoc_count_;
+    }
+
+    // "postgres:shop@db1:5432": what is captured, and of which server; a socket's folder stands for this host.
+    std::string name_of_url(const SourceType& type, const std::string& word) const {
+        const std::size_t begin = word.find("//") + 2;
+        const std::size_t end = std::min(word.find_first_of("/?", begin), word.size());
+        std::string host = word.substr(begin, end - begin);
+        if (const std::size_t at = host.rfind('@'); at != std::string::npos) host.erase(0, at + 1);
+        if (host.empty() || host.starts_with("%2F") || host.starts_with(':'))
+            host = request_.host + host.substr(0, host.find('%'));
+        std::string path = end < word.size() && word[end] == '/' ? word.substr(end + 1) : "";
+        path = path.substr(0, path.find('?'));
+        return fmt::format("{}:{}@{}", type.scheme, path.empty() ? "all" : path, host);
     }
 
     void give_command(const std::string& word, bool reads_input, SourceOptions& options) {
@@ -136,7 +157,20 @@ private:
             if (type->kind != source.kind) continue;
             SourceOptions options = source.options;
             add_options(*type, request_.options, options);
+            for (const SourceOption& option : type->options) resolve(source, option, options);
             out_.push_back(type->make(source.name, options));
+        }
+    }
+
+    void resolve(const SourceConfig& source, const SourceOption& option, SourceOptions& options) const {
+        if (option.type != SourceOption::Type::reference && option.type != SourceOption::Type::secret) return;
+        const auto given = options.find(option.name);
+        if (given == options.end() || !secret_) return;
+        for (std::string& value : given->second) {
+            auto reference = parse_reference(value);
+            if (!reference) continue;
+            reference->where = fmt::format("{}: `{}` of source `{}`", source.where, option.name, source.name);
+            value = secret_(*reference);
         }
     }
 
@@ -159,6 +193,7 @@ private:
     const SourceRequest& request_;
     std::span<const SourceType* const> types_;
     const std::function<const Config&()>& config_;
+    const ResolveReference& secret_;
     std::vector<std::unique_ptr<Source>> out_;
     std::size_t ad_hoc_count_ = 0;
     std::size_t input_readers_ = 0;
@@ -169,15 +204,18 @@ private:
 
 std::vector<std::unique_ptr<Source>> make_sources(const SourceRequest& request,
                                                   std::span<const SourceType* const> types,
-                                                  const std::function<const Config&()>& config) {
-    return Maker(request, types, config).make();
+                                                  const std::function<const Config&()>& config,
+                                                  const ResolveReference& resolve) {
+    return Maker(request, types, config, resolve).make();
 }
 
 std::vector<SourceOption> command_line_options(std::span<const SourceType* const> types) {
     std::vector<SourceOption> out;
     for (const SourceType* type : types) {
         for (const SourceOption& option : type->options) {
-            if (std::ranges::find(given_by_words, option.name) != given_by_words.end()) continue;
+            if (std::ranges::find(given_by_words, option.name) != given_by_words.end() ||
+                option.type == SourceOption::Type::reference || option.type == SourceOption::Type::secret)
+                continue;
             if (std::ranges::find(out, option.name, &SourceOption::name) == out.end()) out.push_back(option);
         }
     }

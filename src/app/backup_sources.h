@@ -24,10 +24,14 @@ struct SourceRequest {
     SourceOptions options;  // from the command line, for each named source that knows them
 };
 
+// What "env:NAME" and its like stand for.
+using ResolveReference = std::function<std::string(const SecretReference&)>;
+
 // `types` find what "scheme:" means; the configuration is asked for only when it is needed.
 std::vector<std::unique_ptr<Source>> make_sources(const SourceRequest& request,
                                                   std::span<const SourceType* const> types,
-                                                  const std::function<const Config&()>& config);
+                                                  const std::function<const Config&()>& config,
+                                                  const ResolveReference& resolve = {});
 
 // Options of source types that the command line offers, each name once.
 std::vector<SourceOption> command_line_options(std::span<const SourceType* const> types);

@@ -4,6 +4,7 @@
 #include "app/exit_order.h"
 #include "app/progress_line.h"
 #include "app/registry.h"
+#include "app/source_options.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -100,7 +101,11 @@ int run_backup(Context& context, const BackupChoice& choice) {
     request.host = choice.host.value_or(current_host_name());
     for (const std::string& word : request.words) warn_of_password(context.out, word);
     const engine::BackupPlan plan{parse_tags(choice.tags), request.host, choice.dry_run, choice.reread};
-    const auto sources = make_sources(request, source_types(), [&]() -> const Config& { return context.config(); });
+    const auto sources = make_sources(
+        request, source_types(), [&]() -> const Config& { return context.config(); },
+        [&](const SecretReference& reference) {
+            return std::string(as_text(context.secrets.resolve(reference, SecretForm::passphrase).reveal()));
+        });
     const auto repository = context.open_repository();
 
     const Nanoseconds begin = context.world.clock.steady();
@@ -142,44 +147,6 @@ int run_backup(Context& context, const BackupChoice& choice) {
     return exit;
 }
 
-void add_source_option(BackupChoice& choice, Options& options, const SourceOption& option) {
-    std::vector<std::string>& values = choice.request.options[std::string(option.name)];
-    std::string name = "--" + std::string(option.name);
-    std::ranges::replace(name, '_', '-');
-    const std::string help(option.help);
-    const auto one = [&](std::string_view value, auto is_right, std::string_view shape) {
-        Option& made = options.list(values, name, std::string(value), help);
-        made.kind = Option::Kind::value;
-        made.take = [&values, name, is_right, shape](const std::string& text) {
-            if (!is_right(text)) throw Error{Code::usage, "{} needs {}, not `{}`", name, shape, text};
-            values = {text};
-        };
-    };
-    switch (option.type) {
-        case SourceOption::Type::flag: {
-            bool unused = false;
-            options.flag(unused, name, help).take = [&values](const std::string&) { values = {"true"}; };
-            break;
-        }
-        case SourceOption::Type::list:
-            options.list(values, name, "VALUE", help);
-            break;
-        case SourceOption::Type::text:
-            one(
-                "VALUE", [](const std::string&) { return true; }, "a text");
-            break;
-        case SourceOption::Type::size:
-            one(
-                "SIZE", [](const std::string& text) { return parse_size(text).has_value(); }, "a size such as `10M`");
-            break;
-        case SourceOption::Type::duration:
-            one(
-                "TIME", [](const std::string& text) { return parse_duration(text).has_value(); },
-                "a duration such as `5m`");
-            break;
-    }
-}
-
 }  // namespace
 
 Command backup_command() {
@@ -212,7 +179,7 @@ Command backup_command() {
     out.options.flag(choice->dry_run, "-n,--dry-run", "read and count, store nothing");
     out.options.flag(choice->reread, "--reread", "read everything, also what seems unchanged");
     for (const SourceOption& option : command_line_options(source_types()))
-        add_source_option(*choice, out.options, option);
+        add_source_option(choice->request.options, out.options, option);
     out.run = [choice](Context& context) { return run_backup(context, *choice); };
     return out;
 }

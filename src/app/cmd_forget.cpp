@@ -113,6 +113,7 @@ Command forget_command() {
     options.duration(choice->keep.within, "--keep-within", "TIME",
                      "all that are at most so much older than the newest");
     options.list(choice->keep.tags, "--keep-tag", "KEY[=VALUE]", "all with this tag");
+    options.number(choice->keep.last_good, "--keep-last-good", "N", "the newest N that passed a proof at V3 or better");
     options.value(choice->source, "--source", "NAME", "only snapshots of this source").offers = Option::Offers::sources;
     options.flag(choice->explain, "--explain", "say why each stays or goes; remove nothing");
     options.flag(choice->dry_run, "-n,--dry-run", "say what would be removed, remove nothing");

@@ -5,10 +5,14 @@
 #include "app/progress_line.h"
 #include "app/registry.h"
 #include "app/select.h"
+#include "app/source_options.h"
+#include "app/verified.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/facts.h"
 #include "engine/look.h"
 #include "engine/restore.h"
+#include "engine/select.h"
 
 namespace holdfast::app {
 
@@ -25,6 +29,9 @@ struct RestoreChoice {
     bool no_sync = false;
     bool dry_run = false;
     bool plan = false;
+    SourceOptions server;  // what restores into servers know
+    bool no_verify = false;
+    HookOptions hooks;
 };
 
 void refuse_what_does_not_fit(const RestoreChoice& choice) {
@@ -71,7 +78,7 @@ int print_plan(Context& context, repo::Repository& repository, const engine::Res
 }
 
 void print_report(Output& out, const engine::RestoreReport& report, const repo::Snapshot& snapshot,
-                  const RebuildRequest& request) {
+                  const RebuildRequest& request, const std::optional<Verified>& verified) {
     print_findings(out, report.damaged);
     print_findings(out, report.rebuilt.findings);
     const Rebuild::Summary& rebuilt = report.rebuilt;
@@ -87,6 +94,7 @@ void print_report(Output& out, const engine::RestoreReport& report, const repo::
                   {"unchanged", rebuilt.items_unchanged},
                   {"deleted", rebuilt.items_deleted},
                   {"failed", report.damaged.size() + rebuilt.findings.size()}};
+        if (verified) line["verified"] = json_of(*verified);
         if (request.dry_run) line["dry_run"] = true;
         out.record(line);
         return;
@@ -100,6 +108,7 @@ void print_report(Output& out, const engine::RestoreReport& report, const repo::
                          human_count(rebuilt.items_deleted)));
     out.line(fmt::format("  bytes  {}", human_bytes(report.bytes)));
     out.line(fmt::format("  time   {}", time_and_rate(report.seconds, report.bytes)));
+    if (verified) print_verified(out, *verified);
 }
 
 void fail_if_incomplete(const engine::RestoreReport& report) {
@@ -116,9 +125,24 @@ void fail_if_incomplete(const engine::RestoreReport& report) {
             .unharmed("everything else was restored");
 }
 
+bool is_server(const std::string& target) { return target.find("://") != std::string::npos; }
+
+void refuse_other_servers(const RestoreChoice& choice, const SourceType& type) {
+    if (!is_server(choice.target)) return;
+    const std::string scheme = choice.target.substr(0, choice.target.find(':'));
+    if (type.measure == nullptr || (scheme != type.scheme && scheme != type.other_scheme))
+        throw Error{Code::usage, "a snapshot of kind {} cannot be restored into {}://", type.kind, scheme}.hint(
+            "Give a folder with --to.");
+    if (choice.in_place || choice.overwrite || choice.delete_others)
+        throw Error{Code::usage, "--in-place, --overwrite and --delete are for folders"}.hint(
+            "For a server, --existing says what becomes of what is there.");
+}
+
 RebuildRequest request_for(Context& context, const RestoreChoice& choice, const repo::Snapshot& snapshot) {
-    const std::string target =
-        choice.target.empty() ? "/" : std::filesystem::absolute(choice.target).lexically_normal().string();
+    const std::string target = is_server(choice.target) ? choice.target
+                               : choice.target.empty()
+                                   ? "/"
+                                   : std::filesystem::absolute(choice.target).lexically_normal().string();
     return {.world = context.world,
             .target = target,
             .existing = choice.in_place    ? Existing::in_place
@@ -131,38 +155,72 @@ RebuildRequest request_for(Context& context, const RestoreChoice& choice, const 
             .strip = ""};
 }
 
+// Restores, compares, prints, and leaves a record whatever came of it.
+void restore_and_verify(const RestoredTarget& target, const RestoreChoice& choice) {
+    Context& context = target.context;
+    engine::RestoreReport report;
+    std::optional<Verified> verified;
+    const auto record = [&](std::string_view result) {
+        if (!choice.dry_run) record_run(target, report, verified, result);
+    };
+    const auto rebuild = target.type.rebuild(target.request);  // a target that is refused is no run
+    try {
+        {
+            engine::Progress progress;
+            const ProgressLine line(context.out, context.world.clock, progress, "restoring");
+            report = engine::restore(target.repository, target.plan, *rebuild, progress);
+        }
+        if (!choice.no_verify && !choice.dry_run) verified = verify_restored(target, report);
+        print_report(context.out, report, target.snapshot, target.request, verified);
+        if (!report.damaged.empty()) fail_if_incomplete(report);
+        if (verified) fail_if_not_equal(*verified);
+        fail_if_incomplete(report);
+    } catch (const Error& error) {
+        record(info_of(error.code()).slug);
+        throw;
+    }
+    record("ok");
+}
+
 int run_restore(Context& context, const RestoreChoice& choice) {
     refuse_what_does_not_fit(choice);
     warn_of_password(context.out, choice.target);
-    if (choice.target.find("://") != std::string::npos)
-        throw Error{Code::usage,
-                    "a server as a target is part of holdfast's design but this version does not build it yet"}
-            .hint("Give a folder with --to.");
     const auto repository = context.open_repository();
     const Selected selected = select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
     const repo::Snapshot& snapshot = *selected.snapshot;
     for (const std::string& remark : selected.remarks) context.out.say(remark);
 
-    const engine::RestorePlan plan{snapshot.id, choice.include, choice.exclude, selected.path};
-    if (choice.plan) return print_plan(context, *repository, plan, snapshot);
-
     const SourceType* const type = source_type(snapshot.kind);
     if (type == nullptr) throw Error{Code::usage, "this holdfast cannot restore snapshots of kind {}", snapshot.kind};
+    refuse_other_servers(choice, *type);
+    engine::RestorePlan plan{snapshot.id, choice.include, choice.exclude, selected.path};
+    const bool into_server = is_server(choice.target);
+    if (into_server) {
+        if (!plan.below.empty()) plan.include.push_back(std::exchange(plan.below, {}));
+        plan.along = type->comes_along;
+    }
+    if (choice.plan) return print_plan(context, *repository, plan, snapshot);
+
     RebuildRequest request = request_for(context, choice, snapshot);
-    if (!selected.path.empty()) request.strip = folder_to_strip(*repository, selected);
+    if (into_server) {
+        request.options = choice.server;
+        request.facts = engine::read_facts(*repository, snapshot);
+        const engine::Selection selection(plan.include, plan.exclude);
+        if (!selection.all()) request.wants = [selection](const std::string& path) { return selection.wants(path); };
+    } else if (!selected.path.empty())
+        request.strip = folder_to_strip(*repository, selected);
     if ((choice.overwrite || choice.delete_others) && !choice.dry_run &&
         !context.confirm(fmt::format("{} what lies in {}?", choice.delete_others ? "Replace and delete" : "Replace",
                                      printable(request.target))))
         throw Error{Code::cancelled, "the answer was no"}.unharmed("nothing was written to the target");
 
-    const engine::RestoreReport report = [&] {
-        engine::Progress progress;
-        const ProgressLine line(context.out, context.world.clock, progress, "restoring");
-        const auto rebuild = type->rebuild(request);
-        return engine::restore(*repository, plan, *rebuild, progress);
-    }();
-    print_report(context.out, report, snapshot, request);
-    fail_if_incomplete(report);
+    const RestoredTarget target{context, *repository, snapshot, *type, plan, request};
+    if (choice.dry_run) {
+        restore_and_verify(target, choice);
+        return 0;
+    }
+    with_hooks(context, choice.hooks, {snapshot.source, request.target, snapshot.id.hex(), ""},
+               [&] { restore_and_verify(target, choice); });
     return 0;
 }
 
@@ -181,6 +239,10 @@ Command restore_command() {
         "given. Nothing that "
         "the snapshot does not have is removed without --delete. The same command takes up its own "
         "interrupted restore.\n"
+        "Afterwards the target is read back and compared with the snapshot, and the checks of the source run; a "
+        "difference "
+        "is exit status 13, what cannot be compared is NOT TESTED. --no-verify leaves that out.\n"
+        "Hooks find HOLDFAST_SOURCE, HOLDFAST_TARGET, HOLDFAST_SNAPSHOT and HOLDFAST_RESULT in their environment.\n"
         "TIME is RFC 3339, `2026-03-01 04:10:00` (local), a date (its end) or an age such as `2h`.";
     out.examples = {
         {"holdfast restore latest --source files:/etc --to /tmp/etc", "the newest snapshot, into an empty folder"},
@@ -199,8 +261,13 @@ Command restore_command() {
     out.options.flag(choice->overwrite, "--overwrite", "replace what is in the way");
     out.options.flag(choice->delete_others, "--delete", "in restored folders, remove what the snapshot does not have");
     out.options.flag(choice->no_sync, "--no-sync", "do not wait until everything is on the disk");
+    out.options.flag(choice->no_verify, "--no-verify", "do not compare the target with the snapshot afterwards");
+    add_hook_options(out.options, choice->hooks);
     out.options.flag(choice->dry_run, "-n,--dry-run", "say what would be written, write nothing");
     out.options.flag(choice->plan, "--plan", "print what would be read and written, and stop");
+    for (const SourceType* type : source_types())
+        for (const SourceOption& option : type->restore_options)
+            if (!choice->server.contains(option.name)) add_source_option(choice->server, out.options, option);
     out.run = [choice](Context& context) { return run_restore(context, *choice); };
     return out;
 }

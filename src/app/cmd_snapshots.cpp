@@ -41,6 +41,33 @@ std::vector<const repo::Snapshot*> chosen(const std::vector<repo::Snapshot>& all
     return out;
 }
 
+std::string_view text_of(repo::ProofResult result) {
+    return result == repo::ProofResult::pass ? "pass" : result == repo::ProofResult::fail ? "fail" : "not_tested";
+}
+
+Json json_of(const std::optional<repo::Proof>& proof) {
+    if (!proof) return nullptr;
+    return {{"level", fmt::format("V{}", proof->level)},
+            {"time", rfc3339(proof->time)},
+            {"result", text_of(proof->result)},
+            {"seconds", proof->seconds}};
+}
+
+// "V4", "V1 FAIL", "V2 not tested further".
+std::string proof_text(const repo::Snapshot& snapshot) {
+    if (!snapshot.proof) return "-";
+    const std::string level = fmt::format("V{}", snapshot.proof->level);
+    switch (snapshot.proof->result) {
+        case repo::ProofResult::pass:
+            return level;
+        case repo::ProofResult::fail:
+            return level + " FAIL";
+        case repo::ProofResult::not_tested:
+            break;
+    }
+    return level + " (not tested further)";
+}
+
 Json json_of(const repo::Snapshot& snapshot) {
     Json tags = Json::object();
     for (const auto& [key, value] : snapshot.tags) tags[to_valid_utf8(key)] = value;
@@ -54,7 +81,7 @@ Json json_of(const repo::Snapshot& snapshot) {
             {"bytes",
              {{"logical", snapshot.bytes.logical}, {"added", snapshot.bytes.added}, {"stored", snapshot.bytes.stored}}},
             {"items", snapshot.items},
-            {"proof", nullptr},
+            {"proof", json_of(snapshot.proof)},
             {"describes", snapshot.describes},
             {"received", rfc3339(snapshot.received)},
             {"partial", snapshot.partial},
@@ -93,7 +120,7 @@ void print_table(Output& out, const std::vector<const repo::Snapshot*>& snapshot
                                      human_bytes(each->bytes.logical),
                                      human_bytes(each->bytes.added),
                                      tags_of(*each),
-                                     "-"};
+                                     proof_text(*each)};
         if (remarks) row.push_back(remarks_of(*each));
         table.add(std::move(row));
     }
@@ -114,8 +141,11 @@ int run_snapshots(Context& context, const SnapshotsChoice& choice) {
         return 0;
     }
     if (!snapshots.empty()) print_table(context.out, snapshots);
-    context.out.say(counted(snapshots.size(), "snapshot", "snapshots") +
-                    (snapshots.empty() ? "" : "; none is proven yet"));
+    const auto good = std::ranges::count_if(snapshots, [](const auto* each) { return each->is_good(); });
+    context.out.say(counted(snapshots.size(), "snapshot", "snapshots") + (snapshots.empty() ? ""
+                                                                          : good == 0
+                                                                              ? "; none is proven yet"
+                                                                              : fmt::format("; {} good", good)));
     return 0;
 }
 
@@ -128,8 +158,8 @@ Command snapshots_command() {
     out.part = Part::look;
     out.summary = "list the snapshots";
     out.details =
-        "Times are local; with --json they are in UTC. PROOF is `-` as long as a snapshot was never restored "
-        "and compared.";
+        "Times are local; with --json they are in UTC. PROOF says up to which level a snapshot was restored and "
+        "compared by `prove`, or at which it failed; `-`: never.";
     out.examples = {{"holdfast snapshots", "all of them, oldest first"},
                     {"holdfast snapshots --source files:/etc --last 5", "the five newest of one source"},
                     {"holdfast snapshots --json | jq '.snapshots[].id'", "for programs"}};

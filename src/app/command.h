@@ -119,6 +119,7 @@ Command ls_command();
 Command mount_command();
 Command man_command();
 Command prune_command();
+Command prove_command();
 Command restore_command();
 Command snapshots_command();
 Command stats_command();

@@ -14,6 +14,8 @@
 
 #include "app/secrets.h"
 #include "base/error.h"
+#include "engine/checks.h"
+#include "engine/hooks.h"
 #include "repo/repository.h"
 #include "source/source.h"
 
@@ -35,6 +37,8 @@ struct SourceConfig {
     std::string kind;
     SourceOptions options;
     std::string where;  // "holdfast.yaml:7:3"
+    std::vector<engine::Check> checks = {};
+    engine::Hooks hooks = {};
 };
 
 struct Config {

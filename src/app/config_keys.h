@@ -21,12 +21,18 @@ inline constexpr std::array<std::string_view, 8> repository_planned{"site",     
 inline constexpr std::array<std::string_view, 2> unlock{"passphrase", "keyfile"};
 inline constexpr std::array<std::string_view, 1> unlock_planned{"credential"};
 
-inline constexpr std::array<std::string_view, 5> kinds_planned{"postgres", "mongodb", "redis", "kubernetes", "bucket"};
-inline constexpr std::array<std::string_view, 16> source_planned{
-    "url",  "method", "follow",   "window",    "canary",  "criticality", "objectives",    "checks",
-    "host", "port",   "password", "databases", "context", "namespaces",  "exclude_kinds", "component"};
+inline constexpr std::array<std::string_view, 4> kinds_planned{"mongodb", "redis", "kubernetes", "bucket"};
+inline constexpr std::array<std::string_view, 15> source_planned{
+    "url",  "method",   "follow",    "window",  "canary",     "criticality",   "objectives", "host",
+    "port", "password", "databases", "context", "namespaces", "exclude_kinds", "component"};
+
+// Keys of every source, whatever its kind.
+inline constexpr std::array<std::string_view, 3> every_source{"kind", "checks", "hooks"};
+inline constexpr std::array<std::string_view, 5> check{"sql", "exec", "expect", "timeout", "database"};
+inline constexpr std::array<std::string_view, 1> check_planned{"http"};
+inline constexpr std::array<std::string_view, 3> hooks{"before", "after", "on_failure"};
 
 // Options of sources whose values are paths; relative ones begin at the folder of the configuration file.
-inline constexpr std::array<std::string_view, 2> path_options{"paths", "exclude_from"};
+inline constexpr std::array<std::string_view, 3> path_options{"paths", "exclude_from", "bin_dir"};
 
 }  // namespace holdfast::app::config_keys

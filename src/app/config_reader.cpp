@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "policy/expect.h"
 
 namespace holdfast::app {
 
@@ -256,11 +257,20 @@ private:
         if (type == nullptr) return;
         std::vector<std::string_view> built{"kind"};
         for (const SourceOption& option : type->options) built.push_back(option.name);
+        built.insert(built.end(), {"checks", "hooks"});
         const std::size_t problems_before = out_.problems.size();
         SourceConfig source{name, std::string(type->kind), {}, place(at)};
         read_map(value, what, built, keys::source_planned,
                  [&](const std::string& key, const YAML::Node&, const YAML::Node& member) {
                      if (key == "kind") return;
+                     if (key == "checks") {
+                         source.checks = read_checks(member, *type, what);
+                         return;
+                     }
+                     if (key == "hooks") {
+                         source.hooks = read_hooks(member, what);
+                         return;
+                     }
                      const auto option = std::ranges::find(type->options, key, &SourceOption::name);
                      std::vector<std::string>& values = source.options[key];
                      values = read_option(*option, member, fmt::format("`{}` of {}", key, what));
@@ -269,6 +279,136 @@ private:
                  });
         if (out_.problems.size() == problems_before) try_to_make(*type, source, at);
         out_.config.sources.push_back(std::move(source));
+    }
+
+    std::vector<engine::Check> read_checks(const YAML::Node& node, const SourceType& type, const std::string& of) {
+        std::vector<engine::Check> out;
+        if (!node.IsSequence()) {
+            problem(node, fmt::format("`checks` of {} must be a list, not {}", of, type_of(node)),
+                    "Write `checks: [{exec: [/usr/local/bin/check]}]`.");
+            return out;
+        }
+        for (const YAML::Node& each : node) {
+            if (auto check = read_check(each, type, fmt::format("a check of {}", of))) out.push_back(std::move(*check));
+        }
+        return out;
+    }
+
+    std::optional<engine::Check> read_check(const YAML::Node& node, const SourceType& type, const std::string& what) {
+        if (!node.IsMap()) {
+            problem(node, fmt::format("{} must be a map, not {}", what, type_of(node)),
+                    "Write `{exec: [/usr/local/bin/check]}`.");
+            return std::nullopt;
+        }
+        const std::size_t problems_before = out_.problems.size();
+        engine::Check out;
+        std::vector<std::string> ways;
+        bool has_expect = false;
+        read_map(node, what, keys::check, keys::check_planned,
+                 [&](const std::string& key, const YAML::Node& at, const YAML::Node& value) {
+                     if (key == "timeout") {
+                         read_check_timeout(value, what, out);
+                     } else if (key == "database") {
+                         out.database = text(value, fmt::format("`database` of {}", what)).value_or("");
+                     } else if (key == "expect") {
+                         has_expect = true;
+                         read_expectation(value, what, out);
+                     } else {
+                         ways.push_back(key);
+                         read_check_way(key, at, value, type, what, out);
+                     }
+                 });
+        if (out_.problems.size() != problems_before) return std::nullopt;
+        if (ways.size() != 1) {
+            problem(node, fmt::format("{} has {} `sql` and `exec`", what, ways.empty() ? "neither of" : "both"),
+                    "A check is one of them.");
+        } else if (has_expect != (ways[0] == "sql")) {
+            problem(node,
+                    has_expect ? fmt::format("{} has `expect`, but `exec` passes when it exits 0", what)
+                               : fmt::format("{} has no `expect`", what),
+                    has_expect ? "Remove `expect`." : "Write what the query must give, such as `expect: \">0\"`.");
+        }
+        return out_.problems.size() == problems_before ? std::optional(std::move(out)) : std::nullopt;
+    }
+
+    void read_check_way(const std::string& key, const YAML::Node& at, const YAML::Node& value, const SourceType& type,
+                        const std::string& what, engine::Check& out) {
+        if (key == "exec") {
+            out.kind = engine::Check::Kind::exec;
+            out.exec = read_words(value, fmt::format("`exec` of {}", what));
+            return;
+        }
+        if (type.query == nullptr)
+            problem(at, fmt::format("{} has `sql`, but a source of kind `{}` answers no queries", what, type.kind),
+                    "Use `exec`.");
+        if (auto sql = text(value, fmt::format("`sql` of {}", what))) out.sql = std::move(*sql);
+    }
+
+    void read_check_timeout(const YAML::Node& value, const std::string& what, engine::Check& out) {
+        const auto words = text(value, fmt::format("`timeout` of {}", what));
+        const auto timeout = words ? parse_duration(*words) : std::nullopt;
+        if (timeout && *timeout > 0) {
+            out.timeout = *timeout;
+        } else if (words) {
+            problem(value, fmt::format("`timeout` of {} must be a duration, not `{}`", what, *words),
+                    "Durations look like `90s`, `15m` or `2h`.");
+        }
+    }
+
+    void read_expectation(const YAML::Node& value, const std::string& what, engine::Check& out) {
+        const auto words = text(value, fmt::format("`expect` of {}", what));
+        if (!words) return;
+        out.expect = *words;
+        if (const auto wrong = policy::problem_with_expectation(*words))
+            problem(value, fmt::format("`expect` of {}: {}: `{}`", what, *wrong, *words),
+                    "It is `>0`, `>=`, `<`, `<=`, `=`, `!=`, `~REGEX`, or the text itself.");
+    }
+
+    // A program and its arguments; never empty.
+    std::vector<std::string> read_words(const YAML::Node& node, const std::string& what) {
+        std::vector<std::string> out;
+        if (node.IsSequence()) {
+            for (const YAML::Node& each : node) {
+                if (auto word = text(each, fmt::format("an element of {}", what))) out.push_back(std::move(*word));
+            }
+        }
+        if (out.empty() || out.front().empty())
+            problem(node, fmt::format("{} must be a list of a program and its arguments, not {}", what, type_of(node)),
+                    "Write it as `[program, argument]`.");
+        return out;
+    }
+
+    engine::Hooks read_hooks(const YAML::Node& node, const std::string& of) {
+        engine::Hooks out;
+        const std::string what = fmt::format("`hooks` of {}", of);
+        if (!node.IsMap()) {
+            problem(node, fmt::format("{} must be a map, not {}", what, type_of(node)),
+                    "Write `hooks: {before: [\"systemctl stop app\"], after: [\"systemctl start app\"]}`.");
+            return out;
+        }
+        read_map(node, what, keys::hooks, {}, [&](const std::string& key, const YAML::Node&, const YAML::Node& value) {
+            auto& hooks = key == "before" ? out.before : key == "after" ? out.after : out.on_failure;
+            hooks = read_hook_list(value, fmt::format("`{}` of {}", key, what));
+        });
+        return out;
+    }
+
+    // A text is a line for the shell, a list a program and its arguments.
+    std::vector<engine::Hook> read_hook_list(const YAML::Node& node, const std::string& what) {
+        std::vector<engine::Hook> out;
+        if (!node.IsSequence()) {
+            problem(node, fmt::format("{} must be a list of commands, not {}", what, type_of(node)),
+                    "Write it as `[\"systemctl stop app\"]`, or `[[systemctl, stop, app]]` without a shell.");
+            return out;
+        }
+        for (const YAML::Node& each : node) {
+            if (each.IsSequence()) {
+                out.push_back({read_words(each, fmt::format("a command in {}", what))});
+            } else if (const auto line = text(each, fmt::format("a command in {}", what))) {
+                out.push_back(engine::shell_hook(*line));
+            }
+        }
+        return out;
     }
 
     // The source's own rules, such as what must be given.
@@ -337,6 +477,15 @@ private:
                     problem(node, fmt::format("{} must be a duration, not `{}`", what, *value),
                             "Durations look like `90s`, `15m` or `2h`.");
                 break;
+            case SourceOption::Type::secret:
+                // Its text is not repeated: it may be the secret.
+                if (!parse_reference(*value)) {
+                    problem(node, fmt::format("{} must be a reference to a secret, never the secret itself", what),
+                            "Write `env:NAME`, `file:PATH` or `exec:COMMAND`.");
+                    return {};
+                }
+                break;
+            case SourceOption::Type::reference:
             case SourceOption::Type::text:
             case SourceOption::Type::list:
                 break;

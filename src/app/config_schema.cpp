@@ -3,6 +3,33 @@
 
 namespace holdfast::app {
 
+namespace {
+
+Json words_schema() { return {{"type", "array"}, {"items", {{"type", "string"}}}, {"minItems", 1}}; }
+
+Json checks_schema() {
+    const Json text{{"type", "string"}};
+    const Json check{{"type", "object"},
+                     {"properties",
+                      {{"sql", text},
+                       {"exec", words_schema()},
+                       {"expect", {{"type", {"string", "number"}}}},
+                       {"timeout", text},
+                       {"database", text}}},
+                     {"additionalProperties", false}};
+    return {{"type", "array"}, {"items", check}, {"description", "run by `prove` and after `restore`"}};
+}
+
+Json hooks_schema() {
+    const Json commands{{"type", "array"}, {"items", {{"oneOf", {Json{{"type", "string"}}, words_schema()}}}}};
+    return {{"type", "object"},
+            {"properties", {{"before", commands}, {"after", commands}, {"on_failure", commands}}},
+            {"additionalProperties", false},
+            {"description", "commands around a restore"}};
+}
+
+}  // namespace
+
 std::string config_schema(std::span<const SourceType* const> types) {
     const Json name{{"pattern", "^[A-Za-z0-9][A-Za-z0-9._-]*$"}};
     const Json reference{{"type", "string"}, {"pattern", "^(env|file|exec):.+"}};
@@ -21,13 +48,19 @@ std::string config_schema(std::span<const SourceType* const> types) {
                 case SourceOption::Type::size:
                     property = {{"type", {"string", "integer"}}};
                     break;
+                case SourceOption::Type::secret:
+                    property = reference;
+                    break;
                 case SourceOption::Type::duration:
+                case SourceOption::Type::reference:
                 case SourceOption::Type::text:
                     property = {{"type", "string"}};
                     break;
             }
             property["description"] = option.help;
         }
+        properties["checks"] = checks_schema();
+        properties["hooks"] = hooks_schema();
         kinds.push_back(
             {{"type", "object"}, {"properties", properties}, {"required", {"kind"}}, {"additionalProperties", false}});
     }

@@ -5,13 +5,14 @@
 #include "base/error.h"
 #include "sources/command/command_source.h"
 #include "sources/files/files_source.h"
+#include "sources/postgres/postgres_source.h"
 #include "stores/local/local_store.h"
 
 namespace holdfast::app {
 
 namespace {
 
-constexpr std::array<const SourceType*, 2> types{&files_source_type, &command_source_type};
+constexpr std::array<const SourceType*, 3> types{&files_source_type, &command_source_type, &postgres_source_type};
 
 }  // namespace
 
@@ -28,7 +29,7 @@ const SourceType* source_type_of_argument(std::string_view argument) {
     const std::string_view scheme = argument.substr(0, argument.find(':'));
     if (scheme.size() == argument.size()) return nullptr;
     for (const SourceType* type : types) {
-        if (type->scheme == scheme) return type;
+        if (type->scheme == scheme || type->other_scheme == scheme) return type;
     }
     return nullptr;
 }

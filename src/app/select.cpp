@@ -110,6 +110,19 @@ const Snapshot* newest_at(const std::vector<const Snapshot*>& candidates, const 
     return found;
 }
 
+// Whoever takes the newest should know that an older one is proven.
+void remark_unproven(const Snapshot& taken, std::vector<const Snapshot*> candidates,
+                     std::vector<std::string>& remarks) {
+    if (taken.is_good()) return;
+    std::erase_if(candidates, [&](const Snapshot* each) { return !each->is_good() || each->time >= taken.time; });
+    if (candidates.empty()) return;
+    const Snapshot* const good = newest(candidates);
+    const bool failed = taken.proof && taken.proof->result == repo::ProofResult::fail;
+    remarks.push_back(fmt::format("snapshot {} {}; the newest good one is {} of {}", taken.id.short_hex(),
+                                  failed ? "FAILED its proof" : "is not proven", good->id.short_hex(),
+                                  rfc3339(good->time)));
+}
+
 }  // namespace
 
 void add_selection(Options& options, Wanted& wanted) {
@@ -150,12 +163,8 @@ Selected select_snapshot(std::span<const Snapshot> snapshots, const Wanted& want
     const Split split = split_text(snapshots, wanted.text.empty() ? "latest" : wanted.text);
     Selected out;
     out.path = split.path;
-    if (split.word == "good")
-        throw Error{Code::not_found, "no snapshot has been proven yet, so none is good"}.hint(
-            "Use `latest`; `holdfast prove`, which makes a snapshot good, comes with a later version.");
-
     std::optional<std::string> source = wanted.source;
-    if (split.word != "latest") {
+    if (split.word != "latest" && split.word != "good") {
         const bool is_name =
             std::ranges::any_of(snapshots, [&](const Snapshot& each) { return is_source(each, split.word); });
         if (!is_name) {
@@ -180,7 +189,17 @@ Selected select_snapshot(std::span<const Snapshot> snapshots, const Wanted& want
         for (const Snapshot& each : snapshots) candidates.push_back(&each);
     }
     refuse_several_sources(candidates);
+    if (split.word == "good") {
+        const bool any_proof =
+            std::ranges::any_of(candidates, [](const Snapshot* each) { return each->proof.has_value(); });
+        std::erase_if(candidates, [](const Snapshot* each) { return !each->is_good(); });
+        if (candidates.empty())
+            throw Error{Code::not_found, "no snapshot has {}, so none is good",
+                        any_proof ? "passed a proof at V3 or better without a flag" : "been proven yet"}
+                .hint("`holdfast prove` makes one good; `latest` is the newest, good or not.");
+    }
     out.snapshot = wanted.at ? newest_at(candidates, *wanted.at, now, out.remarks) : newest(candidates);
+    if (split.word != "good") remark_unproven(*out.snapshot, candidates, out.remarks);
     return out;
 }
 

@@ -170,6 +170,35 @@ TEST(Select, a_local_time_is_said_in_utc) {
     EXPECT_FALSE(is_local_time("2h"));
 }
 
+TEST(Select, good_is_the_newest_that_passed_at_v3_without_a_flag) {
+    using enum repo::ProofResult;
+    auto snapshots = one_source();
+    snapshots[0].proof = {4, pass, now, 1};
+    EXPECT_EQ(chosen(snapshots, wanted("good")), "aa11");
+    EXPECT_EQ(chosen(snapshots, wanted("good:/etc")), "aa11 /etc");
+    snapshots[1].proof = {2, pass, now, 1};
+    EXPECT_EQ(chosen(snapshots, wanted("good")), "aa11");
+    snapshots[1].proof = {3, fail, now, 1};
+    EXPECT_EQ(chosen(snapshots, wanted("good")), "aa11");
+    snapshots[1].proof = {3, pass, now, 1};
+    EXPECT_EQ(chosen(snapshots, wanted("good")), "aa22");
+    snapshots[1].flags.emplace_back("suspicious");
+    EXPECT_EQ(chosen(snapshots, wanted("good")), "aa11");
+    snapshots[0].proof.reset();
+    EXPECT_THAT(error_of(snapshots, wanted("good")).message(), HasSubstr("without a flag, so none is good"));
+}
+
+TEST(Select, latest_says_when_an_older_one_is_good_and_it_is_not) {
+    auto snapshots = one_source();
+    EXPECT_THAT(select_snapshot(snapshots, wanted("latest"), now).remarks, IsEmpty());
+    snapshots[0].proof = {4, repo::ProofResult::pass, now, 1};
+    EXPECT_THAT(select_snapshot(snapshots, wanted("latest"), now).remarks,
+                ElementsAre(HasSubstr("is not proven; the newest good one is aa110000")));
+    EXPECT_THAT(select_snapshot(snapshots, wanted("good"), now).remarks, IsEmpty());
+    snapshots.back().proof = {1, repo::ProofResult::fail, now, 1};
+    EXPECT_THAT(select_snapshot(snapshots, wanted("latest"), now).remarks, ElementsAre(HasSubstr("FAILED its proof")));
+}
+
 TEST(Select, good_says_that_nothing_is_proven_yet) {
     for (const char* text : {"good", "good:/etc"}) {
         const Error error = error_of(one_source(), wanted(text));

@@ -40,8 +40,12 @@ void choose_by_rule(const std::vector<repo::Snapshot>& snapshots, const ForgetPl
     }
     std::vector<policy::Candidate> candidates;
     for (const repo::Snapshot& snapshot : asked)
-        candidates.push_back(
-            {group_of(snapshot), snapshot.received, snapshot.tags, !snapshot.holds.empty(), !snapshot.flags.empty()});
+        candidates.push_back({.group = group_of(snapshot),
+                              .received = snapshot.received,
+                              .tags = snapshot.tags,
+                              .held = !snapshot.holds.empty(),
+                              .good = snapshot.is_good(),
+                              .flagged = !snapshot.flags.empty()});
     const auto reasons = policy::keep_reasons(candidates, *plan.keep);
     for (std::size_t i = 0; i < asked.size(); ++i) {
         if (reasons[i].empty())

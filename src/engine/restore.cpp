@@ -1,16 +1,18 @@
 #include "engine/restore.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "base/error.h"
 #include "base/workers.h"
-#include "engine/select.h"
+#include "engine/wanted.h"
 #include "repo/chunk_reader.h"
-#include "repo/tree.h"
 
 namespace holdfast::engine {
 
@@ -20,51 +22,110 @@ constexpr std::size_t window_items = 32 * 1024;
 constexpr std::uint64_t window_bytes = 1024ULL * 1024 * 1024;
 constexpr std::size_t window_extents = 128 * 1024;
 
-const repo::Snapshot& snapshot_of(repo::Repository& repository, const repo::SnapshotId& id) {
-    for (const repo::Snapshot& snapshot : repository.snapshots())
-        if (snapshot.id == id) return snapshot;
-    throw Error{Code::not_found, "there is no snapshot {}", id.short_hex()}.hint("`holdfast snapshots` lists them.");
-}
+// Items whose bytes go out in order, each from one worker, several at once.
+class InOrder {
+public:
+    InOrder(repo::Repository& repository, Rebuild& rebuild, Progress& progress, RestoreReport& report)
+        : repository_(repository), rebuild_(rebuild), progress_(progress), report_(report) {}
 
-// Walks the wanted items of a plan in tree order. A part keeps the folders that lead to it.
-void walk_wanted(repo::Repository& repository, const RestorePlan& plan,
-                 const std::function<bool(repo::TreeEntry&&)>& each) {
-    const repo::Snapshot& snapshot = snapshot_of(repository, plan.snapshot);
-    const Selection selection(plan.include, plan.exclude);
-    repo::TreeReader tree(repository.keys(), repository.chunks(), snapshot.root);
-    std::vector<repo::TreeEntry> ancestors;  // folders passed, not wanted by themselves
-    bool any = false;
-    bool going = true;
-    tree.walk("", [&](repo::TreeEntry&& entry) {
-        const std::string& path = entry.item.path;
-        if (!plan.below.empty() && !is_within(path, plan.below)) return going;
-        // The folder itself is what the target becomes, so it comes whatever is included.
-        if (path == plan.below) {
-            any = plan.include.empty() || entry.item.kind != ItemKind::folder;
-            return going = each(std::move(entry));
+    void add(repo::TreeEntry&& entry) {
+        repository_.world().stop.check();
+        workers_.rethrow_if_failed();
+        const Rebuild::Ticket ticket = rebuild_.begin_item(entry.item);
+        ++report_.items;
+        ++progress_.items;
+        if (!ticket.wants_content) return;
+        report_.bytes += entry.item.size;
+        workers_.submit([this, ticket, entry = std::make_shared<repo::TreeEntry>(std::move(entry))] {
+            const std::string& path = entry->item.path;
+            const Note note{"restoring {}", path};
+            send(ticket, *entry);
+        });
+    }
+    void finish() { workers_.finish(); }
+    // The first failure of a worker says more than that somebody waited for it in vain.
+    void rethrow_if_failed() const { workers_.rethrow_if_failed(); }
+
+private:
+    static constexpr std::size_t items_at_once = 2;
+    static constexpr std::uint64_t piece_bytes = 16 * 1024 * 1024;
+
+    void send(const Rebuild::Ticket& ticket, const repo::TreeEntry& entry) {
+        std::uint64_t at = 0;
+        std::size_t next = 0;
+        try {
+            while (next < entry.content.size()) {
+                const std::size_t begin = next;
+                for (std::uint64_t bytes = 0; next < entry.content.size() && bytes < piece_bytes; ++next)
+                    bytes += entry.content[next].length;
+                if (!send_piece(ticket, entry, begin, next, at)) return;
+            }
+        } catch (...) {
+            // Who waits for this item must not wait for ever.
+            rebuild_.abandon_item(ticket, {entry.item.path, Finding::Kind::unreadable, "it could not be restored"});
+            throw;
         }
-        if (!selection.wants(path)) {
-            if (entry.item.kind == ItemKind::folder && !plan.include.empty()) ancestors.push_back(std::move(entry));
+        rebuild_.end_item(ticket);
+    }
+
+    bool send_piece(const Rebuild::Ticket& ticket, const repo::TreeEntry& entry, std::size_t begin, std::size_t end,
+                    std::uint64_t& at) {
+        std::vector<repo::ChunkId> ids;
+        for (std::size_t i = begin; i < end; ++i)
+            if (!entry.content[i].is_hole()) ids.push_back(entry.content[i].chunk);
+        std::vector<Bytes> plain(ids.size());
+        std::optional<std::string> lost;
+        for (const repo::ReadRun& run : repository_.chunks().plan(ids)) {
+            repository_.world().stop.check();
+            repository_.chunks().read_run(
+                run, ids, [&](std::size_t number, ByteView bytes) { plain[number] = to_bytes(bytes); },
+                [&](std::size_t, const Error& error) { lost = error.message(); });
+        }
+        std::size_t number = 0;
+        for (std::size_t i = begin; i < end && !lost; ++i) {
+            const repo::Extent& extent = entry.content[i];
+            if (!extent.is_hole()) {
+                const Bytes& bytes = plain[number++];
+                if (extent.offset + extent.length > bytes.size()) {
+                    lost = fmt::format("chunk {} is not whole", extent.chunk.short_hex());
+                    break;
+                }
+                rebuild_.write(ticket, at, ByteView(bytes).subspan(extent.offset, extent.length));
+                progress_.bytes += extent.length;
+            }
+            at += extent.length;
+        }
+        if (!lost) return true;
+        {
+            const std::lock_guard lock(mutex_);
+            report_.damaged.push_back({entry.item.path, Finding::Kind::unreadable, *lost});
+        }
+        rebuild_.abandon_item(ticket,
+                              {entry.item.path, Finding::Kind::unreadable, "its bytes are damaged in the repository"});
+        return false;
+    }
+
+    repo::Repository& repository_;
+    Rebuild& rebuild_;
+    Progress& progress_;
+    RestoreReport& report_;
+    std::mutex mutex_;  // guards report_.damaged
+    Workers workers_{items_at_once, items_at_once};
+};
+
+void restore_in_order(repo::Repository& repository, const RestorePlan& plan, Rebuild& rebuild, Progress& progress,
+                      RestoreReport& report) {
+    InOrder items(repository, rebuild, progress, report);
+    try {
+        walk_wanted(repository, plan, [&](repo::TreeEntry&& entry) {
+            items.add(std::move(entry));
             return true;
-        }
-        any = true;
-        if (!ancestors.empty()) {
-            std::vector<repo::TreeEntry> leading;
-            std::erase_if(ancestors, [&](repo::TreeEntry& folder) {
-                const bool leads = is_within(path, folder.item.path);
-                if (leads) leading.push_back(std::move(folder));
-                return leads;
-            });
-            for (repo::TreeEntry& folder : leading) going = going && each(std::move(folder));
-        }
-        going = going && each(std::move(entry));
-        return going;
-    });
-    if (any || (plan.include.empty() && plan.below.empty())) return;
-    throw Error{Code::not_found, "nothing in snapshot {} matches {}", snapshot.id.short_hex(),
-                plan.below.empty() ? fmt::format("{}", fmt::join(plan.include, ", ")) : plan.below}
-        .unharmed("nothing was written to the target")
-        .hint("`holdfast ls` shows what is in it.");
+        });
+    } catch (...) {
+        items.rethrow_if_failed();
+        throw;
+    }
+    items.finish();
 }
 
 // A stretch of items whose bytes are fetched together, in the order of the packs.
@@ -227,7 +288,9 @@ RestoreReport restore(repo::Repository& repository, const RestorePlan& plan, Reb
         progress.bytes_total = snapshot.bytes.logical;
     }
     RestoreReport report;
-    {
+    if (rebuild.sequential()) {
+        restore_in_order(repository, plan, rebuild, progress, report);
+    } else {
         Workers workers(core_count(), 16);
         Window window(repository, rebuild, workers, progress, report);
         walk_wanted(repository, plan, [&](repo::TreeEntry&& entry) {

@@ -19,6 +19,8 @@ struct RestorePlan {
     std::vector<std::string> include;  // item paths or globs; empty: all
     std::vector<std::string> exclude;
     std::string below;  // only this folder and what is in it; its contents go to the target itself
+    // Items that come along with what is wanted of a top folder, though they were not asked for.
+    std::function<bool(std::string_view path, std::string_view top)> along = {};
 };
 
 // What a restore would do (`--plan`).

@@ -85,6 +85,7 @@ public:
         for (const Period& period : periods) keep_periods(period, rules.*period.count);
         if (rules.within) keep_within(*rules.within);
         for (const std::string& tag : rules.tags) keep_tagged(tag);
+        keep_good(rules.last_good);
         for (const std::size_t i : newest_first_) {
             if (all_[i].held) reasons_[i].emplace_back("held");
         }
@@ -124,6 +125,15 @@ private:
         if (__builtin_sub_overflow(all_[newest_first_.front()].received, length, &oldest)) oldest = INT64_MIN;
         for (const std::size_t i : newest_first_) {
             if (all_[i].received >= oldest) reasons_[i].push_back(fmt::format("within {}", text_of(length)));
+        }
+    }
+
+    void keep_good(std::uint32_t count) {
+        for (const std::size_t i : newest_first_) {
+            if (count == 0) return;
+            if (!all_[i].good) continue;
+            reasons_[i].emplace_back("last good");
+            --count;
         }
     }
 

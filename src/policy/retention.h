@@ -23,7 +23,10 @@ struct Retention {
     std::uint32_t yearly = 0;
     std::optional<Nanoseconds> within{};  // of the newest one of the group
     std::vector<std::string> tags{};      // "key" or "key=value"
-    bool empty() const { return last + hourly + daily + weekly + monthly + yearly == 0 && !within && tags.empty(); }
+    std::uint32_t last_good = 0;          // proven ones
+    bool empty() const {
+        return last + hourly + daily + weekly + monthly + yearly + last_good == 0 && !within && tags.empty();
+    }
 };
 
 struct Candidate {
@@ -31,6 +34,7 @@ struct Candidate {
     Nanoseconds received = 0;
     std::map<std::string, std::string> tags;
     bool held = false;     // always kept
+    bool good = false;     // proven at V3 or better, and not flagged
     bool flagged = false;  // suspicious: never the one that a period keeps while an unflagged one exists
 };
 

@@ -10,6 +10,7 @@
 #include "repo/log.h"
 #include "repo/names.h"
 #include "repo/notes.h"
+#include "repo/proof_note.h"
 #include "repo/snapshot_codec.h"
 
 namespace holdfast::repo {
@@ -125,6 +126,9 @@ void Repository::refresh() {
             if (note.kind == NoteKind::hold) snapshot.holds.push_back(note.text);
             if (note.kind == NoteKind::release) std::erase(snapshot.holds, note.text);
             if (note.kind == NoteKind::flag) snapshot.flags.push_back(note.text);
+            if (note.kind == NoteKind::proof) {
+                read_proof(note, snapshot);
+            }
             if (note.kind == NoteKind::tag) {
                 const std::size_t equals = note.text.find('=');
                 snapshot.tags[note.text.substr(0, equals)] =
@@ -134,6 +138,17 @@ void Repository::refresh() {
         if (!forgotten) snapshots_.push_back(std::move(snapshot));
     }
     std::ranges::stable_sort(snapshots_, {}, &Snapshot::received);
+}
+
+// One of a later version says nothing to this one, but harms nobody.
+void Repository::read_proof(const SnapshotNote& note, Snapshot& snapshot) const {
+    try {
+        const ProofRecord proof = decode_proof(note.text, *keys_);
+        add_proof(snapshot.proof, {proof.level, proof.result, note.time, proof.seconds});
+    } catch (const Error& error) {
+        world_.log.warning(
+            fmt::format("a proof of snapshot {} is not known: {}", snapshot.id.short_hex(), error.message()));
+    }
 }
 
 void Repository::keep_marks() { log_->check_marks(client_folder_.empty() ? "" : client_folder_ + "/marks"); }

@@ -56,6 +56,7 @@ class Index;
 class LogBook;
 class ChunkReader;
 class NoteBook;
+struct SnapshotNote;
 
 class Repository {
 public:
@@ -95,6 +96,8 @@ public:
 
 private:
     Repository(std::unique_ptr<Store> store, World& world, std::string client_folder, Keyring keys);
+
+    void read_proof(const SnapshotNote& note, Snapshot& snapshot) const;
 
     std::unique_ptr<Store> store_;
     World& world_;

@@ -32,6 +32,20 @@ struct ItemCounts {
     std::uint64_t total() const { return added + changed + unchanged; }
 };
 
+// Numbers are part of the format (doc/format/notes.md).
+enum class ProofResult : std::uint8_t { pass = 1, fail = 2, not_tested = 3 };
+constexpr std::uint8_t good_level = 3;
+
+// What is known of a snapshot since it was last restored and compared.
+struct Proof {
+    std::uint8_t level =
+        0;  // passed: up to here; failed: here; not tested: passed up to here, not as far as was wanted
+    ProofResult result = ProofResult::not_tested;
+    Nanoseconds time = 0;
+    double seconds = 0;
+    bool is_good() const { return result == ProofResult::pass && level >= good_level; }
+};
+
 struct Snapshot {
     SnapshotId id;       // known once committed
     std::string source;  // "orders-db", "files:/etc@host"
@@ -53,6 +67,8 @@ struct Snapshot {
     std::optional<SnapshotId> origin;  // set in copies: the id is the origin's
     std::vector<std::string> flags;    // from notes
     std::vector<std::string> holds;
+    std::optional<Proof> proof;
+    bool is_good() const { return proof && proof->is_good() && flags.empty(); }
 };
 
 }  // namespace holdfast::repo

@@ -21,6 +21,9 @@ struct Fact {
     auto operator<=>(const Fact&) const = default;
 };
 
+// "about size": said of the source, and not to be found again after a restore.
+bool is_about(const Fact& fact);
+
 struct Facts {
     std::string basis;  // same-view, stream, quiet or canary: what the numbers were taken from
     std::vector<Fact> list;

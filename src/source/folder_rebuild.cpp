@@ -20,19 +20,6 @@ namespace holdfast {
 
 namespace {
 
-// The path of an item below the target: "" is the target itself, nothing when the item is not in what is
-// restored.
-std::optional<std::string_view> path_below_target(const Item& item, std::string_view strip) {
-    std::string_view path = item.path;
-    if (!strip.empty() && strip != "/") {
-        if (!is_within(path, strip)) return std::nullopt;
-        // One file instead of a folder keeps its name.
-        path = path == strip && item.kind != ItemKind::folder ? split_path(path).second : path.substr(strip.size());
-    }
-    while (path.starts_with('/')) path.remove_prefix(1);
-    return path;
-}
-
 // A snapshot whose paths lead out of the target was not made by us.
 void check_path(const Item& item, std::string_view path) {
     const auto is_bad = [](std::string_view name) {
@@ -324,6 +311,17 @@ Rebuild::Summary FolderRebuild::finish() {
 }
 
 }  // namespace
+
+std::optional<std::string_view> path_below_target(const Item& item, std::string_view strip) {
+    std::string_view path = item.path;
+    if (!strip.empty() && strip != "/") {
+        if (!is_within(path, strip)) return std::nullopt;
+        // One file instead of a folder keeps its name.
+        path = path == strip && item.kind != ItemKind::folder ? split_path(path).second : path.substr(strip.size());
+    }
+    while (path.starts_with('/')) path.remove_prefix(1);
+    return path;
+}
 
 std::unique_ptr<Rebuild> rebuild_into_folder(const RebuildRequest& request) {
     return std::make_unique<FolderRebuild>(request);

@@ -9,6 +9,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string_view>
 
 #include "source/source.h"
 
@@ -18,5 +20,9 @@ namespace holdfast {
 // begin_item() returns: end_item() is allowed for it, and does nothing. With delete_others, folders marked
 // partial (source/partial_mark.h) are left alone; whoever restores only a part of a folder marks it so.
 std::unique_ptr<Rebuild> rebuild_into_folder(const RebuildRequest& request);
+
+// The path of an item below the target, where `strip` is RebuildRequest's: "" is the target itself, nothing when the
+// item is not in what is restored.
+std::optional<std::string_view> path_below_target(const Item& item, std::string_view strip);
 
 }  // namespace holdfast

@@ -6,6 +6,7 @@
 // Threads  next() and finish() from one thread; complete() and open() from any, also at the same time
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -105,7 +106,8 @@ struct RebuildRequest {
     std::string snapshot_id;     // for the marker by which an interrupted restore is taken up again
     std::string strip;           // this folder's contents go to the target itself; empty: full paths below the target
     SourceOptions options = {};  // of the source type's restore_options
-    std::optional<Facts> facts = {};  // of the snapshot
+    std::optional<Facts> facts = {};                          // of the snapshot
+    std::function<bool(const std::string& path)> wants = {};  // items that were asked for; empty: all
 };
 
 // Receives items and bytes of a restore and makes them real.
@@ -151,9 +153,35 @@ struct MeasureRequest {
     std::vector<std::string> only;  // item paths; empty: all
 };
 
+class Sandbox;
+
+// A server that exists for a proof only: started in a sandbox, filled by a restore, looked at, gone with its object.
+class ThrowawayServer {
+public:
+    virtual ~ThrowawayServer() = default;
+    virtual std::string target() const = 0;                  // the URL for rebuild, measure and query
+    virtual std::vector<CheckLine> own_checks() = 0;         // what the system's own checkers say of the restored data
+    virtual std::vector<std::string> isolation() const = 0;  // the kinds that it has (sandbox/isolation.h)
+    virtual std::string log_tail() const = 0;                // what it said last, for messages
+};
+
+struct ServerRequest {
+    Sandbox& sandbox;
+    std::optional<Facts> facts;  // of the snapshot
+    SourceOptions options;       // of the source where it is configured
+};
+
 // One option of a source type, as it stands in the configuration (with underscores) and on the command line.
 struct SourceOption {
-    enum class Type : std::uint8_t { text, list, flag, size, duration };
+    enum class Type : std::uint8_t {
+        text,
+        list,
+        flag,
+        size,
+        duration,
+        reference,  // a text, or env:NAME, file:PATH or exec:COMMAND that gives it; not on the command line
+        secret,     // such a reference only
+    };
     std::string_view name;  // "exclude_larger"
     Type type;
     std::string_view help;
@@ -168,12 +196,17 @@ struct SourceType {
     std::unique_ptr<Source> (*make)(const std::string& name, const SourceOptions& options);
     // Restores snapshots of this kind into a target.
     std::unique_ptr<Rebuild> (*rebuild)(const RebuildRequest& request);
+    std::string_view other_scheme = {};  // "postgresql" means "postgres"
     // What follows is for servers; null where a kind has none.
     std::span<const SourceOption> restore_options = {};
     // Counts and hashes what is at `target` as a capture does; throws target_failed.
     Facts (*measure)(const MeasureRequest& request) = nullptr;
     // The first column of the first row that a query gives, as text; throws target_failed.
     std::string (*query)(World& world, const std::string& target, const std::string& text, Nanoseconds limit) = nullptr;
+    // True when restoring items of the top folder `top` into a server needs the item `path` too.
+    bool (*comes_along)(std::string_view path, std::string_view top) = nullptr;
+    // Starts a throwaway server of the right version; source_failed (with the package to install) when there is none.
+    std::unique_ptr<ThrowawayServer> (*server)(const ServerRequest& request) = nullptr;
 };
 
 }  // namespace holdfast

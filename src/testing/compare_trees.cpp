@@ -1,10 +1,9 @@
-// The comparison of testing/nasty_tree.h, and the removal of trees of any depth.
+// The comparison of testing/nasty_tree.h.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-#include <tuple>
 
 #include <algorithm>
 #include <cerrno>
@@ -172,30 +171,6 @@ std::vector<std::string> differences(const std::string& expected, const std::str
     }
     std::ranges::sort(comparison.lines);
     return comparison.lines;
-}
-
-// Each folder is moved up to the top before it is emptied, so that no path becomes long.
-void remove_everything(const std::string& folder) {
-    const Fd top(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!top) return;
-    std::size_t moved = 0;
-    const std::string prefix = ".removing-" + std::to_string(::getpid()) + "-";
-    for (std::vector<std::string> waiting = names_in(top.get()); !waiting.empty();) {
-        const std::string name = std::move(waiting.back());
-        waiting.pop_back();
-        if (::unlinkat(top.get(), name.c_str(), 0) == 0) continue;
-        std::ignore = ::fchmodat(top.get(), name.c_str(), 0700, 0);
-        const Fd inside(::openat(top.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-        if (!inside) throw Error{Code::failed, "cannot remove {}/{}", folder, name};
-        for (const std::string& child : names_in(inside.get())) {
-            if (::unlinkat(inside.get(), child.c_str(), 0) == 0) continue;
-            std::ignore = ::fchmodat(inside.get(), child.c_str(), 0700, 0);
-            waiting.push_back(prefix + std::to_string(moved++));
-            std::ignore = ::renameat(inside.get(), child.c_str(), top.get(), waiting.back().c_str());
-        }
-        ::unlinkat(top.get(), name.c_str(), AT_REMOVEDIR);
-    }
-    ::rmdir(folder.c_str());
 }
 
 }  // namespace holdfast

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/remove.h"
 
 namespace holdfast {
 
@@ -27,8 +28,6 @@ std::vector<std::string> differences(const std::string& expected, const std::str
 
 // The one more folder below, "<name>/<name>/…", is so deep that its path is longer than PATH_MAX.
 void make_deep_folders(const std::string& folder, const std::string& name, std::size_t depth);
-// Of any depth; std::filesystem needs a descriptor for each level.
-void remove_everything(const std::string& folder);
 
 // HOLDFAST_SCALE, 1 when it is not set: how much longer the loops of tests shall be.
 std::size_t test_scale();

@@ -4,6 +4,7 @@ A test file is run by itself (`python3 files_test.py`), prints failures only, an
 $HOLDFAST_RESULTS/<file>.xml. The program is $HOLDFAST; loops run $HOLDFAST_SCALE times as long.
 """
 
+import atexit
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -20,6 +22,7 @@ import time
 import traceback
 import unittest
 import xml.etree.ElementTree as xml
+from urllib.parse import quote
 
 PROGRAM = os.environ.get("HOLDFAST") or str(pathlib.Path(__file__).resolve().parents[2] / "build/dev/holdfast")
 SCALE = int(os.environ.get("HOLDFAST_SCALE", "1"))
@@ -156,6 +159,107 @@ class Case(unittest.TestCase):
     def assert_same_tree(self, expected, found):
         self.assertEqual(differences(expected, found), [])
         self.assertEqual(rsync(expected, found), "")
+
+
+POSTGRES_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class PostgresServer:
+    """A real PostgreSQL server in a folder of its own, on a private socket and a free port of the loopback."""
+
+    def __init__(self, **settings):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-pg-"))
+        self.port = free_port()
+        self.prefix = []
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "postgres", "postgres")
+            self.prefix = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
+        self.folder.chmod(0o755)
+        data = self.folder / "data"
+        password = self.folder / "password"
+        password.write_text("secret of the superuser\n")
+        password.chmod(0o644)
+        subprocess.run([*self.prefix, POSTGRES_BIN / "initdb", "--pgdata", data, "--username=postgres", "--no-sync",
+                        "--encoding=UTF8", "--locale=C.UTF-8", "--auth-local=trust", "--auth-host=scram-sha-256",
+                        f"--pwfile={password}"], check=True, capture_output=True, cwd="/")
+        every = {"fsync": "off", "full_page_writes": "off", "listen_addresses": "127.0.0.1", "port": self.port,
+                 "unix_socket_directories": self.folder, "max_connections": 50, "shared_buffers": "64MB",
+                 "wal_level": "minimal", "max_wal_senders": 0, "autovacuum": "off", "log_min_messages": "fatal"}
+        every.update(settings)
+        argv = [*self.prefix, POSTGRES_BIN / "postgres", "-D", data]
+        for name, value in every.items():
+            argv += ["-c", f"{name}={value}"]
+        self.log = open(self.folder / "log", "wb")
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd="/")
+        atexit.register(self.stop)
+        for _ in range(600):
+            if subprocess.run([POSTGRES_BIN / "pg_isready", "-q", "-h", self.folder, "-p", str(self.port)],
+                              check=False).returncode == 0:
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.1)
+        raise AssertionError((self.folder / "log").read_text(errors="replace"))
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT)
+            self.process.wait(60)
+        self.log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def url(self, database="", user="postgres", password=None):
+        """By way of the socket, where nobody needs a password; with one, by TCP."""
+        if password is not None:
+            return f"postgres://{user}:{password}@127.0.0.1:{self.port}/{quote(database)}"
+        return f"postgres://{user}@{quote(str(self.folder), safe='')}:{self.port}/{quote(database, safe='')}"
+
+    def environment(self):
+        return {"PATH": os.environ["PATH"], "PGHOST": str(self.folder), "PGPORT": str(self.port), "PGUSER": "postgres",
+                "LC_ALL": "C.UTF-8"}
+
+    def run(self, program, *args, input=None):
+        done = subprocess.run([POSTGRES_BIN / program, *args], input=input, capture_output=True,
+                              env=self.environment(), check=False)
+        if done.returncode != 0:
+            raise AssertionError(f"{program} {args}: {done.stderr.decode(errors='replace')}")
+        return done.stdout
+
+    def sql(self, text, database="postgres"):
+        """Runs statements; returns what a query gives, rows as lines, columns with '|'."""
+        argv = ["-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-d", database]
+        return self.run("psql", *argv, input=text.encode()).decode().rstrip("\n")
+
+    def session(self, database="postgres"):
+        """A psql that stays: give it statements by its standard input."""
+        return subprocess.Popen([POSTGRES_BIN / "psql", "-X", "-q", "-At", "-d", database], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self.environment(), text=True,
+                                bufsize=1)
+
+    def databases(self):
+        return self.sql("SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1").splitlines()
+
+    def dump(self, database, *args):
+        """What the independent judge sees: pg_dump as text, without what changes each time."""
+        text = self.run("pg_dump", "--create", *args, database).decode()
+        lines = [line for line in text.splitlines() if not line.startswith(("\\restrict ", "\\unrestrict "))]
+        return lines
+
+
+_servers = {}
+
+
+def postgres_server(name="first", **settings):
+    """One server serves many tests; each makes databases of its own."""
+    if name not in _servers:
+        _servers[name] = PostgresServer(**settings)
+    return _servers[name]
 
 
 def rsync(expected, found):

@@ -1,0 +1,223 @@
+#include "app/verified.h"
+
+#include <algorithm>
+
+#include "app/progress_line.h"
+#include "app/version.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "engine/facts.h"
+#include "engine/prove.h"
+#include "engine/verify.h"
+#include "repo/notes.h"
+
+namespace holdfast::app {
+
+namespace {
+
+constexpr std::size_t passed_shown_max = 20;
+
+// "postgres://user:secret@host/" without what others must not read.
+std::string without_password(std::string url) {
+    const std::size_t authority = url.find("://");
+    if (authority == std::string::npos) return url;
+    const std::size_t at = url.find('@', authority), colon = url.find(':', authority + 3);
+    if (at != std::string::npos && colon < at) url.erase(colon, at - colon);
+    return url;
+}
+
+bool is_server(const RebuildRequest& request) { return request.target.find("://") != std::string::npos; }
+
+void compare_folder(const RestoredTarget& target, const engine::RestoreReport& report, Verified& out) {
+    engine::Progress progress;
+    progress.items_total = report.items;
+    progress.bytes_total = report.bytes;
+    const ProgressLine line(target.context.out, target.context.world.clock, progress, "verifying");
+    engine::Verification found = engine::verify(
+        target.repository, target.plan,
+        {target.request.target, target.request.strip, report.rebuilt.findings, report.damaged}, progress);
+    out.items = found.items;
+    out.bytes = found.bytes;
+    out.checks = std::move(found.checks);
+}
+
+void compare_server(const RestoredTarget& target, Verified& out) {
+    const std::optional<Facts> facts = engine::read_facts(target.repository, target.snapshot);
+    if (!facts || target.type.measure == nullptr) {
+        out.checks.push_back({"facts", CheckLine::Result::not_tested, "", "the capture recorded none"});
+        return;
+    }
+    const std::vector<std::string>& only = target.plan.include;
+    const Facts found = target.type.measure({target.context.world, target.request.target, *facts, only});
+    out.checks = compare_facts(*facts, found, only);
+}
+
+std::string only_database(const RestoredTarget& target) {
+    if (!is_server(target.request)) return "";
+    return engine::only_database(engine::read_facts(target.repository, target.snapshot));
+}
+
+void run_own_checks(const RestoredTarget& target, Verified& out) {
+    const SourceConfig* const source = target.context.config().source(target.snapshot.source);
+    if (source == nullptr) return;
+    const engine::CheckPlace place{.world = target.context.world,
+                                   .type = target.type,
+                                   .target = target.request.target,
+                                   .database = only_database(target),
+                                   .source = target.snapshot.source,
+                                   .snapshot = target.snapshot.id.hex()};
+    for (CheckLine& line : engine::run_checks(source->checks, place)) out.checks.push_back(std::move(line));
+}
+
+std::vector<engine::Hook> all_hooks(const std::vector<engine::Hook>* configured,
+                                    const std::vector<std::string>& given) {
+    std::vector<engine::Hook> out;
+    if (configured != nullptr) out = *configured;
+    for (const std::string& line : given) out.push_back(engine::shell_hook(line));
+    return out;
+}
+
+}  // namespace
+
+std::string result_text(CheckLine::Result result) {
+    switch (result) {
+        case CheckLine::Result::pass:
+            return "PASS";
+        case CheckLine::Result::fail:
+            return "FAIL";
+        case CheckLine::Result::not_tested:
+            break;
+    }
+    return "NOT TESTED";
+}
+
+Json json_of(const std::vector<CheckLine>& checks) {
+    Json out = Json::array();
+    for (const CheckLine& each : checks)
+        out.push_back({{"name", to_valid_utf8(each.name)},
+                       {"result", name_of(each.result)},
+                       {"expected", to_valid_utf8(each.expected)},
+                       {"found", to_valid_utf8(each.found)}});
+    return out;
+}
+
+void print_checks(Output& out, const std::vector<CheckLine>& checks) {
+    Table table({{"CHECK"}, {"RESULT"}, {"EXPECTED"}, {"FOUND"}});
+    std::size_t passed = 0;
+    for (const CheckLine& each : checks) {
+        if (each.result == CheckLine::Result::pass && ++passed > passed_shown_max) continue;
+        table.add({printable(each.name), result_text(each.result), printable(each.expected), printable(each.found)});
+    }
+    if (!table.empty()) table.print(out);
+    if (passed > passed_shown_max) out.line(fmt::format("… and {} more that passed", passed - passed_shown_max));
+}
+
+Verified verify_restored(const RestoredTarget& target, const engine::RestoreReport& report) {
+    const Clock& clock = target.context.world.clock;
+    const Nanoseconds began = clock.steady();
+    Verified out;
+    if (is_server(target.request)) {
+        compare_server(target, out);
+    } else {
+        compare_folder(target, report, out);
+    }
+    run_own_checks(target, out);
+    out.result = engine::result_of(out.checks);
+    out.seconds = static_cast<double>(clock.steady() - began) / one_second;
+    return out;
+}
+
+Json json_of(const Verified& verified) {
+    return {{"result", name_of(verified.result)},
+            {"seconds", verified.seconds},
+            {"items", verified.items},
+            {"bytes", verified.bytes},
+            {"checks", json_of(verified.checks)}};
+}
+
+void print_verified(Output& out, const Verified& verified) {
+    if (verified.result != CheckLine::Result::pass) print_checks(out, verified.checks);
+    out.line(fmt::format("  verified  {}: {} in {}", result_text(verified.result),
+                         counted(verified.checks.size(), "check", "checks"),
+                         time_and_rate(verified.seconds, verified.bytes)));
+}
+
+void fail_if_not_equal(const Verified& verified) {
+    const auto failed = std::ranges::count(verified.checks, CheckLine::Result::fail, &CheckLine::result);
+    if (failed == 0) return;
+    throw Error{Code::corrupt, "the target is not equal to the snapshot: {}",
+                counted(static_cast<std::uint64_t>(failed), "check failed", "checks failed")}
+        .unharmed("the snapshot is unharmed")
+        .hint("Restore again; something else may have written to the target meanwhile.");
+}
+
+void add_hook_options(Options& options, HookOptions& hooks) {
+    options.list(hooks.before, "--hook-before", "COMMAND", "run by the shell before; when it fails nothing is written");
+    options.list(hooks.after, "--hook-after", "COMMAND", "run by the shell after a restore that went well");
+    options.list(hooks.on_failure, "--hook-failure", "COMMAND", "run by the shell when anything failed");
+}
+
+void with_hooks(Context& context, const HookOptions& given, engine::HookScene scene,
+                const std::function<void()>& work) {
+    const SourceConfig* const source = context.config().source(scene.source);
+    const auto hooks = [&](std::vector<engine::Hook> engine::Hooks::*which, const std::vector<std::string>& lines) {
+        return all_hooks(source == nullptr ? nullptr : &(source->hooks.*which), lines);
+    };
+    std::exception_ptr partial;
+    try {
+        scene.target = without_password(scene.target);
+        scene.result = "pending";
+        try {
+            engine::run_hooks(context.world, "before", hooks(&engine::Hooks::before, given.before), scene);
+        } catch (Error& error) {
+            error.set_unharmed("nothing was written to the target");
+            throw;
+        }
+        scene.result = "ok";
+        try {
+            work();
+        } catch (const Error& error) {
+            // Some items are not as they were; the rest is there, and whoever waits for it goes on.
+            if (error.code() != Code::partial) throw;
+            scene.result = info_of(error.code()).slug;
+            partial = std::current_exception();
+        }
+        engine::run_hooks(context.world, "after", hooks(&engine::Hooks::after, given.after), scene);
+    } catch (...) {
+        const std::exception_ptr failure = std::current_exception();
+        scene.result = info_of(as_error(failure).code()).slug;
+        try {
+            engine::run_hooks(context.world, "for failures of", hooks(&engine::Hooks::on_failure, given.on_failure),
+                              scene);
+        } catch (const Error& error) {
+            context.out.warn(error.message());
+        }
+        std::rethrow_exception(failure);
+    }
+    if (partial) std::rethrow_exception(partial);
+}
+
+void record_run(const RestoredTarget& target, const engine::RestoreReport& report,
+                const std::optional<Verified>& verified, std::string_view result) {
+    repo::RunRecord record;
+    record.verb = "restore";
+    record.result = result;
+    record.seconds = report.seconds + (verified ? verified->seconds : 0);
+    record.items = report.items;
+    record.bytes = report.bytes;
+    record.tool = fmt::format("holdfast {}", version);
+    record.host = current_host_name();
+    record.target = without_password(target.request.target);
+    if (verified) record.lines = engine::note_lines(verified->checks);
+    repo::Repository& repository = target.repository;
+    World& world = target.context.world;
+    try {
+        repository.notes().append(target.snapshot.id, repo::NoteKind::run, world.clock.now(),
+                                  repo::encode(record, repository.keys(), world.random));
+    } catch (const Error& error) {
+        world.log.info(fmt::format("this restore is not recorded in the repository: {}", error.message()));
+    }
+}
+
+}  // namespace holdfast::app

@@ -1,0 +1,179 @@
+#include "engine/checks.h"
+
+#include <cctype>
+#include <csignal>
+#include <filesystem>
+#include <optional>
+#include <set>
+
+#include "base/error.h"
+#include "base/process.h"
+#include "base/text.h"
+#include "policy/expect.h"
+#include "sandbox/process.h"
+
+namespace holdfast::engine {
+
+namespace {
+
+constexpr std::chrono::milliseconds look_every{200};
+using Instant = std::chrono::steady_clock::time_point;
+
+std::string last_line(std::string text) {
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+    const std::size_t line = text.rfind('\n');
+    return printable(line == std::string::npos ? text : text.substr(line + 1));
+}
+
+std::string too_slow(const Check& check) {
+    return fmt::format("it did not end within {} and was stopped", human_duration(check.timeout));
+}
+
+// Waits with an eye on Ctrl-C.
+template <class Process>
+std::optional<ExitStatus> wait_for(World& world, Process& process, Nanoseconds limit) {
+    const Instant end = std::chrono::steady_clock::now() + std::chrono::nanoseconds(limit);
+    while (true) {
+        world.stop.check();
+        const Instant now = std::chrono::steady_clock::now();
+        if (const auto status = process.wait_until(std::min(end, now + look_every))) return status;
+        if (now >= end) return std::nullopt;
+    }
+}
+
+// A sandbox sees no PATH of ours.
+std::string absolute_program(const std::string& name) {
+    if (name.find('/') != std::string::npos) return std::filesystem::absolute(name).lexically_normal().string();
+    for (const char* folder : {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}) {
+        const std::string path = fmt::format("{}/{}", folder, name);
+        if (std::filesystem::exists(path)) return path;
+    }
+    throw Error{Code::not_found, "there is no program {}", name};
+}
+
+std::vector<std::pair<std::string, std::string>> variables(const CheckPlace& place) {
+    return {
+        {"HOLDFAST_SOURCE", place.source}, {"HOLDFAST_TARGET", place.target}, {"HOLDFAST_SNAPSHOT", place.snapshot}};
+}
+
+CheckLine ended(CheckLine line, const std::optional<ExitStatus>& status, const Check& check, const std::string& said) {
+    line.expected = "exit status 0";
+    if (!status) {
+        line.result = CheckLine::Result::fail;
+        line.found = too_slow(check);
+        return line;
+    }
+    line.result = status->ok() ? CheckLine::Result::pass : CheckLine::Result::fail;
+    line.found = status->text();
+    if (const std::string last = last_line(said); !status->ok() && !last.empty()) line.found += ": " + last;
+    return line;
+}
+
+CheckLine run_inside(CheckLine line, const Check& check, const CheckPlace& place, std::size_t number) {
+    const Isolation& isolation = possible_isolation();
+    if (!(isolation.pid && isolation.mount && isolation.network) && !place.allow_unisolated) {
+        line.found = "not isolated: this machine refuses name spaces; --allow-unisolated runs it all the same";
+        return line;
+    }
+    SandboxProcessOptions options;
+    options.argv = check.exec;
+    options.argv[0] = absolute_program(check.exec[0]);
+    options.environment = variables(place);
+    options.log = fmt::format("check-{}", number);
+    options.identity = SandboxProcessOptions::Identity::owner;
+    for (const std::string& word : options.argv)
+        if (word.starts_with('/') && std::filesystem::exists(word)) options.readable.push_back(word);
+    SandboxProcess process(*place.sandbox, options);
+    const auto status = wait_for(place.world, process, check.timeout);
+    process.end();
+    return ended(std::move(line), status, check, process.log_tail());
+}
+
+CheckLine run_here(CheckLine line, const Check& check, const CheckPlace& place) {
+    ChildOptions options;
+    options.argv = check.exec;
+    options.add_environment = variables(place);
+    options.capture_stdout = false;
+    options.capture_stderr = false;
+    Child child(options);
+    const auto status = wait_for(place.world, child, check.timeout);
+    if (!status) child.kill(SIGKILL);
+    return ended(std::move(line), status, check, "");
+}
+
+// A URL with another path: "postgres://host/" with "shop" is "postgres://host/shop".
+std::string with_database(const std::string& url, const std::string& wanted, const std::string& otherwise) {
+    const std::size_t authority = url.find("://");
+    if (authority == std::string::npos) return url;
+    const std::size_t query = std::min(url.find('?', authority), url.size());
+    const std::size_t slash = std::min(url.find('/', authority + 3), query);
+    const bool names_one = slash + 1 < query;
+    const std::string& name = !wanted.empty() ? wanted : names_one ? wanted : otherwise;
+    if (name.empty()) return url;
+    std::string path = "/";
+    for (const char c : name) {
+        if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '.')
+            path += c;
+        else
+            path += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+    return url.substr(0, slash) + path + url.substr(query);
+}
+
+CheckLine run_sql(CheckLine line, const Check& check, const CheckPlace& place) {
+    line.expected = check.expect;
+    if (place.type.query == nullptr) {
+        line.found = fmt::format("a source of kind {} answers no queries", place.type.kind);
+        return line;
+    }
+    const Instant began = std::chrono::steady_clock::now();
+    try {
+        const std::string target = with_database(place.target, check.database, place.database);
+        line.found = place.type.query(place.world, target, check.sql, check.timeout);
+        line.result = policy::meets(line.found, check.expect) ? CheckLine::Result::pass : CheckLine::Result::fail;
+    } catch (const Error& error) {
+        if (error.code() == Code::cancelled || error.code() == Code::terminated) throw;
+        const bool is_slow = std::chrono::steady_clock::now() - began >= std::chrono::nanoseconds(check.timeout);
+        line.result = CheckLine::Result::fail;
+        line.found = is_slow ? too_slow(check) : error.message();
+    }
+    return line;
+}
+
+}  // namespace
+
+std::string only_database(const std::optional<Facts>& facts) {
+    std::set<std::string> out;
+    if (!facts) return "";
+    for (const Fact& fact : facts->list)
+        if (!fact.item.empty()) out.insert(fact.item.substr(0, fact.item.find('/')));
+    return out.size() == 1 ? *out.begin() : "";
+}
+
+std::string name_of(const Check& check) {
+    return check.kind == Check::Kind::sql ? "sql " + printable(check.sql) : "exec " + printable(join(check.exec, " "));
+}
+
+std::vector<CheckLine> run_checks(const std::vector<Check>& checks, const CheckPlace& place) {
+    std::vector<CheckLine> out;
+    for (const Check& check : checks) {
+        place.world.stop.check();
+        CheckLine line{name_of(check), CheckLine::Result::not_tested, "", ""};
+        try {
+            if (check.kind == Check::Kind::sql)
+                line = run_sql(std::move(line), check, place);
+            else if (place.sandbox != nullptr)
+                line = run_inside(std::move(line), check, place, out.size());
+            else
+                line = run_here(std::move(line), check, place);
+        } catch (const Error& error) {
+            if (error.code() == Code::cancelled || error.code() == Code::terminated) throw;
+            // It could not be started, which says nothing about the data.
+            line = {name_of(check), CheckLine::Result::not_tested, "", error.message()};
+        }
+        out.push_back(std::move(line));
+    }
+    return out;
+}
+
+}  // namespace holdfast::engine

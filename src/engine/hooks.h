@@ -1,0 +1,37 @@
+// engine/hooks.h: commands that run around a restore: stop the application, start it, tell somebody.
+//
+// Shape    a hook is an argv; one that was written as a string is run by /bin/sh. What it prints goes to our stderr
+// Errors   target_failed when one does not exit 0; cancelled
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/world.h"
+
+namespace holdfast::engine {
+
+struct Hook {
+    std::vector<std::string> argv;
+};
+Hook shell_hook(const std::string& line);
+
+struct Hooks {
+    std::vector<Hook> before;
+    std::vector<Hook> after;
+    std::vector<Hook> on_failure;
+    bool empty() const { return before.empty() && after.empty() && on_failure.empty(); }
+};
+
+// What a hook finds in its environment: HOLDFAST_SOURCE and so on.
+struct HookScene {
+    std::string source;
+    std::string target;
+    std::string snapshot;
+    std::string result;  // "pending" before, "ok" after, else the slug of the error
+};
+
+// In order; the first that fails ends them.
+void run_hooks(World& world, std::string_view when, const std::vector<Hook>& hooks, const HookScene& scene);
+
+}  // namespace holdfast::engine

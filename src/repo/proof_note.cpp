@@ -1,0 +1,157 @@
+#include "repo/proof_note.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace holdfast::repo {
+
+namespace {
+
+constexpr std::uint8_t version = 1;
+constexpr std::string_view proof_purpose = "holdfast proof note";
+constexpr std::string_view run_purpose = "holdfast run note";
+
+std::uint64_t milliseconds(double seconds) {
+    return static_cast<std::uint64_t>(std::llround(std::max(0.0, seconds) * 1000));
+}
+
+ProofResult read_result(ByteReader& reader) {
+    const std::uint8_t value = reader.u8();
+    if (value < 1 || value > 3) reader.fail("it has a result that this version does not know");
+    return static_cast<ProofResult>(value);
+}
+
+// Failures first, so that none is left out before something that passed.
+void write_lines(ByteWriter& writer, std::vector<NoteLine> lines) {
+    std::ranges::stable_sort(lines, {}, [](const NoteLine& line) { return line.result == ProofResult::pass; });
+    const std::size_t count = std::min(lines.size(), note_lines_max);
+    writer.varint(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        writer.string(lines[i].name);
+        writer.u8(static_cast<std::uint8_t>(lines[i].result));
+        writer.string(lines[i].expected);
+        writer.string(lines[i].found);
+    }
+}
+
+std::vector<NoteLine> read_lines(ByteReader& reader) {
+    std::vector<NoteLine> out(reader.count(4));
+    for (NoteLine& line : out) {
+        line.name = reader.string();
+        line.result = read_result(reader);
+        line.expected = reader.string();
+        line.found = reader.string();
+    }
+    return out;
+}
+
+std::string finished(const Bytes& bytes) { return std::string(as_text(bytes)); }
+
+Bytes seal_for_reader(const Keyring& keys, std::string_view purpose, ByteView plain, Random& random) {
+    return crypto::seal_to(keys.config().reader, purpose, plain, random);
+}
+
+std::optional<Secret> open_as_reader(const Keyring& keys, std::string_view purpose, ByteView sealed) {
+    if (!keys.secrets().reader) return std::nullopt;
+    auto out = keys.secrets().reader->open(purpose, sealed);
+    if (!out) throw Error{Code::corrupt, "the sealed part of a note does not authenticate"};
+    return out;
+}
+
+}  // namespace
+
+std::string encode(const ProofRecord& record, const Keyring& keys, Random& random) {
+    Bytes sealed;
+    ByteWriter inner(sealed);
+    inner.string(record.basis);
+    inner.string(record.coverage);
+    inner.varint(record.isolation.size());
+    for (const std::string& kind : record.isolation) inner.string(kind);
+    write_lines(inner, record.lines);
+
+    Bytes out;
+    ByteWriter writer(out);
+    writer.u8(version);
+    writer.u8(record.level);
+    writer.u8(static_cast<std::uint8_t>(record.result));
+    writer.varint(milliseconds(record.seconds));
+    writer.string(record.tool);
+    writer.string(seal_for_reader(keys, proof_purpose, sealed, random));
+    return finished(out);
+}
+
+ProofRecord decode_proof(std::string_view text, const Keyring& keys) {
+    ByteReader reader(as_bytes(text), "a note of a proof");
+    if (reader.u8() != version) reader.fail("it is of a version that this one does not know");
+    ProofRecord out;
+    out.level = reader.u8();
+    if (out.level > 5) reader.fail("it has a level that does not exist");
+    out.result = read_result(reader);
+    out.seconds = static_cast<double>(reader.varint()) / 1000;
+    out.tool = reader.string();
+    const ByteView box = reader.string_view();
+    reader.expect_done();
+    const auto plain = open_as_reader(keys, proof_purpose, box);
+    if (!plain) return out;
+    ByteReader inner(plain->reveal(), "a note of a proof");
+    out.basis = inner.string();
+    out.coverage = inner.string();
+    const std::size_t kinds = inner.count(1);
+    for (std::size_t i = 0; i < kinds; ++i) out.isolation.push_back(inner.string());
+    out.lines = read_lines(inner);
+    inner.expect_done();
+    return out;
+}
+
+std::string encode(const RunRecord& record, const Keyring& keys, Random& random) {
+    Bytes sealed;
+    ByteWriter inner(sealed);
+    inner.string(record.host);
+    inner.string(record.target);
+    write_lines(inner, record.lines);
+
+    Bytes out;
+    ByteWriter writer(out);
+    writer.u8(version);
+    writer.string(record.verb);
+    writer.string(record.result);
+    writer.varint(milliseconds(record.seconds));
+    writer.varint(record.items);
+    writer.varint(record.bytes);
+    writer.string(record.tool);
+    writer.string(seal_for_reader(keys, run_purpose, sealed, random));
+    return finished(out);
+}
+
+RunRecord decode_run(std::string_view text, const Keyring& keys) {
+    ByteReader reader(as_bytes(text), "a note of a run");
+    if (reader.u8() != version) reader.fail("it is of a version that this one does not know");
+    RunRecord out;
+    out.verb = reader.string();
+    out.result = reader.string();
+    out.seconds = static_cast<double>(reader.varint()) / 1000;
+    out.items = reader.varint();
+    out.bytes = reader.varint();
+    out.tool = reader.string();
+    const ByteView box = reader.string_view();
+    reader.expect_done();
+    const auto plain = open_as_reader(keys, run_purpose, box);
+    if (!plain) return out;
+    ByteReader inner(plain->reveal(), "a note of a run");
+    out.host = inner.string();
+    out.target = inner.string();
+    out.lines = read_lines(inner);
+    inner.expect_done();
+    return out;
+}
+
+void add_proof(std::optional<Proof>& known, const Proof& later) {
+    const bool says_less =
+        known && later.result != ProofResult::fail &&
+        (later.level < known->level || (known->result == ProofResult::pass && later.result == ProofResult::not_tested));
+    if (!says_less) known = later;
+}
+
+}  // namespace holdfast::repo

@@ -1,0 +1,310 @@
+#include "sources/postgres/capture.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "clients/postgres/tools.h"
+#include "sources/postgres/globals.h"
+#include "sources/postgres/measure.h"
+#include "sources/postgres/names.h"
+#include "sources/postgres/row_checksum.h"
+#include "sources/postgres/snapshot.h"
+#include "sources/postgres/toc.h"
+
+namespace holdfast::postgres {
+
+namespace {
+
+constexpr std::uint64_t archive_bytes_guess = 32 * 1024 * 1024;
+constexpr std::size_t toc_bytes_max = 512 * 1024 * 1024;
+
+// Facts come from the threads that read.
+class FactBook {
+public:
+    void add(std::vector<Fact> facts) {
+        const std::lock_guard lock(mutex_);
+        facts_.list.insert(facts_.list.end(), std::make_move_iterator(facts.begin()),
+                           std::make_move_iterator(facts.end()));
+    }
+    Facts take() {
+        const std::lock_guard lock(mutex_);
+        facts_.basis = "same-view";
+        facts_.sort();
+        return std::move(facts_);
+    }
+
+private:
+    std::mutex mutex_;
+    Facts facts_;  // guarded by mutex_
+};
+
+class TextData final : public ItemData {
+public:
+    explicit TextData(std::string text) : text_(std::move(text)) {}
+    Piece read(MutableByteView into) override {
+        const std::size_t bytes = std::min(into.size(), text_.size() - at_);
+        std::memcpy(into.data(), text_.data() + at_, bytes);
+        at_ += bytes;
+        return {bytes, 0};
+    }
+
+private:
+    const std::string text_;
+    std::size_t at_ = 0;
+};
+
+// A table's rows as a statement that any psql reads: COPY … FROM stdin; lines; \.
+class TableData final : public ItemData {
+public:
+    TableData(DatabaseSnapshot& database, const Table& table, std::string path, FactBook& book)
+        : lease_(database.copy_out(table)), table_(table), path_(std::move(path)), book_(book) {
+        head_ = "COPY " + table.copied() + " FROM stdin;\n";
+        pending_ = as_bytes(head_);
+    }
+
+    Piece read(MutableByteView into) override {
+        std::size_t done = 0;
+        while (done < into.size()) {
+            if (pending_.empty() && !next()) break;
+            const std::size_t bytes = std::min(pending_.size(), into.size() - done);
+            std::memcpy(into.data() + done, pending_.data(), bytes);
+            pending_ = pending_.subspan(bytes);
+            done += bytes;
+        }
+        return {done, 0};
+    }
+
+private:
+    bool next() {
+        if (is_over_) return false;
+        const ByteView row = lease_->connection().next_row();
+        if (!row.empty()) {
+            sum_.add(row.first(row.size() - 1));
+            pending_ = row;
+            return true;
+        }
+        is_over_ = true;
+        lease_->give_back();
+        book_.add({{path_, "rows", fmt::format("{}", sum_.rows())},
+                   {path_, "checksum", sum_.hex()},
+                   {path_, "columns", table_.columns}});
+        pending_ = as_bytes("\\.\n");
+        return true;
+    }
+
+    std::unique_ptr<DatabaseSnapshot::Lease> lease_;
+    const Table& table_;
+    const std::string path_;
+    FactBook& book_;
+    std::string head_;
+    ByteView pending_;
+    RowChecksum sum_;
+    bool is_over_ = false;
+};
+
+// What pg_dump prints; its table of contents gives facts.
+class ArchiveData final : public ItemData {
+public:
+    ArchiveData(World& world, const DatabaseSnapshot& database, std::vector<std::string> argv, FactBook& book)
+        : tool_(world, database.endpoint(), std::move(argv), Code::source_failed),
+          item_(encode_part(database.database())),
+          book_(book) {}
+
+    Piece read(MutableByteView into) override {
+        std::size_t done = 0;
+        while (done < into.size() && !is_over_) {
+            const std::size_t got = tool_.read(into.subspan(done));
+            if (got == 0) end();
+            look_at(into.subspan(done, got));
+            done += got;
+        }
+        return {done, 0};
+    }
+
+private:
+    void look_at(ByteView bytes) {
+        if (toc_ || bytes.empty()) return;
+        append(head_, bytes);
+        if (head_.size() < look_again_) return;
+        look_again_ = 2 * head_.size();
+        toc_ = read_toc(head_);
+        if (toc_ || head_.size() > toc_bytes_max) Bytes().swap(head_);
+    }
+    void end() {
+        is_over_ = true;
+        tool_.finish();
+        if (!toc_) toc_ = read_toc(head_);
+        if (!toc_) throw Error{Code::source_failed, "pg_dump printed no whole archive of {}", item_};
+        book_.add(facts_of_toc(*toc_, item_));
+    }
+
+    Tool tool_;
+    const std::string item_;
+    FactBook& book_;
+    Bytes head_;
+    std::size_t look_again_ = 64 * 1024;
+    std::optional<Toc> toc_;
+    bool is_over_ = false;
+};
+
+struct Place {
+    enum class Kind : std::uint8_t { globals, folder, archive, table };
+    Kind kind = Kind::folder;
+    DatabaseSnapshot* database = nullptr;
+    const Table* table = nullptr;
+};
+
+class PostgresCapture final : public Capture {
+public:
+    PostgresCapture(World& world, const CaptureOptions& options) : world_(world), options_(options) {
+        Connection asked(world, endpoint_for_lists(options_.endpoint), Code::source_failed);
+        tools_ = find_tools(asked.server_major(), options_.bin_dir, Code::source_failed);
+        book_.add({{"", "about server version", asked.value("SHOW server_version").value_or("")},
+                   {"", "about system identifier", system_identifier(asked)}});
+        globals_ = read_globals(world_, asked, tools_);
+        for (const std::string& name : chosen(databases_of(asked))) {
+            databases_.push_back(std::make_unique<DatabaseSnapshot>(world, options_, name));
+            book_.add(databases_.back()->facts().list);
+        }
+        list_items();
+    }
+
+    bool next(Batch& batch) override {
+        world_.stop.check();
+        if (at_ == items_.end()) return false;
+        batch = Batch{};
+        const std::string folder(split_path(at_->second.path).first);
+        batch.folder = folder;
+        while (at_ != items_.end() && split_path(at_->second.path).first == folder) {
+            Batch::Entry& entry = batch.entries.emplace_back();
+            entry.item = item_of(at_->second);
+            entry.expected_bytes = at_->second.bytes;
+            ++at_;
+        }
+        return true;
+    }
+
+    std::optional<Finding> complete(const Batch&, Item&) override { return std::nullopt; }
+
+    Opened open(const Batch&, const Batch::Entry& entry) override {
+        const Listed& listed = items_.at(tree_key(entry.item.path));
+        const Note note{"reading {}", listed.path};
+        switch (listed.place.kind) {
+            case Place::Kind::globals:
+                return {std::make_unique<TextData>(globals_), std::nullopt};
+            case Place::Kind::archive:
+                return {std::make_unique<ArchiveData>(world_, *listed.place.database,
+                                                      dump_command(*listed.place.database), book_),
+                        std::nullopt};
+            case Place::Kind::table:
+                return {std::make_unique<TableData>(*listed.place.database, *listed.place.table, listed.path, book_),
+                        std::nullopt};
+            case Place::Kind::folder:
+                break;
+        }
+        throw Error{Code::internal, "{} has no content", listed.path};
+    }
+
+    CaptureSummary finish() override {
+        for (const auto& database : databases_) database->end();
+        return {{}, book_.take()};
+    }
+
+private:
+    struct Listed {
+        std::string path;
+        Place place;
+        std::uint64_t bytes = 0;
+    };
+
+    static Endpoint endpoint_for_lists(const Endpoint& endpoint) {
+        return endpoint.database().empty() ? endpoint.with_database("postgres") : endpoint;
+    }
+
+    std::vector<std::string> chosen(const std::vector<std::string>& present) {
+        std::vector<std::string> out;
+        for (const std::string& name : present) {
+            const bool wanted =
+                options_.databases.empty() || std::ranges::any_of(options_.databases, [&](const auto& each) {
+                    return each == name || glob_match(each, name);
+                });
+            if (wanted && !is_excluded(encode_part(name))) out.push_back(name);
+        }
+        for (const std::string& each : options_.databases)
+            if (!has_glob(each) && std::ranges::find(present, each) == present.end())
+                throw Error{Code::source_failed, "{}: there is no database {}", options_.endpoint.shown(), each}.hint(
+                    fmt::format("The server has: {}.", join(present, ", ")));
+        if (out.empty()) throw Error{Code::source_failed, "{}: no database is chosen", options_.endpoint.shown()};
+        return out;
+    }
+
+    bool is_excluded(const std::string& path) const {
+        return std::ranges::any_of(options_.exclude, [&](const std::string& pattern) {
+            return is_within(path, pattern) || glob_match(pattern, path);
+        });
+    }
+
+    void list(std::string path, Place place, std::uint64_t bytes) {
+        std::string key = tree_key(path);
+        items_.try_emplace(std::move(key), Listed{std::move(path), place, bytes});
+    }
+
+    void list_items() {
+        list(std::string(globals_item), {Place::Kind::globals}, globals_.size());
+        for (const auto& database : databases_) {
+            const std::string folder = encode_part(database->database());
+            list(folder, {Place::Kind::folder}, 0);
+            list(folder + "/" + std::string(archive_name), {Place::Kind::archive, database.get()}, archive_bytes_guess);
+            for (const Table& table : database->tables()) {
+                std::string path = item_path(database->database(), table.schema, table.name);
+                if (is_excluded(path)) {
+                    book_.add({{path, "about rows", "excluded"}});
+                    continue;
+                }
+                list(folder + "/" + encode_part(table.schema), {Place::Kind::folder}, 0);
+                list(std::move(path), {Place::Kind::table, database.get(), &table}, table.bytes);
+            }
+        }
+        at_ = items_.begin();
+    }
+
+    Item item_of(const Listed& listed) const {
+        Item item;
+        item.path = listed.path;
+        const bool is_folder = listed.place.kind == Place::Kind::folder;
+        item.kind = is_folder ? ItemKind::folder : ItemKind::file;
+        item.mode = is_folder ? 0700 : 0600;
+        item.uid = ::geteuid();
+        item.gid = ::getegid();
+        return item;
+    }
+
+    // All that is not rows of tables: definitions, sequences, large objects, what extensions keep.
+    std::vector<std::string> dump_command(const DatabaseSnapshot& database) const {
+        std::vector<std::string> out{tools_.path("pg_dump"), "--format=custom", "--compress=0",
+                                     "--snapshot=" + database.id(), "--lock-wait-timeout=" + options_.lock_timeout};
+        for (const Table& table : database.tables()) out.push_back("--exclude-table-data=" + table.qualified());
+        return out;
+    }
+
+    World& world_;
+    const CaptureOptions options_;
+    Tools tools_;
+    std::string globals_;
+    FactBook book_;
+    std::vector<std::unique_ptr<DatabaseSnapshot>> databases_;
+    std::map<std::string, Listed> items_;  // by tree key
+    std::map<std::string, Listed>::const_iterator at_;
+};
+
+}  // namespace
+
+std::unique_ptr<Capture> begin_capture(World& world, const CaptureOptions& options) {
+    return std::make_unique<PostgresCapture>(world, options);
+}
+
+}  // namespace holdfast::postgres

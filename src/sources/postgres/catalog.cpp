@@ -1,0 +1,106 @@
+#include "sources/postgres/catalog.h"
+
+#include <charconv>
+#include <map>
+
+namespace holdfast::postgres {
+
+namespace {
+
+std::uint64_t number(std::string_view text) {
+    std::uint64_t out = 0;
+    std::from_chars(text.data(), text.data() + text.size(), out);
+    return out;
+}
+
+}  // namespace
+
+void prepare_session(Connection& connection, const std::string& encoding, const std::string& lock_timeout) {
+    connection.run(fmt::format(
+        "SET search_path = ''; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC';"
+        "SET extra_float_digits = 3; SET bytea_output = 'hex'; SET xmloption = 'content'; SET row_security = off;"
+        "SET synchronize_seqscans = off; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
+        "SET lock_timeout = {}; SELECT pg_catalog.set_config('client_encoding', {}, false)",
+        quote_literal(lock_timeout),
+        encoding.empty() ? "pg_catalog.current_setting('server_encoding')" : quote_literal(encoding)));
+}
+
+std::vector<std::string> databases_of(Connection& connection) {
+    const Rows rows = connection.query(
+        "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname COLLATE "
+        "\"C\"");
+    std::vector<std::string> out;
+    for (std::size_t i = 0; i < rows.size(); ++i) out.push_back(rows.text(i, 0));
+    return out;
+}
+
+std::vector<Table> tables_of(Connection& connection) {
+    const bool has_generated = connection.server_version() >= 120000;
+    const Rows rows = connection.query(fmt::format(
+        "SELECT c.oid, n.nspname, c.relname, c.relpersistence = 'u', "
+        " (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum) "
+        "  FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped {0}), "
+        " EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT "
+        "a.attisdropped)"
+        " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> "
+        "'information_schema' "
+        " AND NOT (c.relpersistence = 'u' AND pg_catalog.pg_is_in_recovery()) "
+        " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass "
+        "  AND d.objid = c.oid AND d.deptype = 'e') "
+        "ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\"",
+        has_generated ? "AND a.attgenerated = ''" : ""));
+    std::vector<Table> out;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        // All of its columns are generated: there is nothing that could be written back.
+        if (rows.is_null(i, 4) && rows.is_true(i, 5)) continue;
+        out.push_back({.oid = rows.text(i, 0),
+                       .schema = rows.text(i, 1),
+                       .name = rows.text(i, 2),
+                       .columns = rows.text(i, 4),
+                       .is_unlogged = rows.is_true(i, 3)});
+    }
+    return out;
+}
+
+void read_sizes(Connection& connection, std::vector<Table>& tables) {
+    std::map<std::string, Table*, std::less<>> by_oid;
+    std::string list;
+    for (Table& table : tables) {
+        by_oid.emplace(table.oid, &table);
+        list += (list.empty() ? "" : ",") + table.oid;
+    }
+    if (list.empty()) return;
+    const Rows rows = connection.query("SELECT o, pg_catalog.pg_table_size(o::oid) FROM pg_catalog.unnest('{" + list +
+                                       "}'::pg_catalog.oid[]) o");
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        if (const auto at = by_oid.find(rows.at(i, 0)); at != by_oid.end()) at->second->bytes = number(rows.at(i, 1));
+}
+
+std::string system_identifier(Connection& connection) {
+    // A failure would end a transaction that is under way, so the right is asked for first.
+    return connection
+        .value(
+            "SELECT CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') "
+            "THEN (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) END")
+        .value_or("");
+}
+
+void add_database_facts(Connection& connection, const std::string& item, Facts& facts) {
+    const bool has_provider = connection.server_version() >= 150000;
+    const Rows rows = connection.query(fmt::format(
+        "SELECT pg_catalog.pg_encoding_to_char(encoding), datcollate || ' ' || datctype {}, "
+        " pg_catalog.pg_database_size(oid), (SELECT pg_catalog.string_agg(extname, ', ' ORDER BY extname COLLATE "
+        "\"C\") FROM "
+        "pg_catalog.pg_extension), (SELECT pg_catalog.string_agg(extname || ' ' || extversion, ', ' ORDER BY extname "
+        "COLLATE \"C\") FROM pg_catalog.pg_extension) FROM pg_catalog.pg_database WHERE datname = "
+        "pg_catalog.current_database()",
+        has_provider ? "|| ' ' || datlocprovider::text" : ""));
+    facts.list.push_back({item, "encoding", rows.text(0, 0)});
+    facts.list.push_back({item, "collation", rows.text(0, 1)});
+    facts.list.push_back({item, "about size", rows.text(0, 2)});
+    facts.list.push_back({item, "extensions", rows.text(0, 3)});
+    facts.list.push_back({item, "about extension versions", rows.text(0, 4)});
+}
+
+}  // namespace holdfast::postgres

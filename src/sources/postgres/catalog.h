@@ -1,0 +1,40 @@
+// sources/postgres/catalog.h: what a database holds, and the settings under which its rows are read.
+//
+// Errors   those of the connection
+// Threads  as the connection
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "clients/postgres/connection.h"
+#include "source/facts.h"
+
+namespace holdfast::postgres {
+
+struct Table {
+    std::string oid;
+    std::string schema;
+    std::string name;
+    std::string columns;  // "id, \"odd name\"": what a COPY holds, in order; empty: it has none
+    std::uint64_t bytes = 0;
+    bool is_unlogged = false;
+    std::string qualified() const { return quote_name(schema) + "." + quote_name(name); }
+    std::string copied() const { return qualified() + (columns.empty() ? "" : " (" + columns + ")"); }
+};
+
+// Settings under which equal rows give equal lines. `encoding`: empty: the database's own.
+void prepare_session(Connection& connection, const std::string& encoding, const std::string& lock_timeout);
+
+// Databases that can be connected to, templates left out.
+std::vector<std::string> databases_of(Connection& connection);
+// Tables whose rows are read by COPY: no foreign ones, none of extensions, of partitioned ones the leaves; by name.
+std::vector<Table> tables_of(Connection& connection);
+void read_sizes(Connection& connection, std::vector<Table>& tables);
+
+std::string system_identifier(Connection& connection);  // empty when this role may not ask
+
+// encoding, collation, extensions of the connection's database, under this item.
+void add_database_facts(Connection& connection, const std::string& item, Facts& facts);
+
+}  // namespace holdfast::postgres

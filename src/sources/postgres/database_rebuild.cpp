@@ -1,0 +1,512 @@
+#include "sources/postgres/database_rebuild.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/item.h"
+#include "base/text.h"
+#include "sources/postgres/globals.h"
+#include "sources/postgres/names.h"
+
+namespace holdfast::postgres {
+
+namespace {
+
+constexpr std::string_view incomplete_mark = "holdfast: a restore that is not complete";
+constexpr std::string_view end_of_rows = "\\.\n";
+constexpr std::size_t header_bytes_max = 1024 * 1024;
+
+constexpr std::string_view user_objects =
+    "SELECT pg_catalog.count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' "
+    "AND n.nspname <> 'information_schema' AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = "
+    "'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')";
+
+// Bytes at the begin of the archive, as many as its table of contents takes.
+Toc read_toc_of_file(int fd) {
+    Bytes head;
+    for (std::size_t look = 64 * 1024;; look *= 2) {
+        const std::size_t at = head.size();
+        head.resize(look);
+        const ssize_t got = ::pread(fd, head.data() + at, look - at, static_cast<off_t>(at));
+        head.resize(at + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+        if (auto toc = read_toc(head)) return std::move(*toc);
+        if (got <= 0) throw Error{Code::corrupt, "the archive of the database is not whole"};
+    }
+}
+
+// From "SET client_encoding = 'UTF8';".
+std::string encoding_of(const Toc& toc) {
+    const TocEntry* const entry = toc.find("ENCODING");
+    if (entry == nullptr) return "";
+    const std::size_t begin = entry->definition.find('\'');
+    const std::size_t end = entry->definition.rfind('\'');
+    return begin < end ? entry->definition.substr(begin + 1, end - begin - 1) : "";
+}
+
+Endpoint with_settings(Endpoint endpoint) {
+    const std::string given = endpoint.get("options");
+    endpoint.set("options", (given.empty() ? "" : given + " ") +
+                                std::string("-c synchronous_commit=off -c maintenance_work_mem=256MB"));
+    return endpoint;
+}
+
+bool is_absent(std::string_view sqlstate) {
+    return sqlstate == "42P01" || sqlstate == "42883" || sqlstate == "42704" || sqlstate == "3F000" ||
+           sqlstate == "42703";
+}
+
+// "DROP TABLE public.t;" -> "DROP TABLE IF EXISTS …" is not needed: what is absent is passed over.
+bool is_dropped_for_replacement(const TocEntry& entry) {
+    return !entry.drop.empty() && entry.kind != "SCHEMA" && entry.kind != "EXTENSION" && !entry.is_of_database() &&
+           !entry.kind.starts_with("BLOB") && entry.section != TocEntry::Section::data;
+}
+
+// What pg_restore said, without complaints about what exists already. Empty: nothing else went wrong.
+std::string other_complaints(const std::string& said) {
+    std::size_t seen = 0, ignored = 0;
+    std::string out;
+    for (const std::string& line : split(said, '\n')) {
+        if (line.find("errors ignored on restore: ") != std::string::npos) {
+            ignored = static_cast<std::size_t>(std::atol(line.c_str() + line.rfind(' ')));
+        } else if (line.find("ERROR:") != std::string::npos) {
+            ++seen;
+            if (line.find("already exists") == std::string::npos) out += line + "\n";
+        } else if (line.find("error:") != std::string::npos) {
+            out += line + "\n";
+        }
+    }
+    return out.empty() && (ignored == 0 || seen < ignored) ? said : out;
+}
+
+}  // namespace
+
+// Header line, rows, end mark: what TableData of a capture writes.
+class DatabaseRebuild::Feed final : public TableFeed {
+public:
+    Feed(DatabaseRebuild& owner, std::string schema, std::string table)
+        : owner_(owner), schema_(std::move(schema)), table_(std::move(table)) {}
+
+    void put(ByteView bytes) override {
+        if (!session_) {
+            bytes = take_header(bytes);
+            if (!session_) return;
+        }
+        // The end mark is not sent; it may come in pieces.
+        if (tail_.size() + bytes.size() <= end_of_rows.size()) {
+            tail_ += as_text(bytes);
+            return;
+        }
+        const std::size_t sent = tail_.size() + bytes.size() - end_of_rows.size();
+        session_->put(as_bytes(tail_).first(std::min(sent, tail_.size())));
+        if (sent > tail_.size()) {
+            session_->put(bytes.first(sent - tail_.size()));
+            tail_ = as_text(bytes.subspan(sent - tail_.size()));
+        } else {
+            tail_.erase(0, sent);
+            tail_ += as_text(bytes);
+        }
+    }
+
+    void end() override {
+        const Note note{"restoring table {}.{}", schema_, table_};
+        if (!session_ || tail_ != end_of_rows)
+            throw Error{Code::corrupt, "the rows of {}.{} do not end as they should", schema_, table_};
+        session_->end_copy_in();
+        session_->run("COMMIT");
+        session_->run("ANALYZE " + quote_name(schema_) + "." + quote_name(table_));
+        const std::lock_guard lock(owner_.idle_mutex_);
+        owner_.idle_.push_back(std::move(session_));
+    }
+
+private:
+    ByteView take_header(ByteView bytes) {
+        for (std::size_t i = 0; i < bytes.size(); ++i) {
+            const char c = static_cast<char>(bytes[i]);
+            if (c == '"') in_quotes_ = !in_quotes_;
+            if (c == '\n' && !in_quotes_) {
+                begin();
+                return bytes.subspan(i + 1);
+            }
+            header_ += c;
+            if (header_.size() > header_bytes_max) refuse_header();
+        }
+        return {};
+    }
+    void begin() {
+        const std::string before = "COPY " + quote_name(schema_) + "." + quote_name(table_);
+        constexpr std::string_view after = " FROM stdin;";
+        if (!header_.starts_with(before) || !header_.ends_with(after)) refuse_header();
+        const std::string columns = header_.substr(before.size(), header_.size() - before.size() - after.size());
+        const std::string table = quote_name(schema_) + "." + quote_name(table_);
+        auto session = owner_.session();
+        const Note note{"restoring table {}", table};
+        // Emptied in the same transaction, a table's rows need no log on servers that allow it, and can be frozen.
+        session->run("BEGIN; TRUNCATE TABLE ONLY " + table);
+        session->begin_copy_in("COPY " + table + columns + " FROM STDIN WITH (FREEZE)");
+        session_ = std::move(session);
+    }
+    [[noreturn]] void refuse_header() const {
+        throw Error{Code::corrupt, "the rows of {}.{} do not begin as they should", schema_, table_};
+    }
+
+    DatabaseRebuild& owner_;
+    const std::string schema_;
+    const std::string table_;
+    std::string header_;
+    bool in_quotes_ = false;
+    std::string tail_;
+    std::unique_ptr<Connection> session_;
+};
+
+DatabaseRebuild::DatabaseRebuild(World& world, const RestoreOptions& options, DatabasePlan plan)
+    : world_(world), options_(options), plan_(std::move(plan)), item_(encode_part(plan_.captured)) {
+    const std::string path = folder_.path() + "/archive";
+    archive_ = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!archive_) throw Error{Code::failed, "cannot create {}: {}", path, errno_text(errno)};
+}
+
+DatabaseRebuild::~DatabaseRebuild() = default;
+
+void DatabaseRebuild::write_archive(std::uint64_t offset, ByteView bytes) {
+    write_all_at(archive_.get(), bytes, offset, folder_.path() + "/archive");
+}
+
+void DatabaseRebuild::prepare(const std::string& globals) {
+    const Note note{"preparing database {}", plan_.name};
+    toc_ = read_toc_of_file(archive_.get());
+    look_at_target();
+    refuse_the_source();
+    select();
+    check_extensions();
+    refuse_what_is_there();
+    if (!globals.empty() && !options_.no_owner)
+        for (Finding& finding : create_missing_roles(*admin_, globals)) findings_.push_back(std::move(finding));
+    make_database();
+    mark(fmt::format("{} (snapshot {})", incomplete_mark, plan_.snapshot_id));
+    if (was_present_ && !was_made_) {
+        if (options_.present == Present::replace) drop_what_is_replaced();
+        leave_out_what_is_there();
+    }
+    restore_section("pre-data", {});
+    note_tables();
+}
+
+void DatabaseRebuild::look_at_target() {
+    const Endpoint& endpoint = plan_.endpoint;
+    try {
+        admin_.emplace(world_, endpoint.with_database("postgres"), Code::target_failed);
+    } catch (const Error&) {
+        if (endpoint.database().empty() || endpoint.database() == "postgres") throw;
+        admin_.emplace(world_, endpoint, Code::target_failed);
+    }
+    tools_ = find_tools(admin_->server_major(), options_.bin_dir, Code::target_failed);
+    was_present_ =
+        admin_->value("SELECT 1 FROM pg_catalog.pg_database WHERE datname = " + quote_literal(plan_.name)).has_value();
+}
+
+void DatabaseRebuild::refuse_the_source() {
+    if (options_.into_source || !was_present_ || plan_.name != plan_.captured || plan_.source_identifier.empty())
+        return;
+    if (system_identifier(*admin_) != plan_.source_identifier) return;
+    throw Error{Code::target_failed, "database {} of {} is the one that this snapshot was made of", plan_.name,
+                plan_.endpoint.shown()}
+        .unharmed("nothing was changed there")
+        .hint("Restore it under another name (--beside NAME), or say --into-source if this is meant.");
+}
+
+void DatabaseRebuild::select() {
+    if (!plan_.wants || plan_.wants(item_)) {
+        selected_ = select_all(toc_);
+        return;
+    }
+    is_part_ = true;
+    selected_ = select_part(
+        toc_,
+        [&](const auto& schema, const auto& table) { return plan_.wants(item_path(plan_.captured, schema, table)); },
+        [&](const auto& schema) { return plan_.wants(item_ + "/" + encode_part(schema)); });
+    for (const std::string& each : selected_.left_out)
+        findings_.push_back(
+            {item_, Finding::Kind::unsupported,
+             fmt::format("foreign key {} is left out: it leads to a table that was not asked for", each)});
+}
+
+void DatabaseRebuild::check_extensions() {
+    std::vector<std::string> missing;
+    for (std::size_t i = 0; i < toc_.entries.size(); ++i) {
+        const TocEntry& entry = toc_.entries[i];
+        if (!selected_.taken[i] || entry.kind != "EXTENSION") continue;
+        if (!admin_->value("SELECT 1 FROM pg_catalog.pg_available_extensions WHERE name = " + quote_literal(entry.tag)))
+            missing.push_back(entry.tag);
+    }
+    if (missing.empty()) return;
+    throw Error{Code::target_failed, "{} lacks what database {} needs: extension {}", plan_.endpoint.shown(),
+                plan_.captured, join(missing, ", ")}
+        .unharmed("nothing was changed there")
+        .hint(fmt::format("Install it on the target's machine (package postgresql-contrib or postgresql-{}-…).",
+                          admin_->server_major()));
+}
+
+void DatabaseRebuild::refuse_what_is_there() {
+    if (!was_present_ || options_.present != Present::fail) return;
+    const std::string comment =
+        admin_
+            ->value(
+                "SELECT pg_catalog.shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database WHERE datname = " +
+                quote_literal(plan_.name))
+            .value_or("");
+    if (comment.starts_with(incomplete_mark))
+        throw Error{Code::target_failed, "database {} at {} is what an interrupted restore left", plan_.name,
+                    plan_.endpoint.shown()}
+            .unharmed("nothing was changed there")
+            .hint("`--existing drop` makes it anew; `--existing replace` goes on in it.");
+    if (!is_part_) {
+        const std::string objects = target().value(std::string(user_objects)).value_or("0");
+        if (objects == "0") return;
+        throw Error{Code::target_failed, "database {} at {} is not empty: it has {} tables, views and sequences",
+                    plan_.name, plan_.endpoint.shown(), objects}
+            .unharmed("nothing was changed there")
+            .hint(
+                "`--existing drop`, `missing` or `replace` says what becomes of them; `--beside NAME` leaves it "
+                "alone.");
+    }
+    for (const Table& table : tables_of(target()))
+        if (plan_.wants(item_path(plan_.captured, table.schema, table.name)))
+            throw Error{Code::target_failed, "table {}.{} is there already in database {}", table.schema, table.name,
+                        plan_.name}
+                .unharmed("nothing was changed there")
+                .hint(
+                    "`--existing replace` replaces it, `--existing missing` leaves it; `--beside NAME` makes another "
+                    "database.");
+}
+
+void DatabaseRebuild::make_database() {
+    if (!was_present_) {
+        create(plan_.name);
+        was_made_ = true;
+        return;
+    }
+    if (options_.present != Present::drop || is_part_) return;
+    // Made under another name first: what cannot be made here is known before the old one goes.
+    const std::string temporary = fmt::format("holdfast_{:016x}", world_.random.number());
+    create(temporary);
+    target_.reset();
+    try {
+        drop_database();
+    } catch (...) {
+        admin_->run("DROP DATABASE " + quote_name(temporary));
+        throw;
+    }
+    admin_->run("ALTER DATABASE " + quote_name(temporary) + " RENAME TO " + quote_name(plan_.name));
+    was_made_ = true;
+}
+
+void DatabaseRebuild::create(const std::string& name) {
+    std::string how = " WITH TEMPLATE = template0";
+    if (const TocEntry* const entry = toc_.find("DATABASE")) {
+        const std::size_t at = entry->definition.rfind(" WITH TEMPLATE = ");
+        if (at != std::string::npos) how = entry->definition.substr(at, entry->definition.rfind(';') - at);
+        // A tablespace that is not here is not needed.
+        const std::size_t space = how.rfind(" TABLESPACE = ");
+        if (space != std::string::npos) how.resize(space);
+    }
+    try {
+        admin_->run("CREATE DATABASE " + quote_name(name) + how);
+    } catch (const Error& error) {
+        const bool is_locale = error.message().find("locale") != std::string::npos;
+        throw Error{error.code(), "{}", error.message()}
+            .unharmed("nothing was dropped there")
+            .hint(is_locale ? "Install the locale on the target's machine (locale-gen) and restart its server."
+                  : admin_->sqlstate() == "42501"
+                      ? fmt::format("Type, as a superuser: ALTER ROLE {} CREATEDB;", plan_.endpoint.get("user"))
+                      : error.hint());
+    }
+}
+
+void DatabaseRebuild::drop_database() {
+    try {
+        admin_->run("DROP DATABASE " + quote_name(plan_.name));
+    } catch (const Error& error) {
+        if (admin_->sqlstate() != "55006") throw;
+        throw Error{Code::target_failed, "{}", error.message()}
+            .unharmed("nothing was dropped there")
+            .hint("End the sessions that use it, or restore beside it (--beside NAME --swap).");
+    }
+}
+
+// All or nothing: what others need is not dropped.
+void DatabaseRebuild::drop_what_is_replaced() {
+    Connection& connection = target();
+    connection.run("BEGIN; SET LOCAL search_path = ''; SET LOCAL lock_timeout = '30s'");
+    for (std::size_t i = toc_.entries.size(); i-- > 0;) {
+        const TocEntry& entry = toc_.entries[i];
+        if (!selected_.taken[i] || !is_dropped_for_replacement(entry)) continue;
+        // In a part, types and functions that come along may serve others; they stay.
+        const bool is_wanted = !is_part_ || entry.kind == "TABLE" || entry.section == TocEntry::Section::post_data;
+        if (!is_wanted ||
+            (is_part_ && entry.kind == "TABLE" && !plan_.wants(item_path(plan_.captured, entry.schema, entry.tag))))
+            continue;
+        connection.run("SAVEPOINT holdfast");
+        try {
+            connection.run(entry.drop);
+            connection.run("RELEASE SAVEPOINT holdfast");
+        } catch (const Error& error) {
+            if (!is_absent(connection.sqlstate())) {
+                const bool is_needed = connection.sqlstate() == "2BP01";
+                throw Error{Code::target_failed, "cannot replace {} {}: {}", entry.kind, entry.tag, error.message()}
+                    .unharmed("nothing was dropped")
+                    .hint(is_needed ? "Something that is not restored needs it; restore that too, or use --beside NAME."
+                                    : error.hint());
+            }
+            connection.run("ROLLBACK TO SAVEPOINT holdfast");
+        }
+    }
+    connection.run("COMMIT");
+}
+
+void DatabaseRebuild::leave_out_what_is_there() {
+    Connection& connection = target();
+    const Rows rows = connection.query(
+        "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
+        "c.relnamespace");
+    std::set<Place> relations;
+    for (std::size_t i = 0; i < rows.size(); ++i) relations.emplace(rows.text(i, 0), rows.text(i, 1));
+    leave_out(toc_, selected_, [&](const TocEntry& entry) {
+        const std::string& kind = entry.kind;
+        if (kind == "SCHEMA")
+            return connection.value("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = " + quote_literal(entry.tag))
+                .has_value();
+        if (kind == "EXTENSION")
+            return connection.value("SELECT 1 FROM pg_catalog.pg_extension WHERE extname = " + quote_literal(entry.tag))
+                .has_value();
+        if (kind == "TYPE" || kind == "DOMAIN" || kind == "SHELL TYPE")
+            return connection
+                .value(
+                    "SELECT 1 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE "
+                    "n.nspname = " +
+                    quote_literal(entry.schema) + " AND t.typname = " + quote_literal(entry.tag))
+                .has_value();
+        if (kind == "FUNCTION" || kind == "PROCEDURE" || kind == "AGGREGATE")
+            return connection
+                .value("SELECT pg_catalog.to_regprocedure(" +
+                       quote_literal(quote_name(entry.schema) + "." + entry.tag) + ")")
+                .has_value();
+        return (kind == "TABLE" || kind == "VIEW" || kind == "MATERIALIZED VIEW" || kind == "SEQUENCE" ||
+                kind == "FOREIGN TABLE") &&
+               relations.contains({entry.schema, entry.tag});
+    });
+}
+
+void DatabaseRebuild::mark(const std::string& text) {
+    admin_->run("COMMENT ON DATABASE " + quote_name(plan_.name) + " IS " +
+                (text.empty() ? std::string("NULL") : quote_literal(text)));
+}
+
+Connection& DatabaseRebuild::target() {
+    if (!target_) target_.emplace(world_, plan_.endpoint.with_database(plan_.name), Code::target_failed);
+    return *target_;
+}
+
+void DatabaseRebuild::restore_section(const std::string& section, const std::vector<std::string>& more) {
+    const std::string list = folder_.path() + "/" + section + ".list";
+    write_file_durably(list, as_bytes(list_file(toc_, selected_)));
+    std::vector<std::string> argv{tools_.path("pg_restore"), "--section=" + section, "--use-list=" + list};
+    const bool may_exist = was_present_ && !was_made_;
+    if (!may_exist) argv.emplace_back("--exit-on-error");
+    if (options_.no_owner) argv.insert(argv.end(), {"--no-owner", "--no-privileges"});
+    argv.insert(argv.end(), more.begin(), more.end());
+    argv.push_back(folder_.path() + "/archive");
+    Tool tool(world_, with_settings(plan_.endpoint.with_database(plan_.name)), std::move(argv), Code::target_failed);
+    tool.drain();
+    std::string complaint = tool.finish_or_complaint();
+    if (may_exist && !complaint.empty()) complaint = other_complaints(complaint);
+    if (complaint.empty()) return;
+    Error error{complaint.find("No space left on device") == std::string::npos ? Code::target_failed : Code::no_space,
+                "pg_restore could not bring back the {} of database {}: {}", section, plan_.name, complaint};
+    if (complaint.find("role \"") != std::string::npos ||
+        complaint.find("must be able to SET ROLE") != std::string::npos ||
+        complaint.find("must be member of role") != std::string::npos)
+        error.set_hint("Restore as a superuser, or leave owners and grants out (--no-owner).");
+    throw error;
+}
+
+void DatabaseRebuild::note_tables() {
+    std::set<Place> restored;
+    for (std::size_t i = 0; i < toc_.entries.size(); ++i)
+        if (selected_.taken[i] && toc_.entries[i].kind == "TABLE")
+            restored.emplace(toc_.entries[i].schema, toc_.entries[i].tag);
+    for (const Table& table : tables_of(target()))
+        if (restored.contains({table.schema, table.name})) tables_.emplace(table.schema, table.name);
+}
+
+bool DatabaseRebuild::takes_rows(const std::string& schema, const std::string& table) const {
+    return tables_.contains({schema, table});
+}
+
+std::unique_ptr<Connection> DatabaseRebuild::session() {
+    {
+        const std::lock_guard lock(idle_mutex_);
+        if (!idle_.empty()) {
+            auto out = std::move(idle_.back());
+            idle_.pop_back();
+            return out;
+        }
+    }
+    auto out = std::make_unique<Connection>(world_, with_settings(plan_.endpoint.with_database(plan_.name)),
+                                            Code::target_failed);
+    prepare_session(*out, encoding_of(toc_), "60s");
+    return out;
+}
+
+std::unique_ptr<DatabaseRebuild::TableFeed> DatabaseRebuild::feed(const std::string& schema, const std::string& table) {
+    return std::make_unique<Feed>(*this, schema, table);
+}
+
+void DatabaseRebuild::restore_database_properties() {
+    const std::string own = quote_name(plan_.name);
+    const auto with_own_name = [&](std::string text, std::string_view before) {
+        // "ALTER DATABASE shop SET …": the name as pg_dump writes it, quoted or not.
+        for (const std::string& name : {quote_name(plan_.captured), plan_.captured})
+            for (const std::string_view after : {" ", ";"})
+                if (const std::size_t at = text.find(std::string(before) + name + std::string(after));
+                    at != std::string::npos)
+                    return text.replace(at + before.size(), name.size(), own);
+        return std::string();
+    };
+    std::vector<std::string> statements;
+    for (const TocEntry& entry : toc_.entries) {
+        if (!entry.is_of_database() || entry.kind == "DATABASE" || (options_.no_owner && entry.kind == "ACL")) continue;
+        for (const std::string& statement : split_statements(entry.definition))
+            statements.push_back(with_own_name(statement + ";", "DATABASE "));
+    }
+    const TocEntry* const database = toc_.find("DATABASE");
+    if (database != nullptr && !database->owner.empty() && !options_.no_owner)
+        statements.push_back("ALTER DATABASE " + own + " OWNER TO " + quote_name(database->owner));
+    for (const std::string& statement : statements) {
+        if (statement.empty()) continue;
+        try {
+            admin_->run(statement);
+        } catch (const Error& error) {
+            if (!admin_->is_alive()) throw;
+            findings_.push_back({item_, Finding::Kind::unsupported, error.message()});
+        }
+    }
+}
+
+void DatabaseRebuild::finish() {
+    const Note note{"finishing database {}", plan_.name};
+    {
+        const std::lock_guard lock(idle_mutex_);
+        idle_.clear();
+    }
+    restore_section("data", {});
+    restore_section("post-data", {"--jobs=2"});
+    mark("");
+    if (was_made_) restore_database_properties();
+}
+
+}  // namespace holdfast::postgres

@@ -1,0 +1,97 @@
+// sources/postgres/database_rebuild.h: brings one database back into a server.
+//
+// Shape    archive → checks, roles, definitions (prepare) → rows by COPY, several tables at once → sequences, large
+//          objects, indexes, constraints (finish)
+// Errors   target_failed; no_space; usage for a target that is the source itself
+// Threads  put() and what belongs to it for each table from one thread, several tables at once; the rest from one
+// I1  what must be there (extensions, locale, tools) is looked for before anything is dropped
+// I2  until finish() the database's comment says that it is not complete
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "clients/postgres/tools.h"
+#include "sources/postgres/catalog.h"
+#include "sources/postgres/restore_options.h"
+#include "sources/postgres/toc_select.h"
+
+namespace holdfast::postgres {
+
+struct DatabasePlan {
+    std::string captured;  // name of the database in the snapshot
+    std::string name;      // its name at the target
+    std::string snapshot_id;
+    Endpoint endpoint;                              // of the target server
+    std::function<bool(const std::string&)> wants;  // item paths; empty: all
+    std::string source_identifier;                  // of the server that it was captured from
+};
+
+class DatabaseRebuild {
+public:
+    DatabaseRebuild(World& world, const RestoreOptions& options, DatabasePlan plan);
+    ~DatabaseRebuild();
+
+    void write_archive(std::uint64_t offset, ByteView bytes);
+    // Once the archive is there. `globals`: empty: no roles are made.
+    void prepare(const std::string& globals);
+
+    bool takes_rows(const std::string& schema, const std::string& table) const;
+    class TableFeed {
+    public:
+        virtual ~TableFeed() = default;
+        virtual void put(ByteView bytes) = 0;
+        virtual void end() = 0;
+    };
+    std::unique_ptr<TableFeed> feed(const std::string& schema, const std::string& table);
+
+    void finish();
+    std::vector<Finding> take_findings() { return std::move(findings_); }
+
+private:
+    class Feed;
+    using Place = std::pair<std::string, std::string>;
+
+    void look_at_target();
+    void refuse_the_source();
+    void check_extensions();
+    void select();
+    void refuse_what_is_there();
+    void make_database();
+    void create(const std::string& name);
+    void drop_database();
+    void drop_what_is_replaced();
+    void leave_out_what_is_there();
+    void mark(const std::string& text);
+    void restore_section(const std::string& section, const std::vector<std::string>& more);
+    void note_tables();
+    void restore_database_properties();
+    Connection& target();
+    std::unique_ptr<Connection> session();
+
+    World& world_;
+    const RestoreOptions options_;
+    const DatabasePlan plan_;
+    const std::string item_;
+    TemporaryFolder folder_;
+    Fd archive_;
+    std::optional<Connection> admin_;
+    std::optional<Connection> target_;
+    Tools tools_;
+    Toc toc_;
+    Selected selected_;
+    bool is_part_ = false;
+    bool was_present_ = false;
+    bool was_made_ = false;
+    std::set<Place> tables_;  // that get rows
+    std::vector<Finding> findings_;
+    std::mutex idle_mutex_;
+    std::vector<std::unique_ptr<Connection>> idle_;  // guarded by idle_mutex_
+};
+
+}  // namespace holdfast::postgres

@@ -1,0 +1,126 @@
+#include "sources/postgres/postgres_source.h"
+
+#include <array>
+#include <charconv>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "sources/postgres/capture.h"
+#include "sources/postgres/measure.h"
+#include "sources/postgres/names.h"
+#include "sources/postgres/rebuild.h"
+#include "sources/postgres/server.h"
+
+namespace holdfast::postgres {
+
+namespace {
+
+using Type = SourceOption::Type;
+
+constexpr std::array options_table{
+    SourceOption{"url", Type::reference, "postgres://USER@HOST:PORT/DATABASE; without a database all of them"},
+    SourceOption{"host", Type::reference, "the server's name, address or folder of its socket"},
+    SourceOption{"port", Type::reference, "its port"},
+    SourceOption{"user", Type::reference, "who connects"},
+    SourceOption{"password", Type::secret, "its password, as env:NAME, file:PATH or exec:COMMAND"},
+    SourceOption{"database", Type::reference, "one database; without it and `databases` all of them"},
+    SourceOption{"databases", Type::list, "several databases, by name or glob"},
+    SourceOption{"service", Type::text, "a service of pg_service.conf"},
+    SourceOption{"sslmode", Type::text, "disable, allow, prefer, require, verify-ca or verify-full"},
+    SourceOption{"exclude", Type::list, "leave out what matches: rows of DATABASE/SCHEMA/TABLE, or a DATABASE"},
+    SourceOption{"bin_dir", Type::text, "the folder of pg_dump and pg_restore"},
+    SourceOption{"lock_timeout", Type::duration, "how long to wait for a table that is locked, such as 30s"},
+};
+
+constexpr std::array restore_table{
+    SourceOption{"existing", Type::text, "what is there already: fail (default), drop, missing or replace"},
+    SourceOption{"beside", Type::text, "call the restored database so, and leave its namesake alone"},
+    SourceOption{"no_owner", Type::flag, "leave owners, grants and roles out"},
+    SourceOption{"into_source", Type::flag, "the very database that was captured may be changed"},
+    SourceOption{"bin_dir", Type::text, "the folder of pg_dump and pg_restore"},
+};
+
+std::string text_of(const SourceOptions& options, std::string_view name) {
+    const auto found = options.find(name);
+    return found == options.end() || found->second.empty() ? std::string() : found->second.front();
+}
+
+class PostgresSource final : public Source {
+public:
+    PostgresSource(std::string name, CaptureOptions options) : name_(std::move(name)), options_(std::move(options)) {}
+    std::string name() const override { return name_; }
+    std::string kind() const override { return "postgres"; }
+    std::vector<std::string> describe() const override {
+        std::vector<std::string> out{options_.endpoint.shown()};
+        out.insert(out.end(), options_.databases.begin(), options_.databases.end());
+        return out;
+    }
+    std::unique_ptr<Capture> begin(const CaptureRequest& request) override {
+        return begin_capture(request.world, options_);
+    }
+
+private:
+    const std::string name_;
+    const CaptureOptions options_;
+};
+
+Endpoint endpoint_of(const std::string& name, const SourceOptions& options) {
+    const std::string argument = text_of(options, "argument");
+    const std::string url = argument.empty() ? text_of(options, "url") : argument;
+    if (url.empty() && text_of(options, "host").empty() && text_of(options, "service").empty() &&
+        text_of(options, "database").empty() && !options.contains("databases"))
+        throw Error{Code::config, "source {} names no server", name}.hint(
+            "Give `url: \"postgres://USER@HOST/DATABASE\"`, or `host`, `user` and `database`.");
+    // A reference that is not resolved yet: the configuration is only looked at.
+    const auto is_reference = [](const std::string& text) {
+        return text.starts_with("env:") || text.starts_with("file:") || text.starts_with("exec:");
+    };
+    Endpoint out = url.empty() || is_reference(url) ? Endpoint() : Endpoint::parse(url);
+    for (const std::string keyword : {"host", "port", "user", "password", "service", "sslmode"})
+        if (const std::string value = text_of(options, keyword); !value.empty()) out.set(keyword, value);
+    if (const std::string database = text_of(options, "database"); !database.empty()) out.set("dbname", database);
+    return out;
+}
+
+std::unique_ptr<Source> make(const std::string& name, const SourceOptions& options) {
+    CaptureOptions out;
+    out.endpoint = endpoint_of(name, options);
+    if (const auto found = options.find("databases"); found != options.end()) out.databases = found->second;
+    if (out.databases.empty() && !out.endpoint.database().empty()) out.databases = {out.endpoint.database()};
+    if (const auto found = options.find("exclude"); found != options.end()) out.exclude = found->second;
+    out.bin_dir = text_of(options, "bin_dir");
+    if (const std::string timeout = text_of(options, "lock_timeout"); !timeout.empty()) {
+        const auto duration = parse_duration(timeout);
+        if (!duration || *duration < 1'000'000)
+            throw Error{Code::config, "source {}: lock_timeout is no duration: {}", name, printable(timeout)}.hint(
+                "Write a number with a unit, such as 30s or 5m.");
+        out.lock_timeout = fmt::format("{}ms", *duration / 1'000'000);
+    }
+    return std::make_unique<PostgresSource>(name, std::move(out));
+}
+
+bool comes_along(std::string_view path, std::string_view top) {
+    return path == globals_item || path == std::string(top) + "/" + std::string(archive_name);
+}
+
+}  // namespace
+}  // namespace holdfast::postgres
+
+namespace holdfast {
+
+const SourceType postgres_source_type{
+    .kind = "postgres",
+    .scheme = "postgres",
+    .help = "PostgreSQL databases, by pg_dump and COPY in one snapshot",
+    .options = postgres::options_table,
+    .make = postgres::make,
+    .rebuild = postgres::rebuild,
+    .other_scheme = "postgresql",
+    .restore_options = postgres::restore_table,
+    .measure = postgres::measure,
+    .query = postgres::query_value,
+    .comes_along = postgres::comes_along,
+    .server = postgres::start_server,
+};
+
+}  // namespace holdfast

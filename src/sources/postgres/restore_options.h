@@ -1,0 +1,28 @@
+// sources/postgres/restore_options.h: how a database comes back.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "source/source.h"
+
+namespace holdfast::postgres {
+
+// What becomes of a database or table that is there already.
+enum class Present : std::uint8_t { fail, drop, missing, replace };
+
+using Renames = std::vector<std::pair<std::string, std::string>>;
+
+struct RestoreOptions {
+    Present present = Present::fail;
+    std::string beside;  // another name for the database; empty: its own
+    bool no_owner = false;
+    bool into_source = false;  // the server that it was captured from is a target, too
+    Renames schemas;
+    Renames owners;
+    std::string bin_dir;
+};
+RestoreOptions restore_options(const SourceOptions& options);  // throws usage
+
+}  // namespace holdfast::postgres

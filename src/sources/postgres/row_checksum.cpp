@@ -1,0 +1,54 @@
+#include "sources/postgres/row_checksum.h"
+
+#include <fmt/format.h>
+
+namespace holdfast::postgres {
+
+namespace {
+
+__extension__ using Wide = unsigned __int128;
+
+// Odd numbers with half of their bits set, as in wyhash.
+constexpr std::uint64_t k0 = 0xa0761d6478bd642fULL;
+constexpr std::uint64_t k1 = 0xe7037ed1a0b428dbULL;
+constexpr std::uint64_t k2 = 0x8ebc6af09c88c6e3ULL;
+constexpr std::uint64_t k3 = 0x589965cc75374cc3ULL;
+
+std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+    const Wide product = static_cast<Wide>(a) * b;
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+std::uint64_t word(const std::uint8_t* at, std::size_t bytes) {
+    std::uint64_t out = 0;
+    std::memcpy(&out, at, bytes);
+    return out;
+}
+
+}  // namespace
+
+void RowChecksum::add(ByteView line) {
+    const std::uint8_t* at = line.data();
+    std::size_t left = line.size();
+    std::uint64_t a = k0, b = k1 ^ line.size();
+    while (left >= 16) {
+        const std::uint64_t x = word(at, 8), y = word(at + 8, 8);
+        a = mix(a ^ x ^ k2, y ^ k3);
+        b = mix(b ^ y ^ k0, x ^ a);
+        at += 16;
+        left -= 16;
+    }
+    const std::uint64_t x = word(at, std::min<std::size_t>(left, 8));
+    const std::uint64_t y = left > 8 ? word(at + 8, left - 8) : 0;
+    a = mix(a ^ x ^ k2, y ^ k3 ^ left);
+    b = mix(b ^ y ^ k0, x ^ k1 ^ a);
+    const std::uint64_t low = mix(a ^ k3, b ^ k1);
+    const std::uint64_t high = mix(b ^ k2, a ^ k0 ^ low);
+    low_ += low;
+    high_ += high + (low_ < low ? 1 : 0);
+    ++rows_;
+}
+
+std::string RowChecksum::hex() const { return fmt::format("{:016x}{:016x}", high_, low_); }
+
+}  // namespace holdfast::postgres

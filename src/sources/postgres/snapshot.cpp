@@ -1,0 +1,171 @@
+#include "sources/postgres/snapshot.h"
+
+#include "base/error.h"
+#include "sources/postgres/names.h"
+
+namespace holdfast::postgres {
+
+namespace {
+
+constexpr int freeze_attempts = 5;
+constexpr std::size_t tables_per_lock = 200;
+constexpr auto reader_lock_timeout = "2s";
+
+constexpr std::string_view lock_not_available = "55P03";
+constexpr std::string_view undefined_table = "42P01";
+
+}  // namespace
+
+DatabaseSnapshot::DatabaseSnapshot(World& world, const CaptureOptions& options, const std::string& database)
+    : world_(world),
+      options_(options),
+      database_(database),
+      endpoint_(options.endpoint.with_database(database)),
+      coordinator_(world, endpoint_, Code::source_failed) {
+    freeze();
+    add_database_facts(coordinator_, encode_part(database_), facts_);
+}
+
+// A table that is dropped between the list and the locks is no failure: the list is made anew.
+void DatabaseSnapshot::freeze() {
+    for (int attempt = 1;; ++attempt) {
+        prepare_session(coordinator_, "", options_.lock_timeout);
+        coordinator_.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+        id_ = coordinator_.value("SELECT pg_catalog.pg_export_snapshot()").value_or("");
+        tables_ = tables_of(coordinator_);
+        check_privileges();
+        if (lock_tables()) break;
+        if (attempt == freeze_attempts)
+            throw Error{Code::source_failed, "{}: tables are dropped faster than they can be locked",
+                        endpoint_.shown()};
+        coordinator_.run("ROLLBACK");
+    }
+    read_sizes(coordinator_, tables_);
+}
+
+void DatabaseSnapshot::check_privileges() {
+    const Rows rows = coordinator_.query(
+        "SELECT pg_catalog.quote_ident(n.nspname), pg_catalog.quote_ident(c.relname), c.relkind = 'S', "
+        " pg_catalog.has_schema_privilege(n.oid, 'USAGE'), pg_catalog.quote_ident(current_user) "
+        "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> "
+        "'information_schema' "
+        " AND (NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE') OR NOT CASE WHEN c.relkind = 'S' "
+        "  THEN pg_catalog.has_sequence_privilege(c.oid, 'SELECT') ELSE pg_catalog.has_table_privilege(c.oid, "
+        "'SELECT') "
+        "END) ORDER BY 1, 2");
+    if (rows.size() == 0) return;
+    const std::string schema = rows.text(0, 0), user = rows.text(0, 4);
+    const std::string name = schema + "." + rows.text(0, 1);
+    const bool is_sequence = rows.is_true(0, 2);
+    std::string grant =
+        rows.is_true(0, 3) ? fmt::format("GRANT SELECT ON {} {} TO {};", is_sequence ? "SEQUENCE" : "TABLE", name, user)
+                           : fmt::format("GRANT USAGE ON SCHEMA {} TO {};", schema, user);
+    const std::string all = coordinator_.server_version() >= 140000
+                                ? fmt::format("GRANT pg_read_all_data TO {};", user)
+                                : fmt::format("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {};", schema, user);
+    throw Error{Code::source_failed,
+                "{}: role {} may not read {} {}{}",
+                endpoint_.shown(),
+                user,
+                is_sequence ? "sequence" : "table",
+                name,
+                rows.size() > 1 ? fmt::format(" and {} more", rows.size() - 1) : ""}
+        .unharmed("nothing of it was stored as a snapshot")
+        .hint(fmt::format("Type, as the owner: {}  For all of them, as a superuser: {}", grant, all));
+}
+
+bool DatabaseSnapshot::lock_tables() {
+    std::string list;
+    std::size_t count = 0;
+    const auto lock = [&] {
+        if (list.empty()) return;
+        coordinator_.run("LOCK TABLE " + list + " IN ACCESS SHARE MODE");
+        list.clear();
+        count = 0;
+    };
+    try {
+        for (const Table& table : tables_) {
+            list += (list.empty() ? "ONLY " : ", ONLY ") + table.qualified();
+            if (++count == tables_per_lock) lock();
+        }
+        lock();
+    } catch (const Error&) {
+        if (coordinator_.sqlstate() == undefined_table) return false;
+        if (coordinator_.sqlstate() == lock_not_available) say_who_locks();
+        throw;
+    }
+    return true;
+}
+
+void DatabaseSnapshot::say_who_locks() {
+    coordinator_.run("ROLLBACK");
+    const Rows rows = coordinator_.query(
+        "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), l.pid, "
+        "pg_catalog.left(a.query, "
+        "100) FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid WHERE l.mode = 'AccessExclusiveLock' AND l.granted "
+        " AND c.relkind = 'r' AND l.pid <> pg_catalog.pg_backend_pid() AND l.database = "
+        "(SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())");
+    const std::string table = rows.size() == 0 ? "one of its tables" : "table " + rows.text(0, 0);
+    const std::string who =
+        rows.size() == 0 ? "" : fmt::format(": session {} holds it (`{}`)", rows.at(0, 1), rows.at(0, 2));
+    throw Error{Code::source_failed,   "{}: the lock on {} did not come within {}{}",
+                endpoint_.shown(),     table,
+                options_.lock_timeout, who}
+        .unharmed("nothing of it was stored as a snapshot")
+        .hint("Wait until that session is done, or allow more time by `lock_timeout`.");
+}
+
+std::unique_ptr<Connection> DatabaseSnapshot::session() {
+    {
+        const std::lock_guard lock(idle_mutex_);
+        if (!idle_.empty()) {
+            auto out = std::move(idle_.back());
+            idle_.pop_back();
+            return out;
+        }
+    }
+    auto out = std::make_unique<Connection>(world_, endpoint_, Code::source_failed);
+    prepare_session(*out, "", reader_lock_timeout);
+    out->run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT " + quote_literal(id_));
+    return out;
+}
+
+std::unique_ptr<DatabaseSnapshot::Lease> DatabaseSnapshot::copy_out(const Table& table) {
+    const std::string statement = "COPY " + table.copied() + " TO STDOUT";
+    auto own = session();
+    try {
+        own->begin_copy_out(statement);
+        return std::make_unique<Lease>(*this, std::move(own), std::unique_lock<std::mutex>());
+    } catch (const Error& error) {
+        if (own->sqlstate() == "42501" && error.message().find("row-level security") != std::string::npos)
+            throw Error{Code::source_failed, "{}", error.message()}.hint(
+                fmt::format("Type, as a superuser: ALTER ROLE {} BYPASSRLS;",
+                            own->endpoint().get("user").empty() ? "NAME" : quote_name(own->endpoint().get("user"))));
+        if (own->sqlstate() != lock_not_available) throw;
+    }
+    // An ALTER waits behind the coordinator's lock, and new sessions behind the ALTER; the coordinator need not wait.
+    std::unique_lock lock(coordinator_mutex_);
+    coordinator_.begin_copy_out(statement);
+    return std::make_unique<Lease>(*this, nullptr, std::move(lock));
+}
+
+void DatabaseSnapshot::Lease::give_back() {
+    if (own_) {
+        const std::lock_guard lock(owner_.idle_mutex_);
+        owner_.idle_.push_back(std::move(own_));
+    } else if (coordinator_) {
+        coordinator_.unlock();
+    }
+}
+
+void DatabaseSnapshot::end() {
+    const std::lock_guard lock(coordinator_mutex_);
+    coordinator_.run("COMMIT");
+    const std::lock_guard idle(idle_mutex_);
+    idle_.clear();
+}
+
+}  // namespace holdfast::postgres
