@@ -153,6 +153,15 @@ struct MeasureRequest {
     std::vector<std::string> only;  // item paths; empty: all
 };
 
+// What was restored beside takes the place of what is in use, or that is taken back.
+struct SwapRequest {
+    World& world;
+    std::string target;     // URL of a server
+    SourceOptions options;  // of the source type's restore_options
+    Facts facts;            // of the snapshot; may be empty when going back
+    bool back = false;
+};
+
 // One option of a source type, as it stands in the configuration (with underscores) and on the command line.
 struct SourceOption {
     enum class Type : std::uint8_t {
@@ -187,6 +196,8 @@ struct SourceType {
     std::string (*query)(World& world, const std::string& target, const std::string& text, Nanoseconds limit) = nullptr;
     // True when restoring items of the top folder `top` into a server needs the item `path` too.
     bool (*comes_along)(std::string_view path, std::string_view top) = nullptr;
+    // Says what was renamed, one line each; throws target_failed, and nothing is renamed then.
+    std::vector<std::string> (*swap)(const SwapRequest& request) = nullptr;
 };
 
 }  // namespace holdfast

@@ -289,6 +289,27 @@ class Existing(Postgres):
         self.assertEqual(self.counts("shop_restored", self.server), "100|100|2")
         self.assertEqual(self.counts("shop", self.server), "100|0|2")
 
+    def test_swap_puts_the_restored_one_in_place_and_unswap_goes_back(self):
+        self.server.sql("DELETE FROM orders", "shop")
+        session = self.server.session("shop")
+        self.addCleanup(session.kill)
+        session.stdin.write("SELECT 'there';\n")
+        session.stdout.readline()
+        self.fails(16, "restore", "latest", "--to", self.server.url("shop"), "--beside", "new", "--swap", says="in use",
+                   hints="--end-sessions")
+        self.assertEqual(self.server.databases(), ["new", "postgres", "shop"])
+        self.assertEqual(self.counts("shop", self.server), "100|0|2")
+        self.restore("latest", self.server.url("shop"), "--beside", "new", "--existing", "drop", "--swap", "--end-sessions")
+        self.assertEqual(self.counts("shop", self.server), "100|100|2")
+        before = [name for name in self.server.databases() if name.startswith("shop_before_")]
+        self.assertEqual(self.counts(before[0], self.server), "100|0|2")
+        self.holdfast("restore", "--unswap", "--to", self.server.url("shop"))
+        self.assertEqual(self.counts("shop", self.server), "100|0|2")
+        after = [name for name in self.server.databases() if name.startswith("shop_after_")]
+        self.assertEqual(self.counts(after[0], self.server), "100|100|2")
+        self.fails(2, "restore", "latest", "--to", self.server.url("shop"), "--swap", says="--beside")
+        self.fails(16, "restore", "--unswap", "--to", self.server.url("shop"), says="no database shop_before_")
+
     def test_a_missing_extension_is_said_before_anything_is_dropped(self):
         self.server.sql("CREATE EXTENSION hstore", "shop")
         self.backup(self.server.url("shop"))

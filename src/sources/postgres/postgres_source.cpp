@@ -9,6 +9,7 @@
 #include "sources/postgres/measure.h"
 #include "sources/postgres/names.h"
 #include "sources/postgres/rebuild.h"
+#include "sources/postgres/swap.h"
 
 namespace holdfast::postgres {
 
@@ -34,6 +35,7 @@ constexpr std::array options_table{
 constexpr std::array restore_table{
     SourceOption{"existing", Type::text, "what is there already: fail (default), drop, missing or replace"},
     SourceOption{"beside", Type::text, "call the restored database so, and leave its namesake alone"},
+    SourceOption{"end_sessions", Type::flag, "end the sessions that keep a database from being swapped"},
     SourceOption{"no_owner", Type::flag, "leave owners, grants and roles out"},
     SourceOption{"into_source", Type::flag, "the very database that was captured may be changed"},
     SourceOption{"bin_dir", Type::text, "the folder of pg_dump and pg_restore"},
@@ -119,6 +121,7 @@ const SourceType postgres_source_type{
     .measure = postgres::measure,
     .query = postgres::query_value,
     .comes_along = postgres::comes_along,
+    .swap = postgres::swap,
 };
 
 }  // namespace holdfast

@@ -107,7 +107,8 @@ TEST_F(PostgresSourceTest, WhatWasCapturedAndRestoredHasEqualFacts) {
     EXPECT_EQ(facts.value("facts/public/orders_id_seq", "last value"), "3000");
     EXPECT_EQ(facts.value("facts", "extensions"), "plpgsql");
 
-    const auto summary = restore(captured, {.world = world_, .target = server().url("facts_copy"), .snapshot_id = "1", .strip = ""});
+    const auto summary =
+        restore(captured, {.world = world_, .target = server().url("facts_copy"), .snapshot_id = "1", .strip = ""});
     EXPECT_THAT(summary.findings, IsEmpty());
     EXPECT_THAT(differences(facts, "facts_copy"), IsEmpty());
 
