@@ -81,7 +81,7 @@ private:
     }
 
     void ad_hoc(const SourceType& type, const std::string& word, bool reads_input) {
-        std::string argument = word.substr(type.scheme.size() + 1);
+        std::string argument = word.substr(word.find(':') + 1);
         if (argument.empty()) throw Error{Code::usage, "`{}` lacks what comes after the colon", word};
         SourceOptions options;
         add_options(type, request_.options, options);

@@ -29,6 +29,8 @@ struct RestoreChoice {
     bool no_sync = false;
     bool dry_run = false;
     bool plan = false;
+    bool swap = false;
+    bool unswap = false;
     SourceOptions server;  // what restores into servers know
     bool no_verify = false;
     HookOptions hooks;
@@ -125,6 +127,11 @@ void fail_if_incomplete(const engine::RestoreReport& report) {
             .unharmed("everything else was restored");
 }
 
+bool is_given(const SourceOptions& options, std::string_view name) {
+    const auto found = options.find(name);
+    return found != options.end() && !found->second.empty();
+}
+
 bool is_server(const std::string& target) { return target.find("://") != std::string::npos; }
 
 void refuse_other_servers(const RestoreChoice& choice, const SourceType& type) {
@@ -182,7 +189,23 @@ void restore_and_verify(const RestoredTarget& target, const RestoreChoice& choic
     record("ok");
 }
 
+void print_renamed(Output& out, const std::vector<std::string>& lines) {
+    if (out.is_json()) return out.record({{"type", "swap"}, {"schema", "holdfast.restore/1"}, {"renamed", lines}});
+    if (out.quiet) return;
+    for (const std::string& line : lines) out.line("  " + printable(line));
+}
+
+int run_unswap(Context& context, const RestoreChoice& choice) {
+    if (!is_server(choice.target)) throw Error{Code::usage, "--unswap needs --to with the server's URL"};
+    const SourceType* const type = source_type_of_argument(choice.target);
+    if (type == nullptr || type->swap == nullptr)
+        throw Error{Code::usage, "there is nothing to swap at {}", choice.target.substr(0, choice.target.find(':'))};
+    print_renamed(context.out, type->swap({context.world, choice.target, choice.server, {}, true}));
+    return 0;
+}
+
 int run_restore(Context& context, const RestoreChoice& choice) {
+    if (choice.unswap) return run_unswap(context, choice);
     refuse_what_does_not_fit(choice);
     warn_of_password(context.out, choice.target);
     const auto repository = context.open_repository();
@@ -193,6 +216,8 @@ int run_restore(Context& context, const RestoreChoice& choice) {
     const SourceType* const type = source_type(snapshot.kind);
     if (type == nullptr) throw Error{Code::usage, "this holdfast cannot restore snapshots of kind {}", snapshot.kind};
     refuse_other_servers(choice, *type);
+    if (choice.swap && (!is_server(choice.target) || type->swap == nullptr || !is_given(choice.server, "beside")))
+        throw Error{Code::usage, "--swap needs a server as --to, and --beside NAME"};
     engine::RestorePlan plan{snapshot.id, choice.include, choice.exclude, selected.path};
     const bool into_server = is_server(choice.target);
     if (into_server) {
@@ -219,8 +244,12 @@ int run_restore(Context& context, const RestoreChoice& choice) {
         restore_and_verify(target, choice);
         return 0;
     }
-    with_hooks(context, choice.hooks, {snapshot.source, request.target, snapshot.id.hex(), ""},
-               [&] { restore_and_verify(target, choice); });
+    with_hooks(context, choice.hooks, {snapshot.source, request.target, snapshot.id.hex(), ""}, [&] {
+        restore_and_verify(target, choice);
+        if (choice.swap)
+            print_renamed(context.out, type->swap({context.world, request.target, request.options,
+                                                   request.facts.value_or(Facts{}), false}));
+    });
     return 0;
 }
 
@@ -243,16 +272,26 @@ Command restore_command() {
         "difference "
         "is exit status 13, what cannot be compared is NOT TESTED. --no-verify leaves that out.\n"
         "Hooks find HOLDFAST_SOURCE, HOLDFAST_TARGET, HOLDFAST_SNAPSHOT and HOLDFAST_RESULT in their environment.\n"
+        "A URL as TARGET restores databases into that server; a database in it renames a single captured one. "
+        "--existing says what becomes of what is there; --beside NAME leaves it alone, and --swap renames both in "
+        "the end.\n"
         "TIME is RFC 3339, `2026-03-01 04:10:00` (local), a date (its end) or an age such as `2h`.";
     out.examples = {
         {"holdfast restore latest --source files:/etc --to /tmp/etc", "the newest snapshot, into an empty folder"},
         {"holdfast restore 7c19:/srv/uploads --to /srv/uploads --in-place", "only what differs"},
         {"holdfast restore --source uploads --at '2026-03-01 04:10' --include '**/*.pdf' --to /tmp/pdf",
          "some files as of a time"},
+        {"holdfast restore latest --source orders-db --to postgres://postgres@db2/", "databases, into a server"},
+        {"holdfast restore latest --source orders-db --to postgres://db1/shop --include shop/public/orders --existing "
+         "replace --into-source",
+         "one table, back to where it was"},
+        {"holdfast restore latest --source orders-db --to postgres://db1/shop --beside shop_new --swap",
+         "beside the one in use, then in its place"},
         {"holdfast restore latest --source uploads --plan", "what it would read and write"}};
     out.options.word(choice->wanted.text, "SNAPSHOT", "id, `latest`, `good` or a source's name; `:/path` may follow")
         .offers = Option::Offers::snapshots;
-    out.options.value(choice->target, "--to", "TARGET", "the folder that is written").offers = Option::Offers::folders;
+    out.options.value(choice->target, "--to", "TARGET", "the folder or server that is written").offers =
+        Option::Offers::folders;
     add_selection(out.options, choice->wanted);
     out.options.list(choice->include, "-i,--include", "PATTERN",
                      "only items with this path or glob, and what is in them");
@@ -265,6 +304,8 @@ Command restore_command() {
     add_hook_options(out.options, choice->hooks);
     out.options.flag(choice->dry_run, "-n,--dry-run", "say what would be written, write nothing");
     out.options.flag(choice->plan, "--plan", "print what would be read and written, and stop");
+    out.options.flag(choice->swap, "--swap", "then give what was restored beside the place of what is in use");
+    out.options.flag(choice->unswap, "--unswap", "go back to what was in use before a --swap; needs --to only");
     for (const SourceType* type : source_types())
         for (const SourceOption& option : type->restore_options)
             if (!choice->server.contains(option.name)) add_source_option(choice->server, out.options, option);

@@ -1,6 +1,7 @@
 #include "engine/restore.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -43,8 +44,12 @@ public:
         });
     }
     void finish() { workers_.finish(); }
-    // The first failure of a worker says more than that somebody waited for it in vain.
-    void rethrow_if_failed() const { workers_.rethrow_if_failed(); }
+    // After a failure elsewhere: what is under way ends at its next piece. A worker's failure says more than that
+    // somebody waited for it in vain.
+    void give_up() {
+        given_up_ = true;
+        workers_.finish();
+    }
 
 private:
     static constexpr std::size_t items_at_once = 2;
@@ -55,6 +60,7 @@ private:
         std::size_t next = 0;
         try {
             while (next < entry.content.size()) {
+                if (given_up_) break;
                 const std::size_t begin = next;
                 for (std::uint64_t bytes = 0; next < entry.content.size() && bytes < piece_bytes; ++next)
                     bytes += entry.content[next].length;
@@ -65,7 +71,10 @@ private:
             rebuild_.abandon_item(ticket, {entry.item.path, Finding::Kind::unreadable, "it could not be restored"});
             throw;
         }
-        rebuild_.end_item(ticket);
+        if (given_up_)
+            rebuild_.abandon_item(ticket, {entry.item.path, Finding::Kind::unreadable, "the restore was given up"});
+        else
+            rebuild_.end_item(ticket);
     }
 
     bool send_piece(const Rebuild::Ticket& ticket, const repo::TreeEntry& entry, std::size_t begin, std::size_t end,
@@ -109,6 +118,7 @@ private:
     Rebuild& rebuild_;
     Progress& progress_;
     RestoreReport& report_;
+    std::atomic<bool> given_up_{false};
     std::mutex mutex_;  // guards report_.damaged
     Workers workers_{items_at_once, items_at_once};
 };
@@ -122,7 +132,7 @@ void restore_in_order(repo::Repository& repository, const RestorePlan& plan, Reb
             return true;
         });
     } catch (...) {
-        items.rethrow_if_failed();
+        items.give_up();
         throw;
     }
     items.finish();

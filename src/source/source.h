@@ -171,6 +171,15 @@ struct ServerRequest {
     SourceOptions options;       // of the source where it is configured
 };
 
+// What was restored beside takes the place of what is in use, or that is taken back.
+struct SwapRequest {
+    World& world;
+    std::string target;     // URL of a server
+    SourceOptions options;  // of the source type's restore_options
+    Facts facts;            // of the snapshot; may be empty when going back
+    bool back = false;
+};
+
 // One option of a source type, as it stands in the configuration (with underscores) and on the command line.
 struct SourceOption {
     enum class Type : std::uint8_t {
@@ -207,6 +216,8 @@ struct SourceType {
     bool (*comes_along)(std::string_view path, std::string_view top) = nullptr;
     // Starts a throwaway server of the right version; source_failed (with the package to install) when there is none.
     std::unique_ptr<ThrowawayServer> (*server)(const ServerRequest& request) = nullptr;
+    // Says what was renamed, one line each; throws target_failed, and nothing is renamed then.
+    std::vector<std::string> (*swap)(const SwapRequest& request) = nullptr;
 };
 
 }  // namespace holdfast

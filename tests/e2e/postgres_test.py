@@ -54,6 +54,303 @@ class Whole(Postgres):
         self.assertEqual(self.globals_of(self.other), self.globals_of(self.server))
         self.assert_as_pg_dump_would("everything")
 
+    def test_all_databases_of_a_server_come_back_and_unchanged_rows_are_stored_once(self):
+        rows = "CREATE TABLE t AS SELECT i AS id, md5(i::text) AS text FROM generate_series(1, 40000) i"
+        for name in ("one", "two words", "globals.sql"):
+            self.database(name, rows)
+        self.server.sql("INSERT INTO t SELECT i, md5(i::text) FROM generate_series(40001, 400000) i", "one")
+        first = self.backup(self.server.url())[0]
+        self.assertIn("postgres:all@", first["source"])
+        self.server.sql("UPDATE t SET text = 'changed' WHERE id = 399999; DELETE FROM t WHERE id < 10", "one")
+        second = self.backup(self.server.url())[0]
+        self.assertLess(second["bytes"]["added"], first["bytes"]["added"] / 4)
+        names = [item.get("path") for item in self.holdfast("ls", "latest", "--json").lines()]
+        self.assertIn("globals%2Esql", names)
+        self.assertIn("globals.sql", names)
+        self.other.sql("CREATE DATABASE aside")
+        self.restore("latest", self.other.url())
+        for name in ("one", "two words", "globals.sql"):
+            self.assertEqual(self.other.dump(name), self.server.dump(name))
+
+    def test_a_restored_folder_holds_statements_that_psql_reads(self):
+        self.database("shop", 'CREATE TABLE "a/b" (x int, y text GENERATED ALWAYS AS (\'y\') STORED); INSERT INTO "a/b" VALUES (5)')
+        self.backup(self.server.url("shop"))
+        out = self.folder / "out"
+        self.restore("latest", out)
+        self.database("again", "", self.other)
+        self.other.run("pg_restore", "-d", "again", str(out / "shop/archive.dump"))
+        self.other.run("psql", "-q", "-d", "again", "-f", str(out / "shop/public/a%2Fb"))
+        self.assertEqual(self.other.sql('SELECT * FROM "a/b"', "again"), "5|y")
+
+    def test_a_source_of_the_configuration_takes_references(self):
+        self.database("shop", "CREATE TABLE t (a int); INSERT INTO t VALUES (1)")
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"""version: 1
+sources:
+  shop: {{kind: postgres, host: 127.0.0.1, port: "env:THE_PORT", user: postgres, database: shop, password: "env:THE_PASSWORD"}}
+  all: {{kind: postgres, url: "env:THE_URL", exclude: [postgres, shop/public/t], databases: ["s*"]}}
+""")
+        environment = {"THE_PORT": self.server.port, "THE_PASSWORD": "secret of the superuser", "THE_URL": self.server.url()}
+        lines = self.backup("-c", config, "--all", env=environment)
+        self.assertEqual([line["source"] for line in lines], ["shop", "all"])
+        self.assertIn("t", [pathlib.Path(item.get("path", "")).name for item in self.ls("shop")])
+        self.assertNotIn("t", [pathlib.Path(item.get("path", "")).name for item in self.ls("all")])
+        self.assertNotIn("secret of", self.holdfast("snapshots", "--json").text)
+        config.write_text("version: 1\nsources:\n  a: {kind: postgres, host: h, password: hidden}\n")
+        self.fails(2, "-c", config, "config", "check", says="must be a reference")
+        self.assertNotIn("hidden", self.run_program("-c", config, "config", "check").errors)
+
+    def ls(self, source):
+        return self.holdfast("ls", "latest", "--source", source, "--json", "--recursive").lines()
+
+    def test_pgpassfile_and_service_are_honoured(self):
+        self.database("shop", "CREATE TABLE t (a int)")
+        passfile = self.folder / "pgpass"
+        passfile.write_text(f"127.0.0.1:{self.server.port}:*:postgres:secret of the superuser\n")
+        passfile.chmod(0o600)
+        url = f"postgresql://postgres@127.0.0.1:{self.server.port}/shop"
+        self.backup(url, env={"PGPASSFILE": passfile})
+        services = self.folder / "services"
+        services.write_text(f"[shop]\nhost=127.0.0.1\nport={self.server.port}\nuser=postgres\n")
+        self.backup("postgres:///shop?service=shop", env={"PGPASSFILE": passfile, "PGSERVICEFILE": services})
+
+
+class BadInput(Postgres):
+    def setUp(self):
+        super().setUp()
+        self.database("shop", "CREATE TABLE t AS SELECT i, repeat(md5(i::text), 20) AS text FROM generate_series(1, 50000) i")
+
+    def nothing_is_committed(self):
+        self.assertEqual(self.snapshots(), [])
+
+    def test_a_server_that_does_not_answer(self):
+        self.fails(15, "backup", "postgres://postgres@127.0.0.1:1/shop", says="Connection refused", hints="port")
+        self.nothing_is_committed()
+
+    def test_a_wrong_password(self):
+        result = self.fails(15, "backup", self.server.url("shop", password="wrongsecret"),
+                            says="password authentication failed", hints="PGPASSWORD")
+        self.assertNotIn("wrongsecret", result.errors)
+        self.nothing_is_committed()
+
+    def test_a_database_that_does_not_exist(self):
+        self.fails(15, "backup", self.server.url("nothere"), says='database "nothere" does not exist')
+        self.fails(15, "backup", self.server.url(), "--databases", "shop", "--databases", "nothere",
+                   says="there is no database nothere", hints="shop")
+        self.nothing_is_committed()
+
+    def test_a_role_that_lacks_a_grant_is_told_what_to_type(self):
+        self.server.sql("CREATE ROLE weak LOGIN PASSWORD 'w'; CREATE SCHEMA hidden; CREATE TABLE hidden.x (a int);", "shop")
+        self.fails(15, "backup", self.server.url("shop", user="weak"), says="role weak may not read table",
+                   hints="GRANT USAGE ON SCHEMA hidden TO weak;")
+        self.server.sql("GRANT USAGE ON SCHEMA hidden TO weak; GRANT SELECT ON hidden.x TO weak", "shop")
+        self.fails(15, "backup", self.server.url("shop", user="weak"), says="table public.t",
+                   hints="GRANT SELECT ON TABLE public.t TO weak;")
+        self.nothing_is_committed()
+        self.server.sql("GRANT SELECT ON t TO weak", "shop")
+        result = self.holdfast("backup", self.server.url("shop", user="weak"))
+        self.assertIn("passwords of roles", result.errors)
+        self.server.sql("ALTER TABLE t ENABLE ROW LEVEL SECURITY", "shop")
+        self.fails(15, "backup", self.server.url("shop", user="weak"), says="row-level security",
+                   hints='ALTER ROLE "weak" BYPASSRLS')
+
+    def test_a_table_under_alter_is_named(self):
+        session = self.server.session("shop")
+        self.addCleanup(session.kill)
+        session.stdin.write("BEGIN; ALTER TABLE t ADD COLUMN more int; SELECT 'locked';\n")
+        session.stdout.readline()
+        self.fails(15, "backup", self.server.url("shop"), "--lock-timeout", "500ms", says=["lock on table public.t", "session"],
+                   hints="lock_timeout")
+        self.nothing_is_committed()
+
+    def test_an_alter_that_comes_meanwhile_waits_and_nothing_is_lost(self):
+        child = self.start("backup", self.server.url("shop"))
+        altering = self.server.session("shop")
+        self.addCleanup(altering.kill)
+        altering.stdin.write("ALTER TABLE t ADD COLUMN more int; DROP TABLE t; SELECT 'done';\n")
+        altering.stdout.readline()
+        out, err = child.communicate()
+        # Either it was there first, or all of the table is in the snapshot.
+        self.assertEqual(child.returncode, 0, err)
+
+    def test_a_connection_cut_in_mid_capture_commits_nothing(self):
+        self.server.sql("INSERT INTO t SELECT i, repeat(md5(i::text), 20) FROM generate_series(1, 300000) i", "shop")
+        child = self.start("backup", self.server.url("shop"))
+        cut = 0
+        while child.poll() is None and cut == 0:
+            cut = int(self.server.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = "
+                                      "'holdfast' AND query LIKE 'COPY%'") or 0)
+        out, err = child.communicate()
+        self.assertGreater(cut, 0)
+        self.assertEqual(child.returncode, 15, err)
+        self.nothing_is_committed()
+
+    def test_missing_programs_name_their_package(self):
+        self.fails(15, "backup", self.server.url("shop"), "--bin-dir", str(self.folder), says="no pg_dump",
+                   hints="postgresql-client-15")
+        self.nothing_is_committed()
+
+    def test_an_address_that_makes_no_sense(self):
+        self.fails(2, "backup", "postgres:shop", says="is no URL")
+        self.fails(2, "backup", "postgres://u:hush@h:p:q/%zz", says="no address")
+        self.backup(self.server.url("shop"))
+        self.fails(2, "restore", "latest", "--to", "mongodb://h/db", says="cannot be restored")
+        self.fails(2, "restore", "latest", "--to", self.other.url(), "--in-place", hints="--existing")
+        self.fails(16, "restore", "latest", "--to", "postgres://postgres@127.0.0.1:1/shop", says="Connection refused")
+
+
+class Existing(Postgres):
+    def setUp(self):
+        super().setUp()
+        self.database("shop", """
+            CREATE SCHEMA stock;
+            CREATE TYPE size AS ENUM ('s', 'l');
+            CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1';
+            CREATE TABLE customers (id serial PRIMARY KEY, name text, size size DEFAULT 's');
+            CREATE TABLE orders (id serial PRIMARY KEY, customer int REFERENCES customers, n int DEFAULT one());
+            CREATE INDEX by_customer ON orders (customer);
+            CREATE TABLE stock.items (id int PRIMARY KEY);
+            CREATE VIEW named AS SELECT name FROM customers;
+            INSERT INTO customers (name) SELECT 'c' || i FROM generate_series(1, 100) i;
+            INSERT INTO orders (customer) SELECT i FROM generate_series(1, 100) i;
+            INSERT INTO stock.items VALUES (1), (2);""")
+        self.backup(self.server.url("shop"))
+
+    def counts(self, database="shop", server=None):
+        return (server or self.other).sql(
+            "SELECT (SELECT count(*) FROM customers), (SELECT count(*) FROM orders), (SELECT count(*) FROM stock.items)", database)
+
+    def test_what_is_there_is_left_alone_unless_told(self):
+        self.database("shop", "CREATE TABLE mine (a int)", self.other)
+        self.fails(16, "restore", "latest", "--to", self.other.url(), says="not empty", hints=["drop", "--beside"])
+        self.assertEqual(self.other.sql("SELECT count(*) FROM mine", "shop"), "0")
+        self.restore("latest", self.other.url(), "--existing", "drop")
+        self.assertEqual(self.counts(), "100|100|2")
+        self.assertEqual(self.other.dump("shop"), self.server.dump("shop"))
+
+    def test_an_empty_database_is_filled(self):
+        self.database("shop", "", self.other)
+        self.restore("latest", self.other.url("shop"))
+        self.assertEqual(self.counts(), "100|100|2")
+
+    def test_a_name_in_the_target_renames_the_database(self):
+        self.restore("latest", self.other.url("shop two"))
+        self.assertEqual(self.counts("shop two"), "100|100|2")
+
+    def test_missing_brings_back_only_what_is_gone(self):
+        self.restore("latest", self.other.url())
+        self.other.sql("DROP TABLE orders; UPDATE customers SET name = 'mine'; DROP TABLE stock.items", "shop")
+        self.restore("latest", self.other.url(), "--existing", "missing")
+        self.assertEqual(self.counts(), "100|100|2")
+        self.assertEqual(self.other.sql("SELECT DISTINCT name FROM customers", "shop"), "mine")
+        self.assertEqual(self.other.sql("SELECT count(*) FROM pg_constraint WHERE contype = 'f'", "shop"), "1")
+        self.assertEqual(self.other.sql("SELECT nextval('orders_id_seq')", "shop"), "101")
+
+    def test_replace_brings_back_what_was_changed_and_leaves_the_rest(self):
+        self.restore("latest", self.other.url())
+        self.other.sql("CREATE TABLE extra AS SELECT 1 AS a; DELETE FROM orders; DROP TABLE stock.items; DROP VIEW named;"
+                       "ALTER TABLE customers DROP COLUMN name", "shop")
+        self.restore("latest", self.other.url(), "--existing", "replace")
+        self.assertEqual(self.counts(), "100|100|2")
+        self.assertEqual(self.other.sql("SELECT count(*) FROM extra", "shop"), "1")
+        self.other.sql("DROP TABLE extra", "shop")
+        self.assertEqual(self.other.dump("shop"), self.server.dump("shop"))
+
+    def test_replace_refuses_what_others_need(self):
+        self.restore("latest", self.other.url())
+        self.other.sql("CREATE VIEW other AS SELECT * FROM orders; DELETE FROM stock.items", "shop")
+        self.fails(16, "restore", "latest", "--to", self.other.url(), "--existing", "replace", says="cannot replace TABLE orders")
+        self.assertEqual(self.counts(), "100|100|0")
+
+    def test_one_table_comes_back_with_what_belongs_to_it(self):
+        self.restore("latest", self.other.url("part"), "--include", "shop/stock/items")
+        self.assertEqual(self.other.sql("SELECT count(*) FROM stock.items", "part"), "2")
+        self.assertEqual(self.other.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", "part"), "0")
+        result = self.restore("latest", self.other.url("part"), "--include", "shop/public/orders", code=3)
+        self.assertIn("foreign key", result.text + result.errors)
+        self.assertEqual(self.other.sql("SELECT count(*), max(n) FROM orders", "part"), "100|1")
+        self.assertEqual(self.other.sql("SELECT nextval('orders_id_seq')", "part"), "101")
+        self.assertEqual(self.other.sql("SELECT count(*) FROM pg_indexes WHERE tablename = 'orders'", "part"), "2")
+        self.fails(16, "restore", "latest", "--to", self.other.url("part"), "--include", "shop/public/orders",
+                   says="public.orders is there already")
+        self.fails(1, "restore", "latest", "--to", self.other.url("none"), "--include", "shop/public/nothing", says="matches")
+        self.assertNotIn("none", self.other.databases())
+
+    def test_one_table_is_replaced_in_the_source_itself_when_that_is_meant(self):
+        self.server.sql("DELETE FROM stock.items", "shop")
+        self.fails(16, "restore", "latest", "--to", self.server.url(), "--include", "shop/stock/*", "--existing", "replace",
+                   says="this snapshot was made of", hints="--into-source")
+        self.restore("latest", self.server.url(), "--include", "shop/stock/*", "--existing", "replace", "--into-source")
+        self.assertEqual(self.counts(server=self.server), "100|100|2")
+
+    def test_a_database_beside_leaves_the_other_alone(self):
+        self.server.sql("DELETE FROM orders", "shop")
+        self.restore("latest", self.server.url(), "--beside", "shop_restored")
+        self.assertEqual(self.counts("shop_restored", self.server), "100|100|2")
+        self.assertEqual(self.counts("shop", self.server), "100|0|2")
+
+    def test_swap_puts_the_restored_one_in_place_and_unswap_goes_back(self):
+        self.server.sql("DELETE FROM orders", "shop")
+        session = self.server.session("shop")
+        self.addCleanup(session.kill)
+        session.stdin.write("SELECT 'there';\n")
+        session.stdout.readline()
+        self.fails(16, "restore", "latest", "--to", self.server.url("shop"), "--beside", "new", "--swap", says="in use",
+                   hints="--end-sessions")
+        self.assertEqual(self.server.databases(), ["new", "postgres", "shop"])
+        self.assertEqual(self.counts("shop", self.server), "100|0|2")
+        self.restore("latest", self.server.url("shop"), "--beside", "new", "--existing", "drop", "--swap", "--end-sessions")
+        self.assertEqual(self.counts("shop", self.server), "100|100|2")
+        before = [name for name in self.server.databases() if name.startswith("shop_before_")]
+        self.assertEqual(self.counts(before[0], self.server), "100|0|2")
+        self.holdfast("restore", "--unswap", "--to", self.server.url("shop"))
+        self.assertEqual(self.counts("shop", self.server), "100|0|2")
+        after = [name for name in self.server.databases() if name.startswith("shop_after_")]
+        self.assertEqual(self.counts(after[0], self.server), "100|100|2")
+        self.fails(2, "restore", "latest", "--to", self.server.url("shop"), "--swap", says="--beside")
+        self.fails(16, "restore", "--unswap", "--to", self.server.url("shop"), says="no database shop_before_")
+
+    def test_a_missing_extension_is_said_before_anything_is_dropped(self):
+        self.server.sql("CREATE EXTENSION hstore", "shop")
+        self.backup(self.server.url("shop"))
+        control = pathlib.Path("/usr/share/postgresql/15/extension/hstore.control")
+        hidden = control.with_suffix(".hidden")
+        self.database("shop", "CREATE TABLE mine (a int)", self.other)
+        control.rename(hidden)
+        try:
+            self.fails(16, "restore", "latest", "--to", self.other.url(), "--existing", "drop", says="extension hstore",
+                       hints="postgresql-contrib")
+        finally:
+            hidden.rename(control)
+        self.assertEqual(self.other.sql("SELECT count(*) FROM mine", "shop"), "0")
+
+    def test_open_sessions_keep_a_database_from_being_dropped(self):
+        self.database("shop", "CREATE TABLE mine (a int)", self.other)
+        session = self.other.session("shop")
+        self.addCleanup(session.kill)
+        session.stdin.write("SELECT 'there';\n")
+        session.stdout.readline()
+        self.fails(16, "restore", "latest", "--to", self.other.url(), "--existing", "drop", says="being accessed",
+                   hints="--beside")
+        self.assertEqual(self.other.databases(), ["postgres", "shop"])
+
+    def test_an_interrupted_restore_says_so_and_is_made_anew(self):
+        self.server.sql("INSERT INTO orders (customer) SELECT 1 + i % 100 FROM generate_series(1, 400000) i", "shop")
+        self.backup(self.server.url("shop"))
+        child = self.start("restore", "latest", "--to", self.other.url())
+        while child.poll() is None:
+            if self.other.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holdfast' AND query LIKE "
+                              "'COPY%orders%'") == "1":
+                child.kill()
+        child.communicate()
+        self.assertIn("not complete", self.other.sql("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE "
+                                                     "datname = 'shop'"))
+        self.fails(16, "restore", "latest", "--to", self.other.url(), says="interrupted", hints="--existing")
+        self.restore("latest", self.other.url(), "--existing", "replace")
+        self.assertEqual(self.counts(), "100|400100|2")
+        self.assertEqual(self.other.sql("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'shop'"),
+                         "")
+
 
 if __name__ == "__main__":
     main()

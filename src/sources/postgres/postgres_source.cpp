@@ -10,6 +10,7 @@
 #include "sources/postgres/names.h"
 #include "sources/postgres/rebuild.h"
 #include "sources/postgres/server.h"
+#include "sources/postgres/swap.h"
 
 namespace holdfast::postgres {
 
@@ -35,6 +36,7 @@ constexpr std::array options_table{
 constexpr std::array restore_table{
     SourceOption{"existing", Type::text, "what is there already: fail (default), drop, missing or replace"},
     SourceOption{"beside", Type::text, "call the restored database so, and leave its namesake alone"},
+    SourceOption{"end_sessions", Type::flag, "end the sessions that keep a database from being swapped"},
     SourceOption{"no_owner", Type::flag, "leave owners, grants and roles out"},
     SourceOption{"into_source", Type::flag, "the very database that was captured may be changed"},
     SourceOption{"bin_dir", Type::text, "the folder of pg_dump and pg_restore"},
@@ -121,6 +123,7 @@ const SourceType postgres_source_type{
     .query = postgres::query_value,
     .comes_along = postgres::comes_along,
     .server = postgres::start_server,
+    .swap = postgres::swap,
 };
 
 }  // namespace holdfast

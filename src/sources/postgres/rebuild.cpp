@@ -240,6 +240,7 @@ RestoreOptions restore_options(const SourceOptions& options) {
         throw Error{Code::usage, "--existing is fail, drop, missing or replace, not `{}`", existing};
     out.beside = text("beside");
     out.no_owner = text("no_owner") == "true";
+    out.end_sessions = text("end_sessions") == "true";
     out.into_source = text("into_source") == "true";
     out.bin_dir = text("bin_dir");
     return out;

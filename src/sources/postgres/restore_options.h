@@ -18,7 +18,8 @@ struct RestoreOptions {
     Present present = Present::fail;
     std::string beside;  // another name for the database; empty: its own
     bool no_owner = false;
-    bool into_source = false;  // the server that it was captured from is a target, too
+    bool end_sessions = false;  // of databases that are renamed
+    bool into_source = false;   // the server that it was captured from is a target, too
     Renames schemas;
     Renames owners;
     std::string bin_dir;
