@@ -1,29 +1,12 @@
 #include "sources/files/walker.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
-#include <cerrno>
 
 #include "base/error.h"
-#include "base/item.h"
-#include "sources/files/file_clock.h"
 
 namespace holdfast::files {
 
 namespace {
-
-constexpr std::string_view cache_tag = "CACHEDIR.TAG";
-constexpr std::string_view cache_signature = "Signature: 8a477f597d28d172789f06886806bc55";
-
-bool has_cache_signature(FdCache& cache, int folder) {
-    const OpenedFd tag = open_in(cache, folder, cache_tag.data(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-    std::array<char, cache_signature.size()> begin{};
-    return tag && ::read(tag.fd.get(), begin.data(), begin.size()) == ssize_t{begin.size()} &&
-           std::string_view(begin.data(), begin.size()) == cache_signature;
-}
 
 std::size_t bytes_of(const Batch& batch) {
     std::size_t bytes = sizeof(Batch) + batch.folder.size();
@@ -34,44 +17,15 @@ std::size_t bytes_of(const Batch& batch) {
 
 }  // namespace
 
-std::uint32_t treatment_by(const WalkOptions& options) {
-    std::uint32_t hash = options.exclude_caches ? 2166136261U : 0;
-    for (const std::string& name : options.exclude_if_present) {
-        for (const char c : name + "/") hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
-    }
-    return hash & ~treatment_partial;
-}
-
-std::optional<std::string> tag_in(FdCache& cache, int folder, const WalkOptions& options) {
-    Stat stat;
-    for (const std::string& name : options.exclude_if_present) {
-        if (stat_at(folder, name.c_str(), stat) == 0) return name;
-    }
-    if (options.exclude_caches && has_cache_signature(cache, folder)) return std::string(cache_tag);
-    return std::nullopt;
-}
-
 Walker::Walker(Folder::Pointer slash, const Root& top, const WalkOptions& options, LinkNumbers& links,
                Findings& findings)
-    : cache_(slash->cache()),
-      options_(options),
-      links_(links),
-      findings_(findings),
-      treatment_(treatment_by(options)),
-      workers_(options.threads, options.threads) {
-    Stat stat;
-    const Folder::Open open = slash->open();
-    if (const int error = stat_at(open.get(), ".", stat); error != 0)
-        throw Error{Code::source_failed, "cannot stat /: {}", errno_text(error)};
+    : options_(options), lister_(slash->cache(), options, links, findings), workers_(options.threads, options.threads) {
+    const Place place{std::move(slash), &top, {}};
     Step& first = steps_.emplace_back();
     first.state = Step::State::finished;
     ahead_steps_ = 1;
-    first.batch.handle = slash;
-    fill_entry(first.batch.entries.emplace_back(), "", "/", stat, top.whole ? treatment_ : treatment_partial, links_);
-    if (top.whole) ++roots_found_;
-    Step& second = steps_.emplace_back();
-    second.folder = std::move(slash);
-    second.root = &top;
+    first.batch = lister_.slash(place);
+    steps_.emplace_back().place = place;
     for (std::size_t i = 0; i < options.threads; ++i) workers_.submit([this] { work(); });
 }
 
@@ -84,9 +38,8 @@ Walker::~Walker() {
 }
 
 bool Walker::next(Batch& batch) {
-    std::vector<Batch::Entry> used = std::move(batch.entries);
+    lister_.spare().give_back(std::move(batch.entries));
     std::unique_lock lock(mutex_);
-    if (used.size() > spare_.size()) std::swap(used, spare_);
     while (!failed_) {
         if (steps_.empty()) {
             ending_ = true;
@@ -140,15 +93,11 @@ void Walker::work() {
         step->state = Step::State::taken;
         ++ahead_steps_;
         lock.unlock();
-        Found found;
-        if (step->kind == Step::Kind::folder) {
-            found = list_folder(*step);
-        } else if (const Folder::Open open = step->large->folder->open()) {
-            found.batch.handle = step->large->folder;
-            stat_entries(*step->large, step->first, step->end, open.get(), found.batch, nullptr);
-        } else {
-            findings_.add(finding_of(step->large->path, open.error));
-        }
+        Lister::Found found;
+        if (step->kind == Step::Kind::folder)
+            found = lister_.list(step->place);
+        else
+            found.batch = lister_.piece(*step->large, step->first, step->end);
         const std::size_t bytes = bytes_of(found.batch);
         lock.lock();
         step->bytes = bytes;
@@ -194,11 +143,12 @@ Walker::Steps::iterator Walker::expand(Steps::iterator step) {
             std::string name = more.names.c_str() + more.next;
             more.next += name.size() + 1;
             const auto folder = steps_.emplace(step);
-            if (more.root != nullptr) folder->root = more.root->children.find(name)->second.get();
-            const bool leads_on = folder->root != nullptr && !folder->root->whole;
-            folder->folder =
-                Folder::below(more.parent, std::move(name), leads_on ? Folder::Access::follow : Folder::Access::read);
-            folder->device = more.device;
+            Place& place = folder->place;
+            if (more.parent.root != nullptr) place.root = more.parent.root->children.find(name)->second.get();
+            const bool leads_on = place.root != nullptr && !place.root->whole;
+            place.folder = Folder::below(more.parent.folder, std::move(name),
+                                         leads_on ? Folder::Access::follow : Folder::Access::read);
+            place.device = more.parent.device;
             return folder;
         }
         if (step->kind != Step::Kind::more_pieces && step->kind != Step::Kind::more_folders) return step;
@@ -207,7 +157,7 @@ Walker::Steps::iterator Walker::expand(Steps::iterator step) {
     return step;
 }
 
-void Walker::install(Steps::iterator step, Found found) {
+void Walker::install(Steps::iterator step, Lister::Found found) {
     const auto after = std::next(step);
     if (found.large) {
         const auto pieces = steps_.emplace(after);
@@ -221,154 +171,12 @@ void Walker::install(Steps::iterator step, Found found) {
         folders->folders = std::move(found.folders);
     }
     step->batch = std::move(found.batch);
-    step->folder.reset();
+    step->place.folder.reset();
     step->large.reset();
     step->state = Step::State::finished;
     ahead_bytes_ += step->bytes;
     if (step == steps_.begin()) finished_.notify_one();
     if (idle_ > 0) work_.notify_all();
-}
-
-Walker::Found Walker::list_folder(const Step& step) {
-    Found found;
-    const Folder::Open open = step.folder->open();
-    if (!open) {
-        findings_.add(finding_of(step.folder->path(), open.error));
-        return found;
-    }
-    if (step.root != nullptr && !step.root->whole) return list_named(step, open.get());
-    auto large = std::make_shared<Large>();
-    large->folder = step.folder;
-    large->path = step.folder->path();
-    large->device = step.device;
-    if (options_.one_file_system) {
-        Stat stat;
-        if (stat_open(open.get(), stat) != 0) return found;
-        if (!large->device) large->device = device_of(stat);
-        if (*large->device != device_of(stat)) return found;
-    }
-    if (const int error = large->listing.list(open.get()); error != 0) findings_.add(finding_of(large->path, error));
-    filter(large->listing, large->path, open.get());
-    large->listing.sort();
-    found.folders = std::make_unique<SubFolders>();
-    found.folders->parent = step.folder;
-    found.folders->device = large->device;
-    if (large->listing.size() <= options_.batch_entries_max) {
-        found.batch.handle = step.folder;
-        stat_entries(*large, 0, large->listing.size(), open.get(), found.batch, found.folders.get());
-        return found;
-    }
-    sort_out_sub_folders(*large, open.get(), *found.folders);
-    found.large = std::move(large);
-    return found;
-}
-
-// A folder that only leads to paths of the source.
-Walker::Found Walker::list_named(const Step& step, int folder) {
-    Found found;
-    found.batch.handle = step.folder;
-    found.batch.folder = step.folder->path();
-    found.folders = std::make_unique<SubFolders>();
-    found.folders->parent = step.folder;
-    found.folders->root = step.root;
-    for (const auto& [name, root] : step.root->children) {
-        Stat stat;
-        const int error =
-            root->whole ? stat_at(folder, name.c_str(), stat) : stat_following(folder, name.c_str(), stat);
-        if (error != 0) {
-            findings_.add(finding_of(join_path(found.batch.folder, name), error));
-            continue;
-        }
-        if (root->whole) ++roots_found_;
-        const std::uint32_t treatment = !is_folder(stat) ? 0 : root->whole ? treatment_ : treatment_partial;
-        fill_entry(found.batch.entries.emplace_back(), found.batch.folder, name, stat, treatment, links_);
-        if (is_folder(stat)) found.folders->add(name);
-    }
-    return found;
-}
-
-// Takes out what the options leave out by name.
-void Walker::filter(Listing& listing, const std::string& path, int folder) {
-    if (options_.exclude_caches || !options_.exclude_if_present.empty()) {
-        const bool may_have =
-            (options_.exclude_caches && listing.has(cache_tag)) ||
-            std::ranges::any_of(options_.exclude_if_present, [&](const auto& name) { return listing.has(name); });
-        const auto tag = may_have ? tag_in(cache_, folder, options_) : std::nullopt;
-        if (tag) listing.keep_if([&](std::string_view name, std::uint8_t) { return name == *tag; });
-    }
-    if (options_.excludes.empty()) return;
-    Excludes::InFolder excludes(options_.excludes, path);
-    if (excludes.empty()) return;
-    listing.keep_if([&](std::string_view name, std::uint8_t type) {
-        Stat stat;
-        const bool folder_type =
-            type == DT_DIR || (type == DT_UNKNOWN && stat_at(folder, name.data(), stat) == 0 && is_folder(stat));
-        return !excludes.leaves_out(name, folder_type);
-    });
-}
-
-void Walker::sort_out_sub_folders(Large& large, int folder, SubFolders& folders) {
-    for (std::size_t i = 0; i < large.listing.size(); ++i) {
-        Stat stat;
-        const std::uint8_t type = large.listing.type(i);
-        const char* name = large.listing.name(i);
-        if (type == DT_DIR || (type == DT_UNKNOWN && stat_at(folder, name, stat) == 0 && is_folder(stat)))
-            folders.add(name);
-    }
-}
-
-void Walker::stat_entries(const Large& large, std::size_t first, std::size_t end, int folder, Batch& batch,
-                          SubFolders* folders) {
-    batch.folder = large.path;
-    batch.entries = take_spare();
-    batch.entries.reserve(end - first);
-    std::size_t used = 0;
-    const auto next_entry = [&]() -> Batch::Entry& {
-        return used < batch.entries.size() ? batch.entries[used++] : (++used, batch.entries.emplace_back());
-    };
-    const timespec since = now_of_file_times();
-    statx_timestamp newest{};
-    std::vector<std::pair<std::size_t, const char*>> fresh;
-    for (std::size_t i = first; i < end; ++i) {
-        const char* name = large.listing.name(i);
-        Stat stat;
-        if (const int error = stat_at(folder, name, stat); error != 0) {
-            findings_.add(finding_of(join_path(large.path, name), error));
-            continue;
-        }
-        if (options_.exclude_larger && is_file(stat) && stat.stx_size > *options_.exclude_larger) continue;
-        if (is_fresh(stat, since)) {
-            fresh.emplace_back(used, name);
-            if (is_before(newest, {stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec})) newest = stat.stx_ctime;
-        }
-        set_entry(next_entry(), large, name, stat);
-        if (folders != nullptr && is_folder(stat)) folders->add(name);
-    }
-    batch.entries.resize(used);
-    if (fresh.empty()) return;
-    const bool waited = wait_until_past(newest);
-    const timespec now = now_of_file_times();
-    for (const auto& [index, name] : fresh) {
-        Stat stat;
-        if (stat_at(folder, name, stat) != 0) continue;  // it will be missed when it is read
-        Batch::Entry& entry = batch.entries[index];
-        set_entry(entry, large, name, stat);
-        if (waited && is_fresh(stat, now)) entry.version.clear();
-    }
-}
-
-std::vector<Batch::Entry> Walker::take_spare() {
-    const std::lock_guard lock(mutex_);
-    return std::move(spare_);
-}
-
-void Walker::set_entry(Batch::Entry& entry, const Large& large, const char* name, const Stat& stat) {
-    std::uint32_t treatment = 0;
-    if (is_folder(stat)) {
-        treatment = treatment_;
-        if (large.device && *large.device != device_of(stat)) treatment |= treatment_partial;
-    }
-    fill_entry(entry, large.path, name, stat, treatment, links_);
 }
 
 }  // namespace holdfast::files

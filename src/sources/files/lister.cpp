@@ -1,0 +1,206 @@
+#include "sources/files/lister.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "base/error.h"
+#include "base/item.h"
+#include "sources/files/file_clock.h"
+
+namespace holdfast::files {
+
+namespace {
+
+constexpr std::string_view cache_tag = "CACHEDIR.TAG";
+constexpr std::string_view cache_signature = "Signature: 8a477f597d28d172789f06886806bc55";
+
+bool has_cache_signature(FdCache& cache, int folder) {
+    const OpenedFd tag = open_in(cache, folder, cache_tag.data(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    std::array<char, cache_signature.size()> begin{};
+    return tag && ::read(tag.fd.get(), begin.data(), begin.size()) == ssize_t{begin.size()} &&
+           std::string_view(begin.data(), begin.size()) == cache_signature;
+}
+
+}  // namespace
+
+std::uint32_t treatment_by(const WalkOptions& options) {
+    std::uint32_t hash = options.exclude_caches ? 2166136261U : 0;
+    for (const std::string& name : options.exclude_if_present) {
+        for (const char c : name + "/") hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+    }
+    return hash & ~treatment_partial;
+}
+
+std::optional<std::string> tag_in(FdCache& cache, int folder, const WalkOptions& options) {
+    Stat stat;
+    for (const std::string& name : options.exclude_if_present) {
+        if (stat_at(folder, name.c_str(), stat) == 0) return name;
+    }
+    if (options.exclude_caches && has_cache_signature(cache, folder)) return std::string(cache_tag);
+    return std::nullopt;
+}
+
+Batch Lister::slash(const Place& slash) {
+    Stat stat;
+    const Folder::Open open = slash.folder->open();
+    if (const int error = stat_at(open.get(), ".", stat); error != 0)
+        throw Error{Code::source_failed, "cannot stat /: {}", errno_text(error)};
+    Batch batch;
+    batch.handle = slash.folder;
+    const bool whole = slash.root->whole;
+    fill_entry(batch.entries.emplace_back(), "", "/", stat, whole ? treatment_ : treatment_partial, links_);
+    if (whole) ++roots_found_;
+    return batch;
+}
+
+Lister::Found Lister::list(const Place& place) {
+    Found found;
+    const Folder::Open open = place.folder->open();
+    if (!open) {
+        findings_.add(finding_of(place.folder->path(), open.error));
+        return found;
+    }
+    if (place.root != nullptr && !place.root->whole) return list_named(place, open.get());
+    auto large = std::make_shared<LargeFolder>();
+    large->folder = place.folder;
+    large->path = place.folder->path();
+    large->device = place.device;
+    if (options_.one_file_system) {
+        Stat stat;
+        if (stat_open(open.get(), stat) != 0) return found;
+        if (!large->device) large->device = device_of(stat);
+        if (*large->device != device_of(stat)) return found;
+    }
+    if (const int error = large->listing.list(open.get()); error != 0) findings_.add(finding_of(large->path, error));
+    filter(large->listing, large->path, open.get());
+    large->listing.sort();
+    found.folders = std::make_unique<SubFolders>();
+    found.folders->parent = {place.folder, nullptr, large->device};
+    if (large->listing.size() <= options_.batch_entries_max) {
+        found.batch.handle = place.folder;
+        stat_entries(*large, 0, large->listing.size(), open.get(), found.batch, found.folders.get());
+        return found;
+    }
+    sort_out_sub_folders(*large, open.get(), *found.folders);
+    found.large = std::move(large);
+    return found;
+}
+
+// A folder that only leads to paths of the source.
+Lister::Found Lister::list_named(const Place& place, int folder) {
+    Found found;
+    found.batch.handle = place.folder;
+    found.batch.folder = place.folder->path();
+    found.folders = std::make_unique<SubFolders>();
+    found.folders->parent = {place.folder, place.root, {}};
+    for (const auto& [name, root] : place.root->children) {
+        Stat stat;
+        const int error =
+            root->whole ? stat_at(folder, name.c_str(), stat) : stat_following(folder, name.c_str(), stat);
+        if (error != 0) {
+            findings_.add(finding_of(join_path(found.batch.folder, name), error));
+            continue;
+        }
+        if (root->whole) ++roots_found_;
+        const std::uint32_t treatment = !is_folder(stat) ? 0 : root->whole ? treatment_ : treatment_partial;
+        fill_entry(found.batch.entries.emplace_back(), found.batch.folder, name, stat, treatment, links_);
+        if (is_folder(stat)) found.folders->add(name);
+    }
+    return found;
+}
+
+// Takes out what the options leave out by name.
+void Lister::filter(Listing& listing, const std::string& path, int folder) {
+    if (options_.exclude_caches || !options_.exclude_if_present.empty()) {
+        const bool may_have =
+            (options_.exclude_caches && listing.has(cache_tag)) ||
+            std::ranges::any_of(options_.exclude_if_present, [&](const auto& name) { return listing.has(name); });
+        const auto tag = may_have ? tag_in(cache_, folder, options_) : std::nullopt;
+        if (tag) listing.keep_if([&](std::string_view name, std::uint8_t) { return name == *tag; });
+    }
+    if (options_.excludes.empty()) return;
+    Excludes::InFolder excludes(options_.excludes, path);
+    if (excludes.empty()) return;
+    listing.keep_if([&](std::string_view name, std::uint8_t type) {
+        Stat stat;
+        const bool folder_type =
+            type == DT_DIR || (type == DT_UNKNOWN && stat_at(folder, name.data(), stat) == 0 && is_folder(stat));
+        return !excludes.leaves_out(name, folder_type);
+    });
+}
+
+void Lister::sort_out_sub_folders(const LargeFolder& large, int folder, SubFolders& folders) {
+    for (std::size_t i = 0; i < large.listing.size(); ++i) {
+        Stat stat;
+        const std::uint8_t type = large.listing.type(i);
+        const char* name = large.listing.name(i);
+        if (type == DT_DIR || (type == DT_UNKNOWN && stat_at(folder, name, stat) == 0 && is_folder(stat)))
+            folders.add(name);
+    }
+}
+
+void Lister::stat_entries(const LargeFolder& large, std::size_t first, std::size_t end, int folder, Batch& batch,
+                          SubFolders* folders) {
+    batch.folder = large.path;
+    batch.entries = spare_.take();
+    batch.entries.reserve(end - first);
+    std::size_t used = 0;
+    const auto next_entry = [&]() -> Batch::Entry& {
+        return used < batch.entries.size() ? batch.entries[used++] : (++used, batch.entries.emplace_back());
+    };
+    const timespec since = now_of_file_times();
+    statx_timestamp newest{};
+    std::vector<std::pair<std::size_t, const char*>> fresh;
+    for (std::size_t i = first; i < end; ++i) {
+        const char* name = large.listing.name(i);
+        Stat stat;
+        if (const int error = stat_at(folder, name, stat); error != 0) {
+            findings_.add(finding_of(join_path(large.path, name), error));
+            continue;
+        }
+        if (options_.exclude_larger && is_file(stat) && stat.stx_size > *options_.exclude_larger) continue;
+        if (is_fresh(stat, since)) {
+            fresh.emplace_back(used, name);
+            if (is_before(newest, {stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec})) newest = stat.stx_ctime;
+        }
+        set_entry(next_entry(), large, name, stat);
+        if (folders != nullptr && is_folder(stat)) folders->add(name);
+    }
+    batch.entries.resize(used);
+    if (fresh.empty()) return;
+    const bool waited = wait_until_past(newest);
+    const timespec now = now_of_file_times();
+    for (const auto& [index, name] : fresh) {
+        Stat stat;
+        if (stat_at(folder, name, stat) != 0) continue;  // it will be missed when it is read
+        Batch::Entry& entry = batch.entries[index];
+        set_entry(entry, large, name, stat);
+        if (waited && is_fresh(stat, now)) entry.version.clear();
+    }
+}
+
+Batch Lister::piece(const LargeFolder& large, std::size_t first, std::size_t end) {
+    Batch batch;
+    if (const Folder::Open open = large.folder->open()) {
+        batch.handle = large.folder;
+        stat_entries(large, first, end, open.get(), batch, nullptr);
+    } else {
+        findings_.add(finding_of(large.path, open.error));
+    }
+    return batch;
+}
+
+void Lister::set_entry(Batch::Entry& entry, const LargeFolder& large, const char* name, const Stat& stat) {
+    std::uint32_t treatment = 0;
+    if (is_folder(stat)) {
+        treatment = treatment_;
+        if (large.device && *large.device != device_of(stat)) treatment |= treatment_partial;
+    }
+    fill_entry(entry, large.path, name, stat, treatment, links_);
+}
+
+}  // namespace holdfast::files

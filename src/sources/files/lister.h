@@ -1,0 +1,116 @@
+// sources/files/lister.h: lists one folder: what the options leave of it, as entries in tree order, and the folders in it.
+//
+// Shape    list() a folder; when it is large, piece() after piece of its entries
+// Errors   what cannot be listed or has gone is a finding
+// Threads  all members from any thread
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "source/findings.h"
+#include "source/folder.h"
+#include "source/listing.h"
+#include "sources/files/entry.h"
+#include "sources/files/excludes.h"
+#include "sources/files/roots.h"
+
+namespace holdfast::files {
+
+struct WalkOptions {
+    Excludes excludes;
+    bool exclude_caches = false;                  // what lies in a folder with a CACHEDIR.TAG, except the tag
+    std::vector<std::string> exclude_if_present;  // what lies in a folder with such a file, except that file
+    std::optional<std::uint64_t> exclude_larger;
+    bool one_file_system = false;  // other file systems are empty folders
+    std::size_t threads = 1;
+    std::size_t batch_entries_max = 4096;
+};
+
+// The treatment that the options give to folders.
+std::uint32_t treatment_by(const WalkOptions& options);
+
+// The tag file by which a folder's contents are left out, when there is one.
+std::optional<std::string> tag_in(FdCache& cache, int folder, const WalkOptions& options);
+
+// A folder to list, and what the source says about it.
+struct Place {
+    Folder::Pointer folder;
+    const Root* root = nullptr;           // chooses among the names, null when all are captured
+    std::optional<std::uint64_t> device;  // that of the path that the source names
+};
+
+// A large folder whose entries are stat'ed in pieces.
+struct LargeFolder {
+    Folder::Pointer folder;
+    std::string path;
+    std::optional<std::uint64_t> device;
+    Listing listing;
+};
+
+struct SubFolders {
+    Place parent;
+    std::string names;  // each ends with NUL
+    std::size_t next = 0;
+    void add(std::string_view name) { names.append(name).push_back('\0'); }
+};
+
+// Entries of a batch that came back: their strings have memory.
+class SpareEntries {
+public:
+    void give_back(std::vector<Batch::Entry> used) {
+        const std::lock_guard lock(mutex_);
+        if (used.size() > spare_.size()) std::swap(used, spare_);
+    }
+    std::vector<Batch::Entry> take() {
+        const std::lock_guard lock(mutex_);
+        return std::move(spare_);
+    }
+
+private:
+    std::mutex mutex_;
+    // guarded by mutex_
+    std::vector<Batch::Entry> spare_;
+};
+
+class Lister {
+public:
+    Lister(FdCache& cache, const WalkOptions& options, LinkNumbers& links, Findings& findings)
+        : cache_(cache), options_(options), links_(links), findings_(findings), treatment_(treatment_by(options)) {}
+
+    // The folder "/" itself; throws source_failed.
+    Batch slash(const Place& slash);
+    struct Found {
+        Batch batch;
+        std::shared_ptr<LargeFolder> large;  // its entries are not in the batch
+        std::unique_ptr<SubFolders> folders;
+    };
+    Found list(const Place& place);
+    Batch piece(const LargeFolder& large, std::size_t first, std::size_t end);
+
+    SpareEntries& spare() { return spare_; }
+    // How many paths of the source were there, so far.
+    std::size_t roots_found() const { return roots_found_; }
+
+private:
+    Found list_named(const Place& place, int folder);
+    void filter(Listing& listing, const std::string& path, int folder);
+    void stat_entries(const LargeFolder& large, std::size_t first, std::size_t end, int folder, Batch& batch,
+                      SubFolders* folders);
+    void set_entry(Batch::Entry& entry, const LargeFolder& large, const char* name, const Stat& stat);
+    static void sort_out_sub_folders(const LargeFolder& large, int folder, SubFolders& folders);
+
+    FdCache& cache_;
+    const WalkOptions& options_;
+    LinkNumbers& links_;
+    Findings& findings_;
+    const std::uint32_t treatment_;
+    std::atomic<std::size_t> roots_found_{0};
+    SpareEntries spare_;
+};
+
+}  // namespace holdfast::files
