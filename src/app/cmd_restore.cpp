@@ -132,6 +132,18 @@ bool is_given(const SourceOptions& options, std::string_view name) {
     return found != options.end() && !found->second.empty();
 }
 
+// "postgres://host/shop?sslmode=require" with another database in it.
+std::string with_database(const std::string& url, std::string_view name) {
+    constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+    const std::size_t begin = std::min(url.find_first_of("/?", url.find("://") + 3), url.size());
+    const std::size_t end = std::min(url.find('?', begin), url.size());
+    std::string encoded;
+    for (const char c : name)
+        encoded += plain.find(c) != std::string_view::npos ? std::string(1, c)
+                                                           : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    return url.substr(0, begin) + "/" + encoded + url.substr(end);
+}
+
 bool is_server(const std::string& target) { return target.find("://") != std::string::npos; }
 
 void refuse_other_servers(const RestoreChoice& choice, const SourceType& type) {
@@ -229,6 +241,8 @@ int run_restore(Context& context, const RestoreChoice& choice) {
     RebuildRequest request = request_for(context, choice, snapshot);
     if (into_server) {
         request.options = choice.server;
+        if (is_given(request.options, "beside"))
+            request.target = with_database(request.target, request.options.find("beside")->second.front());
         request.facts = engine::read_facts(*repository, snapshot);
         const engine::Selection selection(plan.include, plan.exclude);
         if (!selection.all()) request.wants = [selection](const std::string& path) { return selection.wants(path); };
@@ -247,7 +261,7 @@ int run_restore(Context& context, const RestoreChoice& choice) {
     with_hooks(context, choice.hooks, {snapshot.source, request.target, snapshot.id.hex(), ""}, [&] {
         restore_and_verify(target, choice);
         if (choice.swap)
-            print_renamed(context.out, type->swap({context.world, request.target, request.options,
+            print_renamed(context.out, type->swap({context.world, choice.target, request.options,
                                                    request.facts.value_or(Facts{}), false}));
     });
     return 0;

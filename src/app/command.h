@@ -107,6 +107,7 @@ Command copy_command();
 Command diff_command();
 Command dump_command();
 Command errors_command();
+Command export_command();
 Command find_command();
 Command forget_command();
 Command init_command();

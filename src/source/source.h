@@ -180,6 +180,23 @@ struct SwapRequest {
     bool back = false;
 };
 
+// Turns items of a snapshot, read in tree order, into one stream that the system's own programs read.
+class Export {
+public:
+    virtual ~Export() = default;
+    virtual void begin_item(const std::string& path) = 0;
+    virtual void write(ByteView bytes) = 0;
+    virtual void end_item() = 0;
+    virtual void finish() = 0;
+};
+struct ExportRequest {
+    World& world;
+    std::string format;              // one of the source type's export_formats
+    std::vector<std::string> items;  // paths of all files that will come
+    Facts facts;
+    std::function<void(ByteView)> write;
+};
+
 // One option of a source type, as it stands in the configuration (with underscores) and on the command line.
 struct SourceOption {
     enum class Type : std::uint8_t {
@@ -218,6 +235,11 @@ struct SourceType {
     std::unique_ptr<ThrowawayServer> (*server)(const ServerRequest& request) = nullptr;
     // Says what was renamed, one line each; throws target_failed, and nothing is renamed then.
     std::vector<std::string> (*swap)(const SwapRequest& request) = nullptr;
+    // Why a fact cannot be equal after a restore with these options; empty: it can. `expected`: null when it was only
+    // found at the target.
+    std::string (*not_comparable)(const Fact& found, const Fact* expected, const SourceOptions& options) = nullptr;
+    std::span<const std::string_view> export_formats = {};
+    std::unique_ptr<Export> (*export_as)(const ExportRequest& request) = nullptr;
 };
 
 }  // namespace holdfast

@@ -1,5 +1,6 @@
 """PostgreSQL: databases go out and come back in another server; pg_dump is the judge, real servers are the witnesses."""
 
+import gzip
 import pathlib
 import subprocess
 
@@ -309,6 +310,59 @@ class Existing(Postgres):
         self.assertEqual(self.counts(after[0], self.server), "100|100|2")
         self.fails(2, "restore", "latest", "--to", self.server.url("shop"), "--swap", says="--beside")
         self.fails(16, "restore", "--unswap", "--to", self.server.url("shop"), says="no database shop_before_")
+
+    def test_owners_are_mapped_to_roles_of_the_target(self):
+        self.server.sql("CREATE ROLE seller; CREATE ROLE viewer; ALTER TABLE orders OWNER TO seller; GRANT SELECT ON customers "
+                        "TO seller WITH GRANT OPTION; GRANT SELECT ON orders TO viewer", "shop")
+        self.backup(self.server.url("shop"))
+        self.fails(16, "restore", "latest", "--to", self.other.url(), "--owner", "seller:merchant", hints='CREATE ROLE "merchant"')
+        self.other.sql("CREATE ROLE merchant")
+        self.restore("latest", self.other.url(), "--owner", "seller:merchant")
+        self.assertEqual(self.other.sql("SELECT tableowner FROM pg_tables WHERE tablename = 'orders'", "shop"), "merchant")
+        self.assertEqual(self.other.sql("SELECT relacl FROM pg_class WHERE relname = 'orders'", "shop"),
+                         "{merchant=arwdDxt/merchant,viewer=r/merchant}")
+        self.assertIn("merchant=r*/postgres", self.other.sql("SELECT relacl FROM pg_class WHERE relname = 'customers'", "shop"))
+        self.restore("latest", self.other.url("plain"), "--no-owner")
+        self.assertEqual(self.other.sql("SELECT relacl FROM pg_class WHERE relname = 'orders'", "plain"), "")
+        self.fails(2, "restore", "latest", "--to", self.other.url(), "--owner", "seller", says="OLD:NEW")
+
+    def test_a_schema_comes_back_under_another_name_beside_its_namesake(self):
+        self.restore("latest", self.other.url())
+        self.other.sql("DELETE FROM orders; DELETE FROM customers", "shop")
+        self.restore("latest", self.other.url(), "--include", "shop/public/orders", "--include", "shop/public/customers",
+                     "--schema", "public:recovered")
+        self.assertEqual(self.counts(), "0|0|2")
+        self.assertEqual(self.other.sql("SELECT count(*) FROM recovered.orders o JOIN recovered.customers c ON o.customer = c.id",
+                                        "shop"), "100")
+        self.assertEqual(self.other.sql("SELECT nextval('recovered.orders_id_seq')", "shop"), "101")
+        self.assertEqual(self.other.sql("SELECT count(*) FROM pg_indexes WHERE schemaname = 'recovered'", "shop"), "3")
+        self.assertEqual(self.other.databases(), ["postgres", "shop"])
+        self.restore("latest", self.other.url("new"), "--schema", "stock:goods")
+        self.assertEqual(self.other.sql("SELECT count(*) FROM goods.items", "new"), "2")
+
+    def test_exports_are_read_by_psql_and_pg_restore(self):
+        self.database("everything", EVERYTHING)
+        self.backup(self.server.url("everything"), "--name", "all")
+        archive, text = self.folder / "all.dump", self.folder / "all.sql.gz"
+        self.holdfast("export", "latest", "--source", "all", "--as", "custom", "--to", archive)
+        self.holdfast("export", "latest:everything", "--source", "all", "--as", "sql", "--gzip=9", "--to", text)
+        self.fails(1, "export", "latest", "--source", "all", "--to", text, says="exists")
+        self.database("reference", "", self.other)
+        self.other.sql("\n".join(line for line in self.server.run("pg_dumpall", "--roles-only").decode().splitlines()
+                                  if not line.startswith("\\") and "postgres" not in line))
+        self.other.run("pg_restore", "--exit-on-error", "-d", "reference", input=self.server.run("pg_dump", "-Fc", "everything"))
+        self.database("custom", "", self.other)
+        self.other.run("pg_restore", "--exit-on-error", "-j2", "-d", "custom", str(archive))
+        self.database("piped", "", self.other)
+        self.other.run("pg_restore", "--exit-on-error", "-d", "piped", input=archive.read_bytes())
+        self.database("plain", gzip.decompress(text.read_bytes()).decode(), self.other)
+        reference = self.plain_dump("reference")
+        for name in ("custom", "piped", "plain"):
+            self.assertEqual(self.plain_dump(name), reference, name)
+
+    def plain_dump(self, name):
+        lines = self.other.run("pg_dump", name).decode().splitlines()
+        return [line for line in lines if not line.startswith(("\\restrict ", "\\unrestrict "))]
 
     def test_a_missing_extension_is_said_before_anything_is_dropped(self):
         self.server.sql("CREATE EXTENSION hstore", "shop")

@@ -70,7 +70,7 @@ std::string Endpoint::shown() const {
 std::string Endpoint::child_conninfo() const {
     std::string out;
     for (const auto& [keyword, value] : parameters_) {
-        if (keyword == "password") continue;
+        if (keyword == "password" || keyword == "sslpassword") continue;
         out += (out.empty() ? "" : " ") + keyword + "='";
         for (const char c : value) {
             if (c == '\'' || c == '\\') out += '\\';

@@ -80,6 +80,12 @@ Tool::Tool(World& world, const Endpoint& endpoint, std::vector<std::string> argv
                               return out;
                           }()}) {}
 
+Tool::Tool(World& world, const std::vector<std::string>& argv, Code failure)
+    : world_(world),
+      name_(std::filesystem::path(argv.front()).filename().string()),
+      failure_(failure),
+      child_(ChildOptions{.argv = argv, .add_environment = {{"LC_ALL", "C.UTF-8"}}}) {}
+
 std::size_t Tool::read(MutableByteView into) {
     while (true) {
         world_.stop.check();

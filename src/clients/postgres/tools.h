@@ -30,6 +30,8 @@ Tools find_tools(int server_major, const std::string& bin_dir, Code failure);
 class Tool {
 public:
     Tool(World& world, const Endpoint& endpoint, std::vector<std::string> argv, Code failure);
+    // Without a server: it only reads files.
+    Tool(World& world, const std::vector<std::string>& argv, Code failure);
     std::size_t read(MutableByteView into);  // what it prints; 0 at the end
     // Until it ends; throws unless it ends with 0.
     void finish();

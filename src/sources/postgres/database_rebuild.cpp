@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "sources/postgres/globals.h"
 #include "sources/postgres/names.h"
+#include "sources/postgres/toc_owners.h"
 
 namespace holdfast::postgres {
 
@@ -118,7 +119,7 @@ public:
             throw Error{Code::corrupt, "the rows of {}.{} do not end as they should", schema_, table_};
         session_->end_copy_in();
         session_->run("COMMIT");
-        session_->run("ANALYZE " + quote_name(schema_) + "." + quote_name(table_));
+        session_->run("ANALYZE " + quote_name(owner_.schema_here(schema_)) + "." + quote_name(table_));
         const std::lock_guard lock(owner_.idle_mutex_);
         owner_.idle_.push_back(std::move(session_));
     }
@@ -142,7 +143,7 @@ private:
         constexpr std::string_view after = " FROM stdin;";
         if (!header_.starts_with(before) || !header_.ends_with(after)) refuse_header();
         const std::string columns = header_.substr(before.size(), header_.size() - before.size() - after.size());
-        const std::string table = quote_name(schema_) + "." + quote_name(table_);
+        const std::string table = quote_name(owner_.schema_here(schema_)) + "." + quote_name(table_);
         auto session = owner_.session();
         const Note note{"restoring table {}", table};
         // Emptied in the same transaction, a table's rows need no log on servers that allow it, and can be frozen.
@@ -181,11 +182,17 @@ void DatabaseRebuild::prepare(const std::string& globals) {
     toc_ = read_toc_of_file(archive_.get());
     look_at_target();
     refuse_the_source();
+    map_owners();
+    for (const TocEntry& entry : toc_.entries)
+        if (entry.is_of_database()) of_database_.push_back(entry);
     select();
     check_extensions();
+    if (!options_.schemas.empty()) {
+        make_roles(globals);
+        map_schemas();
+    }
     refuse_what_is_there();
-    if (!globals.empty() && !options_.no_owner)
-        for (Finding& finding : create_missing_roles(*admin_, globals)) findings_.push_back(std::move(finding));
+    make_roles(globals);
     make_database();
     mark(fmt::format("{} (snapshot {})", incomplete_mark, plan_.snapshot_id));
     if (was_present_ && !was_made_) {
@@ -196,10 +203,17 @@ void DatabaseRebuild::prepare(const std::string& globals) {
     note_tables();
 }
 
+void DatabaseRebuild::make_roles(const std::string& globals) {
+    if (globals.empty() || options_.no_owner || std::exchange(has_roles_, true)) return;
+    for (Finding& finding : create_missing_roles(*admin_, globals)) findings_.push_back(std::move(finding));
+}
+
 void DatabaseRebuild::look_at_target() {
     const Endpoint& endpoint = plan_.endpoint;
     try {
-        admin_.emplace(world_, endpoint.with_database("postgres"), Code::target_failed);
+        // Not the one that may be dropped.
+        admin_.emplace(world_, endpoint.with_database(plan_.name == "postgres" ? "template1" : "postgres"),
+                       Code::target_failed);
     } catch (const Error&) {
         if (endpoint.database().empty() || endpoint.database() == "postgres") throw;
         admin_.emplace(world_, endpoint, Code::target_failed);
@@ -274,14 +288,77 @@ void DatabaseRebuild::refuse_what_is_there() {
                 "`--existing drop`, `missing` or `replace` says what becomes of them; `--beside NAME` leaves it "
                 "alone.");
     }
+    std::set<Place> wanted;
+    for (std::size_t i = 0; i < toc_.entries.size(); ++i)
+        if (selected_.taken[i] && is_asked_for(toc_.entries[i]))
+            wanted.emplace(toc_.entries[i].schema, toc_.entries[i].tag);
     for (const Table& table : tables_of(target()))
-        if (plan_.wants(item_path(plan_.captured, table.schema, table.name)))
+        if (wanted.contains({table.schema, table.name}))
             throw Error{Code::target_failed, "table {}.{} is there already in database {}", table.schema, table.name,
                         plan_.name}
                 .unharmed("nothing was changed there")
                 .hint(
                     "`--existing replace` replaces it, `--existing missing` leaves it; `--beside NAME` makes another "
                     "database.");
+}
+
+// A table that came along because another one needs it was not asked for.
+bool DatabaseRebuild::is_asked_for(const TocEntry& entry) const {
+    return entry.kind == "TABLE" &&
+           (!is_part_ || is_mapped_ || plan_.wants(item_path(plan_.captured, entry.schema, entry.tag)));
+}
+
+// In the archive itself, so that everything that follows sees the new names.
+void DatabaseRebuild::map_owners() {
+    if (options_.owners.empty()) return;
+    for (const auto& [from, to] : options_.owners)
+        if (!admin_->value("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = " + quote_literal(to)))
+            throw Error{Code::target_failed, "there is no role {} at {}", to, plan_.endpoint.shown()}
+                .unharmed("nothing was changed there")
+                .hint(fmt::format("Type there, as a superuser: CREATE ROLE {};", quote_name(to)));
+    const Bytes whole = read_file(folder_.path() + "/archive");
+    Bytes mapped = with_owners(whole, toc_, options_.owners);
+    append(mapped, ByteView(whole).subspan(toc_.end));
+    use_archive(mapped);
+}
+
+void DatabaseRebuild::use_archive(ByteView bytes) {
+    write_file_durably(folder_.path() + "/archive", bytes);
+    archive_ = Fd(::open((folder_.path() + "/archive").c_str(), O_RDWR | O_CLOEXEC));
+    toc_ = read_toc_of_file(archive_.get());
+}
+
+// Only a server can rename a schema in all that refers to it: an empty copy is made, renamed and dumped.
+void DatabaseRebuild::map_schemas() {
+    for (std::size_t i = 0; i < toc_.entries.size(); ++i)
+        if (toc_.entries[i].kind.starts_with("BLOB")) selected_.taken[i] = false;
+    const std::string scratch = fmt::format("holdfast_{:016x}", world_.random.number());
+    create(scratch);
+    try {
+        for (const char* const section : {"pre-data", "data", "post-data"})
+            restore_archive(scratch, section, {"--exit-on-error"});
+        const Endpoint endpoint = plan_.endpoint.with_database(scratch);
+        {
+            Connection connection(world_, endpoint, Code::target_failed);
+            for (const auto& [from, to] : options_.schemas)
+                connection.run("ALTER SCHEMA " + quote_name(from) + " RENAME TO " + quote_name(to));
+        }
+        use_archive(run_tool(world_, endpoint, {tools_.path("pg_dump"), "--format=custom", "--compress=0"},
+                             Code::target_failed));
+    } catch (...) {
+        admin_->run("DROP DATABASE IF EXISTS " + quote_name(scratch) + " WITH (FORCE)");
+        throw;
+    }
+    admin_->run("DROP DATABASE " + quote_name(scratch));
+    is_mapped_ = true;
+    selected_ = select_all(toc_);
+    for (std::size_t i = 0; i < toc_.entries.size(); ++i)
+        if (toc_.entries[i].is_of_database() || toc_.entries[i].kind == "TABLE DATA") selected_.taken[i] = false;
+}
+
+std::string DatabaseRebuild::schema_here(const std::string& captured) const {
+    const auto renamed = std::ranges::find(options_.schemas, captured, &Renames::value_type::first);
+    return renamed == options_.schemas.end() ? captured : renamed->second;
 }
 
 void DatabaseRebuild::make_database() {
@@ -307,7 +384,8 @@ void DatabaseRebuild::make_database() {
 
 void DatabaseRebuild::create(const std::string& name) {
     std::string how = " WITH TEMPLATE = template0";
-    if (const TocEntry* const entry = toc_.find("DATABASE")) {
+    const auto entry = std::ranges::find(of_database_, "DATABASE", &TocEntry::kind);
+    if (entry != of_database_.end()) {
         const std::size_t at = entry->definition.rfind(" WITH TEMPLATE = ");
         if (at != std::string::npos) how = entry->definition.substr(at, entry->definition.rfind(';') - at);
         // A tablespace that is not here is not needed.
@@ -346,10 +424,7 @@ void DatabaseRebuild::drop_what_is_replaced() {
         const TocEntry& entry = toc_.entries[i];
         if (!selected_.taken[i] || !is_dropped_for_replacement(entry)) continue;
         // In a part, types and functions that come along may serve others; they stay.
-        const bool is_wanted = !is_part_ || entry.kind == "TABLE" || entry.section == TocEntry::Section::post_data;
-        if (!is_wanted ||
-            (is_part_ && entry.kind == "TABLE" && !plan_.wants(item_path(plan_.captured, entry.schema, entry.tag))))
-            continue;
+        if (is_part_ && !is_asked_for(entry) && entry.section != TocEntry::Section::post_data) continue;
         connection.run("SAVEPOINT holdfast");
         try {
             connection.run(entry.drop);
@@ -411,21 +486,26 @@ Connection& DatabaseRebuild::target() {
     return *target_;
 }
 
-void DatabaseRebuild::restore_section(const std::string& section, const std::vector<std::string>& more) {
+void DatabaseRebuild::restore_section(const std::string& section, std::vector<std::string> more) {
+    if (!may_exist()) more.emplace_back("--exit-on-error");
+    restore_archive(plan_.name, section, more);
+}
+
+void DatabaseRebuild::restore_archive(const std::string& database, const std::string& section,
+                                      const std::vector<std::string>& more) {
     const std::string list = folder_.path() + "/" + section + ".list";
     write_file_durably(list, as_bytes(list_file(toc_, selected_)));
     std::vector<std::string> argv{tools_.path("pg_restore"), "--section=" + section, "--use-list=" + list};
-    const bool may_exist = was_present_ && !was_made_;
-    if (!may_exist) argv.emplace_back("--exit-on-error");
     if (options_.no_owner) argv.insert(argv.end(), {"--no-owner", "--no-privileges"});
     argv.insert(argv.end(), more.begin(), more.end());
     argv.push_back(folder_.path() + "/archive");
-    Tool tool(world_, with_settings(plan_.endpoint.with_database(plan_.name)), std::move(argv), Code::target_failed);
+    Tool tool(world_, with_settings(plan_.endpoint.with_database(database)), std::move(argv), Code::target_failed);
     tool.drain();
     std::string complaint = tool.finish_or_complaint();
-    if (may_exist && !complaint.empty()) complaint = other_complaints(complaint);
+    if (may_exist() && !complaint.empty()) complaint = other_complaints(complaint);
     if (complaint.empty()) return;
-    Error error{complaint.find("No space left on device") == std::string::npos ? Code::target_failed : Code::no_space,
+    const bool is_full = complaint.find("No space left on device") != std::string::npos;
+    Error error{is_full ? Code::no_space : Code::target_failed,
                 "pg_restore could not bring back the {} of database {}: {}", section, plan_.name, complaint};
     if (complaint.find("role \"") != std::string::npos ||
         complaint.find("must be able to SET ROLE") != std::string::npos ||
@@ -444,7 +524,7 @@ void DatabaseRebuild::note_tables() {
 }
 
 bool DatabaseRebuild::takes_rows(const std::string& schema, const std::string& table) const {
-    return tables_.contains({schema, table});
+    return tables_.contains({schema_here(schema), table});
 }
 
 std::unique_ptr<Connection> DatabaseRebuild::session() {
@@ -478,13 +558,13 @@ void DatabaseRebuild::restore_database_properties() {
         return std::string();
     };
     std::vector<std::string> statements;
-    for (const TocEntry& entry : toc_.entries) {
-        if (!entry.is_of_database() || entry.kind == "DATABASE" || (options_.no_owner && entry.kind == "ACL")) continue;
+    for (const TocEntry& entry : of_database_) {
+        if (entry.kind == "DATABASE" || (options_.no_owner && entry.kind == "ACL")) continue;
         for (const std::string& statement : split_statements(entry.definition))
             statements.push_back(with_own_name(statement + ";", "DATABASE "));
     }
-    const TocEntry* const database = toc_.find("DATABASE");
-    if (database != nullptr && !database->owner.empty() && !options_.no_owner)
+    const auto database = std::ranges::find(of_database_, "DATABASE", &TocEntry::kind);
+    if (database != of_database_.end() && !database->owner.empty() && !options_.no_owner)
         statements.push_back("ALTER DATABASE " + own + " OWNER TO " + quote_name(database->owner));
     for (const std::string& statement : statements) {
         if (statement.empty()) continue;

@@ -62,13 +62,21 @@ private:
     void check_extensions();
     void select();
     void refuse_what_is_there();
+    void make_roles(const std::string& globals);
+    void map_owners();
+    void map_schemas();
+    std::string schema_here(const std::string& captured) const;
+    void restore_archive(const std::string& database, const std::string& section, const std::vector<std::string>& more);
     void make_database();
     void create(const std::string& name);
     void drop_database();
     void drop_what_is_replaced();
     void leave_out_what_is_there();
     void mark(const std::string& text);
-    void restore_section(const std::string& section, const std::vector<std::string>& more);
+    void restore_section(const std::string& section, std::vector<std::string> more);
+    bool may_exist() const { return was_present_ && !was_made_; }
+    bool is_asked_for(const TocEntry& entry) const;
+    void use_archive(ByteView bytes);
     void note_tables();
     void restore_database_properties();
     Connection& target();
@@ -84,7 +92,10 @@ private:
     std::optional<Connection> target_;
     Tools tools_;
     Toc toc_;
+    std::vector<TocEntry> of_database_;
     Selected selected_;
+    bool has_roles_ = false;
+    bool is_mapped_ = false;  // the archive holds what was selected, under the names that it gets here
     bool is_part_ = false;
     bool was_present_ = false;
     bool was_made_ = false;

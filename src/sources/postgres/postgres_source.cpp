@@ -1,14 +1,17 @@
 #include "sources/postgres/postgres_source.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "sources/postgres/capture.h"
+#include "sources/postgres/export.h"
 #include "sources/postgres/measure.h"
 #include "sources/postgres/names.h"
 #include "sources/postgres/rebuild.h"
+#include "sources/postgres/restore_options.h"
 #include "sources/postgres/server.h"
 #include "sources/postgres/swap.h"
 
@@ -26,8 +29,8 @@ constexpr std::array options_table{
     SourceOption{"password", Type::secret, "its password, as env:NAME, file:PATH or exec:COMMAND"},
     SourceOption{"database", Type::reference, "one database; without it and `databases` all of them"},
     SourceOption{"databases", Type::list, "several databases, by name or glob"},
-    SourceOption{"service", Type::text, "a service of pg_service.conf"},
-    SourceOption{"sslmode", Type::text, "disable, allow, prefer, require, verify-ca or verify-full"},
+    SourceOption{"service", Type::reference, "a service of pg_service.conf"},
+    SourceOption{"sslmode", Type::reference, "disable, allow, prefer, require, verify-ca or verify-full"},
     SourceOption{"exclude", Type::list, "leave out what matches: rows of DATABASE/SCHEMA/TABLE, or a DATABASE"},
     SourceOption{"bin_dir", Type::text, "the folder of pg_dump and pg_restore"},
     SourceOption{"lock_timeout", Type::duration, "how long to wait for a table that is locked, such as 30s"},
@@ -36,6 +39,8 @@ constexpr std::array options_table{
 constexpr std::array restore_table{
     SourceOption{"existing", Type::text, "what is there already: fail (default), drop, missing or replace"},
     SourceOption{"beside", Type::text, "call the restored database so, and leave its namesake alone"},
+    SourceOption{"owner", Type::list, "OLD:NEW: give what this role owns, and was granted, to another one"},
+    SourceOption{"schema", Type::list, "OLD:NEW: restore this schema under another name"},
     SourceOption{"end_sessions", Type::flag, "end the sessions that keep a database from being swapped"},
     SourceOption{"no_owner", Type::flag, "leave owners, grants and roles out"},
     SourceOption{"into_source", Type::flag, "the very database that was captured may be changed"},
@@ -101,6 +106,24 @@ std::unique_ptr<Source> make(const std::string& name, const SourceOptions& optio
     return std::make_unique<PostgresSource>(name, std::move(out));
 }
 
+bool is_of_schema(const std::string& item, const Renames& schemas) {
+    const std::vector<std::string> parts = parts_of(item);
+    return parts.size() > 1 && std::ranges::find(schemas, parts[1], &Renames::value_type::first) != schemas.end();
+}
+
+std::string not_comparable(const Fact& found, const Fact* expected, const SourceOptions& options) {
+    const RestoreOptions chosen = restore_options(options);
+    const bool is_of_database = found.item.find('/') == std::string::npos;
+    if (found.name == "privileges" && (chosen.no_owner || !chosen.owners.empty() || !chosen.schemas.empty()))
+        return "owners and grants were left out or mapped";
+    if (!chosen.schemas.empty() && (is_of_database || expected == nullptr || is_of_schema(found.item, chosen.schemas)))
+        return "schemas were mapped";
+    if (chosen.present != Present::missing && chosen.present != Present::replace) return "";
+    // What else is there stays, and is part of what such facts count.
+    if (expected == nullptr) return "it was there before";
+    return is_of_database ? "the database holds more than was restored" : "";
+}
+
 bool comes_along(std::string_view path, std::string_view top) {
     return path == globals_item || path == std::string(top) + "/" + std::string(archive_name);
 }
@@ -124,6 +147,9 @@ const SourceType postgres_source_type{
     .comes_along = postgres::comes_along,
     .server = postgres::start_server,
     .swap = postgres::swap,
+    .not_comparable = postgres::not_comparable,
+    .export_formats = postgres::export_formats,
+    .export_as = postgres::export_as,
 };
 
 }  // namespace holdfast

@@ -141,7 +141,7 @@ private:
 
     void add_database(const std::string& item) {
         const std::string captured = decode_part(item);
-        const std::string given = options_.beside.empty() ? endpoint_.database() : options_.beside;
+        const std::string given = endpoint_.database();
         if (!given.empty() && !databases_.empty())
             throw Error{Code::usage, "one name is given for several databases: {} and {}", databases_.begin()->first,
                         item}
@@ -239,6 +239,20 @@ RestoreOptions restore_options(const SourceOptions& options) {
     else if (!existing.empty() && existing != "fail")
         throw Error{Code::usage, "--existing is fail, drop, missing or replace, not `{}`", existing};
     out.beside = text("beside");
+    const auto renames = [&](std::string_view name) {
+        Renames pairs;
+        const auto found = options.find(name);
+        if (found == options.end()) return pairs;
+        for (const std::string& each : found->second) {
+            const std::size_t colon = each.find(':');
+            if (colon == 0 || colon == std::string::npos || colon + 1 == each.size())
+                throw Error{Code::usage, "--{} needs OLD:NEW, not `{}`", name, each};
+            pairs.emplace_back(each.substr(0, colon), each.substr(colon + 1));
+        }
+        return pairs;
+    };
+    out.owners = renames("owner");
+    out.schemas = renames("schema");
     out.no_owner = text("no_owner") == "true";
     out.end_sessions = text("end_sessions") == "true";
     out.into_source = text("into_source") == "true";

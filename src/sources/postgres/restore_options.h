@@ -16,7 +16,7 @@ using Renames = std::vector<std::pair<std::string, std::string>>;
 
 struct RestoreOptions {
     Present present = Present::fail;
-    std::string beside;  // another name for the database; empty: its own
+    std::string beside;  // the name that the target has, of what takes the place of another in a swap
     bool no_owner = false;
     bool end_sessions = false;  // of databases that are renamed
     bool into_source = false;   // the server that it was captured from is a target, too

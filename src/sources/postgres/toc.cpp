@@ -43,6 +43,7 @@ public:
     [[noreturn]] static void fail() {
         throw Error{Code::corrupt, "this is no archive of pg_dump in custom format, or of an unknown version"};
     }
+    std::size_t position() const { return at_; }
     int int_bytes = 4;
 
 private:
@@ -52,6 +53,7 @@ private:
 
 TocEntry read_entry(Reader& reader, int minor, int offset_bytes) {
     TocEntry out;
+    out.at = reader.position();
     out.id = reader.number();
     out.has_data = reader.number() != 0;
     out.table_oid = reader.text_or_empty();
@@ -61,6 +63,7 @@ TocEntry read_entry(Reader& reader, int minor, int offset_bytes) {
     const int section = reader.number();
     if (section < 1 || section > 4) Reader::fail();
     out.section = static_cast<TocEntry::Section>(section);
+    out.definition_at = reader.position();
     out.definition = reader.text_or_empty();
     out.drop = reader.text_or_empty();
     out.copy = reader.text_or_empty();
@@ -68,6 +71,7 @@ TocEntry read_entry(Reader& reader, int minor, int offset_bytes) {
     out.tablespace = reader.text_or_empty();
     if (minor >= 14) out.access_method = reader.text_or_empty();
     if (minor >= 16) reader.number();  // kind of relation
+    out.owner_at = reader.position();
     out.owner = reader.text_or_empty();
     reader.text();  // WITH OIDS, of old
     while (const auto id = reader.text()) {
@@ -92,8 +96,8 @@ Toc read_whole(Reader& reader) {
     reader.byte();  // revision
     reader.int_bytes = reader.byte();
     if (reader.int_bytes != 4) Reader::fail();
-    const int offset_bytes = reader.byte();
-    if (offset_bytes > 8 || reader.byte() != 1) Reader::fail();
+    out.offset_bytes = reader.byte();
+    if (out.offset_bytes > 8 || reader.byte() != 1) Reader::fail();
     if (out.minor >= 15)
         reader.byte();
     else
@@ -102,8 +106,10 @@ Toc read_whole(Reader& reader) {
     out.database = reader.text_or_empty();
     out.server_version = reader.text_or_empty();
     reader.text();  // of pg_dump
+    out.count_at = reader.position();
     const int count = reader.number();
-    for (int i = 0; i < count; ++i) out.entries.push_back(read_entry(reader, out.minor, offset_bytes));
+    for (int i = 0; i < count; ++i) out.entries.push_back(read_entry(reader, out.minor, out.offset_bytes));
+    out.end = reader.position();
     return out;
 }
 
@@ -180,6 +186,50 @@ TocHashes hashes_of(const Toc& toc) {
             add(privileges, {"OWNER", entry.kind, entry.schema, entry.tag, entry.owner});
     }
     return {schema.hex(), privileges.hex()};
+}
+
+void append_number(Bytes& to, int number) {
+    const auto magnitude = static_cast<std::uint32_t>(number < 0 ? -number : number);
+    to.push_back(static_cast<std::uint8_t>(number < 0 ? 1 : 0));
+    for (int i = 0; i < 4; ++i) to.push_back(static_cast<std::uint8_t>(magnitude >> (8 * i)));
+}
+
+Bytes table_data_entry(const Toc& toc, int id, const TocEntry& table, const std::string& copy) {
+    constexpr int position_not_set = 1;
+    Bytes out;
+    const auto text = [&](const std::string& value) {
+        append_number(out, static_cast<int>(value.size()));
+        append(out, as_bytes(value));
+    };
+    const auto nothing = [&] { append_number(out, -1); };
+    append_number(out, id);
+    append_number(out, 1);  // it has data
+    text("0");
+    text(table.oid);
+    text(table.tag);
+    text("TABLE DATA");
+    append_number(out, static_cast<int>(TocEntry::Section::data));
+    text("");
+    text("");
+    text(copy);
+    text(table.schema);
+    nothing();
+    if (toc.minor >= 14) nothing();
+    if (toc.minor >= 16) append_number(out, 0);
+    text(table.owner);
+    text("false");
+    text(fmt::format("{}", table.id));
+    nothing();
+    out.push_back(position_not_set);
+    out.insert(out.end(), static_cast<std::size_t>(toc.offset_bytes), 0);
+    return out;
+}
+
+Bytes data_block_begin(int id) {
+    constexpr std::uint8_t data_block = 1;
+    Bytes out{data_block};
+    append_number(out, id);
+    return out;
 }
 
 std::vector<SequenceState> sequences_of(const Toc& toc) {

@@ -31,6 +31,10 @@ struct TocEntry {
     std::string access_method;
     std::string owner;
     std::vector<int> needs;  // ids
+    // Where it stands in the archive, and its texts with their lengths.
+    std::size_t at = 0;
+    std::size_t definition_at = 0;
+    std::size_t owner_at = 0;
 
     // ACL, COMMENT and SECURITY LABEL are of another entry.
     bool is_attached() const { return kind == "ACL" || kind == "COMMENT" || kind == "SECURITY LABEL"; }
@@ -44,11 +48,19 @@ struct Toc {
     std::string database;
     std::string server_version;
     std::vector<TocEntry> entries;
+    int offset_bytes = 8;
+    std::size_t count_at = 0;  // where the number of entries stands
+    std::size_t end = 0;       // where data begins
 
     const TocEntry* find(std::string_view kind) const;  // the first one
 };
 
 std::optional<Toc> read_toc(ByteView begin);
+
+// The bytes of a TABLE DATA entry and of its data in an archive of this kind. `copy`: "COPY … FROM stdin;\n".
+Bytes table_data_entry(const Toc& toc, int id, const TocEntry& table, const std::string& copy);
+void append_number(Bytes& to, int number);
+Bytes data_block_begin(int id);
 
 // Order-free hashes of what the archive defines, equal for equal schemas whatever the oids and casts that the server
 // adds when it reads its own expressions back.

@@ -1,0 +1,18 @@
+// sources/postgres/export.h: one captured database as a file that psql or pg_restore reads.
+//
+// Shape    "sql": plain statements; "custom": an archive of pg_dump -Fc
+// Errors   usage when the items are not those of one database; corrupt; failed
+// Threads  one
+// Limits   the archive without its tables' rows lies in a private temporary folder meanwhile
+#pragma once
+
+#include <array>
+
+#include "source/source.h"
+
+namespace holdfast::postgres {
+
+constexpr std::array<std::string_view, 2> export_formats{"sql", "custom"};
+std::unique_ptr<Export> export_as(const ExportRequest& request);
+
+}  // namespace holdfast::postgres
