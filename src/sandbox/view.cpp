@@ -28,6 +28,11 @@ constexpr std::array settings{"/etc/ld.so.cache",  "/etc/ld.so.conf", "/etc/ld.s
                               "/etc/locale.alias", "/etc/ssl/certs",  "/etc/ssl/openssl.cnf"};
 constexpr std::array devices{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
 
+bool is_shown(const std::string& path) {
+    return std::ranges::any_of(programs,
+                               [&](const char* folder) { return path.starts_with(std::string(folder) + "/"); });
+}
+
 class Maker {
 public:
     explicit Maker(View& view) : view_(view) {}
@@ -149,7 +154,8 @@ View make_view(const ViewOptions& options) {
     make.add(Kind::memory, "/tmp", "");
     make.folder("/proc");
     make.add(Kind::processes, "/proc", "");
-    for (const std::string& path : options.readable) make.show(path, Kind::read_only);
+    for (const std::string& path : options.readable)
+        if (!is_shown(path)) make.show(path, Kind::read_only);
     make.folder(options.work);
     make.add(Kind::writable, options.work, options.work);
     return out;

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "clients/postgres/connection.h"
 #include "clients/postgres/tools.h"
@@ -23,6 +24,7 @@ constexpr std::string_view superuser = "holdfast_prove";
 constexpr std::chrono::minutes initdb_max{3};
 constexpr std::chrono::minutes start_max{2};
 constexpr std::chrono::milliseconds look_every{20};
+constexpr std::size_t complaint_bytes_max = 4096;
 
 // All that could reach out or run something of the snapshot's own is named here, and given by the command line, which
 // no setting of a database or role and no ALTER SYSTEM can override.
@@ -95,6 +97,7 @@ class Server final : public ThrowawayServer {
 public:
     explicit Server(const ServerRequest& request)
         : sandbox_(request.sandbox),
+          facts_(request.facts),
           major_(captured_major(request)),
           folder_(server_folder(major_, option(request, "bin_dir"))),
           bin_dir_(option(request, "bin_dir")),
@@ -118,7 +121,8 @@ public:
         out.push_back({"server major version", passed(found == major_), std::to_string(major_), std::to_string(found)});
         const Rows databases =
             connection.query("SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate");
-        for (std::size_t i = 0; i < databases.size(); ++i) check_database(databases.text(i, 0), out);
+        for (std::size_t i = 0; i < databases.size(); ++i)
+            if (is_captured(databases.text(i, 0))) check_database(databases.text(i, 0), out);
         return out;
     }
 
@@ -199,29 +203,52 @@ private:
         const bool was_there =
             connection.value("SELECT 1 FROM pg_catalog.pg_extension WHERE extname = 'amcheck'").has_value();
         if (!was_there) connection.run("CREATE EXTENSION amcheck SCHEMA pg_catalog");
-        CheckLine line = run(name, "pg_amcheck", {folder_ + "/pg_amcheck", "--jobs=2", "--no-dependent-toast"});
+        CheckLine line = amcheck(name);
         if (!was_there) connection.run("DROP EXTENSION amcheck");
         return line;
     }
 
-    CheckLine dump(const std::string& name) const {
-        const Tools tools = find_tools(major_, bin_dir_, Code::target_failed);
-        return run(name, "pg_dump", {tools.path("pg_dump"), "--format=custom", "--compress=0", "--file=/dev/null"});
+    // It knows no --dbname, so the way to the server is in its environment.
+    CheckLine amcheck(const std::string& name) const {
+        ChildOptions options;
+        options.argv = {folder_ + "/pg_amcheck", "--jobs=2", "--no-dependent-toast", name};
+        options.add_environment = {{"PGHOST", socket_}, {"PGUSER", std::string(superuser)}, {"LC_ALL", "C.UTF-8"}};
+        options.remove_environment.insert(options.remove_environment.end(), {"PGPORT", "PGSERVICE", "PGOPTIONS"});
+        Child child(options);
+        std::string said;
+        std::array<std::uint8_t, 4096> buffer{};
+        while (true) {
+            sandbox_.world().stop.check();
+            const auto got = child.read(buffer, std::chrono::steady_clock::now() + std::chrono::milliseconds(200));
+            if (!got) continue;
+            if (*got == 0) break;
+            if (said.size() < complaint_bytes_max) said += as_text(ByteView(buffer).first(*got));
+        }
+        const ExitStatus end = child.wait();
+        return line(name, "pg_amcheck", end.ok() ? "" : said + child.stderr_tail() + "\n" + end.text());
     }
 
-    CheckLine run(const std::string& name, const std::string& program, std::vector<std::string> argv) const {
-        Tool tool(sandbox_.world(), endpoint(name), std::move(argv), Code::target_failed);
-        std::string said;
-        Bytes buffer(64 * 1024);
-        while (const std::size_t got = tool.read(buffer)) {
-            if (said.size() < 4096) said += as_text(ByteView(buffer).first(got));
-        }
-        const std::string complaint = tool.finish_or_complaint();
+    CheckLine dump(const std::string& name) const {
+        const Tools tools = find_tools(major_, bin_dir_, Code::target_failed);
+        Tool tool(sandbox_.world(), endpoint(name),
+                  {tools.path("pg_dump"), "--format=custom", "--compress=0", "--file=/dev/null"}, Code::target_failed);
+        return line(name, "pg_dump", tool.finish_or_complaint());
+    }
+
+    static CheckLine line(const std::string& name, const std::string& program, const std::string& complaint) {
         return {printable(name) + " " + program, complaint.empty() ? CheckLine::Result::pass : CheckLine::Result::fail,
-                "no complaint", complaint.empty() ? "no complaint" : printable(last_lines(said + "\n" + complaint))};
+                "no complaint", complaint.empty() ? "no complaint" : printable(last_lines(complaint))};
+    }
+
+    // The database "postgres" of the sandbox is nobody's, unless it was captured.
+    bool is_captured(const std::string& name) const {
+        return name != "postgres" || std::ranges::any_of(facts_->list, [](const Fact& fact) {
+                   return fact.item == "postgres" || fact.item.starts_with("postgres/");
+               });
     }
 
     Sandbox& sandbox_;
+    const std::optional<Facts> facts_;
     const int major_;
     const std::string folder_;
     const std::string bin_dir_;
