@@ -179,7 +179,7 @@ class Tool:
 
 class Holdfast(Tool):
     name = "holdfast"
-    notes = "key file; restore with --no-sync, as no peer syncs what it restores"
+    notes = "key file; restore with --no-sync and --no-verify, as no peer syncs or reads back what it restores"
     version_argv = ["version"]
     list_argv = []
 
@@ -197,7 +197,7 @@ class Holdfast(Tool):
         self.call("-r", self.repo, "backup", f"files:{tree}", run=run)
 
     def restore(self, target, run):
-        self.call("-r", self.repo, "restore", "latest", "--to", target, "--no-sync", run=run)
+        self.call("-r", self.repo, "restore", "latest", "--to", target, "--no-sync", "--no-verify", run=run)
 
     def check(self, run):
         self.call("-r", self.repo, "check", "--read-data", run=run)

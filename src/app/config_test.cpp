@@ -75,7 +75,7 @@ TEST(Config, unknown_keys_name_the_nearest_right_one) {
                 ElementsAre("3:33 source `a` has no key `exclude-caches` | Did you mean `exclude_caches`?"));
     EXPECT_THAT(problems("version: 1\nsources:\n  a: {kind: files, paths: [/x], zzz: true}\n"),
                 ElementsAre("3:33 source `a` has no key `zzz` | There is `kind`, `paths`, `exclude`, "
-                            "`exclude_caches`, `exclude_larger`."));
+                            "`exclude_caches`, `exclude_larger`, `checks`, `hooks`."));
 }
 
 TEST(Config, keys_of_the_design_are_refused_as_not_built_yet) {
@@ -91,12 +91,25 @@ TEST(Config, keys_of_the_design_are_refused_as_not_built_yet) {
                     ElementsAre(HasSubstr(words)))
             << key;
     for (const char* key :
-         {"method", "follow", "window", "canary", "criticality", "objectives", "checks", "component", "namespaces"})
+         {"method", "follow", "window", "canary", "criticality", "objectives", "component", "namespaces"})
         EXPECT_THAT(problems(fmt::format("version: 1\nsources: {{m: {{kind: files, paths: [/x], {}: y}}}}\n", key)),
                     ElementsAre(HasSubstr(words)))
             << key;
     EXPECT_THAT(problems("version: 1\nrepositories: {m: {url: /x, unlock: {credential: \"file:/x\"}}}\n"),
                 ElementsAre(HasSubstr(words)));
+}
+
+TEST(Config, checks_and_hooks_are_read) {
+    const ParsedConfig result = parsed(
+        "version: 1\nsources: {m: {kind: files, paths: [/x], checks: [{exec: [a, b], timeout: 2m}], "
+        "hooks: {before: [\"x | y\"], after: [[z, 1]]}}}\n");
+    ASSERT_TRUE(result.problems.empty());
+    const SourceConfig& source = *result.config.source("m");
+    ASSERT_EQ(source.checks.size(), 1U);
+    EXPECT_THAT(source.checks[0].exec, ElementsAre("a", "b"));
+    EXPECT_EQ(source.checks[0].timeout, 120 * one_second);
+    EXPECT_THAT(source.hooks.before[0].argv, ElementsAre("/bin/sh", "-c", "x | y"));
+    EXPECT_THAT(source.hooks.after[0].argv, ElementsAre("z", "1"));
 }
 
 TEST(Config, kinds_of_the_design_are_refused_once_whatever_their_keys) {

@@ -95,14 +95,18 @@ ProofRecord decode_proof(std::string_view text, const Keyring& keys) {
     reader.expect_done();
     const auto plain = open_as_reader(keys, proof_purpose, box);
     if (!plain) return out;
-    ByteReader inner(plain->reveal(), "a note of a proof");
-    out.basis = inner.string();
-    out.coverage = inner.string();
-    const std::size_t kinds = inner.count(1);
-    for (std::size_t i = 0; i < kinds; ++i) out.isolation.push_back(inner.string());
-    out.lines = read_lines(inner);
-    inner.expect_done();
+    decode_detail(plain->reveal(), out);
     return out;
+}
+
+void decode_detail(ByteView plain, ProofRecord& record) {
+    ByteReader reader(plain, "a note of a proof");
+    record.basis = reader.string();
+    record.coverage = reader.string();
+    const std::size_t kinds = reader.count(1);
+    for (std::size_t i = 0; i < kinds; ++i) record.isolation.push_back(reader.string());
+    record.lines = read_lines(reader);
+    reader.expect_done();
 }
 
 std::string encode(const RunRecord& record, const Keyring& keys, Random& random) {
@@ -139,12 +143,16 @@ RunRecord decode_run(std::string_view text, const Keyring& keys) {
     reader.expect_done();
     const auto plain = open_as_reader(keys, run_purpose, box);
     if (!plain) return out;
-    ByteReader inner(plain->reveal(), "a note of a run");
-    out.host = inner.string();
-    out.target = inner.string();
-    out.lines = read_lines(inner);
-    inner.expect_done();
+    decode_detail(plain->reveal(), out);
     return out;
+}
+
+void decode_detail(ByteView plain, RunRecord& record) {
+    ByteReader reader(plain, "a note of a run");
+    record.host = reader.string();
+    record.target = reader.string();
+    record.lines = read_lines(reader);
+    reader.expect_done();
 }
 
 void add_proof(std::optional<Proof>& known, const Proof& later) {

@@ -55,6 +55,10 @@ std::string encode(const RunRecord& record, const Keyring& keys, Random& random)
 ProofRecord decode_proof(std::string_view text, const Keyring& keys);
 RunRecord decode_run(std::string_view text, const Keyring& keys);
 
+// What was sealed, opened.
+void decode_detail(ByteView plain, ProofRecord& record);
+void decode_detail(ByteView plain, RunRecord& record);
+
 // A later proof replaces an earlier one unless it says less: a quick look takes nothing from a full proof, and hides
 // no failure that it could not have seen.
 void add_proof(std::optional<Proof>& known, const Proof& later);

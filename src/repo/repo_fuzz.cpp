@@ -3,6 +3,7 @@
 #include "repo/keys.h"
 #include "repo/log.h"
 #include "repo/pack.h"
+#include "repo/proof_note.h"
 #include "repo/signed.h"
 #include "repo/state.h"
 #include "repo/tree.h"
@@ -33,6 +34,13 @@ void fuzz_repo_config(holdfast::ByteView input) {
 void fuzz_repo_signed(holdfast::ByteView input) {
     for (int kind = 1; kind <= 8; ++kind)
         expect_refusal_or_success([&] { parse_signed(input, static_cast<SignedKind>(kind), "input"); });
+}
+
+void fuzz_repo_note_detail(holdfast::ByteView input) {
+    ProofRecord proof;
+    expect_refusal_or_success([&] { decode_detail(input, proof); });
+    RunRecord run;
+    expect_refusal_or_success([&] { decode_detail(input, run); });
 }
 
 void fuzz_repo_fragment_entry(holdfast::ByteView input) {
