@@ -60,7 +60,7 @@ void Repository::init(Store& store, const Unlock& unlock, const InitOptions& opt
     config.root = secrets.root->public_key();
     config.reader = secrets.reader->public_key();
     config.maintainer = secrets.maintainer->public_key();
-    config.id_suite = crypto::fastest_id_suite();
+    config.id_suite = options.id_suite ? *options.id_suite : crypto::fastest_id_suite();
     config.chunk_sizes = options.chunk_sizes;
     config.small_file_max = std::min(small_file_max, options.chunk_sizes.max);
     config.pack_bytes = options.pack_bytes;

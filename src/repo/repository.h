@@ -44,6 +44,7 @@ struct InitOptions {
     std::string label = "first";
     codec::ChunkSizes chunk_sizes;
     std::uint32_t pack_bytes = 16 * 1024 * 1024;
+    std::optional<crypto::IdSuite> id_suite = {};  // none: what is fastest on this machine
 };
 
 struct OpenOptions {

@@ -18,7 +18,9 @@ class SmallRepository {
 public:
     explicit SmallRepository(std::uint64_t seed = 1, const repo::InitOptions& options = {})
         : sim(seed), store(sim.clock) {
-        repo::Repository::init(store, test_key(), options, sim.world());
+        repo::InitOptions same_everywhere = options;
+        same_everywhere.id_suite = crypto::IdSuite::hmac_sha256_lanes;
+        repo::Repository::init(store, test_key(), same_everywhere, sim.world());
     }
     std::unique_ptr<repo::Repository> open(const std::string& client_folder = "") {
         return open_through(store, client_folder);

@@ -1,7 +1,6 @@
 #include "base/error.h"
 #include "sources/postgres/toc.h"
 
-void fuzz_postgres_toc(holdfast::ByteView input);
 void fuzz_postgres_toc(holdfast::ByteView input) {
     try {
         if (const auto toc = holdfast::postgres::read_toc(input)) {
