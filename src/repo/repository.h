@@ -17,6 +17,7 @@
 #include "base/secret.h"
 #include "base/world.h"
 #include "codec/chunker.h"
+#include "crypto/crypto.h"
 #include "repo/ids.h"
 #include "repo/snapshot.h"
 #include "store/store.h"
