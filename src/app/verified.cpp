@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "engine/facts.h"
 #include "engine/prove.h"
+#include "engine/select.h"
 #include "engine/verify.h"
 #include "repo/notes.h"
 
@@ -71,7 +72,17 @@ void compare_server(const RestoredTarget& target, Verified& out) {
         out.checks.push_back({"facts", CheckLine::Result::not_tested, "", "the capture recorded none"});
         return;
     }
-    const std::vector<std::string>& only = target.plan.include;
+    const engine::Selection wanted(target.plan.include, target.plan.exclude);
+    std::vector<std::string> only;
+    if (!wanted.all()) {
+        for (const Fact& fact : facts->list)
+            if (wanted.wants(fact.item) && (only.empty() || only.back() != fact.item)) only.push_back(fact.item);
+        if (only.empty()) {
+            out.checks.push_back(
+                {"facts", CheckLine::Result::not_tested, "", "the capture recorded none of these items"});
+            return;
+        }
+    }
     const Facts found = target.type.measure({target.context.world, target.request.target, *facts, only});
     out.checks = compare_facts(*facts, found, only);
     excuse_what_cannot_be_equal(target, *facts, found, out.checks);

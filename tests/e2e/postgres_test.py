@@ -241,7 +241,10 @@ class Existing(Postgres):
     def test_missing_brings_back_only_what_is_gone(self):
         self.restore("latest", self.other.url())
         self.other.sql("DROP TABLE orders; UPDATE customers SET name = 'mine'; DROP TABLE stock.items", "shop")
-        self.restore("latest", self.other.url(), "--existing", "missing")
+        # What was there is left, and said not to be what was captured.
+        result = self.restore("latest", self.other.url(), "--existing", "missing", code=13)
+        differ = [c["name"] for c in result.lines()[-1]["verified"]["checks"] if c["result"] == "fail"]
+        self.assertEqual(differ, ["shop/public/customers checksum"])
         self.assertEqual(self.counts(), "100|100|2")
         self.assertEqual(self.other.sql("SELECT DISTINCT name FROM customers", "shop"), "mine")
         self.assertEqual(self.other.sql("SELECT count(*) FROM pg_constraint WHERE contype = 'f'", "shop"), "1")
