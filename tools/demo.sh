@@ -95,8 +95,10 @@ measure "first backup, database" "$database_bytes" run "$holdfast" backup comman
 
 step "Changes: 20,000 bank transactions; files added, changed, removed"
 "$pg_bin/pgbench" -n -c 4 -j 2 -t 5000 bank > "$work/transactions.log" 2>&1
-find "$work/tree" -type f -name '*.h' -print0 | sort -z | head -z -n 100 | xargs -0 -r -n1 sh -c 'echo changed >> "$0"'
-find "$work/tree" -type f -name '*.py' -print0 | sort -z | head -z -n 50 | xargs -0 -r rm
+mapfile -d '' -t headers < <(find "$work/tree" -type f -name '*.h' -print0 | sort -z)
+for file in "${headers[@]:0:100}"; do echo changed >> "$file"; done
+mapfile -d '' -t scripts < <(find "$work/tree" -type f -name '*.py' -print0 | sort -z)
+rm -f "${scripts[@]:0:50}"
 for i in $(seq 100); do echo "new $i" > "$work/tree/new-$i"; done
 
 step "Second backup"
