@@ -18,6 +18,42 @@ using testing_support::LoggedTarget;
 using testing_support::MemoryLog;
 using testing_support::SmallRepository;
 
+// Nothing happens in it, and its clock goes on, until an instant at which it stops the world.
+class Quiet final : public Source {
+public:
+    Quiet(LoggedSource& inner, World& world, Nanoseconds until, std::size_t& rounds)
+        : inner_(inner), world_(world), until_(until), rounds_(rounds) {}
+    std::string name() const override { return inner_.name(); }
+    std::string kind() const override { return inner_.kind(); }
+    std::vector<std::string> describe() const override { return inner_.describe(); }
+    std::unique_ptr<Capture> begin(const CaptureRequest& request) override { return inner_.begin(request); }
+    std::unique_ptr<Follower> follow(const FollowRequest& request) override {
+        return std::make_unique<Heartbeats>(*this, *request.from);
+    }
+
+private:
+    class Heartbeats final : public Follower {
+    public:
+        Heartbeats(Quiet& owner, const Moment& at) : owner_(owner), start_{true, "", at} {}
+        const Start& start() const override { return start_; }
+        Came read(JournalPiece& into, Nanoseconds wait) override {
+            ++owner_.rounds_;
+            owner_.world_.clock.sleep(wait);
+            if (owner_.world_.clock.now() >= owner_.until_) owner_.world_.stop.request(2);
+            into.last = {start_.at.position, owner_.world_.clock.now()};
+            return Came::piece;
+        }
+
+    private:
+        Quiet& owner_;
+        const Start start_;
+    };
+    LoggedSource& inner_;
+    World& world_;
+    const Nanoseconds until_;
+    std::size_t& rounds_;
+};
+
 class Follow : public testing::Test {
 protected:
     SmallRepository world_;
@@ -60,7 +96,15 @@ protected:
         return target.state();
     }
 
+    // In a world that was not stopped.
+    void look_again() {
+        after_.clock.set_now(now());
+        repository_ = repo::Repository::open(std::make_unique<StoreDecorator>(world_.store),
+                                             testing_support::test_key(), {}, after_.world());
+    }
+
     Nanoseconds now() const { return world_.sim.clock.now(); }
+    SimWorld after_{2};
     std::size_t written_ = 0;
 };
 
@@ -147,7 +191,7 @@ TEST_F(Follow, goes_on_after_a_lost_connection_without_a_gap) {
     };
     EXPECT_THROW(follow(source_, *repository_, {.segment_bytes = 20}, events, progress_), Error);
     EXPECT_EQ(troubles, 1U);
-    repository_->refresh();
+    look_again();
     EXPECT_EQ(windows().size(), 1U);
     EXPECT_EQ(journal().runs().size(), 1U);
     EXPECT_TRUE(journal().segments().back().ends) << "a stop ends the lane";
@@ -170,7 +214,7 @@ TEST_F(Follow, another_history_in_mid_stream_is_a_new_window) {
     };
     events.base = [&](const repo::Snapshot&) { write(1); };
     EXPECT_THROW(follow(source_, *repository_, {.flush_every = one_second}, events, progress_), Error);
-    repository_->refresh();
+    look_again();
     EXPECT_EQ(windows().size(), 2U);
     EXPECT_EQ(restored_at(now()), log_.state(now()));
 }
@@ -182,35 +226,9 @@ TEST_F(Follow, an_idle_source_costs_a_segment_a_minute) {
     const Nanoseconds until = now() + 600 * one_second;
     std::size_t rounds = 0;
     FollowEvents events;
-    struct Quiet final : Source {
-        Quiet(LoggedSource& inner, World& world, Nanoseconds until, std::size_t& rounds)
-            : inner(inner), world(world), until(until), rounds(rounds) {}
-        std::string name() const override { return inner.name(); }
-        std::string kind() const override { return inner.kind(); }
-        std::vector<std::string> describe() const override { return inner.describe(); }
-        std::unique_ptr<Capture> begin(const CaptureRequest& request) override { return inner.begin(request); }
-        std::unique_ptr<Follower> follow(const FollowRequest& request) override {
-            struct Heartbeats final : Follower {
-                Heartbeats(Quiet& owner, Moment at) : owner(owner), start_{true, "", at} {}
-                const Start& start() const override { return start_; }
-                Came read(JournalPiece& into, Nanoseconds wait) override {
-                    ++owner.rounds;
-                    owner.world.clock.sleep(wait);
-                    if (owner.world.clock.now() >= owner.until) owner.world.stop.request(2);
-                    into.last = {start_.at.position, owner.world.clock.now()};
-                    return Came::piece;
-                }
-                Quiet& owner;
-                Start start_;
-            };
-            return std::make_unique<Heartbeats>(*this, *request.from);
-        }
-        LoggedSource& inner;
-        World& world;
-        Nanoseconds until;
-        std::size_t& rounds;
-    } quiet(source_, world_.sim.world(), until, rounds);
+    Quiet quiet(source_, world_.sim.world(), until, rounds);
     EXPECT_THROW(follow(quiet, *repository_, {}, events, progress_), Error);
+    look_again();
     EXPECT_GT(rounds, 500U);
     EXPECT_LE(journal().segments().size() - before, 14U);
     EXPECT_GE(windows()[0].to.time, until - 61 * one_second) << "idle time counts as reached";

@@ -69,17 +69,23 @@ std::vector<Window> windows_of(const Journal& journal, const std::vector<Snapsho
 
 std::optional<Route> find_route(const Journal& journal, const std::vector<Snapshot>& snapshots, Nanoseconds instant) {
     std::optional<Route> out;
-    for (const Journal::Run& run : journal.runs()) {
+    const std::vector<Journal::Run> runs = journal.runs();
+    const Journal::Run* taken = nullptr;
+    for (const Journal::Run& run : runs) {
         for (const Base& base : bases_of(journal, run, snapshots)) {
             if (base.snapshot->moment->time > instant) continue;
             out = Route{base.snapshot, base.begin, run.end, run.to, run.to.time >= instant};
             out->reaches.time = std::max(run.to.time, base.snapshot->moment->time);
+            taken = &run;
         }
     }
     if (!out || out->whole) return out;
-    for (const Snapshot& snapshot : snapshots)
-        if (snapshot.source == journal.source() && snapshot.time <= instant && snapshot.time > out->reaches.time)
-            return std::nullopt;
+    for (const Snapshot& snapshot : snapshots) {
+        const bool later =
+            snapshot.source == journal.source() && snapshot.time <= instant && snapshot.time > out->reaches.time;
+        const bool in_this_run = snapshot.moment && find_position(journal, *taken, snapshot.moment->position);
+        if (later && !in_this_run) return std::nullopt;
+    }
     return out;
 }
 

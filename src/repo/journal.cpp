@@ -132,10 +132,8 @@ void Journal::read_content(Segment segment, const std::function<void(ByteView)>&
     Store& store = repository_.store();
     auto bytes = store.read_range(segment.object, segment.offset, wanted);
     if (!bytes) {
-        const Slot slot{segment.lane, segment.number};
-        known_.erase(slot);
         read();
-        const auto at = known_.find(slot);
+        const auto at = known_.find(Slot{segment.lane, segment.number});
         if (at != known_.end() && at->second.hash == segment.hash) {
             segment = at->second;
             bytes = store.read_range(segment.object, segment.offset, wanted);
