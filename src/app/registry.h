@@ -18,6 +18,11 @@ const SourceType* source_type(std::string_view kind);                  // nothin
 const SourceType* source_type_of_argument(std::string_view argument);  // "files:/etc"; nothing for a plain name
 
 enum class StoreUse : std::uint8_t { open, create };
-std::unique_ptr<Store> open_store(const std::string& url, StoreUse use);
+struct StorePlace {
+    std::string url;
+    std::string endpoint = {};  // of an object store; empty: what the environment says
+    std::string region = {};
+};
+std::unique_ptr<Store> open_store(const StorePlace& place, StoreUse use, World& world);
 
 }  // namespace holdfast::app

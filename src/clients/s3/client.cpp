@@ -213,7 +213,10 @@ std::optional<ObjectHead> S3Client::head(const std::string& key) {
     const Call call{.method = "HEAD", .key = key, .action = "s3:GetObject"};
     const net::HttpResponse response = send(call);
     if (response.status == 404) return std::nullopt;
-    if (response.status != 200) fail(call, response);
+    if (response.status != 200) {
+        get_range(key, 0, 1);  // says why, which a HEAD has no body for
+        fail(call, response);
+    }
     return ObjectHead{key, number_of(header(response, "content-length")), http_time(header(response, "last-modified"))};
 }
 

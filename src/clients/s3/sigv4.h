@@ -25,11 +25,11 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 struct SignedRequest {
     std::string method = "GET";
-    std::string host;          // as in the Host header
-    std::string path = "/";    // raw: "/bucket/a b"
-    Pairs query = {};          // raw
-    Pairs headers = {};        // further ones, names in lower case
-    std::string payload_hash;  // hex SHA-256 of the body, or UNSIGNED-PAYLOAD
+    std::string host = {};          // as in the Host header
+    std::string path = "/";         // raw: "/bucket/a b"
+    Pairs query = {};               // raw
+    Pairs headers = {};             // further ones, names in lower case
+    std::string payload_hash = {};  // hex SHA-256 of the body, or UNSIGNED-PAYLOAD
 };
 
 std::string encode_path(std::string_view path);  // keeps '/'

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "clients/s3/client.h"
 
 namespace holdfast {
 

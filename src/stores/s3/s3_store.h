@@ -9,8 +9,11 @@
 
 #include <memory>
 
-#include "clients/s3/client.h"
 #include "store/store.h"
+
+namespace holdfast::s3 {
+class S3Client;
+}
 
 namespace holdfast {
 
