@@ -22,8 +22,9 @@ std::string variable(const char* name) {
 }
 
 // What the repository is opened with before anybody is asked for a passphrase.
-std::unique_ptr<Store> open_existing(const RepositoryChoice& choice, World& world) {
-    std::unique_ptr<Store> store = open_store({choice.url, choice.endpoint, choice.region}, StoreUse::open, world);
+std::unique_ptr<Store> open_existing(const RepositoryChoice& choice, World& world, const RetryBudget& budget = {}) {
+    std::unique_ptr<Store> store =
+        open_store({choice.url, choice.endpoint, choice.region}, StoreUse::open, world, budget);
     if (!store->find(repo::names::config))
         throw Error{Code::no_repository, "there is no repository at {}", store->url()}.hint(
             fmt::format("Make one with `holdfast -r {} init`.", choice.name));
@@ -129,7 +130,9 @@ std::unique_ptr<repo::Repository> Context::open_repository() {
 }
 
 std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const SecretPlaces& places) {
-    open_existing(choice, world);  // whether there is one is said before anybody is asked for its passphrase
+    constexpr RetryBudget first_contact{.total = 10 * one_second};
+    open_existing(choice, world,
+                  first_contact);  // whether there is one is said before anybody is asked for its passphrase
     const auto unlock = unlock_from(places, choice.unlock);
     if (!unlock && (globals.no_input || !secrets.can_ask())) {
         throw Error{Code::usage, "no passphrase or key file for {} is given", choice.name}.hint(fmt::format(

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "source/source.h"
-#include "store/store.h"
+#include "store/retry.h"
 
 namespace holdfast::app {
 
@@ -23,6 +23,7 @@ struct StorePlace {
     std::string endpoint = {};  // of an object store; empty: what the environment says
     std::string region = {};
 };
-std::unique_ptr<Store> open_store(const StorePlace& place, StoreUse use, World& world);
+// `budget`: how long a store that does not answer is asked again.
+std::unique_ptr<Store> open_store(const StorePlace& place, StoreUse use, World& world, const RetryBudget& budget = {});
 
 }  // namespace holdfast::app

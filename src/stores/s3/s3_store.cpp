@@ -44,6 +44,7 @@ std::optional<ObjectInfo> S3Store::find(std::string_view name) {
 
 // A bucket may hold others' objects, also below the prefix: what is no name of ours is passed over.
 void S3Store::list(std::string_view prefix, const std::function<void(const ObjectInfo&)>& each) {
+    if (!is_object_name(prefix) && !is_object_name(std::string(prefix) + "x")) return;  // no name of ours begins so
     client_->list(prefix_ + std::string(prefix), [&](const s3::ObjectHead& head) {
         if (!head.key.starts_with(prefix_)) return;
         const std::string name = head.key.substr(prefix_.size());
