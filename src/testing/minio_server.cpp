@@ -39,9 +39,13 @@ MinioServer::MinioServer() : folder_("holdfast-minio-") {
     ::setenv("AWS_ACCESS_KEY_ID", user, 1);
     ::setenv("AWS_SECRET_ACCESS_KEY", password, 1);
     for (int i = 0; i < 600; ++i) {
-        Child ready(
-            {.argv = {"curl", "-sf", "-o", "/dev/null", endpoint_ + "/minio/health/ready"}, .add_environment = {}});
-        if (ready.wait().ok()) return;
+        // Its own "ready" comes too early: requests are answered with 503 for a while yet. Then unsigned ones are denied.
+        Child ask({.argv = {"curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", endpoint_ + "/" + bucket()},
+                   .add_environment = {}});
+        Bytes status(3);
+        ask.read(status);
+        ask.wait();
+        if (as_text(status) == "403") return;
         if (server_->wait_until(std::chrono::steady_clock::now() + std::chrono::milliseconds(100))) break;
     }
     server_->kill(SIGKILL);

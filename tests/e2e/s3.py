@@ -45,8 +45,8 @@ class Minio:
     def is_ready(self):
         try:
             link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-            link.request("GET", "/minio/health/ready")
-            return link.getresponse().status == 200
+            link.request("GET", "/")  # 503 until it is ready, then denied without a signature
+            return link.getresponse().status == 403
         except OSError:
             return False
 
