@@ -10,6 +10,7 @@ namespace holdfast {
 S3Store::S3Store(std::unique_ptr<s3::S3Client> client, std::string prefix)
     : client_(std::move(client)), prefix_(prefix.empty() || prefix.ends_with('/') ? prefix : prefix + "/") {
     traits_.has_clock = true;
+    traits_.is_remote = true;
 }
 
 S3Store::~S3Store() = default;
