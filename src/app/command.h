@@ -110,6 +110,7 @@ Command errors_command();
 Command export_command();
 Command find_command();
 Command forget_command();
+Command import_command();
 Command init_command();
 Command key_add_command();
 Command key_change_command();

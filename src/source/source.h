@@ -171,6 +171,15 @@ struct ServerRequest {
     SourceOptions options;       // of the source where it is configured
 };
 
+// A dump that another program made, loaded into a sandbox so that it is captured like any source.
+struct ImportRequest {
+    Sandbox& sandbox;  // outlives the source
+    std::string path;
+    std::string name;       // of the source that the snapshot is of
+    SourceOptions options;  // of the source type's import_options, and of the source where it is configured
+    std::function<void(std::uint64_t bytes)> on_bytes;  // so much more of it was read
+};
+
 // What was restored beside takes the place of what is in use, or that is taken back.
 struct SwapRequest {
     World& world;
@@ -238,6 +247,11 @@ struct SourceType {
     // Why a fact cannot be equal after a restore with these options; empty: it can. `expected`: null when it was only
     // found at the target.
     std::string (*not_comparable)(const Fact& found, const Fact* expected, const SourceOptions& options) = nullptr;
+    // The format of a dump of this kind ("custom"); empty: it is none.
+    std::string (*dump_format)(const std::string& path) = nullptr;
+    std::span<const SourceOption> import_options = {};
+    // Throws source_failed when any of the dump cannot be loaded.
+    std::unique_ptr<Source> (*load_dump)(const ImportRequest& request) = nullptr;
     std::span<const std::string_view> export_formats = {};
     std::unique_ptr<Export> (*export_as)(const ExportRequest& request) = nullptr;
 };

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "sources/postgres/capture.h"
 #include "sources/postgres/export.h"
+#include "sources/postgres/import.h"
 #include "sources/postgres/measure.h"
 #include "sources/postgres/names.h"
 #include "sources/postgres/rebuild.h"
@@ -148,6 +149,9 @@ const SourceType postgres_source_type{
     .server = postgres::start_server,
     .swap = postgres::swap,
     .not_comparable = postgres::not_comparable,
+    .dump_format = postgres::dump_format,
+    .import_options = postgres::import_table,
+    .load_dump = postgres::load_dump,
     .export_formats = postgres::export_formats,
     .export_as = postgres::export_as,
 };
