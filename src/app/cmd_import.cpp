@@ -119,8 +119,10 @@ int run_import(Context& context, const ImportChoice& choice) {
 
     const engine::BackupReport report = [&] {
         engine::Progress loading, capturing;
-        const ProgressLine line(context.out, context.world.clock, loading, "loading " + dump.format);
-        return engine::import_dump(*repository, *dump.type, plan, loading, capturing);
+        std::optional<ProgressLine> line;
+        line.emplace(context.out, context.world.clock, loading, "loading " + dump.format);
+        return engine::import_dump(*repository, *dump.type, plan, loading, capturing,
+                                   [&] { line.emplace(context.out, context.world.clock, capturing, plan.source); });
     }();
     print_report(context.out, report, choice.dry_run);
     const repo::Snapshot& snapshot = report.snapshot;

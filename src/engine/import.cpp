@@ -26,11 +26,11 @@ std::uint64_t bytes_below(const std::string& path) {
 }  // namespace
 
 BackupReport import_dump(repo::Repository& repository, const SourceType& type, const ImportPlan& plan,
-                         Progress& loading, Progress& capturing) {
+                         Progress& loading, Progress& capturing, const std::function<void()>& loaded) {
     World& world = repository.world();
     const Nanoseconds began = world.clock.steady();
     if (const Isolation& isolation = possible_isolation(); !isolation.is_complete() && !plan.allow_unisolated)
-        throw Error{Code::denied, "a dump can run programs, and this machine refuses to isolate them: it lacks {}",
+        throw Error{Code::failed, "a dump can run programs, and this machine refuses to isolate them: it lacks {}",
                     join(isolation.missing(), ", ")}
             .unharmed("nothing of the dump was run")
             .hint("For dumps that you trust there is --allow-unisolated.");
@@ -39,6 +39,7 @@ BackupReport import_dump(repo::Repository& repository, const SourceType& type, c
     Sandbox sandbox(world, plan.sandbox_root, grows_by * bytes + spare_bytes);
     const auto source = type.load_dump(
         {sandbox, plan.path, plan.source, plan.options, [&](std::uint64_t more) { loading.bytes += more; }});
+    loaded();
     BackupReport out = back_up(*source, repository, plan.backup, capturing);
     out.seconds = static_cast<double>(world.clock.steady() - began) / one_second;
     return out;

@@ -1,10 +1,11 @@
 // engine/import.h: the verb that makes a snapshot of a dump that another program made.
 //
 // Shape    a sandbox, the dump loaded into it by its source type, a backup of what it became
-// Errors   those of back_up(); denied where this machine isolates no processes; no_space of the sandbox
+// Errors   those of back_up(); failed where this machine isolates no processes; no_space of the sandbox
 // I1       nothing is committed unless all of the dump was loaded
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "engine/back_up.h"
@@ -21,8 +22,8 @@ struct ImportPlan {
     bool allow_unisolated = false;
 };
 
-// `loading`: bytes of the dump; `capturing`: of what it became.
+// `loading`: bytes of the dump; then `loaded` is called; `capturing`: of what it became.
 BackupReport import_dump(repo::Repository& repository, const SourceType& type, const ImportPlan& plan,
-                         Progress& loading, Progress& capturing);
+                         Progress& loading, Progress& capturing, const std::function<void()>& loaded);
 
 }  // namespace holdfast::engine

@@ -204,6 +204,9 @@ struct ExportRequest {
     std::vector<std::string> items;  // paths of all files that will come
     Facts facts;
     std::function<void(ByteView)> write;
+    // Of formats that are folders: what is written next is in this file. `allowed`: it may get packed by gzip and `.gz`.
+    enum class Packing : std::uint8_t { never, allowed };
+    std::function<void(const std::string& name, Packing packing)> begin_file = {};
 };
 
 // One option of a source type, as it stands in the configuration (with underscores) and on the command line.
@@ -253,6 +256,7 @@ struct SourceType {
     // Throws source_failed when any of the dump cannot be loaded.
     std::unique_ptr<Source> (*load_dump)(const ImportRequest& request) = nullptr;
     std::span<const std::string_view> export_formats = {};
+    std::span<const std::string_view> export_folder_formats = {};  // those of them that are folders
     std::unique_ptr<Export> (*export_as)(const ExportRequest& request) = nullptr;
 };
 

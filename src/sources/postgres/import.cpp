@@ -144,7 +144,7 @@ private:
         const std::string list =
             list_archive(request_.sandbox, dump_, find_server(0, option("bin_dir"), Fit::or_newer).folder);
         version_ = line_after(list, "Dumped from database version: ");
-        makes_database_ = database_.empty();
+        makes_database_ = database_.empty() || database_ == line_after(list, "dbname: ");
     }
 
     // "shop.sql.gz", "shop-2026-03-01.sql": shop

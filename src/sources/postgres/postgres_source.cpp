@@ -153,6 +153,7 @@ const SourceType postgres_source_type{
     .import_options = postgres::import_table,
     .load_dump = postgres::load_dump,
     .export_formats = postgres::export_formats,
+    .export_folder_formats = postgres::export_folder_formats,
     .export_as = postgres::export_as,
 };
 
