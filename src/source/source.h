@@ -18,6 +18,7 @@
 #include "base/item.h"
 #include "base/world.h"
 #include "source/facts.h"
+#include "source/journal.h"
 
 namespace holdfast {
 
@@ -62,6 +63,8 @@ struct Batch {
 struct CaptureSummary {
     std::vector<Finding> findings;
     std::optional<Facts> facts = {};
+    // Of a source that can be followed: the moment that the snapshot stands for, from which its journal goes on.
+    std::optional<Moment> moment = {};
 };
 
 class Capture {
@@ -134,6 +137,8 @@ public:
         std::uint64_t items_deleted = 0;
         std::vector<Finding> findings;
     };
+    // Between the last item and finish(): goes on with the source's journal. Null: this target takes none.
+    virtual std::unique_ptr<Replay> replay(const ReplayRequest&) { return nullptr; }
     virtual Summary finish() = 0;  // folders' times, deletions, syncfs
 };
 
@@ -144,6 +149,8 @@ public:
     virtual std::string kind() const = 0;                   // "files"
     virtual std::vector<std::string> describe() const = 0;  // what is captured: paths, command line without secrets
     virtual std::unique_ptr<Capture> begin(const CaptureRequest& request) = 0;
+    // Null: this kind has no change log. Throws source_failed when this one has none (with the hint how to get it).
+    virtual std::unique_ptr<Follower> follow(const FollowRequest&) { return nullptr; }
 };
 
 struct MeasureRequest {
@@ -258,6 +265,8 @@ struct SourceType {
     std::span<const std::string_view> export_formats = {};
     std::span<const std::string_view> export_folder_formats = {};  // those of them that are folders
     std::unique_ptr<Export> (*export_as)(const ExportRequest& request) = nullptr;
+    // Looks through a journal for what destroys much.
+    std::unique_ptr<Replay> (*history)(const HistoryRequest& request) = nullptr;
 };
 
 }  // namespace holdfast
