@@ -2,6 +2,7 @@
 
 #include "app/command.h"
 #include "app/context.h"
+#include "app/environment.h"
 #include "app/progress_line.h"
 #include "app/registry.h"
 #include "app/select.h"
@@ -207,7 +208,9 @@ void print_renamed(Output& out, const std::vector<std::string>& lines) {
     for (const std::string& line : lines) out.line("  " + printable(line));
 }
 
-int run_unswap(Context& context, const RestoreChoice& choice) {
+int run_unswap(Context& context, const RestoreChoice& given) {
+    RestoreChoice choice = given;
+    if (auto place = place_in_environment(context, choice.target, choice.wanted.source)) choice.target = *place;
     if (!is_server(choice.target)) throw Error{Code::usage, "--unswap needs --to with the server's URL"};
     const SourceType* const type = source_type_of_argument(choice.target);
     if (type == nullptr || type->swap == nullptr)
@@ -216,7 +219,8 @@ int run_unswap(Context& context, const RestoreChoice& choice) {
     return 0;
 }
 
-int run_restore(Context& context, const RestoreChoice& choice) {
+int run_restore(Context& context, const RestoreChoice& given) {
+    RestoreChoice choice = given;
     if (choice.unswap) return run_unswap(context, choice);
     refuse_what_does_not_fit(choice);
     warn_of_password(context.out, choice.target);
@@ -227,6 +231,12 @@ int run_restore(Context& context, const RestoreChoice& choice) {
 
     const SourceType* const type = source_type(snapshot.kind);
     if (type == nullptr) throw Error{Code::usage, "this holdfast cannot restore snapshots of kind {}", snapshot.kind};
+    if (auto place = place_in_environment(context, choice.target, snapshot.source)) {
+        choice.target = *place;
+        refuse_other_servers(choice, *type);
+        refuse_the_source(context, *type, snapshot, engine::read_facts(*repository, snapshot), given.target,
+                          choice.target);
+    }
     refuse_other_servers(choice, *type);
     if (choice.swap && (!is_server(choice.target) || type->swap == nullptr || !is_given(choice.server, "beside")))
         throw Error{Code::usage, "--swap needs a server as --to, and --beside NAME"};
@@ -288,7 +298,8 @@ Command restore_command() {
         "Hooks find HOLDFAST_SOURCE, HOLDFAST_TARGET, HOLDFAST_SNAPSHOT and HOLDFAST_RESULT in their environment.\n"
         "A URL as TARGET restores databases into that server; a database in it renames a single captured one. "
         "--existing says what becomes of what is there; --beside NAME leaves it alone, and --swap renames both in "
-        "the end.\n"
+        "the end. A name of `environments` in the configuration stands for the source's place there, which is refused "
+        "(16) when it is the source itself.\n"
         "TIME is RFC 3339, `2026-03-01 04:10:00` (local), a date (its end) or an age such as `2h`.";
     out.examples = {
         {"holdfast restore latest --source files:/etc --to /tmp/etc", "the newest snapshot, into an empty folder"},
@@ -301,11 +312,12 @@ Command restore_command() {
          "one table, back to where it was"},
         {"holdfast restore latest --source orders-db --to postgres://db1/shop --beside shop_new --swap",
          "beside the one in use, then in its place"},
+        {"holdfast restore good --source orders-db --to staging --existing drop", "into a configured environment"},
         {"holdfast restore latest --source uploads --plan", "what it would read and write"}};
     out.options.word(choice->wanted.text, "SNAPSHOT", "id, `latest`, `good` or a source's name; `:/path` may follow")
         .offers = Option::Offers::snapshots;
-    out.options.value(choice->target, "--to", "TARGET", "the folder or server that is written").offers =
-        Option::Offers::folders;
+    out.options.value(choice->target, "--to", "TARGET", "the folder, server or environment that is written").offers =
+        Option::Offers::targets;
     add_selection(out.options, choice->wanted);
     out.options.list(choice->include, "-i,--include", "PATTERN",
                      "only items with this path or glob, and what is in them");

@@ -187,6 +187,14 @@ struct ImportRequest {
     std::function<void(std::uint64_t bytes)> on_bytes;  // so much more of it was read
 };
 
+// Is a target the very place that was captured?
+struct OwnPlaceRequest {
+    World& world;
+    std::string target;                  // a folder, or the URL of a server
+    Facts facts;                         // of the snapshot; may be empty
+    std::vector<std::string> described;  // Source::describe(), then and now
+};
+
 // What was restored beside takes the place of what is in use, or that is taken back.
 struct SwapRequest {
     World& world;
@@ -262,6 +270,8 @@ struct SourceType {
     std::span<const SourceOption> import_options = {};
     // Throws source_failed when any of the dump cannot be loaded.
     std::unique_ptr<Source> (*load_dump)(const ImportRequest& request) = nullptr;
+    // Why it is; empty: it is not, as far as can be told.
+    std::string (*is_own_place)(const OwnPlaceRequest& request) = nullptr;
     std::span<const std::string_view> export_formats = {};
     std::span<const std::string_view> export_folder_formats = {};  // those of them that are folders
     std::unique_ptr<Export> (*export_as)(const ExportRequest& request) = nullptr;

@@ -295,9 +295,10 @@ class Checks(Prove):
 
     def test_wrong_checks_are_refused_with_their_place(self):
         for check, says in (({"exec": []}, "must be a list of a program"), ({"sql": "select 1", "expect": "1"}, "answers no queries"),
-                            ({"exec": ["true"], "expect": "1"}, "passes when it exits 0"), ({}, "neither of"),
+                            ({"exec": ["true"], "expect": "1"}, "passes when it exits 0"), ({}, "has none of"),
                             ({"exec": ["true"], "timeout": "soon"}, "must be a duration"),
-                            ({"http": "http://x", "expect": "200"}, "does not build it yet")):
+                            ({"http": "ftp://x", "expect": "200"}, "must be a URL"),
+                            ({"http": "http://x", "exec": ["true"]}, "has several of")):
             self.configure_source(checks=[check])
             self.assertRegex(self.fails(2, "config", "check", says=says).errors, r"holdfast.yaml:3:\d+")
 

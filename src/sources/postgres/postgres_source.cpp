@@ -11,6 +11,7 @@
 #include "sources/postgres/import.h"
 #include "sources/postgres/measure.h"
 #include "sources/postgres/names.h"
+#include "sources/postgres/own_place.h"
 #include "sources/postgres/rebuild.h"
 #include "sources/postgres/restore_options.h"
 #include "sources/postgres/server.h"
@@ -152,6 +153,7 @@ const SourceType postgres_source_type{
     .dump_format = postgres::dump_format,
     .import_options = postgres::import_table,
     .load_dump = postgres::load_dump,
+    .is_own_place = postgres::is_own_place,
     .export_formats = postgres::export_formats,
     .export_folder_formats = postgres::export_folder_formats,
     .export_as = postgres::export_as,
