@@ -105,7 +105,7 @@ void print_report(Output& out, const engine::RestoreReport& report, const repo::
     if (out.quiet) return;
     out.line(fmt::format("{} snapshot {} of {} {} {}", request.dry_run ? "would restore" : "restored",
                          snapshot.id.short_hex(), printable(snapshot.source), request.dry_run ? "to" : "into",
-                         printable(request.target)));
+                         printable(without_password(request.target))));
     out.line(fmt::format("  items  {}: {} written, {} unchanged, {} deleted", human_count(report.items),
                          human_count(rebuilt.items_written), human_count(rebuilt.items_unchanged),
                          human_count(rebuilt.items_deleted)));
@@ -231,13 +231,11 @@ int run_restore(Context& context, const RestoreChoice& given) {
 
     const SourceType* const type = source_type(snapshot.kind);
     if (type == nullptr) throw Error{Code::usage, "this holdfast cannot restore snapshots of kind {}", snapshot.kind};
-    if (auto place = place_in_environment(context, choice.target, snapshot.source)) {
-        choice.target = *place;
-        refuse_other_servers(choice, *type);
-        refuse_the_source(context, *type, snapshot, engine::read_facts(*repository, snapshot), given.target,
-                          choice.target);
-    }
+    const auto place = place_in_environment(context, choice.target, snapshot.source);
+    if (place) choice.target = *place;
     refuse_other_servers(choice, *type);
+    if (place)
+        refuse_the_source(context, *type, snapshot, engine::read_facts(*repository, snapshot), given.target, *place);
     if (choice.swap && (!is_server(choice.target) || type->swap == nullptr || !is_given(choice.server, "beside")))
         throw Error{Code::usage, "--swap needs a server as --to, and --beside NAME"};
     engine::RestorePlan plan{snapshot.id, choice.include, choice.exclude, selected.path};

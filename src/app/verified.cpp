@@ -20,15 +20,6 @@ namespace {
 
 constexpr std::size_t passed_shown_max = 20;
 
-// "postgres://user:secret@host/" without what others must not read.
-std::string without_password(std::string url) {
-    const std::size_t authority = url.find("://");
-    if (authority == std::string::npos) return url;
-    const std::size_t at = url.find('@', authority), colon = url.find(':', authority + 3);
-    if (at != std::string::npos && colon < at) url.erase(colon, at - colon);
-    return url;
-}
-
 bool is_server(const RebuildRequest& request) { return request.target.find("://") != std::string::npos; }
 
 void compare_folder(const RestoredTarget& target, const engine::RestoreReport& report, Verified& out) {
@@ -114,6 +105,14 @@ std::vector<engine::Hook> all_hooks(const std::vector<engine::Hook>* configured,
 }
 
 }  // namespace
+
+std::string without_password(std::string url) {
+    const std::size_t authority = url.find("://");
+    if (authority == std::string::npos) return url;
+    const std::size_t at = url.find('@', authority), colon = url.find(':', authority + 3);
+    if (at != std::string::npos && colon < at) url.erase(colon, at - colon);
+    return url;
+}
 
 std::string result_text(CheckLine::Result result) {
     switch (result) {
