@@ -219,6 +219,15 @@ int run_unswap(Context& context, const RestoreChoice& given) {
     return 0;
 }
 
+// A partitioned table has no rows of its own: its partitions are meant.
+void add_what_they_stand_for(const SourceType& type, const Facts& facts, engine::RestorePlan& plan) {
+    for (std::vector<std::string>* const patterns : {&plan.include, &plan.exclude}) {
+        const std::vector<std::string> given = *patterns;
+        for (const std::string& pattern : given)
+            for (std::string& item : type.stands_for(facts, pattern)) patterns->push_back(std::move(item));
+    }
+}
+
 int run_restore(Context& context, const RestoreChoice& given) {
     RestoreChoice choice = given;
     if (choice.unswap) return run_unswap(context, choice);
@@ -244,6 +253,8 @@ int run_restore(Context& context, const RestoreChoice& given) {
         if (!plan.below.empty()) plan.include.push_back(std::exchange(plan.below, {}));
         plan.along = type->comes_along;
     }
+    if (type->stands_for != nullptr && !(plan.include.empty() && plan.exclude.empty()))
+        add_what_they_stand_for(*type, engine::read_facts(*repository, snapshot).value_or(Facts{}), plan);
     if (choice.plan) return print_plan(context, *repository, plan, snapshot);
 
     RebuildRequest request = request_for(context, choice, snapshot);

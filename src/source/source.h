@@ -187,6 +187,26 @@ struct ImportRequest {
     std::function<void(std::uint64_t bytes)> on_bytes;  // so much more of it was read
 };
 
+// Rows of one item that differ from those of the same name at a server.
+struct RowDifference {
+    enum class Kind : std::uint8_t { only_captured, only_live, changed };
+    std::string key;  // "id=5"
+    Kind kind{};
+};
+struct RowDiffRequest {
+    World& world;
+    std::string target;  // URL of the server
+    std::string item;
+    Facts facts;  // of the snapshot
+    std::size_t differences_max = 0;
+    std::function<void(const std::function<void(ByteView)>&)> read;  // the captured bytes; may be called again
+};
+struct RowDiff {
+    std::vector<RowDifference> list;
+    bool has_more = false;  // than are listed
+    std::string problem;    // why rows cannot be told apart; empty: they can
+};
+
 // Is a target the very place that was captured?
 struct OwnPlaceRequest {
     World& world;
@@ -270,6 +290,12 @@ struct SourceType {
     std::span<const SourceOption> import_options = {};
     // Throws source_failed when any of the dump cannot be loaded.
     std::unique_ptr<Source> (*load_dump)(const ImportRequest& request) = nullptr;
+    // Where the source is, as a target of measure and diff_rows, from its options with references resolved. May hold a
+    // password.
+    std::string (*live_place)(const SourceOptions& options) = nullptr;
+    RowDiff (*diff_rows)(const RowDiffRequest& request) = nullptr;
+    // Items that a path or glob stands for besides those that it names: partitions of a table.
+    std::vector<std::string> (*stands_for)(const Facts& facts, const std::string& pattern) = nullptr;
     // Why it is; empty: it is not, as far as can be told.
     std::string (*is_own_place)(const OwnPlaceRequest& request) = nullptr;
     std::span<const std::string_view> export_formats = {};

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "base/item.h"
 #include "base/text.h"
 #include "sources/postgres/capture.h"
 #include "sources/postgres/export.h"
@@ -14,6 +15,7 @@
 #include "sources/postgres/own_place.h"
 #include "sources/postgres/rebuild.h"
 #include "sources/postgres/restore_options.h"
+#include "sources/postgres/row_diff.h"
 #include "sources/postgres/server.h"
 #include "sources/postgres/swap.h"
 
@@ -126,6 +128,24 @@ std::string not_comparable(const Fact& found, const Fact* expected, const Source
     return is_of_database ? "the database holds more than was restored" : "";
 }
 
+std::string live_place(const SourceOptions& options) { return endpoint_of("", options).conninfo(); }
+
+std::vector<std::string> stands_for(const Facts& facts, const std::string& pattern) {
+    std::vector<std::string> out;
+    for (const Fact& fact : facts.list) {
+        if (fact.name != "about partition of") continue;
+        for (std::size_t begin = 0; begin < fact.value.size();) {
+            const std::size_t end = std::min(fact.value.find("//", begin), fact.value.size());
+            const std::string above = fact.value.substr(begin, end - begin);
+            begin = end + 2;
+            if (!is_within(above, pattern) && !glob_match(pattern, above)) continue;
+            out.push_back(fact.item);
+            break;
+        }
+    }
+    return out;
+}
+
 bool comes_along(std::string_view path, std::string_view top) {
     return path == globals_item || path == std::string(top) + "/" + std::string(archive_name);
 }
@@ -153,6 +173,9 @@ const SourceType postgres_source_type{
     .dump_format = postgres::dump_format,
     .import_options = postgres::import_table,
     .load_dump = postgres::load_dump,
+    .live_place = postgres::live_place,
+    .diff_rows = postgres::diff_rows,
+    .stands_for = postgres::stands_for,
     .is_own_place = postgres::is_own_place,
     .export_formats = postgres::export_formats,
     .export_folder_formats = postgres::export_folder_formats,
