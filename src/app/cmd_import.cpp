@@ -38,10 +38,10 @@ struct Dump {
 };
 
 Dump recognize(const std::string& path, const SourceConfig* source) {
-    std::vector<std::string_view> kinds;
+    std::vector<std::string> kinds;
     for (const SourceType* type : source_types()) {
         if (type->dump_format == nullptr || (source != nullptr && type->kind != source->kind)) continue;
-        kinds.push_back(type->kind);
+        kinds.emplace_back(type->kind);
         if (std::string format = type->dump_format(path); !format.empty()) return {type, std::move(format)};
     }
     if (kinds.empty())

@@ -16,7 +16,7 @@ struct DumpFile {
     std::string path;
     Kind kind = Kind::none;
     bool is_compressed = false;  // by gzip, as a whole
-    std::string begin;           // of its text, when it is plain
+    std::string begin = {};      // of its text, when it is plain
 
     std::string format() const;  // "sql.gz"; empty: none
 };

@@ -19,7 +19,7 @@ namespace holdfast::postgres {
 // "sql", "sql.gz", "custom", "custom.gz", "tar", "tar.gz", "directory"; empty: no dump of PostgreSQL.
 std::string dump_format(const std::string& path);
 
-constexpr std::array import_table{
+inline constexpr std::array import_table{
     SourceOption{"database", SourceOption::Type::reference,
                  "what the database of a dump is called that does not make it itself"},
     SourceOption{"bin_dir", SourceOption::Type::text, "the folder of initdb, postgres, psql and pg_restore"},

@@ -98,7 +98,10 @@ public:
         Connection live(request_.world, endpoint, Code::target_failed);
         prepare_session(live, request_.facts.value(encode_part(parts[0]), "encoding").value_or(""), lock_timeout);
         live.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-        const Table table{.schema = parts[1], .name = parts[2], .columns = *columns};
+        Table table;
+        table.schema = parts[1];
+        table.name = parts[2];
+        table.columns = *columns;
         names_ = names_in(*columns);
         if (const std::string problem = find_key(live, table); !problem.empty()) return {{}, false, problem};
 
