@@ -92,7 +92,7 @@ std::string bash_completion(const std::vector<Command>& commands, const Options&
         groups += fmt::format("        {}) COMPREPLY=($(compgen -W {} -- \"$current\")); return ;;\n", group,
                               quoted(join(names, " ")));
     }
-    return fmt::format(R"(# bash completion of holdfast, made by `holdfast completion bash`
+    return fmt::format(R"bash(# bash completion of holdfast, made by `holdfast completion bash`
 _holdfast() {{
     local current="${{COMP_WORDS[COMP_CWORD]}}" previous="${{COMP_WORDS[COMP_CWORD-1]}}" verb="" words="" i
     local -a config=()
@@ -101,22 +101,14 @@ _holdfast() {{
         [[ ${{COMP_WORDS[i]}} == -c || ${{COMP_WORDS[i]}} == --config ]] && config=(-c "${{COMP_WORDS[i+1]}}")
     done
     case "$previous" in
-        {}) mapfile -t COMPREPLY < <(compgen -W "$("$1" "${{config[@]}}" names sources 2>/dev/null)" --"$current");
-    return;
-    ;
-        {}) mapfile -t COMPREPLY < <(compgen -W "$("$1" "${
-        { config[@] }}" names environments 2>/dev/null)" -- "$current"
-                                     compgen -d -- "$current");
-        return;
-        ;
-        {}) mapfile -t COMPREPLY < <(compgen -f -- "$current");
-        return;
-        ;
-        {}) mapfile -t COMPREPLY < <(compgen -d -- "$current");
-        return;
-        ;
-        esac for ((i = 1; i < COMP_CWORD; i++));
-        do
+        {}) words=$("$1" "${{config[@]}}" names sources 2>/dev/null)
+            mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current"); return ;;
+        {}) words=$("$1" "${{config[@]}}" names environments 2>/dev/null)
+            mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current"; compgen -d -- "$current"); return ;;
+        {}) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+        {}) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    esac
+    for ((i = 1; i < COMP_CWORD; i++)); do
         case "${{COMP_WORDS[i]}}" in
             -c|--config|-r|--repository|--key-file) ((i++)) ;;
             -*) ;;
@@ -138,7 +130,7 @@ _holdfast() {{
     fi
 }}
 complete -o filenames -F _holdfast holdfast
-)",
+)bash",
                        names_offering(commands, globals, Option::Offers::sources),
                        names_offering(commands, globals, Option::Offers::targets),
                        names_offering(commands, globals, Option::Offers::files),
@@ -151,10 +143,10 @@ namespace {
 std::string zsh_escaped(std::string_view text) {
     std::string out;
     for (const char c : text) {
-                if (c == '[' || c == ']' || c == ':' || c == '\\') out += '\\';
-                out += c;
-            }
-        return out;
+        if (c == '[' || c == ']' || c == ':' || c == '\\') out += '\\';
+        out += c;
+    }
+    return out;
 }
 
 std::string zsh_offer(Option::Offers offers) {

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import nasty
-from harness import PROGRAM, Case, main, noise, postgres_server, wait_until
+from harness import POSTGRES_BIN, PROGRAM, Case, main, noise, postgres_server, wait_until
 
 
 class Prove(Case):
@@ -504,6 +504,38 @@ class Postgres(Prove):
         failed = {check["name"]: (check["expected"], check["found"]) for check in summary["checks"]
                   if check["result"] == "fail"}
         self.assertEqual(failed[f"{self.name}/public/victim rows"], ("10", "9"))
+
+    def test_what_cannot_be_restored_fails_at_v2(self):
+        self.database(HOSTILE % "RAISE EXCEPTION 'not here'")
+        summary = self.prove_database(code=13)
+        self.assert_proof(summary, "V2", "fail")
+        self.assertIn("not here", json.dumps(summary["checks"]))
+
+    def test_a_structure_that_is_broken_fails_at_v3(self):
+        self.database(HOSTILE % "UPDATE pg_catalog.pg_index SET indisvalid = false WHERE indexrelid = 'public.t_pkey'::regclass")
+        summary = self.prove_database(code=13)
+        self.assert_proof(summary, "V3", "fail")
+        failed = [check["name"] for check in summary["checks"] if check["result"] == "fail"]
+        self.assertEqual(failed, [f"{self.name} invalid indexes"])
+
+    def test_a_sandbox_whose_server_does_not_start_is_not_tested(self):
+        self.database(self.SIMPLE)
+        programs = self.folder / "pg/bin"
+        programs.mkdir(parents=True)
+        for path in POSTGRES_BIN.iterdir():
+            (programs / path.name).symlink_to(path)
+        (programs / "postgres").unlink()
+        (programs / "postgres").write_text(f"#!/bin/sh\n[ \"$1\" = --version ] && exec {POSTGRES_BIN}/postgres --version\n"
+                                           "echo 'FATAL: no memory for this server' >&2; exit 1\n")
+        (programs / "postgres").chmod(0o755)
+        self.folder.chmod(0o755)
+        self.configure("version: 1\nsources:\n  db: " + json.dumps(
+            {"kind": "postgres", "url": self.server.url(self.name), "bin_dir": str(programs)}) + "\n")
+        self.backup("db")
+        summary = self.prove("--source", "db", code=3)
+        self.assert_proof(summary, "V1", "not_tested")
+        self.assertIn("no memory for this server", json.dumps(summary["checks"]))
+        self.assertEqual(self.left(), [])
 
     def test_without_a_server_of_the_version_it_is_not_tested(self):
         self.database(self.SIMPLE)
