@@ -137,8 +137,6 @@ class Bench:
             self.fresh_repository()
             first = self.holdfast("holdfast backup", "backup", source, "--name", "bank")
             self.fresh_repository()
-            self.holdfast("holdfast backup, no facts", "backup", source, "--name", "bank", "--no-facts")
-            self.fresh_repository()
             first = self.holdfast("holdfast backup, again", "backup", source, "--name", "bank")
             for target in ("by_pg_restore", "by_holdfast"):
                 self.server.sql(f"DROP DATABASE IF EXISTS {target}")
@@ -166,7 +164,6 @@ class Bench:
                 ("second capture, stored / first", self.share, 0.05),
                 ("restore / pg_restore -j2", ratio("holdfast restore --no-verify", "pg_restore -j2"), 1.0),
                 ("proof / restore", ratio("holdfast prove", "holdfast restore --no-verify"), 1.3),
-                ("facts: capture with / without", ratio("holdfast backup", "holdfast backup, no facts"), 1.15),
                 ("most memory of holdfast, MB", max(v for k, v in self.memory.items() if k.startswith("holdfast")), 200)]
         lines = ["| PostgreSQL, {:.1f} GB | seconds | MB/s | memory |".format(self.bytes / 1e9), "|---|---|---|---|"]
         for name in self.rows:

@@ -143,7 +143,7 @@ class Environments(Databases):
         self.database("CREATE TABLE t (a int); INSERT INTO t VALUES (1)")
         self.configure('environments:\n  staging: {shop: "env:STAGING_URL"}\n  here: {shop: "env:SHOP_URL"}\n'
                        '  disk: {shop: restored}\n  other: {else: "env:STAGING_URL"}\n')
-        self.environment["STAGING_URL"] = self.other.url(password="secret of the superuser")
+        self.environment["STAGING_URL"] = self.other.url("shop", password="secret of the superuser")
         self.backup("shop")
 
     def test_a_source_goes_to_its_place_in_an_environment(self):
@@ -188,8 +188,8 @@ echo "${{COMPREPLY[@]}}"
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/slow":
-            time.sleep(5)
-        status = {"/health": 200, "/moved": 302}.get(self.path, 503)
+            return time.sleep(2)
+        status = {"/health": 200, "/moved": 302}.get(self.path.split("?")[0], 503)
         self.send_response(status)
         if status == 302:
             self.send_header("Location", "/health")
@@ -258,8 +258,7 @@ class Partitions(Databases):
         self.restore("latest", self.other.url("some"), "--include", "shop/public/readings_new*")
         self.assertEqual(self.other.sql("SELECT count(*) FROM readings_new", "some"), "3")
         self.restore("latest", self.other.url("rest"), "--exclude", "shop/public/readings")
-        self.assertEqual(self.other.sql("SELECT string_agg(relname, ',') FROM pg_class WHERE relkind IN ('r', 'p') "
-                                        "AND relnamespace = 'public'::regnamespace", "rest"), "aside")
+        self.assertEqual(self.other.sql("SELECT count(*) FROM readings", "rest"), "0")  # its rows were left out
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ Address address_of(const Endpoint& endpoint) {
 }  // namespace
 
 std::string is_own_place(const OwnPlaceRequest& request) {
+    if (!is_url(request.target)) return "";  // files of dumps
     const Endpoint target = Endpoint::parse(request.target);
     for (const std::string& each : request.described) {
         if (!is_url(each)) continue;
