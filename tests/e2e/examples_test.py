@@ -85,7 +85,7 @@ class Examples(Case):
             self.assertEqual(self.server.sql("SELECT count(*) FROM users", database), "500")
         self.assertIn("- PostgreSQL Backup: PASS", self.script("004/backup-validation.sh"))
         self.assertTrue(all(s.get("proof", {}).get("level") == "V4" for s in self.snapshots()))
-        packs = sorted(self.objects("packs"), key=lambda p: p.stat().st_size)
+        packs = sorted(self.objects("data"), key=lambda p: p.stat().st_size)
         for pack in packs:
             pack.write_bytes(pack.read_bytes()[:-100] + bytes(100))
         self.assertIn("- PostgreSQL Backup: FAIL", self.script("004/backup-validation.sh", code=13))
