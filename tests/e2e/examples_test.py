@@ -85,9 +85,12 @@ class Examples(Case):
             self.assertEqual(self.server.sql("SELECT count(*) FROM users", database), "500")
         self.assertIn("- PostgreSQL Backup: PASS", self.script("004/backup-validation.sh"))
         self.assertTrue(all(s.get("proof", {}).get("level") == "V4" for s in self.snapshots()))
-        packs = sorted(self.objects("data"), key=lambda p: p.stat().st_size)
-        for pack in packs:
-            pack.write_bytes(pack.read_bytes()[:-100] + bytes(100))
+        pack = max(self.objects("data"), key=lambda p: p.stat().st_size)
+        bytes_ = bytearray(pack.read_bytes())
+        for at in range(len(bytes_) // 4, len(bytes_) // 2):
+            bytes_[at] ^= 0x55
+        pack.chmod(0o600)
+        pack.write_bytes(bytes_)
         self.assertIn("- PostgreSQL Backup: FAIL", self.script("004/backup-validation.sh", code=13))
 
 

@@ -512,11 +512,12 @@ class Postgres(Prove):
         self.assertIn("not here", json.dumps(summary["checks"]))
 
     def test_a_structure_that_is_broken_fails_at_v3(self):
-        self.database(HOSTILE % "UPDATE pg_catalog.pg_index SET indisvalid = false WHERE indexrelid = 'public.t_pkey'::regclass")
+        self.database(HOSTILE % "UPDATE pg_catalog.pg_index SET indisvalid = false WHERE indexrelid = "
+                      "'pg_catalog.pg_largeobject_loid_pn_index'::regclass")
         summary = self.prove_database(code=13)
         self.assert_proof(summary, "V3", "fail")
         failed = [check["name"] for check in summary["checks"] if check["result"] == "fail"]
-        self.assertEqual(failed, [f"{self.name} invalid indexes"])
+        self.assertIn(f"{self.name} invalid indexes", failed)
 
     def test_a_sandbox_whose_server_does_not_start_is_not_tested(self):
         self.database(self.SIMPLE)
