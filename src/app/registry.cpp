@@ -6,13 +6,15 @@
 #include "sources/command/command_source.h"
 #include "sources/files/files_source.h"
 #include "sources/postgres/postgres_source.h"
+#include "sources/redis/redis_source.h"
 #include "stores/local/local_store.h"
 
 namespace holdfast::app {
 
 namespace {
 
-constexpr std::array<const SourceType*, 3> types{&files_source_type, &command_source_type, &postgres_source_type};
+constexpr std::array<const SourceType*, 4> types{&files_source_type, &command_source_type, &postgres_source_type,
+                                                &redis_source_type};
 
 }  // namespace
 
