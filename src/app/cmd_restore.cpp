@@ -196,6 +196,12 @@ repo::Snapshot choose_route(Context& context, const repo::Repository& repository
     return *route->base;
 }
 
+// Of "0/user:*" the items are those of database 0.
+void choose_items_that_hold(engine::RestorePlan& plan) {
+    for (std::string& each : plan.include) each.resize(std::min(each.find('/'), each.size()));
+    std::erase_if(plan.exclude, [](const std::string& each) { return each.find('/') != std::string::npos; });
+}
+
 RebuildRequest request_for(Context& context, const RestoreChoice& choice, const repo::Snapshot& snapshot) {
     const std::string target = is_server(choice.target) ? choice.target
                                : choice.target.empty()
@@ -271,11 +277,13 @@ int run_restore(Context& context, const RestoreChoice& choice) {
     refuse_other_servers(choice, *type);
     if (choice.swap && (!is_server(choice.target) || type->swap == nullptr || !is_given(choice.server, "beside")))
         throw Error{Code::usage, "--swap needs a server as --to, and --beside NAME"};
-    const bool into_server = is_server(choice.target);
+    const bool into_server = is_server(choice.target) || type->own_folder_form;
     if (into_server) {
         if (!plan.below.empty()) plan.include.push_back(std::exchange(plan.below, {}));
         plan.along = type->comes_along;
     }
+    const engine::RestorePlan wanted = plan;
+    if (type->own_folder_form) choose_items_that_hold(plan);
     if (choice.plan) return print_plan(context, *repository, plan, snapshot);
 
     RebuildRequest request = request_for(context, choice, snapshot);
@@ -284,7 +292,7 @@ int run_restore(Context& context, const RestoreChoice& choice) {
         if (is_given(request.options, "beside"))
             request.target = with_database(request.target, request.options.find("beside")->second.front());
         request.facts = engine::read_facts(*repository, snapshot);
-        const engine::Selection selection(plan.include, plan.exclude);
+        const engine::Selection selection(wanted.include, wanted.exclude);
         if (!selection.all()) request.wants = [selection](const std::string& path) { return selection.wants(path); };
     } else if (!selected.path.empty())
         request.strip = folder_to_strip(*repository, selected);

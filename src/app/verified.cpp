@@ -156,7 +156,7 @@ Verified verify_restored(const RestoredTarget& target, const engine::RestoreRepo
     const Clock& clock = target.context.world.clock;
     const Nanoseconds began = clock.steady();
     Verified out;
-    if (is_server(target.request)) {
+    if (is_server(target.request) || target.type.own_folder_form) {
         compare_server(target, out);
     } else {
         compare_folder(target, report, out);

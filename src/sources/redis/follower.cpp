@@ -332,6 +332,7 @@ private:
             last_.time = std::max(last_.time, cut.stretch.time);
         }
         into.last = last_;
+        into.ends_within_record = !cuts_.empty() && taken_ > cuts_.front().stretch.begin && !cuts_.front().line;
     }
 
     World& world_;

@@ -8,7 +8,7 @@
 
 #include <string>
 
-#include "source/journal.h"
+#include "base/position.h"
 
 namespace holdfast::redis {
 

@@ -130,6 +130,7 @@ const SourceType redis_source_type{
     .not_comparable = redis::not_comparable,
     .export_formats = redis::export_formats,
     .export_as = redis::export_as,
+    .has_journal = true,
     .history = redis::history,
     .own_folder_form = true,
 };

@@ -12,7 +12,7 @@
 #include <string>
 
 #include "clients/redis/connection.h"
-#include "source/journal.h"
+#include "base/position.h"
 
 namespace holdfast::redis {
 
