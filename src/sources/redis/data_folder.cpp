@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "source/rebuild_target.h"
 #include "sources/redis/key_target.h"
+#include "sources/redis/options.h"
 #include "sources/redis/replay.h"
 
 namespace holdfast::redis {
@@ -22,7 +23,10 @@ constexpr std::string_view manifest_name = "appendonly.aof.manifest";
 class DataFolder final : public KeyTarget {
 public:
     explicit DataFolder(const RebuildRequest& request)
-        : target_(request), syncs_(request.sync), is_dry_run_(request.dry_run) {
+        : target_(request),
+          syncs_(request.sync),
+          is_dry_run_(request.dry_run),
+          version_(rdb_version_in(request.facts)) {
         if (is_dry_run_) return;
         path_ = target_.path() + "/" + std::string(folder_name);
         if (::mkdir(path_.c_str(), 0700) != 0 && errno != EEXIST) fail("create", path_);
@@ -96,11 +100,11 @@ private:
     const RebuildTarget target_;
     const bool syncs_;
     const bool is_dry_run_;
+    int version_;
     std::string path_;
     Fd base_;
     Fd changes_;
     std::optional<RdbWriter> writer_;
-    int version_ = rdb_version_max;
     bool has_begun_ = false;
 };
 

@@ -1,6 +1,7 @@
 // sources/redis/options.h: what is to be captured, and how.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "clients/redis/endpoint.h"
@@ -25,6 +26,9 @@ struct RestoreOptions {
     std::string beside;
 };
 RestoreOptions restore_options(const SourceOptions& options);  // throws usage
+
+// Of the snapshot, as its facts say; the newest that is known without them.
+int rdb_version_in(const std::optional<Facts>& facts);
 
 std::string text_of(const SourceOptions& options, std::string_view name);
 

@@ -179,7 +179,9 @@ private:
     void function(ByteView raw) override {
         if (!wants_ || wants_(std::string(server_item))) target_->function(raw);
     }
-    void module_aux(ByteView raw) override { target_->module_aux(raw); }
+    void module_aux(ByteView raw) override {
+        if (!wants_ || wants_(std::string(server_item))) target_->module_aux(raw);
+    }
     void version(int number) override { target_->version(number); }
 
 public:
@@ -218,6 +220,14 @@ private:
 std::string text_of(const SourceOptions& options, std::string_view name) {
     const auto found = options.find(name);
     return found == options.end() || found->second.empty() ? std::string() : found->second.front();
+}
+
+int rdb_version_in(const std::optional<Facts>& facts) {
+    int out = rdb_version_max;
+    if (!facts) return out;
+    if (const auto text = facts->value("", "about rdb version"))
+        std::from_chars(text->data(), text->data() + text->size(), out);
+    return out;
 }
 
 RestoreOptions restore_options(const SourceOptions& options) {

@@ -27,6 +27,7 @@ public:
           options_(restore_options(request.options)),
           endpoint_(discover(request.world, Endpoint::parse(request.target), false, Code::target_failed)),
           is_part_(static_cast<bool>(request.wants)),
+          version_(rdb_version_in(request.facts)),
           connection_(request.world, without_database(endpoint_), Code::target_failed) {
         const std::string info = connection_.ask({"INFO"}).text;
         if (info_value(info, "role") == "slave")
@@ -248,11 +249,11 @@ private:
     const RestoreOptions options_;
     const Endpoint endpoint_;
     const bool is_part_;
+    int version_;
     Connection connection_;
     std::vector<std::uint64_t> databases_;
     std::optional<std::uint64_t> selected_;
     bool has_begun_ = false;
-    int version_ = rdb_version_max;
     Bytes functions_;
     std::uint64_t module_aux_ = 0;
     RdbKey key_;
