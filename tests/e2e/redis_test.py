@@ -1,15 +1,12 @@
 """Redis: keys go out and come back in another server; DEBUG DIGEST of real servers is the judge."""
 
-import json
-import os
-import pathlib
+import datetime
 import random
 import signal
 import subprocess
-import threading
 import time
 
-from harness import SCALE, Case, RedisServer, main, wait_until
+from harness import SCALE, Case, RedisServer, free_port, main, wait_until
 
 
 def everything(seed=1, keys=300):
@@ -243,6 +240,174 @@ class Again(Redis):
             folder = self.folder / f"out{number}"
             self.restore("latest", folder, "-r", repo)
             self.assertEqual(self.started_on(folder).digest(), source.digest())
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Follow(Redis):
+    def follow(self, source, *args):
+        child = self.start("follow", source.url(), "--name", "s", "--flush", "200ms", *args, stderr=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL)
+        return child
+
+    def window(self):
+        windows = self.holdfast("windows", "s", "--json").document()["windows"]
+        return windows[-1] if windows else None
+
+    def wait_for(self, time):
+        wait_until(lambda: (self.window() or {}).get("to", "") > time, f"the journal reaches {time}", 60)
+
+    def restored(self, at, name):
+        folder = self.folder / name
+        result = self.holdfast("restore", "--source", "s", "--at", at, "--to", folder, "--json")
+        return self.started_on(folder), result
+
+    def test_a_random_writer_comes_back_at_ten_random_instants(self):
+        source = self.server("--repl-backlog-size", "64mb")
+        source.send(everything())
+        child = self.follow(source)
+        wait_until(lambda: self.snapshots(), "the base is there")
+        seconds = 20 * SCALE
+        load = subprocess.Popen(["redis-benchmark", "-p", str(source.port), "-P", "16", "-n", "100000000", "-r", "10000",
+                                 "-t", "set,lpush,hset", "--dbnum", "7", "-q"], stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+        self.addCleanup(load.kill)
+        rng = random.Random(5)
+        model, history = {}, []
+        end = time.monotonic() + seconds
+        turn = 0
+        while time.monotonic() < end:
+            commands = [["SELECT", 5], ["MULTI"]]
+            for _ in range(rng.randrange(1, 8)):
+                key, value = f"m{rng.randrange(200)}", rng.randbytes(rng.randrange(60)).hex()
+                if rng.random() < 0.2:
+                    commands.append(["DEL", key])
+                    model.pop(key, None)
+                else:
+                    commands.append(["SET", key, value])
+                    model[key] = value
+            commands.append(["EXEC"])
+            source.send(commands)
+            # For a while nothing of the model changes: an instant in the middle is one of it.
+            time.sleep(0.15)
+            history.append((now(), dict(model)))
+            time.sleep(0.15)
+            turn += 1
+            if turn == 20:
+                child.send_signal(signal.SIGKILL)
+                child.wait()
+                child = self.follow(source, "--take-over")
+        load.kill()
+        load.wait()
+        self.wait_for(now())
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        self.assertEqual(len(self.holdfast("windows", "s", "--json").document()["windows"]), 1)
+        window = self.window()
+        inside = [each for each in history if window["from"] < each[0] < window["to"]]
+        self.assertGreater(len(inside), 20)
+        for number, (instant, expected) in enumerate(rng.sample(inside, 10)):
+            server, _ = self.restored(instant, f"at{number}")
+            keys = server.run("--raw", "KEYS", "m*", database=5).split()
+            found = dict(zip(keys, server.run("--raw", "MGET", *keys, database=5).split("\n"))) if keys else {}
+            self.assertEqual(found, expected, instant)
+            server.remove()
+        server, _ = self.restored(window["to"], "last")
+        self.assertEqual(server.digest(), source.digest())
+
+    def test_history_says_what_to_stop_before(self):
+        source = self.server()
+        source.send([["SET", f"k{i}", i] for i in range(500)])
+        self.holdfast("follow", source.url(), "--name", "s", "--once")
+        source.send([["DEL", *[f"k{i}" for i in range(200)]]])
+        time.sleep(0.3)
+        source.run("FLUSHALL")
+        self.holdfast("follow", source.url(), "--name", "s", "--once")
+        self.assertEqual(len(self.snapshots()), 1)
+        events = [line for line in self.holdfast("history", "s", "--json").lines() if line["type"] == "event"]
+        self.assertEqual([(each["what"], each["count"]) for each in events], [("delete", 200), ("truncate", 0)])
+
+    def test_another_history_begins_a_new_window(self):
+        source = self.server()
+        source.run("SET", "a", "1")
+        self.holdfast("follow", source.url(), "--name", "s", "--once")
+        source.stop()
+        source.start()
+        source.run("SET", "b", "1")
+        self.holdfast("follow", source.url(), "--name", "s", "--once")
+        windows = self.holdfast("windows", "s", "--json").document()["windows"]
+        self.assertEqual(len(windows), 2)
+        self.assertIn("history", windows[-1]["because"])
+
+    def test_a_replica_that_becomes_master_goes_on_without_a_gap(self):
+        master = self.server()
+        replica = self.server("--replicaof", f"127.0.0.1 {master.port}")
+        master.send([["SET", f"k{i}", i] for i in range(100)])
+        wait_until(lambda: replica.digest() == master.digest(), "the replica is in step")
+        child = self.follow(replica)
+        wait_until(lambda: self.snapshots(), "the base is there")
+        master.stop()
+        replica.run("REPLICAOF", "NO", "ONE")
+        replica.send([["SET", f"n{i}", i] for i in range(100)])
+        self.wait_for(now())
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        self.assertEqual(len(self.holdfast("windows", "s", "--json").document()["windows"]), 1)
+        server, _ = self.restored(self.window()["to"], "after")
+        self.assertEqual(server.digest(), replica.digest())
+
+
+class Sentinel(Redis):
+    def test_sentinel_names_the_master_and_a_replica_is_preferred(self):
+        master = self.server()
+        replica = self.server("--replicaof", f"127.0.0.1 {master.port}")
+        master.send(everything())
+        wait_until(lambda: replica.digest() == master.digest(), "the replica is in step")
+        port = free_port()
+        conf = self.folder / "sentinel.conf"
+        conf.write_text(f"port {port}\nbind 127.0.0.1\ndir {self.folder}\nsentinel monitor carts 127.0.0.1 {master.port} 1\n")
+        sentinel = subprocess.Popen(["redis-server", conf, "--sentinel"], stdout=subprocess.DEVNULL)
+        self.addCleanup(sentinel.wait)
+        self.addCleanup(sentinel.kill)
+        wait_until(lambda: subprocess.run(["redis-cli", "-p", str(port), "PING"], capture_output=True,
+                                          check=False).stdout == b"PONG\n", "the Sentinel starts")
+        self.fails(15, "backup", f"redis://127.0.0.1:{port}?sentinel=nobody", says="knows no master", hints="SENTINEL")
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"version: 1\nsources:\n  carts: {{kind: redis, host: 127.0.0.1, port: {port}, sentinel: carts, "
+                          "prefer_replica: true}\n")
+        before = int(master.run("INFO", "stats").split("sync_full:")[1].split()[0])
+        self.backup("-c", config, "carts")
+        self.assertEqual(int(master.run("INFO", "stats").split("sync_full:")[1].split()[0]), before)
+        self.restore("latest", self.folder / "out")
+        self.assertEqual(self.started_on(self.folder / "out").digest(), master.digest())
+
+
+class BadInput(Redis):
+    def test_a_server_that_dies_in_the_middle_commits_nothing(self):
+        source = self.server()
+        source.send([["SET", f"k{i}", "x" * 20000] for i in range(3000)])
+        source.run("CONFIG", "SET", "rdb-key-save-delay", "2000")
+        child = self.start("backup", source.url())
+        wait_until(lambda: "rdb_bgsave_in_progress:1" in source.run("INFO", "persistence"), "the capture runs")
+        source.stop()
+        child.wait()
+        self.assertEqual(child.returncode, 15)
+        self.assertEqual(self.snapshots(), [])
+
+    def test_nobody_there(self):
+        self.fails(15, "backup", "redis://127.0.0.1:1", says="127.0.0.1:1", hints="whether it runs")
+
+    def test_a_huge_value_and_binary_keys(self):
+        source = self.server()
+        source.send([["SET", bytes([i]), bytes([i])] for i in range(256)])
+        source.run("SETRANGE", "huge", 536870911, "x")
+        self.backup(source.url(), "--name", "s")
+        other = self.server()
+        self.restore("latest", other.url())
+        self.assertEqual(other.run("STRLEN", "huge"), "536870912")
+        self.assertEqual(other.run("DBSIZE"), "257")
 
 
 if __name__ == "__main__":

@@ -120,8 +120,7 @@ public:
 
     Came read(JournalPiece& into, Nanoseconds wait) override {
         into = {};
-        if (!is_reading_)
-            throw Error{Code::internal, "the base of a Redis journal must be read before its changes"};
+        if (!is_reading_) base();  // nobody wants it, but it comes first
         std::unique_lock lock(mutex_);
         const Nanoseconds until = world_.clock.steady() + wait;
         while (cuts_.empty() && !failure_ && !is_broken_ && !is_at_goal()) {
