@@ -121,7 +121,8 @@ class Whole(Redis):
         self.assertEqual(self.server(data=data).digest(), source.digest())
 
     def test_a_unix_socket_and_a_password(self):
-        source = self.filled("--requirepass", "secret")
+        source = self.filled()
+        source.run("CONFIG", "SET", "requirepass", "secret")
         self.fails(15, "backup", source.url(), says="NOAUTH", hints="password")
         url = f"redis://:wrong@{str(source.socket).replace('/', '%2F')}"
         self.fails(15, "backup", url, says="WRONGPASS")

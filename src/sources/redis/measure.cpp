@@ -93,7 +93,11 @@ std::vector<std::string> words_of(const std::string& text) {
 }  // namespace
 
 Facts measure(const MeasureRequest& request) {
-    const std::vector<std::uint64_t> expected = databases_in(request.expected);
+    std::vector<std::uint64_t> expected = databases_in(request.expected);
+    if (!request.only.empty())
+        std::erase_if(expected, [&](std::uint64_t number) {
+            return std::ranges::find(request.only, fmt::format("{}", number)) == request.only.end();
+        });
     if (!is_url(request.target)) return count_folder(request.target).facts(expected);
     const Endpoint given = discover(request.world, Endpoint::parse(request.target), false, Code::target_failed);
     Endpoint endpoint = given;
