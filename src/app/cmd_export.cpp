@@ -133,7 +133,8 @@ Command export_command() {
     out.part = Part::bring_back;
     out.summary = "write a database as a file that its own programs read";
     out.details =
-        "For PostgreSQL `--as sql` gives statements for psql, `--as custom` an archive for pg_restore; for Redis `--as rdb` "
+        "For PostgreSQL `--as sql` gives statements for psql, `--as custom` an archive for pg_restore; for Redis `--as "
+        "rdb` "
         "a file that redis-server loads. The file gets its name when it is whole; one that exists is left alone.";
     out.examples = {{"holdfast export latest:shop --source orders-db --as custom --to shop.dump", "for pg_restore"},
                     {"holdfast export latest:shop --source orders-db --as sql --gzip=9 --to shop.sql.gz", "for psql"},

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 
 #include "app/command.h"
@@ -196,10 +197,12 @@ repo::Snapshot choose_route(Context& context, const repo::Repository& repository
     return *route->base;
 }
 
+bool has_parts(const std::string& path) { return path.find('/') != std::string::npos; }
+
 // Of "0/user:*" the items are those of database 0.
 void choose_items_that_hold(engine::RestorePlan& plan) {
     for (std::string& each : plan.include) each.resize(std::min(each.find('/'), each.size()));
-    std::erase_if(plan.exclude, [](const std::string& each) { return each.find('/') != std::string::npos; });
+    std::erase_if(plan.exclude, has_parts);
 }
 
 RebuildRequest request_for(Context& context, const RestoreChoice& choice, const repo::Snapshot& snapshot) {
@@ -293,7 +296,12 @@ int run_restore(Context& context, const RestoreChoice& choice) {
             request.target = with_database(request.target, request.options.find("beside")->second.front());
         request.facts = engine::read_facts(*repository, snapshot);
         const engine::Selection selection(wanted.include, wanted.exclude);
-        if (!selection.all()) request.wants = [selection](const std::string& path) { return selection.wants(path); };
+        // Of what holds something that was left out, nothing is equal as a whole.
+        const bool cuts_into_items = type->own_folder_form && std::ranges::any_of(wanted.exclude, has_parts);
+        if (!selection.all())
+            request.wants = [selection, cuts_into_items](const std::string& path) {
+                return selection.wants(path) && (!cuts_into_items || has_parts(path));
+            };
     } else if (!selected.path.empty())
         request.strip = folder_to_strip(*repository, selected);
     if ((choice.overwrite || choice.delete_others) && !choice.dry_run &&

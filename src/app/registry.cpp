@@ -14,7 +14,7 @@ namespace holdfast::app {
 namespace {
 
 constexpr std::array<const SourceType*, 4> types{&files_source_type, &command_source_type, &postgres_source_type,
-                                                &redis_source_type};
+                                                 &redis_source_type};
 
 }  // namespace
 

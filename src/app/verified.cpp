@@ -76,11 +76,11 @@ void compare_server(const RestoredTarget& target, Verified& out) {
         out.checks.push_back({"facts", CheckLine::Result::not_tested, "", "they are of the base, before its journal"});
         return;
     }
-    const engine::Selection wanted(target.plan.include, target.plan.exclude);
+    const auto& wants = target.request.wants;
     std::vector<std::string> only;
-    if (!wanted.all()) {
+    if (wants) {
         for (const Fact& fact : facts->list)
-            if (wanted.wants(fact.item) && (only.empty() || only.back() != fact.item)) only.push_back(fact.item);
+            if (wants(fact.item) && (only.empty() || only.back() != fact.item)) only.push_back(fact.item);
         if (only.empty()) {
             out.checks.push_back(
                 {"facts", CheckLine::Result::not_tested, "", "the capture recorded none of these items"});

@@ -32,10 +32,25 @@ int free_port() {
 RedisServer::RedisServer(const std::vector<std::string>& settings, const std::string& data)
     : folder_("holdfast-redis-"), port_(free_port()) {
     ChildOptions options;
-    options.argv = {"redis-server", "--port", std::to_string(port_), "--bind", "127.0.0.1", "--unixsocket",
-                    folder_.path() + "/redis.sock", "--dir", data.empty() ? folder_.path() : data, "--save", "",
-                    "--daemonize", "no", "--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0",
-                    "--loglevel", "warning"};
+    options.argv = {"redis-server",
+                    "--port",
+                    std::to_string(port_),
+                    "--bind",
+                    "127.0.0.1",
+                    "--unixsocket",
+                    folder_.path() + "/redis.sock",
+                    "--dir",
+                    data.empty() ? folder_.path() : data,
+                    "--save",
+                    "",
+                    "--daemonize",
+                    "no",
+                    "--enable-debug-command",
+                    "yes",
+                    "--repl-diskless-sync-delay",
+                    "0",
+                    "--loglevel",
+                    "warning"};
     options.argv.insert(options.argv.end(), settings.begin(), settings.end());
     server_ = std::make_unique<Child>(options);
     for (int i = 0; i < 600; ++i) {

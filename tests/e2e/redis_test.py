@@ -271,8 +271,8 @@ class Follow(Redis):
         child = self.follow(source)
         wait_until(lambda: self.snapshots(), "the base is there")
         seconds = 20 * SCALE
-        load = subprocess.Popen(["redis-benchmark", "-p", str(source.port), "-P", "16", "-n", "100000000", "-r", "10000",
-                                 "-t", "set,lpush,hset", "--dbnum", "7", "-q"], stdout=subprocess.DEVNULL,
+        load = subprocess.Popen(["redis-benchmark", "-p", str(source.port), "-c", "2", "-n", "100000000", "-r", "10000",
+                                 "-t", "set", "--dbnum", "7", "-q"], stdout=subprocess.DEVNULL,
                                 stderr=subprocess.DEVNULL)
         self.addCleanup(load.kill)
         rng = random.Random(5)

@@ -111,8 +111,7 @@ void Connection::authenticate() {
     if (!endpoint_.user.empty()) command.push_back(endpoint_.user);
     command.push_back(endpoint_.password);
     if (const Reply got = try_ask(command); got.is_error())
-        throw Error{failure_, "the Redis server at {} refuses the password: {}", endpoint_.place(),
-                    printable(got.text)}
+        throw Error{failure_, "the Redis server at {} refuses the password: {}", endpoint_.place(), printable(got.text)}
             .hint(hint_for(got.text));
 }
 

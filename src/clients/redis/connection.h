@@ -40,7 +40,7 @@ public:
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
-    Reply ask(const std::vector<std::string>& command);   // an error of the server is thrown
+    Reply ask(const std::vector<std::string>& command);      // an error of the server is thrown
     Reply try_ask(const std::vector<std::string>& command);  // and here it is a Reply
 
     // Pipelined: as many replies must be read as commands were put.

@@ -65,8 +65,8 @@ Endpoint discover(World& world, const Endpoint& endpoint, bool prefer_replica, C
             world.log.warning(fmt::format("the replica at {} is passed over: {}", out.place(), error.message()));
         }
     }
-    world.log.warning(fmt::format("the master at {} has no replica that is in step; the master itself is asked",
-                                  master.place()));
+    world.log.warning(
+        fmt::format("the master at {} has no replica that is in step; the master itself is asked", master.place()));
     return master;
 }
 

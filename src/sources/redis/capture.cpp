@@ -126,9 +126,10 @@ public:
         if (!summary.has_checksum)
             world_.log.warning("the RDB data has no checksum (rdbchecksum no): damage on its way cannot be seen");
         if (store_.counts().opaque() > 0)
-            world_.log.info(fmt::format("{} of modules are kept as they are; only a server with the same modules reads "
-                                        "them",
-                                        store_.counts().opaque() == 1 ? "one value" : "values"));
+            world_.log.info(
+                fmt::format("{} of modules are kept as they are; only a server with the same modules reads "
+                            "them",
+                            store_.counts().opaque() == 1 ? "one value" : "values"));
         store_.flush();
         databases_ = store_.databases();
         std::ranges::sort(databases_, ByText());
@@ -160,9 +161,9 @@ public:
         const auto* const places = static_cast<const Places*>(batch.handle.get());
         const auto number = static_cast<std::size_t>(&entry - batch.entries.data());
         const Place& place = places->list.at(number);
-        return {std::make_unique<LayerData>(store_, store_.load(places->database, place.bucket), place.plan,
-                                            place.layer),
-                std::nullopt};
+        return {
+            std::make_unique<LayerData>(store_, store_.load(places->database, place.bucket), place.plan, place.layer),
+            std::nullopt};
     }
 
     CaptureSummary finish() override {
@@ -227,15 +228,15 @@ private:
         batch.folder = fmt::format("{}", number);
         const std::size_t end = std::min(buckets, bucket_ + buckets_each_batch);
         for (; bucket_ < end; ++bucket_) {
-            const auto plan = std::make_shared<const BucketPlan>(plan_bucket(
-                remembered(number, bucket_), store_.load(number, bucket_)->keys,
-                {LayerId::from(world_.random.array<LayerId::size>())}));
+            const auto plan = std::make_shared<const BucketPlan>(
+                plan_bucket(remembered(number, bucket_), store_.load(number, bucket_)->keys,
+                            {LayerId::from(world_.random.array<LayerId::size>())}));
             after_->add(plan->now);
             // The newest first: its name comes first.
             for (std::size_t layer = plan->now.layers.size(); layer-- > 0;) {
                 const Layer& each = plan->now.layers[layer];
-                batch.entries.push_back({item_of(layer_path(number, bucket_, each.number), ItemKind::file),
-                                         each.id.hex(), each.bytes});
+                batch.entries.push_back(
+                    {item_of(layer_path(number, bucket_, each.number), ItemKind::file), each.id.hex(), each.bytes});
                 places->list.push_back({bucket_, layer, plan});
             }
         }
@@ -282,8 +283,9 @@ std::map<std::uint64_t, std::uint64_t> estimated_bytes(std::string_view info) {
         sum += count;
     }
     for (auto& [database, count] : keys)
-        count = sum == 0 ? 0 : static_cast<std::uint64_t>(static_cast<double>(all) * static_cast<double>(count) /
-                                                          static_cast<double>(sum));
+        count = sum == 0 ? 0
+                         : static_cast<std::uint64_t>(static_cast<double>(all) * static_cast<double>(count) /
+                                                      static_cast<double>(sum));
     return keys;
 }
 
@@ -300,8 +302,7 @@ std::unique_ptr<Capture> begin_capture(World& world, const CaptureOptions& optio
     }
     Replication replication(world, endpoint, {.rdb_only = true, .from = {}});
     origin.moment = {replication.position(), replication.answered()};
-    return capture_of(world, std::move(origin),
-                      [&](MutableByteView into) { return replication.read_rdb(into); });
+    return capture_of(world, std::move(origin), [&](MutableByteView into) { return replication.read_rdb(into); });
 }
 
 }  // namespace holdfast::redis

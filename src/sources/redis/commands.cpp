@@ -1,6 +1,7 @@
 #include "sources/redis/commands.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "base/error.h"
@@ -71,11 +72,49 @@ std::size_t CommandScanner::step(ByteView bytes) {
     return taken;
 }
 
+void CommandScanner::name_command(std::string_view text) {
+    command_.name.assign(text);
+    for (char& c : command_.name)
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
+}
+
+std::size_t CommandScanner::take_whole(ByteView bytes) {
+    const std::uint8_t* at = bytes.data();
+    const std::uint8_t* const end = at + bytes.size();
+    // "*3\r\n" or "$5\r\n": the number, or nothing when it is not all there or looks odd.
+    const auto number = [&](std::uint8_t sign) -> std::int64_t {
+        if (at == end || *at != sign) return -1;
+        std::int64_t out = 0;
+        const std::uint8_t* digit = at + 1;
+        for (; digit < end && *digit >= '0' && *digit <= '9' && digit - at < 12; ++digit)
+            out = out * 10 + (*digit - '0');
+        if (digit == at + 1 || end - digit < 2 || digit[0] != '\r' || digit[1] != '\n') return -1;
+        at = digit + 2;
+        return out;
+    };
+    const std::int64_t arguments = number('*');
+    if (arguments <= 0) return 0;
+    std::array<std::string_view, 1 + kept_arguments> kept;
+    for (std::int64_t i = 0; i < arguments; ++i) {
+        const std::int64_t length = number('$');
+        if (length < 0 || end - at < length + 2) return 0;
+        if (i < static_cast<std::int64_t>(kept.size()))
+            kept[static_cast<std::size_t>(i)] = {reinterpret_cast<const char*>(at), static_cast<std::size_t>(length)};
+        at += length;
+        if (at[0] != '\r' || at[1] != '\n') return 0;
+        at += 2;
+    }
+    name_command(kept[0].substr(0, argument_bytes_max));
+    command_.arguments = static_cast<std::uint64_t>(arguments) - 1;
+    command_.head.resize(std::min<std::size_t>(command_.arguments, kept_arguments));
+    for (std::size_t i = 0; i < command_.head.size(); ++i)
+        command_.head[i].assign(kept[1 + i].substr(0, argument_bytes_max));
+    return static_cast<std::size_t>(at - bytes.data());
+}
+
 void CommandScanner::end_argument() {
     if (number_ == 0) {
-        std::ranges::transform(kept_, kept_.begin(),
-                               [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-        command_.name = kept_;
+        name_command(kept_);
     } else if (number_ <= kept_arguments) {
         command_.head.push_back(kept_);
     }

@@ -28,17 +28,26 @@ public:
     void feed(ByteView bytes, const Each& each) {
         std::size_t at = 0;
         while (at < bytes.size()) {
+            if (is_between()) {
+                if (const std::size_t whole = take_whole(bytes.subspan(at)); whole > 0) {
+                    at += whole;
+                    each(static_cast<const Command&>(command_), at);
+                    continue;
+                }
+            }
             at += step(bytes.subspan(at));
             if (!is_whole_) continue;
             is_whole_ = false;
             each(static_cast<const Command&>(command_), at);
-            command_ = {};
         }
     }
     bool is_between() const { return state_ == State::count && line_.empty(); }
 
 private:
     enum class State : std::uint8_t { count, length, body, ending };
+    // A command that lies there as a whole, as nearly all do; 0 when it does not.
+    std::size_t take_whole(ByteView bytes);
+    void name_command(std::string_view text);
     std::size_t step(ByteView bytes);
     std::size_t take_line(ByteView bytes);
     void end_argument();

@@ -16,8 +16,7 @@ constexpr Tables make_tables() {
         out[0][byte] = crc;
     }
     for (std::size_t byte = 0; byte < 256; ++byte)
-        for (std::size_t t = 1; t < 8; ++t)
-            out[t][byte] = out[0][out[t - 1][byte] & 0xff] ^ out[t - 1][byte] >> 8;
+        for (std::size_t t = 1; t < 8; ++t) out[t][byte] = out[0][out[t - 1][byte] & 0xff] ^ out[t - 1][byte] >> 8;
     return out;
 }
 

@@ -59,8 +59,7 @@ public:
     std::vector<Finding> finish() override {
         if (is_dry_run_) return {};
         close(changes_);
-        const std::string text =
-            fmt::format("file {} seq 1 type b\nfile {} seq 1 type i\n", base_name, changes_name);
+        const std::string text = fmt::format("file {} seq 1 type b\nfile {} seq 1 type i\n", base_name, changes_name);
         Fd manifest = create(manifest_name);
         write_all(manifest.get(), as_bytes(text), std::string(manifest_name));
         close(manifest);

@@ -18,7 +18,8 @@ public:
     void begin_item(const std::string& path) override {
         if (path == server_item) return;
         const auto place = place_of(path);
-        if (!place) throw Error{Code::corrupt, "the snapshot has an item that no Redis capture has: {}", printable(path)};
+        if (!place)
+            throw Error{Code::corrupt, "the snapshot has an item that no Redis capture has: {}", printable(path)};
         if (place->database == database_ && place->bucket == bucket_) return;
         database_ = place->database;
         bucket_ = place->bucket;

@@ -261,7 +261,8 @@ private:
         samples_.pop_front();
         const std::lock_guard lock(mutex_);
         if (boundary_ > cut_) {
-            cuts_.push_back({{cut_, boundary_, cut_database_, sample.answered}, boundary_commands_ - cut_commands_, {}});
+            cuts_.push_back(
+                {{cut_, boundary_, cut_database_, sample.answered}, boundary_commands_ - cut_commands_, {}});
             cut_ = boundary_;
             cut_commands_ = boundary_commands_;
             cut_database_ = boundary_database_;

@@ -46,9 +46,10 @@ bool JournalReader::feed(ByteView bytes) {
             sink_.end_stretch(stretch_);
         }
         if (bytes.empty()) return true;
-        const std::size_t wanted = held_.empty() ? 1 : held_[0] == kind_stretch ? stretch_head_bytes
-                                                   : held_.size() < 2           ? 2
-                                                                                : 2U + held_[1];
+        const std::size_t wanted = held_.empty()              ? 1
+                                   : held_[0] == kind_stretch ? stretch_head_bytes
+                                   : held_.size() < 2         ? 2
+                                                              : 2U + held_[1];
         const std::size_t some = std::min(bytes.size(), wanted - held_.size());
         append(held_, bytes.first(some));
         bytes = bytes.subspan(some);

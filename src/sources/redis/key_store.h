@@ -50,7 +50,7 @@ public:
     std::unique_ptr<Loaded> load(std::uint64_t database, std::size_t bucket) const;
     void read_value(std::uint64_t place, MutableByteView into) const { spool_.read(place, into); }
 
-    void flush();            // after the last key
+    void flush();  // after the last key
     Facts facts() const { return counts_.facts(); }
     const Bytes& server() const { return server_; }  // records of what belongs to no database
     const RdbCounts& counts() const { return counts_; }

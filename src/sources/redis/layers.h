@@ -38,8 +38,8 @@ struct Remembered {
 // What becomes of the bucket: `now` has the rows in the order of `keys`, then those that are gone.
 struct BucketPlan {
     Remembered now;
-    std::size_t keys = 0;        // rows of now that are keys
-    std::size_t bytes_new = 0;   // of records that must be stored
+    std::size_t keys = 0;       // rows of now that are keys
+    std::size_t bytes_new = 0;  // of records that must be stored
 };
 struct NewLayer {
     LayerId id;

@@ -108,8 +108,8 @@ TEST(Layers, WhatDidNotChangeIsNotStoredAgain) {
     for (int turn = 0; turn < 16; ++turn) {
         for (int i = 0; i < 10; ++i) model[turn * 10 + i] = 2;
         keys = keys_of(model);
-        const BucketPlan plan =
-            plan_bucket(memory, keys, {LayerId::from(as_bytes("000000000000000" + std::string(1, static_cast<char>('a' + turn))))});
+        const BucketPlan plan = plan_bucket(
+            memory, keys, {LayerId::from(as_bytes("000000000000000" + std::string(1, static_cast<char>('a' + turn))))});
         repository.store(plan, keys);
         memory = plan.now;
     }

@@ -11,8 +11,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "clients/redis/discover.h"
 #include "clients/redis/connection.h"
+#include "clients/redis/discover.h"
 #include "sources/redis/counts.h"
 #include "sources/redis/replication.h"
 

@@ -107,7 +107,8 @@ RdbSummary read_rdb(RdbInput& in, RdbSink& sink) {
                 sink.function(recorded(in, [&] { read_string(in); }));
                 break;
             case opcode_function_pre:
-                throw Error{Code::corrupt, "the RDB data holds functions in the form of a release candidate of Redis 7"};
+                throw Error{Code::corrupt,
+                            "the RDB data holds functions in the form of a release candidate of Redis 7"};
             default: {
                 if (!is_known_type(opcode))
                     throw Error{Code::newer_format,

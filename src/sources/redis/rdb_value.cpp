@@ -183,8 +183,7 @@ Value read_plain(RdbInput& in, std::uint8_t type) {
         hash_string(in, hash);
         if (type == type_hash) hash_string(in, hash);
         if (type == type_zset || type == type_zset_2)
-            hash.number(
-                std::bit_cast<std::uint64_t>(type == type_zset ? read_old_score(in) : read_binary_score(in)));
+            hash.number(std::bit_cast<std::uint64_t>(type == type_zset ? read_old_score(in) : read_binary_score(in)));
         out.member(hash);
     }
     return type == type_list ? out.chained() : out.summed();
@@ -308,7 +307,7 @@ Value read_stream(RdbInput& in, std::uint8_t type) {
         const Bytes id = read_string(in);
         read_stream_node(id, read_string(in), out);
     }
-    read_count(in);  // length
+    read_count(in);                      // length
     out.chain().number(read_count(in));  // last id
     out.chain().number(read_count(in));
     if (type != type_stream)

@@ -39,8 +39,7 @@ public:
     Ticket begin_item(const Item& item) override {
         if (item.kind == ItemKind::folder) {
             std::uint64_t number = 0;
-            const auto [end, problem] =
-                std::from_chars(item.path.data(), item.path.data() + item.path.size(), number);
+            const auto [end, problem] = std::from_chars(item.path.data(), item.path.data() + item.path.size(), number);
             if (problem != std::errc{} || end != item.path.data() + item.path.size()) unknown(item.path);
             if (!is_dry_run_) target_->add_database(number);
             return {0, false};

@@ -75,7 +75,8 @@ TEST_F(RedisSourceTest, CapturesAndRestoresAndMeasuresTheSame) {
     const RedisServer server;
     std::string commands;
     for (int i = 0; i < 5000; ++i)
-        commands += redis_command({"SET", "key:" + std::to_string(i), std::string(static_cast<std::size_t>(i % 300), 'x')});
+        commands +=
+            redis_command({"SET", "key:" + std::to_string(i), std::string(static_cast<std::size_t>(i % 300), 'x')});
     commands += redis_command({"SET", "large", std::string(3 << 20, 'y')});
     commands += redis_command({"SELECT", "12"}) + redis_command({"HSET", "h", "a", "1"});
     server.send(commands);

@@ -59,9 +59,9 @@ private:
     void void_stretch() override { begun_ = {}; }
 
     void end_stretch(const Stretch& stretch) override {
-        Bytes kept;                          // commands that are applied
-        std::size_t kept_safe = 0;           // of them, up to the last place outside a transaction
-        std::uint64_t safe = at_;            // that place
+        Bytes kept;                 // commands that are applied
+        std::size_t kept_safe = 0;  // of them, up to the last place outside a transaction
+        std::uint64_t safe = at_;   // that place
         std::uint64_t commands = 0, commands_safe = 0;
         std::size_t before = 0;
         CommandScanner scanner;

@@ -67,8 +67,7 @@ TEST(Replay, EndsAtTheInstant) {
         const auto whole = replay(journal, {.from = {{"line", 100}, 0}, .until = {}, .until_before = {}}, piece);
         EXPECT_EQ(whole.written, select0 + a + b);
         EXPECT_EQ(whole.summary.reached.position.at, journal.at());
-        const auto part =
-            replay(journal, {.from = {{"line", 100}, 0}, .until = one_second, .until_before = {}}, piece);
+        const auto part = replay(journal, {.from = {{"line", 100}, 0}, .until = one_second, .until_before = {}}, piece);
         EXPECT_EQ(part.written, select0 + a);
         EXPECT_EQ(part.summary.reached.position.at, 100 + select0.size() + a.size());
     }
@@ -79,7 +78,8 @@ TEST(Replay, IsCutBeforeAPositionAndNeverInATransaction) {
     const std::string multi = command({"MULTI"}), exec = command({"EXEC"}), flush = command({"flushall"});
     journal.stretch(select0 + a + multi + b + flush + exec, StreamState::unknown_database);
     const std::uint64_t flushed = journal.at() - exec.size();
-    const auto cut = replay(journal, {.from = {{"line", 0}, 0}, .until = {}, .until_before = Position{"line", flushed}});
+    const auto cut =
+        replay(journal, {.from = {{"line", 0}, 0}, .until = {}, .until_before = Position{"line", flushed}});
     EXPECT_EQ(cut.written, select0 + a);
 }
 

@@ -74,8 +74,7 @@ void Replication::begin_payload() {
     has_begun_ = true;
     std::string line;
     while (line.empty()) line = connection_.read_line(keep_alive_max);
-    if (line.starts_with("-"))
-        connection_.fail({Reply::Kind::error, line.substr(1), 0, {}}, "PSYNC");
+    if (line.starts_with("-")) connection_.fail({Reply::Kind::error, line.substr(1), 0, {}}, "PSYNC");
     if (line.starts_with("$EOF:") && line.size() == 5 + mark_bytes)
         mark_ = line.substr(5);
     else if (line.starts_with("$"))

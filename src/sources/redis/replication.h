@@ -11,8 +11,8 @@
 #include <optional>
 #include <string>
 
-#include "clients/redis/connection.h"
 #include "base/position.h"
+#include "clients/redis/connection.h"
 
 namespace holdfast::redis {
 

@@ -46,8 +46,8 @@ std::string server_folder(const std::string& bin_dir) {
 }
 
 std::string installed_version(const std::string& folder) {
-    const std::string said(as_text(run_and_read({.argv = {folder + "/redis-server", "--version"},
-                                                 .add_environment = {}})));
+    const std::string said(
+        as_text(run_and_read({.argv = {folder + "/redis-server", "--version"}, .add_environment = {}})));
     const std::size_t at = said.find("v=");
     return at == std::string::npos ? "" : said.substr(at + 2, said.find(' ', at) - at - 2);
 }
@@ -67,8 +67,7 @@ public:
                 .hint("Install a newer redis-server, or name its folder by `bin_dir`.");
         for (const Fact& fact : request.facts->list) {
             int number = 0;
-            const auto [end, problem] =
-                std::from_chars(fact.item.data(), fact.item.data() + fact.item.size(), number);
+            const auto [end, problem] = std::from_chars(fact.item.data(), fact.item.data() + fact.item.size(), number);
             if (problem == std::errc{}) databases_ = std::max(databases_, number + 1);
         }
     }
@@ -131,20 +130,34 @@ private:
     void start() {
         SandboxProcessOptions options;
         options.argv = {folder_ + "/redis-server",
-                        "--dir", data_,
-                        "--port", "0",
-                        "--unixsocket", socket_,
-                        "--unixsocketperm", "700",
-                        "--appendonly", "yes",
-                        "--appendfsync", "no",
-                        "--save", "",
-                        "--auto-aof-rewrite-percentage", "0",
-                        "--databases", std::to_string(databases_),
-                        "--replicaof", "127.0.0.1 1",
-                        "--repl-diskless-sync-delay", "0",
-                        "--enable-debug-command", "yes",
-                        "--loglevel", "warning",
-                        "--daemonize", "no"};
+                        "--dir",
+                        data_,
+                        "--port",
+                        "0",
+                        "--unixsocket",
+                        socket_,
+                        "--unixsocketperm",
+                        "700",
+                        "--appendonly",
+                        "yes",
+                        "--appendfsync",
+                        "no",
+                        "--save",
+                        "",
+                        "--auto-aof-rewrite-percentage",
+                        "0",
+                        "--databases",
+                        std::to_string(databases_),
+                        "--replicaof",
+                        "127.0.0.1 1",
+                        "--repl-diskless-sync-delay",
+                        "0",
+                        "--enable-debug-command",
+                        "yes",
+                        "--loglevel",
+                        "warning",
+                        "--daemonize",
+                        "no"};
         options.readable = readable();
         options.log = "redis";
         process_ = std::make_unique<SandboxProcess>(sandbox_, options);

@@ -59,8 +59,9 @@ public:
             throw Error{Code::target_failed, "database {} at {} has {} already", here, endpoint_.place(),
                         keys == 1 ? "a key" : fmt::format("{} keys", keys)}
                 .unharmed("nothing was written to the target")
-                .hint("--existing missing restores only keys that are not there, replace gives them their captured "
-                      "values, drop empties the database first.");
+                .hint(
+                    "--existing missing restores only keys that are not there, replace gives them their captured "
+                    "values, drop empties the database first.");
     }
 
     void version(int number) override { version_ = number; }
@@ -219,8 +220,8 @@ private:
                 .hint("--existing missing leaves them alone, replace gives them their captured values.");
         }
         if (got.text.find("DUMP payload version or checksum") != std::string::npos)
-            throw Error{Code::target_failed, "the server at {} is too old for data of RDB version {}", endpoint_.place(),
-                        version_}
+            throw Error{Code::target_failed, "the server at {} is too old for data of RDB version {}",
+                        endpoint_.place(), version_}
                 .hint("Restore into a server of the version that was captured, or a newer one.");
         if (got.text.find("Bad data format") != std::string::npos)
             throw Error{Code::target_failed, "the server at {} cannot read the value of key {}", endpoint_.place(),

@@ -32,7 +32,8 @@ Fd open_unnamed(const std::string& folder) {
     if (out) return out;
     std::string name = folder + "/holdfast-spool-XXXXXX";
     out = Fd(::mkostemp(name.data(), O_CLOEXEC));
-    if (!out) throw Error{errno_code(errno, Code::failed), "a spool cannot be made in {}: {}", folder, errno_text(errno)};
+    if (!out)
+        throw Error{errno_code(errno, Code::failed), "a spool cannot be made in {}: {}", folder, errno_text(errno)};
     ::unlink(name.c_str());
     return out;
 }
@@ -74,8 +75,8 @@ std::uint64_t Spool::append(ByteView bytes) {
 void Spool::read(std::uint64_t offset, MutableByteView into) const {
     std::size_t done = 0;
     while (done < into.size()) {
-        const ssize_t got = ::pread(file_.get(), into.data() + done, into.size() - done,
-                                    static_cast<off_t>(offset + done));
+        const ssize_t got =
+            ::pread(file_.get(), into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0)
             throw Error{Code::failed, "the spool cannot be read: {}", got == 0 ? "it is too short" : errno_text(errno)};
