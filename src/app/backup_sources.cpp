@@ -31,6 +31,22 @@ void add_options(const SourceType& type, const SourceOptions& given, SourceOptio
     }
 }
 
+void resolve_all(const SourceConfig& source, const SourceType& type, const ResolveReference& resolve,
+                 SourceOptions& options) {
+    if (!resolve) return;
+    for (const SourceOption& option : type.options) {
+        if (option.type != SourceOption::Type::reference && option.type != SourceOption::Type::secret) continue;
+        const auto given = options.find(option.name);
+        if (given == options.end()) continue;
+        for (std::string& value : given->second) {
+            auto reference = parse_reference(value);
+            if (!reference) continue;
+            reference->where = fmt::format("{}: `{}` of source `{}`", source.where, option.name, source.name);
+            value = resolve(*reference);
+        }
+    }
+}
+
 class Maker {
 public:
     Maker(const SourceRequest& request, std::span<const SourceType* const> types,
@@ -157,20 +173,8 @@ private:
             if (type->kind != source.kind) continue;
             SourceOptions options = source.options;
             add_options(*type, request_.options, options);
-            for (const SourceOption& option : type->options) resolve(source, option, options);
+            resolve_all(source, *type, secret_, options);
             out_.push_back(type->make(source.name, options));
-        }
-    }
-
-    void resolve(const SourceConfig& source, const SourceOption& option, SourceOptions& options) const {
-        if (option.type != SourceOption::Type::reference && option.type != SourceOption::Type::secret) return;
-        const auto given = options.find(option.name);
-        if (given == options.end() || !secret_) return;
-        for (std::string& value : given->second) {
-            auto reference = parse_reference(value);
-            if (!reference) continue;
-            reference->where = fmt::format("{}: `{}` of source `{}`", source.where, option.name, source.name);
-            value = secret_(*reference);
         }
     }
 
@@ -207,6 +211,12 @@ std::vector<std::unique_ptr<Source>> make_sources(const SourceRequest& request,
                                                   const std::function<const Config&()>& config,
                                                   const ResolveReference& resolve) {
     return Maker(request, types, config, resolve).make();
+}
+
+SourceOptions resolved_options(const SourceConfig& source, const SourceType& type, const ResolveReference& resolve) {
+    SourceOptions out = source.options;
+    resolve_all(source, type, resolve, out);
+    return out;
 }
 
 std::vector<SourceOption> command_line_options(std::span<const SourceType* const> types) {

@@ -33,6 +33,9 @@ std::vector<std::unique_ptr<Source>> make_sources(const SourceRequest& request,
                                                   const std::function<const Config&()>& config,
                                                   const ResolveReference& resolve = {});
 
+// What a configured source says, with references replaced by what they stand for.
+SourceOptions resolved_options(const SourceConfig& source, const SourceType& type, const ResolveReference& resolve);
+
 // Options of source types that the command line offers, each name once.
 std::vector<SourceOption> command_line_options(std::span<const SourceType* const> types);
 

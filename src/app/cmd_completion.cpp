@@ -39,6 +39,26 @@ Command completion_command() {
     return out;
 }
 
+Command names_command() {
+    const auto kind = std::make_shared<std::string>();
+    Command out;
+    out.name = "names";
+    out.part = Part::hidden;
+    out.summary = "print names of the configuration, for completions";
+    out.options.word(*kind, "KIND", "sources or environments").required = true;
+    out.run = [kind](Context& context) {
+        const Config& config = context.config();
+        if (*kind == "sources")
+            for (const SourceConfig& each : config.sources) context.out.line(each.name);
+        else if (*kind == "environments")
+            for (const EnvironmentConfig& each : config.environments) context.out.line(each.name);
+        else
+            throw Error{Code::usage, "there are names of sources and environments, not of {}", *kind};
+        return 0;
+    };
+    return out;
+}
+
 Command man_command() {
     Command out;
     out.name = "man";

@@ -1,5 +1,6 @@
 #include "app/command.h"
 #include "app/context.h"
+#include "app/diff_live.h"
 #include "app/select.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -14,21 +15,8 @@ struct DiffChoice {
     std::string to;
     std::string path;
     std::optional<std::string> source;
+    LiveChoice live;
 };
-
-char sign_of(engine::Change change) {
-    switch (change) {
-        case engine::Change::added:
-            return '+';
-        case engine::Change::removed:
-            return '-';
-        case engine::Change::content:
-            return 'M';
-        case engine::Change::metadata:
-            return 'm';
-    }
-    return '?';
-}
 
 struct Counts {
     std::uint64_t added = 0;
@@ -63,13 +51,17 @@ int run_diff(Context& context, const DiffChoice& choice) {
         return select_snapshot(repository->snapshots(), wanted, context.world.clock.now());
     };
     const Selected from = find(choice.from);
-    const Selected to = find(choice.to);
+    const bool is_live = choice.to == live_word;
+    if (!is_live && (choice.live.place || choice.live.rows))
+        throw Error{Code::usage, "--to and --rows go with `diff SNAPSHOT live`"};
+    const Selected to = is_live ? Selected{} : find(choice.to);
     std::string below = choice.path;
     for (const std::string& path : {from.path, to.path}) {
         if (path.empty() || path == below) continue;
         if (!below.empty()) throw Error{Code::usage, "`diff` compares one folder, not both {} and {}", below, path};
         below = path;
     }
+    if (is_live) return diff_live(context, *repository, from, below, choice.live);
     Counts counts;
     engine::diff(*repository, *from.snapshot, *to.snapshot, below, [&](const engine::Difference& difference) {
         context.world.stop.check();
@@ -107,16 +99,22 @@ Command diff_command() {
     Command out;
     out.name = "diff";
     out.part = Part::look;
-    out.summary = "say what differs between two snapshots";
+    out.summary = "say what differs between two snapshots, or from what is live";
     out.details =
         "Each line is a sign and a path: `+` only in B, `-` only in A, `M` other content, `m` other "
         "metadata. Differences are "
-        "no error: the exit status is 0.";
-    out.examples = {{"holdfast diff 7c19 latest --source files:/etc", "what changed since snapshot 7c19…"},
-                    {"holdfast diff 7c19 41ab /etc/ssh", "only below one folder"}};
+        "no error: the exit status is 0.\n"
+        "With `live` as B, A is compared with its source as it is now: files with the file system, databases with the "
+        "server that is configured or was captured, or with --to. A table's `M` means other rows, a database's `m` "
+        "other "
+        "definitions, owners or grants; --rows lists the primary keys of rows that differ.";
+    out.examples = {
+        {"holdfast diff 7c19 latest --source files:/etc", "what changed since snapshot 7c19…"},
+        {"holdfast diff 7c19 41ab /etc/ssh", "only below one folder"},
+        {"holdfast diff good live --source orders-db --rows", "what became of the database since, row by row"}};
     out.ends_with_its_reader = true;
     for (auto [target, name, help] : {std::tuple(&choice->from, "A", "id, `latest` or a source's name"),
-                                      std::tuple(&choice->to, "B", "what A is compared with")}) {
+                                      std::tuple(&choice->to, "B", "what A is compared with, or `live`")}) {
         Option& option = out.options.word(*target, name, help);
         option.required = true;
         option.offers = Option::Offers::snapshots;
@@ -124,6 +122,11 @@ Command diff_command() {
     out.options.word(choice->path, "PATH", "only this folder and what is in it");
     out.options.value(choice->source, "--source", "NAME", "what `latest` is the newest of").offers =
         Option::Offers::sources;
+    out.options
+        .value(choice->live.place, "--to", "URL", "with `live`: a server or environment, instead of the source's")
+        .offers = Option::Offers::targets;
+    out.options.flag(choice->live.rows, "--rows", "with `live`: the keys of rows that differ");
+    out.options.number(choice->live.rows_max, "--rows-max", "N", "list so many rows of a table (default 1000)");
     out.run = [choice](Context& context) { return run_diff(context, *choice); };
     return out;
 }

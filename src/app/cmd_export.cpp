@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,23 +30,36 @@ struct ExportChoice {
     std::optional<std::string> gzip;  // its level; "": 6
 };
 
-// The file gets its name when it is whole.
 class Target {
 public:
-    Target(Context& context, const std::string& path) : context_(context), path_(path) {
+    virtual ~Target() = default;
+    virtual void begin_file(const std::string& name, ExportRequest::Packing packing) = 0;
+    virtual void write(ByteView bytes) = 0;
+    virtual void finish() = 0;
+    std::uint64_t bytes() const { return bytes_; }
+
+protected:
+    std::uint64_t bytes_ = 0;
+};
+
+// It gets its name when it is whole.
+class FileTarget final : public Target {
+public:
+    FileTarget(Context& context, const std::string& path) : context_(context), path_(path) {
         if (path_ == standard_output) return;
         if (std::filesystem::exists(path_))
             throw Error{Code::already_exists, "{} exists already", path_}.unharmed("it is left as it is");
         fd_ = Fd(::open(unfinished().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
         if (!fd_) throw Error{Code::target_failed, "cannot create {}: {}", unfinished(), errno_text(errno)};
     }
-    ~Target() {
+    ~FileTarget() override {
         if (fd_) ::unlink(unfinished().c_str());
     }
-    Target(const Target&) = delete;
-    Target& operator=(const Target&) = delete;
+    FileTarget(const FileTarget&) = delete;
+    FileTarget& operator=(const FileTarget&) = delete;
 
-    void write(ByteView bytes) {
+    void begin_file(const std::string&, ExportRequest::Packing) override {}
+    void write(ByteView bytes) override {
         context_.world.stop.check();
         bytes_ += bytes.size();
         if (path_ == standard_output)
@@ -53,13 +67,12 @@ public:
         else
             write_all(fd_.get(), bytes, path_);
     }
-    void finish() {
+    void finish() override {
         if (!fd_) return;
         if (::fsync(fd_.get()) != 0 || ::rename(unfinished().c_str(), path_.c_str()) != 0)
             throw Error{errno_code(errno, Code::target_failed), "cannot finish {}: {}", path_, errno_text(errno)};
         fd_.reset();
     }
-    std::uint64_t bytes() const { return bytes_; }
 
 private:
     std::string unfinished() const { return path_ + ".unfinished"; }
@@ -67,8 +80,66 @@ private:
     Context& context_;
     const std::string path_;
     Fd fd_;
-    std::uint64_t bytes_ = 0;
 };
+
+// The same with a folder.
+class FolderTarget final : public Target {
+public:
+    FolderTarget(Context& context, const std::string& path, std::optional<int> gzip_level)
+        : context_(context), path_(path), gzip_level_(gzip_level) {
+        if (path_ == standard_output)
+            throw Error{Code::usage, "this format is a folder, which standard output cannot be"};
+        if (std::filesystem::exists(path_))
+            throw Error{Code::already_exists, "{} exists already", path_}.unharmed("it is left as it is");
+        std::filesystem::remove_all(unfinished());
+        if (::mkdir(unfinished().c_str(), 0700) != 0)
+            throw Error{Code::target_failed, "cannot create {}: {}", unfinished(), errno_text(errno)};
+    }
+    ~FolderTarget() override {
+        std::error_code ignored;
+        if (!is_whole_) std::filesystem::remove_all(unfinished(), ignored);
+    }
+    FolderTarget(const FolderTarget&) = delete;
+    FolderTarget& operator=(const FolderTarget&) = delete;
+
+    void begin_file(const std::string& name, ExportRequest::Packing packing) override {
+        end_file();
+        const bool is_packed = gzip_level_ && packing == ExportRequest::Packing::allowed;
+        file_ = std::make_unique<FileTarget>(context_, unfinished() + "/" + name + (is_packed ? ".gz" : ""));
+        if (is_packed) gzip_.emplace(*gzip_level_, [this](ByteView bytes) { file_->write(bytes); });
+    }
+    void write(ByteView bytes) override { gzip_ ? gzip_->add(bytes) : file_->write(bytes); }
+    void finish() override {
+        end_file();
+        fsync_folder(unfinished());
+        if (::rename(unfinished().c_str(), path_.c_str()) != 0)
+            throw Error{errno_code(errno, Code::target_failed), "cannot finish {}: {}", path_, errno_text(errno)};
+        is_whole_ = true;
+    }
+
+private:
+    std::string unfinished() const { return path_ + ".unfinished"; }
+    void end_file() {
+        if (!file_) return;
+        if (gzip_) gzip_->finish();
+        gzip_.reset();
+        file_->finish();
+        bytes_ += file_->bytes();
+        file_.reset();
+    }
+
+    Context& context_;
+    const std::string path_;
+    const std::optional<int> gzip_level_;
+    std::unique_ptr<FileTarget> file_;
+    std::optional<codec::GzipWriter> gzip_;
+    bool is_whole_ = false;
+};
+
+std::string trimmed(std::string path) {
+    while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+    return path;
+}
 
 int gzip_level(const ExportChoice& choice) {
     if (!choice.gzip || choice.gzip->empty()) return 6;
@@ -93,7 +164,7 @@ int run_export(Context& context, const ExportChoice& choice) {
     if (format.ends_with(compressed_suffix)) format.resize(format.size() - compressed_suffix.size());
     const int level = gzip_level(choice);
     if (choice.target.empty())
-        throw Error{Code::usage, "`export` needs --to FILE"}.hint("`--to -` is standard output.");
+        throw Error{Code::usage, "`export` needs --to PATH"}.hint("`--to -` is standard output.");
     const auto repository = context.open_repository();
     const Selected selected = select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
     for (const std::string& remark : selected.remarks) context.out.say(remark);
@@ -110,17 +181,25 @@ int run_export(Context& context, const ExportChoice& choice) {
         if (item.kind == ItemKind::file) items.push_back(item.path);
         return true;
     });
-    Target target(context, choice.target);
-    codec::GzipWriter gzip(level, [&](ByteView bytes) { target.write(bytes); });
+    const bool is_folder = std::ranges::find(type->export_folder_formats, format) != type->export_folder_formats.end();
+    std::unique_ptr<Target> target;
+    if (is_folder)
+        target = std::make_unique<FolderTarget>(context, trimmed(choice.target),
+                                                is_compressed ? std::optional(level) : std::nullopt);
+    else
+        target = std::make_unique<FileTarget>(context, choice.target);
+    const bool is_packed = is_compressed && !is_folder;
+    codec::GzipWriter gzip(level, [&](ByteView bytes) { target->write(bytes); });
     const auto exported = type->export_as(
         {context.world, format, items, engine::read_facts(*repository, *selected.snapshot).value_or(Facts{}),
-         [&](ByteView bytes) { is_compressed ? gzip.add(bytes) : target.write(bytes); }});
+         [&](ByteView bytes) { is_packed ? gzip.add(bytes) : target->write(bytes); },
+         [&](const std::string& name, ExportRequest::Packing packing) { target->begin_file(name, packing); }});
     export_items(*repository, selected, *exported, items);
-    if (is_compressed) gzip.finish();
-    target.finish();
+    if (is_packed) gzip.finish();
+    target->finish();
     if (choice.target != standard_output)
         context.out.say(fmt::format("exported snapshot {} to {}: {}", selected.snapshot->id.short_hex(),
-                                    printable(choice.target), human_bytes(target.bytes())));
+                                    printable(choice.target), human_bytes(target->bytes())));
     return 0;
 }
 
@@ -131,19 +210,20 @@ Command export_command() {
     Command out;
     out.name = "export";
     out.part = Part::bring_back;
-    out.summary = "write a database as a file that its own programs read";
+    out.summary = "write a database as a file or folder that its own programs read";
     out.details =
-        "For PostgreSQL `--as sql` gives statements for psql, `--as custom` an archive for pg_restore; for Redis `--as "
-        "rdb` "
-        "a file that redis-server loads. The file gets its name when it is whole; one that exists is left alone.";
+        "For PostgreSQL `--as sql` gives statements for psql, `--as custom` an archive and `--as directory` a folder for "
+        "pg_restore; for Redis `--as rdb` a file that redis-server loads. It gets its name when it is whole; what exists "
+        "is left alone.";
     out.examples = {{"holdfast export latest:shop --source orders-db --as custom --to shop.dump", "for pg_restore"},
                     {"holdfast export latest:shop --source orders-db --as sql --gzip=9 --to shop.sql.gz", "for psql"},
+                    {"holdfast export latest:shop --as directory --to shop.dir", "for pg_restore --jobs"},
                     {"holdfast export latest:shop --to - | psql shop_copy", "without a file"}};
     out.options.word(choice->wanted.text, "SNAPSHOT", "id, `latest` or a source's name; `:DATABASE` may follow")
         .offers = Option::Offers::snapshots;
-    out.options.value(choice->format, "--as", "FORMAT", "sql (default), sql.gz or custom; rdb for Redis");
-    out.options.value(choice->target, "--to", "FILE", "the file that is written; - is standard output").offers =
-        Option::Offers::files;
+    out.options.value(choice->format, "--as", "FORMAT", "sql (default), sql.gz, custom or directory; rdb for Redis");
+    out.options.value(choice->target, "--to", "PATH", "the file or folder that is written; - is standard output")
+        .offers = Option::Offers::files;
     out.options.optional_value(choice->gzip, "--gzip", "LEVEL", "compress, at a level from 0 to 9");
     add_selection(out.options, choice->wanted);
     out.run = [choice](Context& context) { return run_export(context, *choice); };

@@ -3,6 +3,7 @@
 
 #include "app/command.h"
 #include "app/context.h"
+#include "app/environment.h"
 #include "app/progress_line.h"
 #include "app/registry.h"
 #include "app/select.h"
@@ -119,7 +120,7 @@ void print_report(Output& out, const engine::RestoreReport& report, const repo::
     if (out.quiet) return;
     out.line(fmt::format("{} snapshot {} of {} {} {}", request.dry_run ? "would restore" : "restored",
                          snapshot.id.short_hex(), printable(snapshot.source), request.dry_run ? "to" : "into",
-                         printable(request.target)));
+                         printable(without_password(request.target))));
     out.line(fmt::format("  items  {}: {} written, {} unchanged, {} deleted", human_count(report.items),
                          human_count(rebuilt.items_written), human_count(rebuilt.items_unchanged),
                          human_count(rebuilt.items_deleted)));
@@ -255,7 +256,9 @@ void print_renamed(Output& out, const std::vector<std::string>& lines) {
     for (const std::string& line : lines) out.line("  " + printable(line));
 }
 
-int run_unswap(Context& context, const RestoreChoice& choice) {
+int run_unswap(Context& context, const RestoreChoice& given) {
+    RestoreChoice choice = given;
+    if (auto place = place_in_environment(context, choice.target, choice.wanted.source)) choice.target = *place;
     if (!is_server(choice.target)) throw Error{Code::usage, "--unswap needs --to with the server's URL"};
     const SourceType* const type = source_type_of_argument(choice.target);
     if (type == nullptr || type->swap == nullptr)
@@ -264,7 +267,17 @@ int run_unswap(Context& context, const RestoreChoice& choice) {
     return 0;
 }
 
-int run_restore(Context& context, const RestoreChoice& choice) {
+// A partitioned table has no rows of its own: its partitions are meant.
+void add_what_they_stand_for(const SourceType& type, const Facts& facts, engine::RestorePlan& plan) {
+    for (std::vector<std::string>* const patterns : {&plan.include, &plan.exclude}) {
+        const std::vector<std::string> given = *patterns;
+        for (const std::string& pattern : given)
+            for (std::string& item : type.stands_for(facts, pattern)) patterns->push_back(std::move(item));
+    }
+}
+
+int run_restore(Context& context, const RestoreChoice& given) {
+    RestoreChoice choice = given;
     if (choice.unswap) return run_unswap(context, choice);
     refuse_what_does_not_fit(choice);
     warn_of_password(context.out, choice.target);
@@ -277,7 +290,11 @@ int run_restore(Context& context, const RestoreChoice& choice) {
 
     const SourceType* const type = source_type(snapshot.kind);
     if (type == nullptr) throw Error{Code::usage, "this holdfast cannot restore snapshots of kind {}", snapshot.kind};
+    const auto place = place_in_environment(context, choice.target, snapshot.source);
+    if (place) choice.target = *place;
     refuse_other_servers(choice, *type);
+    if (place)
+        refuse_the_source(context, *type, snapshot, engine::read_facts(*repository, snapshot), given.target, *place);
     if (choice.swap && (!is_server(choice.target) || type->swap == nullptr || !is_given(choice.server, "beside")))
         throw Error{Code::usage, "--swap needs a server as --to, and --beside NAME"};
     const bool into_server = is_server(choice.target) || type->own_folder_form;
@@ -285,6 +302,8 @@ int run_restore(Context& context, const RestoreChoice& choice) {
         if (!plan.below.empty()) plan.include.push_back(std::exchange(plan.below, {}));
         plan.along = type->comes_along;
     }
+    if (type->stands_for != nullptr && !(plan.include.empty() && plan.exclude.empty()))
+        add_what_they_stand_for(*type, engine::read_facts(*repository, snapshot).value_or(Facts{}), plan);
     const engine::RestorePlan wanted = plan;
     if (type->own_folder_form) choose_items_that_hold(plan);
     if (choice.plan) return print_plan(context, *repository, plan, snapshot);
@@ -344,9 +363,12 @@ Command restore_command() {
         "Hooks find HOLDFAST_SOURCE, HOLDFAST_TARGET, HOLDFAST_SNAPSHOT and HOLDFAST_RESULT in their environment.\n"
         "A URL as TARGET restores databases into that server; a database in it renames a single captured one. "
         "--existing says what becomes of what is there; --beside NAME leaves it alone, and --swap renames both in "
-        "the end.\n"
+        "the end. A name of `environments` in the configuration stands for the source's place there, which is refused "
+        "(16) when it is the source itself.
+        "
         "--at TIME goes to that very instant where the source is followed (`holdfast windows`), else to the newest "
-        "snapshot at or before it.\n"
+        "snapshot at or before it.
+        "
         "TIME is RFC 3339, `2026-03-01 04:10:00` (local), a date (its end) or an age such as `2h`.";
     out.examples = {
         {"holdfast restore latest --source files:/etc --to /tmp/etc", "the newest snapshot, into an empty folder"},
@@ -359,11 +381,12 @@ Command restore_command() {
          "one table, back to where it was"},
         {"holdfast restore latest --source orders-db --to postgres://db1/shop --beside shop_new --swap",
          "beside the one in use, then in its place"},
+        {"holdfast restore good --source orders-db --to staging --existing drop", "into a configured environment"},
         {"holdfast restore latest --source uploads --plan", "what it would read and write"}};
     out.options.word(choice->wanted.text, "SNAPSHOT", "id, `latest`, `good` or a source's name; `:/path` may follow")
         .offers = Option::Offers::snapshots;
-    out.options.value(choice->target, "--to", "TARGET", "the folder or server that is written").offers =
-        Option::Offers::folders;
+    out.options.value(choice->target, "--to", "TARGET", "the folder, server or environment that is written").offers =
+        Option::Offers::targets;
     add_selection(out.options, choice->wanted);
     out.options.list(choice->include, "-i,--include", "PATTERN",
                      "only items with this path or glob, and what is in them");

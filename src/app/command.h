@@ -22,7 +22,8 @@ class Context;
 struct Option {
     enum class Kind : std::uint8_t { flag, value, optional_value, list, word, words };  // the last two have no name
     // What a shell offers for its value.
-    enum class Offers : std::uint8_t { nothing, files, folders, sources, snapshots };
+    // `targets`: folders and environments.
+    enum class Offers : std::uint8_t { nothing, files, folders, sources, snapshots, targets };
 
     Kind kind = Kind::flag;
     std::string names;  // "-n,--dry-run"; of a word, what help calls it: "SNAPSHOT"
@@ -112,6 +113,7 @@ Command find_command();
 Command follow_command();
 Command forget_command();
 Command history_command();
+Command import_command();
 Command init_command();
 Command key_add_command();
 Command key_change_command();
@@ -121,6 +123,7 @@ Command key_remove_command();
 Command ls_command();
 Command mount_command();
 Command man_command();
+Command names_command();
 Command prune_command();
 Command prove_command();
 Command restore_command();

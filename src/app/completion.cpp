@@ -92,11 +92,19 @@ std::string bash_completion(const std::vector<Command>& commands, const Options&
         groups += fmt::format("        {}) COMPREPLY=($(compgen -W {} -- \"$current\")); return ;;\n", group,
                               quoted(join(names, " ")));
     }
-    return fmt::format(R"(# bash completion of holdfast, made by `holdfast completion bash`
+    return fmt::format(R"bash(# bash completion of holdfast, made by `holdfast completion bash`
 _holdfast() {{
     local current="${{COMP_WORDS[COMP_CWORD]}}" previous="${{COMP_WORDS[COMP_CWORD-1]}}" verb="" words="" i
+    local -a config=()
     COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD - 1; i++)); do
+        [[ ${{COMP_WORDS[i]}} == -c || ${{COMP_WORDS[i]}} == --config ]] && config=(-c "${{COMP_WORDS[i+1]}}")
+    done
     case "$previous" in
+        {}) words=$("$1" "${{config[@]}}" names sources 2>/dev/null)
+            mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current"); return ;;
+        {}) words=$("$1" "${{config[@]}}" names environments 2>/dev/null)
+            mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current"; compgen -d -- "$current"); return ;;
         {}) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
         {}) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     esac
@@ -122,7 +130,9 @@ _holdfast() {{
     fi
 }}
 complete -o filenames -F _holdfast holdfast
-)",
+)bash",
+                       names_offering(commands, globals, Option::Offers::sources),
+                       names_offering(commands, globals, Option::Offers::targets),
                        names_offering(commands, globals, Option::Offers::files),
                        names_offering(commands, globals, Option::Offers::folders), "@(config|key)",
                        quoted(join(first, " ")), groups, cases, option_names(globals) + " --help");
@@ -139,6 +149,23 @@ std::string zsh_escaped(std::string_view text) {
     return out;
 }
 
+std::string zsh_offer(Option::Offers offers) {
+    switch (offers) {
+        case Option::Offers::files:
+            return "_files";
+        case Option::Offers::folders:
+            return "_files -/";
+        case Option::Offers::sources:
+            return "{compadd -- ${(f)\"$(holdfast names sources 2>/dev/null)\"}}";
+        case Option::Offers::targets:
+            return "{compadd -- ${(f)\"$(holdfast names environments 2>/dev/null)\"}; _files -/}";
+        case Option::Offers::nothing:
+        case Option::Offers::snapshots:
+            break;
+    }
+    return "";
+}
+
 // Arguments of _arguments: '(-n --dry-run)'{-n,--dry-run}'[help]'
 std::string zsh_options(const Options& options) {
     std::string out;
@@ -153,10 +180,7 @@ std::string zsh_options(const Options& options) {
         std::string value;
         if (option.kind == Option::Kind::optional_value) value = fmt::format("::{}:", zsh_escaped(option.value));
         if (option.kind == Option::Kind::value || option.kind == Option::Kind::list)
-            value = fmt::format(":{}:{}", zsh_escaped(option.value),
-                                option.offers == Option::Offers::files     ? "_files"
-                                : option.offers == Option::Offers::folders ? "_files -/"
-                                                                           : "");
+            value = fmt::format(":{}:{}", zsh_escaped(option.value), zsh_offer(option.offers));
         const std::string repeat = option.kind == Option::Kind::list ? "*" : "";
         const std::string help = quoted(fmt::format("[{}]{}", zsh_escaped(option.help), value));
         const std::string end = option.takes_value() && option.kind == Option::Kind::optional_value ? "=-" : "";
@@ -250,9 +274,13 @@ std::string fish_completion(const std::vector<Command>& commands, const Options&
             out += "complete -c holdfast" + (condition.empty() ? "" : " -n " + quoted(condition)) + " -l " +
                    option.long_name().substr(2);
             if (!option.short_name().empty()) out += " -s " + option.short_name().substr(1);
-            if (option.kind == Option::Kind::value || option.kind == Option::Kind::list)
-                out += option.offers == Option::Offers::nothing || option.offers == Option::Offers::sources ? " -x"
-                                                                                                            : " -r";
+            if (option.kind == Option::Kind::value || option.kind == Option::Kind::list) {
+                const bool is_word =
+                    option.offers == Option::Offers::nothing || option.offers == Option::Offers::sources;
+                out += is_word ? " -x" : " -r";
+                if (option.offers == Option::Offers::sources) out += " -a '(holdfast names sources 2>/dev/null)'";
+                if (option.offers == Option::Offers::targets) out += " -a '(holdfast names environments 2>/dev/null)'";
+            }
             out += " -d " + quoted(option.help) + "\n";
         }
     };

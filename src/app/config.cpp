@@ -20,6 +20,8 @@ const Each* named(const std::vector<Each>& all, std::string_view name) {
 const RepositoryConfig* Config::repository(std::string_view name) const { return named(repositories, name); }
 const SourceConfig* Config::source(std::string_view name) const { return named(sources, name); }
 
+const EnvironmentConfig* Config::environment(std::string_view name) const { return named(environments, name); }
+
 Error error_of(const ConfigProblem& problem, const std::string& path) {
     Error error = problem.line == 0
                       ? Error{Code::config, "{}: {}", path, problem.text}

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,6 +30,8 @@ struct UnlockConfig {
 struct RepositoryConfig {
     std::string name;
     std::string url;
+    std::string endpoint;  // of an object store; empty: what the environment says
+    std::string region;
     std::optional<UnlockConfig> unlock;
 };
 
@@ -44,13 +47,22 @@ struct SourceConfig {
     std::optional<Nanoseconds> rpo = {};     // no more than this may be lost
 };
 
+// Where sources are restored to by one name: `--to staging`.
+struct EnvironmentConfig {
+    std::string name;
+    std::map<std::string, std::string, std::less<>> targets;  // by source: a folder, a URL, or a reference to either
+    std::string where;
+};
+
 struct Config {
     std::string path;  // empty: there is no configuration file
     std::vector<RepositoryConfig> repositories;
     std::vector<SourceConfig> sources;
+    std::vector<EnvironmentConfig> environments = {};
 
     const RepositoryConfig* repository(std::string_view name) const;
     const SourceConfig* source(std::string_view name) const;
+    const EnvironmentConfig* environment(std::string_view name) const;
 };
 
 struct ConfigProblem {

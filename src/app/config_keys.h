@@ -10,13 +10,13 @@ namespace holdfast::app::config_keys {
 
 using Names = std::span<const std::string_view>;
 
-inline constexpr std::array<std::string_view, 3> top{"version", "repositories", "sources"};
-inline constexpr std::array<std::string_view, 9> top_planned{
-    "environments", "services", "jobs", "retention", "contacts", "escalation", "notify", "service", "plans"};
+inline constexpr std::array<std::string_view, 4> top{"version", "repositories", "sources", "environments"};
+inline constexpr std::array<std::string_view, 8> top_planned{"services",   "jobs",   "retention", "contacts",
+                                                             "escalation", "notify", "service",   "plans"};
 
-inline constexpr std::array<std::string_view, 2> repository{"url", "unlock"};
-inline constexpr std::array<std::string_view, 8> repository_planned{"site",     "medium",     "offsite", "region",
-                                                                    "endpoint", "replica_of", "lock",    "storage"};
+inline constexpr std::array<std::string_view, 4> repository{"url", "unlock", "endpoint", "region"};
+inline constexpr std::array<std::string_view, 6> repository_planned{"site",       "medium", "offsite",
+                                                                    "replica_of", "lock",   "storage"};
 
 inline constexpr std::array<std::string_view, 2> unlock{"passphrase", "keyfile"};
 inline constexpr std::array<std::string_view, 1> unlock_planned{"credential"};
@@ -32,8 +32,7 @@ inline constexpr std::array<std::string_view, 4> every_source{"kind", "checks", 
 inline constexpr std::array<std::string_view, 2> followed_source{"follow", "window"};
 inline constexpr std::array<std::string_view, 1> objectives{"rpo"};
 inline constexpr std::array<std::string_view, 1> objectives_planned{"rto"};
-inline constexpr std::array<std::string_view, 5> check{"sql", "exec", "expect", "timeout", "database"};
-inline constexpr std::array<std::string_view, 1> check_planned{"http"};
+inline constexpr std::array<std::string_view, 6> check{"sql", "exec", "http", "expect", "timeout", "database"};
 inline constexpr std::array<std::string_view, 3> hooks{"before", "after", "on_failure"};
 
 // Options of sources whose values are paths; relative ones begin at the folder of the configuration file.

@@ -170,6 +170,10 @@ private:
                          read_named(value, key, [&](const auto& name, const auto& at, const auto& each) {
                              read_repository(name, at, each);
                          });
+                     } else if (key == "environments") {
+                         read_named(value, key, [&](const auto& name, const auto& at, const auto& each) {
+                             read_environment(name, at, each);
+                         });
                      } else {
                          read_named(value, key, [&](const auto& name, const auto& at, const auto& each) {
                              read_source(name, at, each);
@@ -204,6 +208,11 @@ private:
                  [&](const std::string& key, const YAML::Node&, const YAML::Node& member) {
                      if (key == "unlock") {
                          repository.unlock = read_unlock(member, what);
+                         return;
+                     }
+                     if (key == "endpoint" || key == "region") {
+                         if (const auto given = text(member, fmt::format("`{}` of {}", key, what)))
+                             (key == "region" ? repository.region : repository.endpoint) = *given;
                          return;
                      }
                      has_url = true;
@@ -296,6 +305,27 @@ private:
         out_.config.sources.push_back(std::move(source));
     }
 
+    // Sources need not be configured: a snapshot may be of one that was given on the command line.
+    void read_environment(const std::string& name, const YAML::Node& at, const YAML::Node& value) {
+        const std::string what = fmt::format("environment `{}`", name);
+        if (!value.IsMap() || value.size() == 0) {
+            problem(value.IsNull() ? at : value,
+                    fmt::format("{} must be a map of sources, not {}", what, type_of(value)),
+                    fmt::format("Write `{}: {{orders-db: \"env:STAGING_URL\"}}`.", name));
+            return;
+        }
+        EnvironmentConfig out{name, {}, place(at)};
+        for (const auto& pair : value) {
+            const auto source = text(pair.first, fmt::format("the name of a source in {}", what));
+            auto target = text(pair.second, fmt::format("the target of `{}` in {}", source.value_or(""), what));
+            if (!source || !target) continue;
+            if (!parse_reference(*target)) *target = absolute(*target);
+            if (!out.targets.emplace(*source, std::move(*target)).second)
+                problem(pair.first, fmt::format("`{}` stands twice in {}", *source, what), "Keep one of them.");
+        }
+        out_.config.environments.push_back(std::move(out));
+    }
+
     std::vector<engine::Check> read_checks(const YAML::Node& node, const SourceType& type, const std::string& of) {
         std::vector<engine::Check> out;
         if (!node.IsSequence()) {
@@ -319,7 +349,7 @@ private:
         engine::Check out;
         std::vector<std::string> ways;
         bool has_expect = false;
-        read_map(node, what, keys::check, keys::check_planned,
+        read_map(node, what, keys::check, {},
                  [&](const std::string& key, const YAML::Node& at, const YAML::Node& value) {
                      if (key == "timeout") {
                          read_check_timeout(value, what, out);
@@ -335,8 +365,10 @@ private:
                  });
         if (out_.problems.size() != problems_before) return std::nullopt;
         if (ways.size() != 1) {
-            problem(node, fmt::format("{} has {} `sql` and `exec`", what, ways.empty() ? "neither of" : "both"),
+            problem(node, fmt::format("{} has {} of `sql`, `exec` and `http`", what, ways.empty() ? "none" : "several"),
                     "A check is one of them.");
+        } else if (ways[0] == "http") {
+            if (!has_expect) out.expect = "200";
         } else if (has_expect != (ways[0] == "sql")) {
             problem(node,
                     has_expect ? fmt::format("{} has `expect`, but `exec` passes when it exits 0", what)
@@ -351,6 +383,15 @@ private:
         if (key == "exec") {
             out.kind = engine::Check::Kind::exec;
             out.exec = read_words(value, fmt::format("`exec` of {}", what));
+            return;
+        }
+        if (key == "http") {
+            out.kind = engine::Check::Kind::http;
+            const auto url = text(value, fmt::format("`http` of {}", what));
+            if (url && !url->starts_with("http://") && !url->starts_with("https://"))
+                problem(value, fmt::format("`http` of {} must be a URL, not `{}`", what, *url),
+                        "Write `http: \"http://127.0.0.1:8080/health\"`.");
+            out.url = url.value_or("");
             return;
         }
         if (type.query == nullptr)

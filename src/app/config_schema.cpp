@@ -13,6 +13,7 @@ Json checks_schema() {
                      {"properties",
                       {{"sql", text},
                        {"exec", words_schema()},
+                       {"http", text},
                        {"expect", {{"type", {"string", "number"}}}},
                        {"timeout", text},
                        {"database", text}}},
@@ -77,20 +78,29 @@ std::string config_schema(std::span<const SourceType* const> types) {
                       {"maxProperties", 1},
                       {"additionalProperties", false}};
     const Json repository{{"type", "object"},
-                          {"properties", {{"url", {{"type", "string"}}}, {"unlock", unlock}}},
+                          {"properties",
+                           {{"url", {{"type", "string"}}},
+                            {"endpoint", {{"type", "string"}}},
+                            {"region", {{"type", "string"}}},
+                            {"unlock", unlock}}},
                           {"required", {"url"}},
                           {"additionalProperties", false}};
     const auto map_of = [&](const Json& value) {
         return Json{{"type", "object"}, {"propertyNames", name}, {"additionalProperties", value}};
     };
-    const Json schema{
-        {"$schema", "https://json-schema.org/draft/2020-12/schema"},
-        {"title", "holdfast configuration"},
-        {"type", "object"},
-        {"properties",
-         {{"version", {{"const", 1}}}, {"repositories", map_of(repository)}, {"sources", map_of({{"oneOf", kinds}})}}},
-        {"required", {"version"}},
-        {"additionalProperties", false}};
+    const Json environment{{"type", "object"},
+                           {"description", "where each source is restored to by `restore --to NAME`"},
+                           {"additionalProperties", {{"type", "string"}}}};
+    const Json schema{{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+                      {"title", "holdfast configuration"},
+                      {"type", "object"},
+                      {"properties",
+                       {{"version", {{"const", 1}}},
+                        {"repositories", map_of(repository)},
+                        {"sources", map_of({{"oneOf", kinds}})},
+                        {"environments", map_of(environment)}}},
+                      {"required", {"version"}},
+                      {"additionalProperties", false}};
     return schema.dump(2);
 }
 

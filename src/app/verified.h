@@ -17,6 +17,8 @@
 
 namespace holdfast::app {
 
+// "postgres://user:secret@host/" without what others must not read.
+std::string without_password(std::string url);
 std::string result_text(CheckLine::Result result);  // "PASS", "FAIL", "NOT TESTED"
 Json json_of(const std::vector<CheckLine>& checks);
 // For people: what did not pass, and of what passed the first lines.

@@ -137,7 +137,7 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
     draft.host = plan.host;
     draft.tags = plan.tags;
     draft.describes = source.describe();
-    draft.time = world.clock.now();
+    draft.time = plan.time.value_or(world.clock.now());
 
     repo::Session session(repository, plan.dry_run ? repo::Session::Mode::dry_run : repo::Session::Mode::write);
     Previous previous = plan.reread ? Previous{} : read_previous(repository, draft, session);

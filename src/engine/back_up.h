@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,9 @@ namespace holdfast::engine {
 struct BackupPlan {
     std::map<std::string, std::string> tags;
     std::string host;
-    bool dry_run = false;  // read and count, write nothing
-    bool reread = false;   // take nothing as unchanged by its version
+    bool dry_run = false;                  // read and count, write nothing
+    bool reread = false;                   // take nothing as unchanged by its version
+    std::optional<Nanoseconds> time = {};  // what the snapshot is of; without it, now
 };
 
 struct BackupReport {

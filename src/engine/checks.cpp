@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "net/http.h"
 #include "policy/expect.h"
 #include "sandbox/process.h"
 
@@ -17,6 +18,9 @@ namespace holdfast::engine {
 namespace {
 
 constexpr std::chrono::milliseconds look_every{200};
+constexpr std::uint32_t redirects_max = 5;
+constexpr std::size_t body_bytes_max = 16 * 1024;  // that an expectation looks at
+constexpr std::size_t body_shown_max = 200;
 using Instant = std::chrono::steady_clock::time_point;
 
 std::string last_line(std::string text) {
@@ -140,6 +144,33 @@ CheckLine run_sql(CheckLine line, const Check& check, const CheckPlace& place) {
     return line;
 }
 
+// Asks whatever listens there, from this machine, not from the sandbox.
+CheckLine run_http(CheckLine line, const Check& check, const CheckPlace& place) {
+    const bool looks_at_body = check.expect.starts_with('~');
+    line.expected = looks_at_body ? "status 200, body " + check.expect : check.expect;
+    line.result = CheckLine::Result::fail;
+    try {
+        std::string body;
+        net::HttpClient client(place.world);
+        const net::HttpResponse got =
+            client.send({.url = check.url,
+                         .timeout = check.timeout,
+                         .redirects_max = redirects_max,
+                         .take_body = [&](ByteView bytes) {
+                             body += as_text(bytes.first(std::min(bytes.size(), body_bytes_max - body.size())));
+                         }});
+        const std::string status = fmt::format("{}", got.status);
+        line.found = looks_at_body ? fmt::format("status {}, body {}", status, body.substr(0, body_shown_max)) : status;
+        const bool is_met = looks_at_body ? got.status == 200 && policy::meets(body, check.expect)
+                                          : policy::meets(status, check.expect);
+        if (is_met) line.result = CheckLine::Result::pass;
+    } catch (const Error& error) {
+        if (error.code() != Code::unreachable) throw;
+        line.found = error.message();
+    }
+    return line;
+}
+
 }  // namespace
 
 std::string only_database(const std::optional<Facts>& facts) {
@@ -151,7 +182,15 @@ std::string only_database(const std::optional<Facts>& facts) {
 }
 
 std::string name_of(const Check& check) {
-    return check.kind == Check::Kind::sql ? "sql " + printable(check.sql) : "exec " + printable(join(check.exec, " "));
+    switch (check.kind) {
+        case Check::Kind::sql:
+            return "sql " + printable(check.sql);
+        case Check::Kind::http:
+            return "http " + printable(check.url.substr(0, check.url.find('?')));
+        case Check::Kind::exec:
+            break;
+    }
+    return "exec " + printable(join(check.exec, " "));
 }
 
 std::vector<CheckLine> run_checks(const std::vector<Check>& checks, const CheckPlace& place) {
@@ -162,6 +201,8 @@ std::vector<CheckLine> run_checks(const std::vector<Check>& checks, const CheckP
         try {
             if (check.kind == Check::Kind::sql)
                 line = run_sql(std::move(line), check, place);
+            else if (check.kind == Check::Kind::http)
+                line = run_http(std::move(line), check, place);
             else if (place.sandbox != nullptr)
                 line = run_inside(std::move(line), check, place, out.size());
             else

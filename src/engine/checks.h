@@ -18,12 +18,13 @@ class Sandbox;
 namespace holdfast::engine {
 
 struct Check {
-    enum class Kind : std::uint8_t { sql, exec };
+    enum class Kind : std::uint8_t { sql, exec, http };
     Kind kind = Kind::sql;
     std::string sql = {};
     std::vector<std::string> exec = {};  // its words; it passes when it exits 0
+    std::string url = {};                // of http
     std::string database = {};  // of sql; empty: the one that the target names, or the only one that was captured
-    std::string expect = {};    // of sql: policy/expect.h
+    std::string expect = {};    // policy/expect.h: of sql what it gives; of http the status, by a `~` the body
     Nanoseconds timeout = 30 * one_second;
 };
 std::string name_of(const Check& check);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "repo/names.h"
+#include "store/read_many.h"
 
 namespace holdfast::repo {
 
@@ -250,8 +251,12 @@ void Index::load(const std::vector<KnownFragment>& known) {
                                     [&](const auto& old) { return old && old->known().body.id == fragment.body.id; });
     };
     std::vector<std::unique_ptr<Fragment>> loaded(known.size());
+    std::vector<std::size_t> missing;
     for (std::size_t i = 0; i < known.size(); ++i)
-        if (have(known[i]) == fragments_.end()) loaded[i] = std::make_unique<Fragment>(store_, keys_, known[i]);
+        if (have(known[i]) == fragments_.end()) missing.push_back(i);
+    for_each_number(store_, missing.size(), [&](std::size_t i) {
+        loaded[missing[i]] = std::make_unique<Fragment>(store_, keys_, known[missing[i]]);
+    });
     // Nothing fails from here on, so a fragment that cannot be loaded leaves the index as it was.
     for (std::size_t i = 0; i < known.size(); ++i)
         if (!loaded[i]) loaded[i] = std::move(*have(known[i]));

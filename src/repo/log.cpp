@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "repo/names.h"
+#include "store/read_many.h"
 
 namespace holdfast::repo {
 
@@ -139,7 +140,18 @@ void LogBook::read() {
 }
 
 void LogBook::read_lane(const LaneName& name) {
-    while (const auto entry = read_entry(name, lane_of(name).next)) absorb(*entry);
+    // How long a lane is nobody says; far from it, more and more slots are asked for at a time.
+    const std::size_t most = store_.traits().is_remote ? 4 * requests_at_once : 1;
+    for (std::size_t count = 1;; count = std::min(2 * count, most)) {
+        const std::uint64_t first = lane_of(name).next;
+        std::vector<std::string> objects;
+        for (std::size_t i = 0; i < count; ++i) objects.push_back(describe(name, first + i));
+        const auto found = read_many(store_, objects);
+        for (std::size_t i = 0; i < count; ++i) {
+            if (!found[i]) return;
+            absorb(verified(*found[i], name, first + i));
+        }
+    }
 }
 
 Lane& LogBook::lane_of(const LaneName& name) {
@@ -152,9 +164,14 @@ std::optional<LogEntry> LogBook::read_entry(const LaneName& lane, std::uint64_t 
     const std::string object = describe(lane, slot);
     const auto bytes = store_.read(object);
     if (!bytes) return std::nullopt;
+    return verified(*bytes, lane, slot);
+}
+
+LogEntry LogBook::verified(ByteView bytes, const LaneName& lane, std::uint64_t slot) {
+    const std::string object = describe(lane, slot);
     ++entries_read_;
-    const SignedView view = parse_signed(*bytes, SignedKind::log_entry, object);
-    LogEntry entry = decode_payload(view, *bytes, object);
+    const SignedView view = parse_signed(bytes, SignedKind::log_entry, object);
+    LogEntry entry = decode_payload(view, bytes, object);
     if (entry.lane != lane || entry.slot != slot)
         throw Error{Code::corrupt, "{} holds the entry of another place", object};
     keys_.verify(view, object);

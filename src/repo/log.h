@@ -151,6 +151,7 @@ private:
     bool append(const LaneName& lane, EntryType type, ByteView body, const crypto::SigningKey& author,
                 const std::function<bool(const Lane&)>& still_wanted);
     std::optional<LogEntry> read_entry(const LaneName& lane, std::uint64_t slot);
+    LogEntry verified(ByteView bytes, const LaneName& lane, std::uint64_t slot);
     void absorb(const LogEntry& entry);
     void read_lane(const LaneName& lane);
     void check_right(const LogEntry& entry) const;

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "repo/names.h"
+#include "store/read_many.h"
 
 namespace holdfast::repo {
 
@@ -30,13 +31,18 @@ void NoteBook::read() {
         const auto number = names::parse_number(rest.substr(slash + 1));
         if (snapshot && number) counts[*snapshot] = std::max(counts[*snapshot], *number + 1);
     });
+    std::vector<std::string> objects;
+    for (const auto& [snapshot, count] : counts)
+        for (std::uint64_t number = notes_[snapshot].size(); number < count; ++number)
+            objects.push_back(names::note(snapshot, number));
+    const auto found = read_many(store_, objects);
+    std::size_t at = 0;
     for (const auto& [snapshot, count] : counts) {
         auto& known = notes_[snapshot];
-        while (known.size() < count) {
-            const std::string object = names::note(snapshot, known.size());
-            const auto bytes = store_.read(object);
-            if (!bytes) break;
-            known.push_back(decode(*bytes, snapshot, object));
+        bool dense = true;
+        for (std::uint64_t number = known.size(); number < count; ++number, ++at) {
+            dense = dense && found[at];
+            if (dense) known.push_back(decode(*found[at], snapshot, objects[at]));
         }
     }
 }

@@ -54,6 +54,7 @@ struct Launch {
     std::vector<char*> environment;
     std::uint64_t memory_bytes_max = 0;
     int output = -1;
+    int errors = -1;
     int input = -1;
     int tell = -1;
     int hear = -1;
@@ -115,7 +116,7 @@ void set_limit(int resource, rlim_t value) {
 }
 
 void take_streams(const Launch& launch) {
-    if (::dup2(launch.input, 0) < 0 || ::dup2(launch.output, 1) < 0 || ::dup2(launch.output, 2) < 0)
+    if (::dup2(launch.input, 0) < 0 || ::dup2(launch.output, 1) < 0 || ::dup2(launch.errors, 2) < 0)
         give_up(launch, "take its streams", errno);
     struct sigaction plain {};
     plain.sa_handler = SIG_DFL;
@@ -264,13 +265,14 @@ SandboxProcess::SandboxProcess(Sandbox& sandbox, const SandboxProcessOptions& op
     launch.argv = pointers_to(argv);
     launch.environment = pointers_to(environment);
 
-    Fd output(::open(log_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+    Fd log(::open(log_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
     const Fd input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    if (!output || !input) throw Error{errno_code(errno, Code::failed), "cannot open {}: {}", log_, errno_text(errno)};
+    if (!log || !input) throw Error{errno_code(errno, Code::failed), "cannot open {}: {}", log_, errno_text(errno)};
     Pipe from_child = make_pipe();
     Pipe to_child = make_pipe();
-    launch.output = output.get();
-    launch.input = input.get();
+    launch.output = options.output >= 0 ? options.output : log.get();
+    launch.errors = log.get();
+    launch.input = options.input >= 0 ? options.input : input.get();
     launch.tell = from_child.write.get();
     launch.hear = to_child.read.get();
 

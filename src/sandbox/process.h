@@ -32,6 +32,8 @@ struct SandboxProcessOptions {
     std::vector<std::pair<std::string, std::string>> environment = {};  // besides PATH, HOME, TMPDIR, LC_ALL
     std::vector<std::string> readable = {};  // further files and folders that it sees, at their own path
     std::string log = "log";                 // file in the sandbox's folder that takes its output
+    int input = -1;                          // a descriptor of ours; -1: /dev/null
+    int output = -1;                         // the same for what it prints, without its errors; -1: the log
     Identity identity = Identity::throwaway;
     std::uint64_t memory_bytes_max = 0;  // of address space, for each process; 0: no limit
 };

@@ -178,6 +178,43 @@ struct ServerRequest {
     SourceOptions options;       // of the source where it is configured
 };
 
+// A dump that another program made, loaded into a sandbox so that it is captured like any source.
+struct ImportRequest {
+    Sandbox& sandbox;  // outlives the source
+    std::string path;
+    std::string name;       // of the source that the snapshot is of
+    SourceOptions options;  // of the source type's import_options, and of the source where it is configured
+    std::function<void(std::uint64_t bytes)> on_bytes;  // so much more of it was read
+};
+
+// Rows of one item that differ from those of the same name at a server.
+struct RowDifference {
+    enum class Kind : std::uint8_t { only_captured, only_live, changed };
+    std::string key;  // "id=5"
+    Kind kind{};
+};
+struct RowDiffRequest {
+    World& world;
+    std::string target;  // URL of the server
+    std::string item;
+    Facts facts;  // of the snapshot
+    std::size_t differences_max = 0;
+    std::function<void(const std::function<void(ByteView)>&)> read;  // the captured bytes; may be called again
+};
+struct RowDiff {
+    std::vector<RowDifference> list;
+    bool has_more = false;  // than are listed
+    std::string problem;    // why rows cannot be told apart; empty: they can
+};
+
+// Is a target the very place that was captured?
+struct OwnPlaceRequest {
+    World& world;
+    std::string target;                  // a folder, or the URL of a server
+    Facts facts;                         // of the snapshot; may be empty
+    std::vector<std::string> described;  // Source::describe(), then and now
+};
+
 // What was restored beside takes the place of what is in use, or that is taken back.
 struct SwapRequest {
     World& world;
@@ -202,6 +239,9 @@ struct ExportRequest {
     std::vector<std::string> items;  // paths of all files that will come
     Facts facts;
     std::function<void(ByteView)> write;
+    // Of formats that are folders: what is written next is in this file. `allowed`: it may get packed by gzip and `.gz`.
+    enum class Packing : std::uint8_t { never, allowed };
+    std::function<void(const std::string& name, Packing packing)> begin_file = {};
 };
 
 // One option of a source type, as it stands in the configuration (with underscores) and on the command line.
@@ -245,7 +285,21 @@ struct SourceType {
     // Why a fact cannot be equal after a restore with these options; empty: it can. `expected`: null when it was only
     // found at the target.
     std::string (*not_comparable)(const Fact& found, const Fact* expected, const SourceOptions& options) = nullptr;
+    // The format of a dump of this kind ("custom"); empty: it is none.
+    std::string (*dump_format)(const std::string& path) = nullptr;
+    std::span<const SourceOption> import_options = {};
+    // Throws source_failed when any of the dump cannot be loaded.
+    std::unique_ptr<Source> (*load_dump)(const ImportRequest& request) = nullptr;
+    // Where the source is, as a target of measure and diff_rows, from its options with references resolved. May hold a
+    // password.
+    std::string (*live_place)(const SourceOptions& options) = nullptr;
+    RowDiff (*diff_rows)(const RowDiffRequest& request) = nullptr;
+    // Items that a path or glob stands for besides those that it names: partitions of a table.
+    std::vector<std::string> (*stands_for)(const Facts& facts, const std::string& pattern) = nullptr;
+    // Why it is; empty: it is not, as far as can be told.
+    std::string (*is_own_place)(const OwnPlaceRequest& request) = nullptr;
     std::span<const std::string_view> export_formats = {};
+    std::span<const std::string_view> export_folder_formats = {};  // those of them that are folders
     std::unique_ptr<Export> (*export_as)(const ExportRequest& request) = nullptr;
     bool has_journal = false;  // Source::follow() and Rebuild::replay() exist
     // Looks through a journal for what destroys much.

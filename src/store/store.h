@@ -28,6 +28,7 @@ struct StoreTraits {
     bool has_clock = false;             // ObjectInfo::time is the store's own clock, not a client's
     bool read_after_write_list = true;  // false: a listing may miss what was just created
     bool object_lock = false;
+    bool is_remote = false;  // each call is a round trip of its own
 };
 
 struct ObjectInfo {

@@ -2,6 +2,7 @@
 
 import gzip
 import pathlib
+import shutil
 import subprocess
 
 from harness import Case, main, postgres_server
@@ -349,6 +350,13 @@ class Existing(Postgres):
         archive, text = self.folder / "all.dump", self.folder / "all.sql.gz"
         self.holdfast("export", "latest", "--source", "all", "--as", "custom", "--to", archive)
         self.holdfast("export", "latest:everything", "--source", "all", "--as", "sql", "--gzip=9", "--to", text)
+        folders = {"folder": self.folder / "all.dir", "packed": self.folder / "packed.dir"}
+        self.holdfast("export", "latest", "--source", "all", "--as", "directory", "--to", folders["folder"])
+        self.holdfast("export", "latest", "--source", "all", "--as", "directory", "--gzip=1", "--to", str(folders["packed"]) + "/")
+        self.assertLess(sum(p.stat().st_size for p in folders["packed"].iterdir()),
+                        sum(p.stat().st_size for p in folders["folder"].iterdir()))
+        self.fails(1, "export", "latest", "--source", "all", "--as", "directory", "--to", folders["folder"], says="exists")
+        self.fails(2, "export", "latest", "--source", "all", "--as", "directory", "--to", "-", says="folder")
         self.fails(1, "export", "latest", "--source", "all", "--to", text, says="exists")
         self.database("reference", "", self.other)
         self.other.sql("\n".join(line for line in self.server.run("pg_dumpall", "--roles-only").decode().splitlines()
@@ -359,8 +367,11 @@ class Existing(Postgres):
         self.database("piped", "", self.other)
         self.other.run("pg_restore", "--exit-on-error", "-d", "piped", input=archive.read_bytes())
         self.database("plain", gzip.decompress(text.read_bytes()).decode(), self.other)
+        for name, path in folders.items():
+            self.database(name, "", self.other)
+            self.other.run("pg_restore", "--exit-on-error", "-j2", "-d", name, str(path))
         reference = self.plain_dump("reference")
-        for name in ("custom", "piped", "plain"):
+        for name in ("custom", "piped", "plain", *folders):
             self.assertEqual(self.plain_dump(name), reference, name)
 
     def plain_dump(self, name):
@@ -380,6 +391,37 @@ class Existing(Postgres):
         finally:
             hidden.rename(control)
         self.assertEqual(self.other.sql("SELECT count(*) FROM mine", "shop"), "0")
+
+    def test_a_missing_locale_is_said_before_anything_is_dropped(self):
+        locale = pathlib.Path("/usr/lib/locale/hf_HF.utf8")
+        shutil.copytree("/usr/lib/locale/C.utf8", locale, dirs_exist_ok=True)
+        self.addCleanup(shutil.rmtree, locale, ignore_errors=True)
+        self.server.sql("CREATE DATABASE local TEMPLATE template0 LOCALE 'hf_HF.utf8'")
+        self.backup(self.server.url("local"), "--name", "local")
+        self.server.sql("DROP DATABASE local")
+        shutil.rmtree(locale)
+        self.database("local", "CREATE TABLE mine (a int)", self.other)
+        self.fails(16, "restore", "latest", "--source", "local", "--to", self.other.url(), "--existing", "drop",
+                   says="hf_HF.utf8", hints="locale-gen")
+        self.assertEqual(self.other.sql("SELECT count(*) FROM mine", "local"), "0")
+        self.assertEqual(self.other.databases(), ["local", "postgres"])
+
+    def test_a_full_disk_of_the_target_is_said(self):
+        self.server.sql("INSERT INTO customers (name) SELECT repeat(md5(i::text), 20) FROM generate_series(1, 60000) i", "shop")
+        self.backup(self.server.url("shop"))
+        small = self.other.folder / "small"
+        small.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=777", "tmpfs", small], check=True)
+        self.addCleanup(subprocess.run, ["umount", small], check=True)
+        place = small / "space"
+        place.mkdir()
+        shutil.chown(place, "postgres", "postgres")
+        self.other.sql(f"CREATE TABLESPACE small LOCATION '{place}'")
+        self.addCleanup(self.other.sql, "DROP TABLESPACE small")
+        self.other.sql("CREATE DATABASE shop TABLESPACE small")
+        self.addCleanup(self.other.sql, "DROP DATABASE shop WITH (FORCE)")
+        self.fails(18, "restore", "latest", "--to", self.other.url(), says="No space left on device")
+        self.fails(16, "restore", "latest", "--to", self.other.url(), says="interrupted restore")
 
     def test_open_sessions_keep_a_database_from_being_dropped(self):
         self.database("shop", "CREATE TABLE mine (a int)", self.other)

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import nasty
-from harness import PROGRAM, Case, main, noise, postgres_server, wait_until
+from harness import POSTGRES_BIN, PROGRAM, Case, main, noise, postgres_server, wait_until
 
 
 class Prove(Case):
@@ -295,9 +295,10 @@ class Checks(Prove):
 
     def test_wrong_checks_are_refused_with_their_place(self):
         for check, says in (({"exec": []}, "must be a list of a program"), ({"sql": "select 1", "expect": "1"}, "answers no queries"),
-                            ({"exec": ["true"], "expect": "1"}, "passes when it exits 0"), ({}, "neither of"),
+                            ({"exec": ["true"], "expect": "1"}, "passes when it exits 0"), ({}, "has none of"),
                             ({"exec": ["true"], "timeout": "soon"}, "must be a duration"),
-                            ({"http": "http://x", "expect": "200"}, "does not build it yet")):
+                            ({"http": "ftp://x", "expect": "200"}, "must be a URL"),
+                            ({"http": "http://x", "exec": ["true"]}, "has several of")):
             self.configure_source(checks=[check])
             self.assertRegex(self.fails(2, "config", "check", says=says).errors, r"holdfast.yaml:3:\d+")
 
@@ -503,6 +504,39 @@ class Postgres(Prove):
         failed = {check["name"]: (check["expected"], check["found"]) for check in summary["checks"]
                   if check["result"] == "fail"}
         self.assertEqual(failed[f"{self.name}/public/victim rows"], ("10", "9"))
+
+    def test_what_cannot_be_restored_fails_at_v2(self):
+        self.database(HOSTILE % "RAISE EXCEPTION 'not here'")
+        summary = self.prove_database(code=13)
+        self.assert_proof(summary, "V2", "fail")
+        self.assertIn("not here", json.dumps(summary["checks"]))
+
+    def test_a_structure_that_is_broken_fails_at_v3(self):
+        self.database(HOSTILE % "UPDATE pg_catalog.pg_index SET indisvalid = false WHERE indexrelid = "
+                      "'pg_catalog.pg_largeobject_loid_pn_index'::regclass")
+        summary = self.prove_database(code=13)
+        self.assert_proof(summary, "V3", "fail")
+        failed = [check["name"] for check in summary["checks"] if check["result"] == "fail"]
+        self.assertIn(f"{self.name} invalid indexes", failed)
+
+    def test_a_sandbox_whose_server_does_not_start_is_not_tested(self):
+        self.database(self.SIMPLE)
+        programs = self.folder / "pg/bin"
+        programs.mkdir(parents=True)
+        for path in POSTGRES_BIN.iterdir():
+            (programs / path.name).symlink_to(path)
+        (programs / "postgres").unlink()
+        (programs / "postgres").write_text(f"#!/bin/sh\n[ \"$1\" = --version ] && exec {POSTGRES_BIN}/postgres --version\n"
+                                           "echo 'FATAL: no memory for this server' >&2; exit 1\n")
+        (programs / "postgres").chmod(0o755)
+        self.folder.chmod(0o755)
+        self.configure("version: 1\nsources:\n  db: " + json.dumps(
+            {"kind": "postgres", "url": self.server.url(self.name), "bin_dir": str(programs)}) + "\n")
+        self.backup("db")
+        summary = self.prove("--source", "db", code=3)
+        self.assert_proof(summary, "V1", "not_tested")
+        self.assertIn("no memory for this server", json.dumps(summary["checks"]))
+        self.assertEqual(self.left(), [])
 
     def test_without_a_server_of_the_version_it_is_not_tested(self):
         self.database(self.SIMPLE)

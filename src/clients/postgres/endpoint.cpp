@@ -68,9 +68,15 @@ std::string Endpoint::shown() const {
 }
 
 std::string Endpoint::child_conninfo() const {
+    Endpoint open = *this;
+    open.parameters_.erase("password");
+    open.parameters_.erase("sslpassword");
+    return open.conninfo();
+}
+
+std::string Endpoint::conninfo() const {
     std::string out;
     for (const auto& [keyword, value] : parameters_) {
-        if (keyword == "password" || keyword == "sslpassword") continue;
         out += (out.empty() ? "" : " ") + keyword + "='";
         for (const char c : value) {
             if (c == '\'' || c == '\\') out += '\\';

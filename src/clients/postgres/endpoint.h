@@ -3,7 +3,7 @@
 // Shape    parsed from a URL or "host=… dbname=…"; PGHOST, PGPASSFILE, PGSERVICE and the rest hold for what is not said
 // Errors   config when the text is neither
 // Threads  a value
-// I1  the password leaves it only for libpq and, by environment(), for children: never in shown() or child_conninfo()
+// I1  the password leaves it only for libpq and, by environment(), for children: never in shown() or child_conninfo(); conninfo() stays within this process
 #pragma once
 
 #include <map>
@@ -28,6 +28,7 @@ public:
 
     std::string shown() const;  // "postgres://user@host:port/database"
     std::string child_conninfo() const;
+    std::string conninfo() const;  // whole, with the password: for parse() only
     std::vector<std::pair<std::string, std::string>> environment() const;
     const std::map<std::string, std::string>& parameters() const { return parameters_; }
 

@@ -109,6 +109,13 @@ std::unique_ptr<Source> make(const std::string& name, const SourceOptions& optio
     return std::make_unique<FilesSource>(name, std::move(settings));
 }
 
+std::string is_own_place(const OwnPlaceRequest& request) {
+    const std::string target = absolute_path(request.target);
+    for (const std::string& path : request.described)
+        if (target == "/" || is_within(target, path)) return target + " is where " + path + " is, or in it";
+    return "";
+}
+
 }  // namespace
 }  // namespace holdfast::files
 
@@ -121,6 +128,7 @@ const SourceType files_source_type{
     .options = files::options_table,
     .make = files::make,
     .rebuild = rebuild_into_folder,
+    .is_own_place = files::is_own_place,
 };
 
 }  // namespace holdfast

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <map>
 
+#include "sources/postgres/names.h"
+
 namespace holdfast::postgres {
 
 namespace {
@@ -75,6 +77,26 @@ void read_sizes(Connection& connection, std::vector<Table>& tables) {
                                        "}'::pg_catalog.oid[]) o");
     for (std::size_t i = 0; i < rows.size(); ++i)
         if (const auto at = by_oid.find(rows.at(i, 0)); at != by_oid.end()) at->second->bytes = number(rows.at(i, 1));
+}
+
+void add_partition_facts(Connection& connection, const std::string& item, Facts& facts) {
+    if (connection.server_version() < 100000) return;
+    const Rows rows = connection.query(
+        "WITH RECURSIVE above AS (SELECT c.oid AS leaf, i.inhparent, 1 AS level FROM pg_catalog.pg_class c JOIN "
+        "pg_catalog.pg_inherits i ON i.inhrelid = c.oid WHERE c.relispartition AND c.relkind = 'r' "
+        "UNION ALL SELECT above.leaf, i.inhparent, above.level + 1 FROM above JOIN pg_catalog.pg_inherits i ON "
+        "i.inhrelid = above.inhparent) "
+        "SELECT n.nspname, c.relname, pn.nspname, pc.relname FROM above "
+        "JOIN pg_catalog.pg_class c ON c.oid = above.leaf JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "JOIN pg_catalog.pg_class pc ON pc.oid = above.inhparent JOIN pg_catalog.pg_namespace pn ON pn.oid = "
+        "pc.relnamespace ORDER BY above.leaf, above.level");
+    std::map<std::string, std::string> found;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        std::string& above = found[item + "/" + encode_part(rows.at(i, 0)) + "/" + encode_part(rows.at(i, 1))];
+        above +=
+            (above.empty() ? "" : "//") + item + "/" + encode_part(rows.at(i, 2)) + "/" + encode_part(rows.at(i, 3));
+    }
+    for (auto& [leaf, above] : found) facts.list.push_back({leaf, "about partition of", std::move(above)});
 }
 
 std::string system_identifier(Connection& connection) {

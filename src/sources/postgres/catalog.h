@@ -32,6 +32,9 @@ std::vector<std::string> databases_of(Connection& connection);
 std::vector<Table> tables_of(Connection& connection);
 void read_sizes(Connection& connection, std::vector<Table>& tables);
 
+// Of each leaf of a partitioned table a fact "about partition of": item paths of all above it, "//" between them.
+void add_partition_facts(Connection& connection, const std::string& item, Facts& facts);
+
 std::string system_identifier(Connection& connection);  // empty when this role may not ask
 
 // encoding, collation, extensions of the connection's database, under this item.

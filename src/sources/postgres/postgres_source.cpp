@@ -5,13 +5,17 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "base/item.h"
 #include "base/text.h"
 #include "sources/postgres/capture.h"
 #include "sources/postgres/export.h"
+#include "sources/postgres/import.h"
 #include "sources/postgres/measure.h"
 #include "sources/postgres/names.h"
+#include "sources/postgres/own_place.h"
 #include "sources/postgres/rebuild.h"
 #include "sources/postgres/restore_options.h"
+#include "sources/postgres/row_diff.h"
 #include "sources/postgres/server.h"
 #include "sources/postgres/swap.h"
 
@@ -124,6 +128,24 @@ std::string not_comparable(const Fact& found, const Fact* expected, const Source
     return is_of_database ? "the database holds more than was restored" : "";
 }
 
+std::string live_place(const SourceOptions& options) { return endpoint_of("", options).conninfo(); }
+
+std::vector<std::string> stands_for(const Facts& facts, const std::string& pattern) {
+    std::vector<std::string> out;
+    for (const Fact& fact : facts.list) {
+        if (fact.name != "about partition of") continue;
+        for (std::size_t begin = 0; begin < fact.value.size();) {
+            const std::size_t end = std::min(fact.value.find("//", begin), fact.value.size());
+            const std::string above = fact.value.substr(begin, end - begin);
+            begin = end + 2;
+            if (!is_within(above, pattern) && !glob_match(pattern, above)) continue;
+            out.push_back(fact.item);
+            break;
+        }
+    }
+    return out;
+}
+
 bool comes_along(std::string_view path, std::string_view top) {
     return path == globals_item || path == std::string(top) + "/" + std::string(archive_name);
 }
@@ -148,7 +170,15 @@ const SourceType postgres_source_type{
     .server = postgres::start_server,
     .swap = postgres::swap,
     .not_comparable = postgres::not_comparable,
+    .dump_format = postgres::dump_format,
+    .import_options = postgres::import_table,
+    .load_dump = postgres::load_dump,
+    .live_place = postgres::live_place,
+    .diff_rows = postgres::diff_rows,
+    .stands_for = postgres::stands_for,
+    .is_own_place = postgres::is_own_place,
     .export_formats = postgres::export_formats,
+    .export_folder_formats = postgres::export_folder_formats,
     .export_as = postgres::export_as,
 };
 

@@ -27,7 +27,7 @@ std::uint64_t word(const std::uint8_t* at, std::size_t bytes) {
 
 }  // namespace
 
-void RowChecksum::add(ByteView line) {
+std::pair<std::uint64_t, std::uint64_t> RowChecksum::hash(ByteView line) {
     const std::uint8_t* at = line.data();
     std::size_t left = line.size();
     std::uint64_t a = k0, b = k1 ^ line.size();
@@ -44,6 +44,11 @@ void RowChecksum::add(ByteView line) {
     b = mix(b ^ y ^ k0, x ^ k1 ^ a);
     const std::uint64_t low = mix(a ^ k3, b ^ k1);
     const std::uint64_t high = mix(b ^ k2, a ^ k0 ^ low);
+    return {low, high};
+}
+
+void RowChecksum::add(ByteView line) {
+    const auto [low, high] = hash(line);
     low_ += low;
     high_ += high + (low_ < low ? 1 : 0);
     ++rows_;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "base/bytes.h"
 
@@ -13,6 +14,8 @@ namespace holdfast::postgres {
 
 class RowChecksum {
 public:
+    // Of one line, low and high half.
+    static std::pair<std::uint64_t, std::uint64_t> hash(ByteView line);
     // The line without its line break.
     void add(ByteView line);
     std::uint64_t rows() const { return rows_; }

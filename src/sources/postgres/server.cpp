@@ -20,7 +20,7 @@ namespace holdfast::postgres {
 
 namespace {
 
-constexpr std::string_view superuser = "holdfast_prove";
+constexpr std::string_view prover = "holdfast_prove";
 constexpr std::chrono::minutes initdb_max{3};
 constexpr std::chrono::minutes start_max{2};
 constexpr std::chrono::milliseconds look_every{20};
@@ -75,16 +75,30 @@ std::string option(const ServerRequest& request, std::string_view name) {
     return found == request.options.end() || found->second.empty() ? "" : found->second.front();
 }
 
-// Of the very major version: another one may accept what the source's would not.
-std::string server_folder(int major, const std::string& bin_dir) {
-    const std::array<std::string, 3> places{bin_dir, fmt::format("/usr/lib/postgresql/{}/bin", major),
-                                            fmt::format("/usr/pgsql-{}/bin", major)};
-    for (const std::string& place : places)
-        if (!place.empty() && ::access((place + "/initdb").c_str(), X_OK) == 0 &&
-            ::access((place + "/postgres").c_str(), X_OK) == 0)
-            return place;
-    throw Error{Code::source_failed, "there is no server of PostgreSQL {} here to prove the snapshot with", major}.hint(
-        fmt::format("Install the package postgresql-{}, or name its folder by `bin_dir`.", major));
+bool has_server(const std::string& folder) {
+    return ::access((folder + "/initdb").c_str(), X_OK) == 0 && ::access((folder + "/postgres").c_str(), X_OK) == 0;
+}
+
+// "postgres (PostgreSQL) 15.14 (Debian …)"
+int major_of(const std::string& folder) {
+    const Bytes printed = run_and_read({.argv = {folder + "/postgres", "--version"}, .add_environment = {}});
+    const std::string_view text = as_text(printed);
+    const std::size_t at = text.find(") ");
+    return at == std::string_view::npos ? 0 : std::atoi(std::string(text.substr(at + 2)).c_str());
+}
+
+std::vector<ServerPrograms> servers_here(const std::string& bin_dir) {
+    std::vector<ServerPrograms> out;
+    const auto add = [&](const std::string& folder) {
+        if (has_server(folder)) out.push_back({folder, major_of(folder)});
+    };
+    if (!bin_dir.empty()) add(bin_dir);
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator("/usr/lib/postgresql", ignored))
+        add(entry.path().string() + "/bin");
+    for (const auto& entry : std::filesystem::directory_iterator("/usr", ignored))
+        if (entry.path().filename().string().starts_with("pgsql-")) add(entry.path().string() + "/bin");
+    return out;
 }
 
 std::string percent_encoded(std::string_view text) {
@@ -95,12 +109,12 @@ std::string percent_encoded(std::string_view text) {
 
 class Server final : public ThrowawayServer {
 public:
-    explicit Server(const ServerRequest& request)
-        : sandbox_(request.sandbox),
-          facts_(request.facts),
-          major_(captured_major(request)),
-          folder_(server_folder(major_, option(request, "bin_dir"))),
-          bin_dir_(option(request, "bin_dir")),
+    Server(Sandbox& sandbox, const ServerPrograms& programs, std::string superuser, std::optional<Facts> facts)
+        : sandbox_(sandbox),
+          facts_(std::move(facts)),
+          major_(programs.major),
+          folder_(programs.folder),
+          superuser_(std::move(superuser)),
           socket_(sandbox_.work()),
           data_(sandbox_.work() + "/data") {
         make_data();
@@ -108,7 +122,7 @@ public:
     }
 
     std::string target() const override {
-        return fmt::format("postgres://{}@{}/", superuser, percent_encoded(socket_));
+        return fmt::format("postgres://{}@{}/", superuser_, percent_encoded(socket_));
     }
     std::vector<std::string> isolation() const override { return process_->isolation().kinds(); }
     std::string log_tail() const override { return process_->log_tail(); }
@@ -134,12 +148,11 @@ private:
     }
 
     void make_data() {
-        SandboxProcess initdb(
-            sandbox_, {.argv = {folder_ + "/initdb", "--pgdata=" + data_, fmt::format("--username={}", superuser),
-                                "--auth-local=trust", "--auth-host=reject", "--encoding=UTF8", "--locale=C.UTF-8",
-                                "--no-sync", "--no-instructions"},
-                       .readable = readable(),
-                       .log = "initdb"});
+        SandboxProcess initdb(sandbox_, {.argv = {folder_ + "/initdb", "--pgdata=" + data_, "--username=" + superuser_,
+                                                  "--auth-local=trust", "--auth-host=reject", "--encoding=UTF8",
+                                                  "--locale=C.UTF-8", "--no-sync", "--no-instructions"},
+                                         .readable = readable(),
+                                         .log = "initdb"});
         const auto deadline = std::chrono::steady_clock::now() + initdb_max;
         while (true) {
             sandbox_.world().stop.check();
@@ -212,7 +225,7 @@ private:
     CheckLine amcheck(const std::string& name) const {
         ChildOptions options;
         options.argv = {folder_ + "/pg_amcheck", "--jobs=2", "--no-dependent-toast", name};
-        options.add_environment = {{"PGHOST", socket_}, {"PGUSER", std::string(superuser)}, {"LC_ALL", "C.UTF-8"}};
+        options.add_environment = {{"PGHOST", socket_}, {"PGUSER", superuser_}, {"LC_ALL", "C.UTF-8"}};
         options.remove_environment.insert(options.remove_environment.end(), {"PGPORT", "PGSERVICE", "PGOPTIONS"});
         Child child(options);
         std::string said;
@@ -229,7 +242,8 @@ private:
     }
 
     CheckLine dump(const std::string& name) const {
-        const Tools tools = find_tools(major_, bin_dir_, Code::target_failed);
+        const bool has_dump = ::access((folder_ + "/pg_dump").c_str(), X_OK) == 0;
+        const Tools tools = find_tools(major_, has_dump ? folder_ : "", Code::target_failed);
         Tool tool(sandbox_.world(), endpoint(name),
                   {tools.path("pg_dump"), "--format=custom", "--compress=0", "--file=/dev/null"}, Code::target_failed);
         return line(name, "pg_dump", tool.finish_or_complaint());
@@ -242,7 +256,7 @@ private:
 
     // The database "postgres" of the sandbox is nobody's, unless it was captured.
     bool is_captured(const std::string& name) const {
-        return name != "postgres" || std::ranges::any_of(facts_->list, [](const Fact& fact) {
+        return name != "postgres" || !facts_ || std::ranges::any_of(facts_->list, [](const Fact& fact) {
                    return fact.item == "postgres" || fact.item.starts_with("postgres/");
                });
     }
@@ -251,7 +265,7 @@ private:
     const std::optional<Facts> facts_;
     const int major_;
     const std::string folder_;
-    const std::string bin_dir_;
+    const std::string superuser_;
     const std::string socket_;
     const std::string data_;
     std::unique_ptr<SandboxProcess> process_;
@@ -259,8 +273,32 @@ private:
 
 }  // namespace
 
+ServerPrograms find_server(int major, const std::string& bin_dir, Fit fit) {
+    ServerPrograms best;
+    for (const ServerPrograms& each : servers_here(bin_dir)) {
+        if (each.major == 0) continue;
+        if (each.major == major) return each;
+        if (fit == Fit::exact || each.major < major) continue;
+        const bool is_better = major == 0 ? each.major > best.major : best.major == 0 || each.major < best.major;
+        if (is_better) best = each;
+    }
+    if (best.major != 0) return best;
+    throw Error{Code::source_failed, "there is no server of PostgreSQL{}{} here",
+                major == 0 ? "" : fmt::format(" {}", major), fit == Fit::or_newer && major != 0 ? " or newer" : ""}
+        .hint(fmt::format("Install the package postgresql{}, or name its folder by `bin_dir`.",
+                          major == 0 ? "" : fmt::format("-{}", major)));
+}
+
+// Of the very major version: another one may accept what the source's would not.
 std::unique_ptr<ThrowawayServer> start_server(const ServerRequest& request) {
-    return std::make_unique<Server>(request);
+    const int major = captured_major(request);
+    return std::make_unique<Server>(request.sandbox, find_server(major, option(request, "bin_dir"), Fit::exact),
+                                    std::string(prover), request.facts);
+}
+
+std::unique_ptr<ThrowawayServer> start_server(Sandbox& sandbox, const ServerPrograms& programs,
+                                              const std::string& superuser) {
+    return std::make_unique<Server>(sandbox, programs, superuser, std::nullopt);
 }
 
 }  // namespace holdfast::postgres

@@ -24,6 +24,7 @@ DatabaseSnapshot::DatabaseSnapshot(World& world, const CaptureOptions& options, 
       coordinator_(world, endpoint_, Code::source_failed) {
     freeze();
     add_database_facts(coordinator_, encode_part(database_), facts_);
+    add_partition_facts(coordinator_, encode_part(database_), facts_);
 }
 
 // A table that is dropped between the list and the locks is no failure: the list is made anew.

@@ -10,6 +10,7 @@
 #include "sources/redis/follower.h"
 #include "sources/redis/measure.h"
 #include "sources/redis/options.h"
+#include "sources/redis/rdb_file.h"
 #include "sources/redis/rebuild.h"
 #include "sources/redis/replay.h"
 #include "sources/redis/server.h"
@@ -132,6 +133,8 @@ const SourceType redis_source_type{
     .export_as = redis::export_as,
     .has_journal = true,
     .history = redis::history,
+    .dump_format = redis::dump_format,
+    .load_dump = redis::load_dump,
     .own_folder_form = true,
 };
 

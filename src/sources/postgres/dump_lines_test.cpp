@@ -1,0 +1,71 @@
+#include "sources/postgres/dump_lines.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace holdfast::postgres {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+TEST(RolesNeeded, are_owners_and_who_has_rights) {
+    EXPECT_THAT(roles_needed("ALTER TABLE public.t OWNER TO seller;"), ElementsAre("seller"));
+    EXPECT_THAT(roles_needed("ALTER FUNCTION f(a integer) OWNER TO \"odd \"\"name\";"), ElementsAre("odd \"name"));
+    EXPECT_THAT(roles_needed("GRANT SELECT,INSERT ON TABLE public.\"a TO b\" TO reader, \"R W\" WITH GRANT OPTION;"),
+                ElementsAre("reader", "R W"));
+    EXPECT_THAT(roles_needed("REVOKE ALL ON SCHEMA public FROM PUBLIC;"), IsEmpty());
+    EXPECT_THAT(roles_needed("REVOKE ALL ON SCHEMA s FROM owner;"), ElementsAre("owner"));
+    EXPECT_THAT(roles_needed("ALTER DEFAULT PRIVILEGES FOR ROLE a IN SCHEMA s GRANT SELECT ON TABLES  TO b;"),
+                ElementsAre("a", "b"));
+    EXPECT_THAT(roles_needed("CREATE POLICY p ON public.t FOR SELECT TO x, y USING ((a = 'to z'::text));"),
+                ElementsAre("x", "y"));
+    EXPECT_THAT(roles_needed("CREATE POLICY p ON public.t USING (true);"), IsEmpty());
+    EXPECT_THAT(roles_needed("SET SESSION AUTHORIZATION 'me';"), ElementsAre("me"));
+    EXPECT_THAT(roles_needed("SET SESSION AUTHORIZATION DEFAULT;"), IsEmpty());
+    EXPECT_THAT(roles_needed("ALTER TABLE ONLY public.t ADD CONSTRAINT c PRIMARY KEY (id);"), IsEmpty());
+}
+
+class DumpLinesTest : public testing::Test {
+protected:
+    void feed(std::string_view text, std::size_t piece) {
+        DumpLines lines(
+            {[&](ByteView bytes) { passed += as_text(bytes); }, [&](const std::string& role) { roles.push_back(role); },
+             [&](const std::string& name) { databases.push_back(name); }},
+            "postgres");
+        for (std::size_t at = 0; at < text.size(); at += piece) lines.add(as_bytes(text.substr(at, piece)));
+        lines.finish();
+    }
+    std::string passed;
+    std::vector<std::string> roles, databases;
+};
+
+TEST_F(DumpLinesTest, pass_everything_on_but_what_is_there_already) {
+    const std::string text =
+        "-- ALTER TABLE t OWNER TO nobody;\nCREATE ROLE made;\nCREATE ROLE postgres;\nALTER ROLE postgres WITH LOGIN;\n"
+        "CREATE DATABASE shop WITH TEMPLATE = template0;\nALTER TABLE t OWNER TO made;\nALTER TABLE t OWNER TO "
+        "seller;\n"
+        "COPY public.t (a) FROM stdin;\nALTER TABLE x OWNER TO rows;\n\\.\nGRANT ALL ON t TO seller;\nSELECT 1";
+    std::string expected = text;
+    expected.erase(expected.find("CREATE ROLE postgres;\n"), 22);
+    for (const std::size_t piece : {1UL, 7UL, text.size()}) {
+        passed.clear();
+        roles.clear();
+        databases.clear();
+        feed(text, piece);
+        EXPECT_EQ(passed, expected);
+        EXPECT_THAT(roles, ElementsAre("seller"));
+        EXPECT_THAT(databases, ElementsAre("shop"));
+    }
+}
+
+TEST_F(DumpLinesTest, long_lines_are_passed_on_in_pieces) {
+    const std::string text = "COPY t FROM stdin;\n" + std::string(3 * DumpLines::line_bytes_max, 'x') +
+                             "\n\\.\nALTER TABLE t OWNER TO last;\n";
+    feed(text, 1000);
+    EXPECT_EQ(passed, text);
+    EXPECT_THAT(roles, ElementsAre("last"));
+}
+
+}  // namespace
+}  // namespace holdfast::postgres

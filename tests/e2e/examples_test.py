@@ -1,0 +1,98 @@
+"""The scripts of examples/, as they are, against real servers."""
+
+import gzip
+import pathlib
+import subprocess
+
+from harness import PROGRAM, Case, main, postgres_server
+
+EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
+USERS = "CREATE TABLE users (id int PRIMARY KEY, name text); INSERT INTO users SELECT n, 'user ' || n FROM generate_series(1, 500) n;"
+
+
+class Examples(Case):
+    def setUp(self):
+        super().setUp()
+        self.init()
+        self.server = postgres_server("first")
+        self.addCleanup(self.drop_all)
+        self.drop_all()
+        self.server.sql("CREATE DATABASE eazepay")
+        self.server.sql(USERS, "eazepay")
+        self.environment.update(POSTGRES_HOST=str(self.server.folder), POSTGRES_PORT=str(self.server.port),
+                                POSTGRES_USER="postgres", POSTGRES_DB="eazepay", HOLDFAST=PROGRAM,
+                                HOLDFAST_SANDBOX=str(self.folder / "sandboxes"))
+        self.folder.chmod(0o755)
+
+    def drop_all(self):
+        for name in self.server.databases():
+            if name != "postgres":
+                self.server.sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def script(self, name, *args, code=0, **env):
+        done = subprocess.run([EXAMPLES / name, *map(str, args)], env={**self.environment, **env}, cwd=self.folder,
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def test_plan_003_backs_up_and_verifies_a_random_backup(self):
+        self.script("003/backup.sh")
+        self.script("003/backup.sh", "pre_deployment")
+        self.assertEqual([s["tags"]["why"] for s in self.snapshots()][-1], "pre_deployment")
+        self.assertIn("PASS at V4", self.script("003/verify-backup.sh"))
+        self.server.sql("DELETE FROM users", "eazepay")
+        self.script("003/backup.sh")
+        newest = self.snapshots()[-1]["id"]
+        for snapshot in self.snapshots():
+            if snapshot["id"] != newest:
+                self.holdfast("forget", snapshot["id"])
+        self.assertIn("failed its proof", self.script("003/verify-backup.sh", code=13))
+
+    def test_plan_003_imports_its_old_dumps(self):
+        old = self.folder / "old"
+        old.mkdir()
+        dump = gzip.compress(self.server.run("pg_dump", "eazepay"))
+        for name in ("postgres_backup_20250120_020000.sql.gz", "postgres_backup_20250121_020000.sql.gz", "other.sql.gz"):
+            (old / name).write_bytes(dump)
+        self.script("003/import-old-dumps.sh", old)
+        self.assertEqual([s["time"] for s in self.snapshots()], ["2025-01-20T02:00:00Z", "2025-01-21T02:00:00Z"])
+        self.assertIn("PASS at V4", self.script("003/verify-backup.sh"))
+
+    def test_plan_003_comes_back_from_corruption(self):
+        self.script("003/backup.sh")
+        self.script("003/verify-backup.sh")
+        self.server.sql("UPDATE users SET name = 'corrupt' WHERE id % 2 = 0", "eazepay")
+        log = self.folder / "log"
+        steps = {"STOP_APP": f"echo stop >> {log}", "START_APP": f"echo start >> {log}", "HEALTH_CHECK": f"echo health >> {log}"}
+        said = self.script("003/database-corruption.sh", **steps)
+        self.assertIn("M eazepay/public/users", said)
+        self.assertEqual(log.read_text(), "stop\nstart\nhealth\n")
+        self.assertEqual(self.server.sql("SELECT count(*) FROM users WHERE name = 'corrupt'", "eazepay"), "0")
+        before = [name for name in self.server.databases() if name.startswith("eazepay_before_")]
+        self.assertEqual(self.server.sql("SELECT count(*) FROM users WHERE name = 'corrupt'", before[0]), "250")
+
+    def test_plan_004_makes_both_files_and_its_report(self):
+        files = self.folder / "files"
+        files.mkdir()
+        self.script("004/postgres-backup.sh", BACKUP_DIR=str(files))
+        self.assertEqual(sorted(p.name.split(".", 1)[1] for p in files.iterdir()), ["dump", "sql.gz"])
+        for path, database in zip(sorted(files.iterdir()), ("from_dump", "from_sql")):
+            self.server.sql(f"CREATE DATABASE {database}")
+            if path.suffix == ".dump":
+                self.server.run("pg_restore", "--exit-on-error", "-d", database, str(path))
+            else:
+                self.server.sql(gzip.decompress(path.read_bytes()).decode(), database)
+            self.assertEqual(self.server.sql("SELECT count(*) FROM users", database), "500")
+        self.assertIn("- PostgreSQL Backup: PASS", self.script("004/backup-validation.sh"))
+        self.assertTrue(all(s.get("proof", {}).get("level") == "V4" for s in self.snapshots()))
+        pack = max(self.objects("data"), key=lambda p: p.stat().st_size)
+        bytes_ = bytearray(pack.read_bytes())
+        for at in range(len(bytes_) // 4, len(bytes_) // 2):
+            bytes_[at] ^= 0x55
+        pack.chmod(0o600)
+        pack.write_bytes(bytes_)
+        self.assertIn("- PostgreSQL Backup: FAIL", self.script("004/backup-validation.sh", code=13))
+
+
+if __name__ == "__main__":
+    main()
