@@ -364,11 +364,9 @@ Command restore_command() {
         "A URL as TARGET restores databases into that server; a database in it renames a single captured one. "
         "--existing says what becomes of what is there; --beside NAME leaves it alone, and --swap renames both in "
         "the end. A name of `environments` in the configuration stands for the source's place there, which is refused "
-        "(16) when it is the source itself.
-        "
+        "(16) when it is the source itself.\n"
         "--at TIME goes to that very instant where the source is followed (`holdfast windows`), else to the newest "
-        "snapshot at or before it.
-        "
+        "snapshot at or before it.\n"
         "TIME is RFC 3339, `2026-03-01 04:10:00` (local), a date (its end) or an age such as `2h`.";
     out.examples = {
         {"holdfast restore latest --source files:/etc --to /tmp/etc", "the newest snapshot, into an empty folder"},

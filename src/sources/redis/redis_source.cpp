@@ -129,12 +129,12 @@ const SourceType redis_source_type{
     .server = redis::start_server,
     .swap = redis::swap,
     .not_comparable = redis::not_comparable,
+    .dump_format = redis::dump_format,
+    .load_dump = redis::load_dump,
     .export_formats = redis::export_formats,
     .export_as = redis::export_as,
     .has_journal = true,
     .history = redis::history,
-    .dump_format = redis::dump_format,
-    .load_dump = redis::load_dump,
     .own_folder_form = true,
 };
 
