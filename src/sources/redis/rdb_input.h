@@ -14,7 +14,7 @@ namespace holdfast::redis {
 
 class RdbInput {
 public:
-    static constexpr std::size_t buffer_bytes = 1024 * 1024;
+    static constexpr std::size_t buffer_bytes = 256 * 1024;
     // Some of the bytes that follow; 0 at the end.
     using Read = std::function<std::size_t(MutableByteView)>;
     using Piece = std::function<void(ByteView)>;
