@@ -172,6 +172,7 @@ int run_export(Context& context, const ExportChoice& choice) {
     if (type == nullptr || type->export_as == nullptr)
         throw Error{Code::usage, "snapshots of kind {} have no export", selected.snapshot->kind}.hint(
             "`holdfast restore SNAPSHOT --to FOLDER` writes them as files.");
+    if (format.empty()) format = type->export_formats.front();
     if (std::ranges::find(type->export_formats, format) == type->export_formats.end())
         throw Error{Code::usage, "--as is one of {}, not `{}`", fmt::join(type->export_formats, ", "), choice.format};
 
@@ -206,22 +207,21 @@ int run_export(Context& context, const ExportChoice& choice) {
 
 Command export_command() {
     const auto choice = std::make_shared<ExportChoice>();
-    choice->format = "sql";
     Command out;
     out.name = "export";
     out.part = Part::bring_back;
     out.summary = "write a database as a file or folder that its own programs read";
     out.details =
-        "For PostgreSQL `--as sql` gives statements for psql, `--as custom` an archive and `--as directory` a folder "
-        "for "
-        "pg_restore. It gets its name when it is whole; what exists is left alone.";
+        "For PostgreSQL `--as sql` gives statements for psql, `--as custom` an archive and `--as directory` a folder for "
+        "pg_restore; for Redis `--as rdb` a file that redis-server loads. It gets its name when it is whole; what exists "
+        "is left alone.";
     out.examples = {{"holdfast export latest:shop --source orders-db --as custom --to shop.dump", "for pg_restore"},
                     {"holdfast export latest:shop --source orders-db --as sql --gzip=9 --to shop.sql.gz", "for psql"},
                     {"holdfast export latest:shop --as directory --to shop.dir", "for pg_restore --jobs"},
                     {"holdfast export latest:shop --to - | psql shop_copy", "without a file"}};
     out.options.word(choice->wanted.text, "SNAPSHOT", "id, `latest` or a source's name; `:DATABASE` may follow")
         .offers = Option::Offers::snapshots;
-    out.options.value(choice->format, "--as", "FORMAT", "sql, sql.gz, custom or directory");
+    out.options.value(choice->format, "--as", "FORMAT", "sql (default), sql.gz, custom or directory; rdb for Redis");
     out.options.value(choice->target, "--to", "PATH", "the file or folder that is written; - is standard output")
         .offers = Option::Offers::files;
     out.options.optional_value(choice->gzip, "--gzip", "LEVEL", "compress, at a level from 0 to 9");

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 
 #include "app/command.h"
@@ -197,6 +198,14 @@ repo::Snapshot choose_route(Context& context, const repo::Repository& repository
     return *route->base;
 }
 
+bool has_parts(const std::string& path) { return path.find('/') != std::string::npos; }
+
+// Of "0/user:*" the items are those of database 0.
+void choose_items_that_hold(engine::RestorePlan& plan) {
+    for (std::string& each : plan.include) each.resize(std::min(each.find('/'), each.size()));
+    std::erase_if(plan.exclude, has_parts);
+}
+
 RebuildRequest request_for(Context& context, const RestoreChoice& choice, const repo::Snapshot& snapshot) {
     const std::string target = is_server(choice.target) ? choice.target
                                : choice.target.empty()
@@ -288,13 +297,15 @@ int run_restore(Context& context, const RestoreChoice& given) {
         refuse_the_source(context, *type, snapshot, engine::read_facts(*repository, snapshot), given.target, *place);
     if (choice.swap && (!is_server(choice.target) || type->swap == nullptr || !is_given(choice.server, "beside")))
         throw Error{Code::usage, "--swap needs a server as --to, and --beside NAME"};
-    const bool into_server = is_server(choice.target);
+    const bool into_server = is_server(choice.target) || type->own_folder_form;
     if (into_server) {
         if (!plan.below.empty()) plan.include.push_back(std::exchange(plan.below, {}));
         plan.along = type->comes_along;
     }
     if (type->stands_for != nullptr && !(plan.include.empty() && plan.exclude.empty()))
         add_what_they_stand_for(*type, engine::read_facts(*repository, snapshot).value_or(Facts{}), plan);
+    const engine::RestorePlan wanted = plan;
+    if (type->own_folder_form) choose_items_that_hold(plan);
     if (choice.plan) return print_plan(context, *repository, plan, snapshot);
 
     RebuildRequest request = request_for(context, choice, snapshot);
@@ -303,8 +314,13 @@ int run_restore(Context& context, const RestoreChoice& given) {
         if (is_given(request.options, "beside"))
             request.target = with_database(request.target, request.options.find("beside")->second.front());
         request.facts = engine::read_facts(*repository, snapshot);
-        const engine::Selection selection(plan.include, plan.exclude);
-        if (!selection.all()) request.wants = [selection](const std::string& path) { return selection.wants(path); };
+        const engine::Selection selection(wanted.include, wanted.exclude);
+        // Of what holds something that was left out, nothing is equal as a whole.
+        const bool cuts_into_items = type->own_folder_form && std::ranges::any_of(wanted.exclude, has_parts);
+        if (!selection.all())
+            request.wants = [selection, cuts_into_items](const std::string& path) {
+                return selection.wants(path) && (!cuts_into_items || has_parts(path));
+            };
     } else if (!selected.path.empty())
         request.strip = folder_to_strip(*repository, selected);
     if ((choice.overwrite || choice.delete_others) && !choice.dry_run &&

@@ -67,11 +67,11 @@ void compare_server(const RestoredTarget& target, Verified& out) {
         out.checks.push_back({"facts", CheckLine::Result::not_tested, "", "they are of the base, before its journal"});
         return;
     }
-    const engine::Selection wanted(target.plan.include, target.plan.exclude);
+    const auto& wants = target.request.wants;
     std::vector<std::string> only;
-    if (!wanted.all()) {
+    if (wants) {
         for (const Fact& fact : facts->list)
-            if (wanted.wants(fact.item) && (only.empty() || only.back() != fact.item)) only.push_back(fact.item);
+            if (wants(fact.item) && (only.empty() || only.back() != fact.item)) only.push_back(fact.item);
         if (only.empty()) {
             out.checks.push_back(
                 {"facts", CheckLine::Result::not_tested, "", "the capture recorded none of these items"});
@@ -79,7 +79,8 @@ void compare_server(const RestoredTarget& target, Verified& out) {
         }
     }
     Facts found = target.type.measure({target.context.world, target.request.target, *facts, only});
-    const auto was_left_out = [&](const Fact& fact) { return !fact.item.empty() && !wanted.wants(fact.item); };
+    const auto was_left_out = [&](const Fact& fact) { return !fact.item.empty() && wants && !wants(fact.item);
+    };
     std::erase_if(facts->list, was_left_out);
     std::erase_if(found.list, was_left_out);
     out.checks = compare_facts(*facts, found, only);
@@ -158,7 +159,7 @@ Verified verify_restored(const RestoredTarget& target, const engine::RestoreRepo
     const Clock& clock = target.context.world.clock;
     const Nanoseconds began = clock.steady();
     Verified out;
-    if (is_server(target.request)) {
+    if (is_server(target.request) || target.type.own_folder_form) {
         compare_server(target, out);
     } else {
         compare_folder(target, report, out);

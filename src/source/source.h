@@ -304,6 +304,9 @@ struct SourceType {
     bool has_journal = false;  // Source::follow() and Rebuild::replay() exist
     // Looks through a journal for what destroys much.
     std::unique_ptr<Replay> (*history)(const HistoryRequest& request) = nullptr;
+    // A folder as target becomes what the system's own server starts on, which measure() reads, too; and a pattern means
+    // what is within items: RebuildRequest::wants chooses.
+    bool own_folder_form = false;
 };
 
 }  // namespace holdfast

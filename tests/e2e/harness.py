@@ -252,6 +252,77 @@ class PostgresServer:
         return lines
 
 
+class RedisServer:
+    """A real redis-server in a folder of its own, on a free port of the loopback and a private socket."""
+
+    def __init__(self, *settings, data=None, wait=True):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-redis-"))
+        self.port = free_port()
+        self.socket = self.folder / "redis.sock"
+        self.data = pathlib.Path(data) if data else self.folder / "data"
+        self.data.mkdir(exist_ok=True)
+        self.settings = [str(each) for each in settings]
+        self.start(wait)
+        atexit.register(self.stop)
+
+    def start(self, wait=True):
+        argv = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.socket),
+                "--dir", str(self.data), "--save", "", "--daemonize", "no", "--enable-debug-command", "local",
+                "--repl-diskless-sync-delay", "0", *self.settings]
+        self.log = open(self.folder / "log", "ab")
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        if wait:
+            wait_until(lambda: self.process.poll() is not None or self.try_run("PING") == "PONG", "redis-server starts")
+            if self.process.poll() is not None:
+                raise AssertionError((self.folder / "log").read_text(errors="replace"))
+
+    def stop(self, how=signal.SIGKILL):
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+            self.process.wait(60)
+        self.log.close()
+
+    def remove(self):
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def url(self, database=None):
+        return f"redis://127.0.0.1:{self.port}" + ("" if database is None else f"/{database}")
+
+    def cli(self, *args):
+        return ["redis-cli", "-p", str(self.port), *map(str, args)]
+
+    def try_run(self, *args):
+        done = subprocess.run(self.cli(*args), capture_output=True, check=False)
+        return done.stdout.decode(errors="replace").rstrip("\n")
+
+    def run(self, *args, input=None, database=0):
+        """What redis-cli prints for a command."""
+        argv = ["redis-cli", "-p", str(self.port), "-n", str(database), *map(str, args)]
+        done = subprocess.run(argv, input=input, capture_output=True, check=True)
+        text = done.stdout.decode(errors="replace").rstrip("\n")
+        if text.startswith(("ERR", "NOPERM", "WRONGTYPE", "(error)")):
+            raise AssertionError(f"{args}: {text}")
+        return text
+
+    def send(self, commands):
+        """Many commands, each a list of bytes, str or numbers; checks that none fails."""
+        out = bytearray()
+        for command in commands:
+            parts = [each if isinstance(each, bytes) else str(each).encode() for each in command]
+            out += b"*%d\r\n" % len(parts)
+            for part in parts:
+                out += b"$%d\r\n%s\r\n" % (len(part), part)
+        done = subprocess.run(["redis-cli", "-p", str(self.port), "--pipe"], input=bytes(out), capture_output=True,
+                              check=False)
+        if b"errors: 0" not in done.stdout:
+            raise AssertionError(done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace"))
+
+    def digest(self):
+        """The server's own digest of its whole data, the independent judge."""
+        return self.run("DEBUG", "DIGEST")
+
+
 _servers = {}
 
 

@@ -1,0 +1,73 @@
+#include "clients/redis/discover.h"
+
+#include <charconv>
+
+#include "base/text.h"
+#include "clients/redis/connection.h"
+
+namespace holdfast::redis {
+
+namespace {
+
+int number_in(std::string_view text) {
+    int out = 0;
+    std::from_chars(text.data(), text.data() + text.size(), out);
+    return out;
+}
+
+// "ip=10.0.0.5,port=6379,state=online,offset=…"
+std::string field(std::string_view line, std::string_view name) {
+    for (const std::string& part : split(line, ','))
+        if (part.size() > name.size() && part.starts_with(name) && part[name.size()] == '=')
+            return part.substr(name.size() + 1);
+    return "";
+}
+
+Endpoint master_of(World& world, const Endpoint& endpoint, Code failure) {
+    Endpoint sentinel = endpoint;
+    sentinel.sentinel.clear();
+    sentinel.database.reset();
+    sentinel.user.clear();  // Sentinels have accounts of their own
+    sentinel.password.clear();
+    Connection asked(world, sentinel, failure);
+    const Reply found = asked.ask({"SENTINEL", "get-master-addr-by-name", endpoint.sentinel});
+    if (found.kind != Reply::Kind::list || found.list.size() != 2)
+        throw Error{failure, "the Sentinel at {} knows no master named {}", endpoint.place(), endpoint.sentinel}.hint(
+            "SENTINEL MASTERS lists them.");
+    Endpoint out = endpoint;
+    out.sentinel.clear();
+    out.host = found.list[0].text;
+    out.port = number_in(found.list[1].text);
+    return out;
+}
+
+}  // namespace
+
+Endpoint discover(World& world, const Endpoint& endpoint, bool prefer_replica, Code failure) {
+    const Endpoint master = endpoint.sentinel.empty() ? endpoint : master_of(world, endpoint, failure);
+    if (!prefer_replica) return master;
+    Connection asked(world, master, failure);
+    const std::string info = asked.ask({"INFO", "replication"}).text;
+    if (info_value(info, "role") != "master") return master;  // it is a replica itself
+    for (int i = 0;; ++i) {
+        const std::string line = info_value(info, fmt::format("slave{}", i));
+        if (line.empty()) break;
+        // Others that follow, such as we do, have no port.
+        if (field(line, "state") != "online" || number_in(field(line, "port")) == 0) continue;
+        Endpoint out = master;
+        out.host = field(line, "ip");
+        out.port = number_in(field(line, "port"));
+        try {
+            const Connection tried(world, out, failure);
+            return out;
+        } catch (const Error& error) {
+            if (error.code() != failure) throw;
+            world.log.warning(fmt::format("the replica at {} is passed over: {}", out.place(), error.message()));
+        }
+    }
+    world.log.warning(
+        fmt::format("the master at {} has no replica that is in step; the master itself is asked", master.place()));
+    return master;
+}
+
+}  // namespace holdfast::redis

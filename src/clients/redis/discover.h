@@ -1,0 +1,16 @@
+// clients/redis/discover.h: which server is meant: a master that Sentinels know, or a replica of it.
+//
+// Errors   as clients/redis/connection.h
+#pragma once
+
+#include "base/error.h"
+#include "base/world.h"
+#include "clients/redis/endpoint.h"
+
+namespace holdfast::redis {
+
+// Asks the Sentinel of the endpoint, if it names one. With `prefer_replica`, a replica that is in step is chosen, so that
+// the master need not fork; the master when there is none.
+Endpoint discover(World& world, const Endpoint& endpoint, bool prefer_replica, Code failure);
+
+}  // namespace holdfast::redis

@@ -1,0 +1,33 @@
+// sources/redis/capture.h: the data of one server at one instant, as items of keys.
+//
+// Shape    begin_capture() asks the server by PSYNC; capture_of() takes RDB bytes from wherever they come
+// Errors   source_failed, corrupt, newer_format; nothing is captured then
+// Threads  as Capture says
+// Source   doc/format/redis.md
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "source/source.h"
+#include "sources/redis/options.h"
+#include "sources/redis/rdb_input.h"
+
+namespace holdfast::redis {
+
+struct RdbOrigin {
+    std::string source;  // names what this machine remembers
+    std::string place;
+    std::map<std::uint64_t, std::uint64_t> bytes = {};  // about how much each database has; 0 is not known
+    std::optional<Moment> moment = {};
+    std::optional<std::uint64_t> only = {};  // one database
+};
+
+std::unique_ptr<Capture> capture_of(World& world, RdbOrigin origin, const RdbInput::Read& read);
+std::unique_ptr<Capture> begin_capture(World& world, const CaptureOptions& options);
+
+// About how many bytes each database has, as INFO tells.
+std::map<std::uint64_t, std::uint64_t> estimated_bytes(std::string_view info);
+
+}  // namespace holdfast::redis

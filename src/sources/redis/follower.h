@@ -1,0 +1,21 @@
+// sources/redis/follower.h: follows a server's stream of changes, as a replica that keeps it.
+//
+// Shape    a thread reads the stream into a sealed spool at once, so that the server never waits for the repository;
+//          read() takes stretches from there. Times come from asking the server for its offset each 100 ms: what it had
+//          then was made by then, however late it arrives
+// Errors   source_failed
+// Threads  as Follower says; one of its own
+// Limits   the spool grows while the repository is slower than the server
+// I1  what is acknowledged to the server is what durable() was told, so that WAIT counts what is safe
+#pragma once
+
+#include <memory>
+
+#include "source/source.h"
+#include "sources/redis/options.h"
+
+namespace holdfast::redis {
+
+std::unique_ptr<Follower> follow(const FollowRequest& request, const CaptureOptions& options);
+
+}  // namespace holdfast::redis

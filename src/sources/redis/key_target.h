@@ -1,0 +1,36 @@
+// sources/redis/key_target.h: where keys of a restore go, one after another.
+//
+// Shape    version, functions, … begin_key, value in pieces, end_key, …, finish
+// Errors   target_failed, no_space
+// Threads  one at a time
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "source/source.h"
+#include "sources/redis/rdb.h"
+
+namespace holdfast::redis {
+
+class KeyTarget {
+public:
+    virtual ~KeyTarget() = default;
+    virtual void add_database(std::uint64_t /*number*/) {}  // before the first key of any
+    virtual void version(int number) = 0;
+    virtual void function(ByteView raw) = 0;
+    virtual void module_aux(ByteView raw) = 0;
+    virtual void begin_key(const RdbKey& key, std::uint64_t value_bytes) = 0;
+    virtual void value(ByteView raw) = 0;
+    virtual void end_key() = 0;
+    // Everything of the snapshot is there. Then the journal may follow.
+    virtual void end_keys() = 0;
+    virtual std::unique_ptr<Replay> replay(const ReplayRequest&) { return nullptr; }
+    virtual std::uint64_t left_alone() const { return 0; }  // keys that were there already
+    virtual std::vector<Finding> finish() = 0;
+};
+
+std::unique_ptr<KeyTarget> data_folder(const RebuildRequest& request);
+std::unique_ptr<KeyTarget> server_target(const RebuildRequest& request);
+
+}  // namespace holdfast::redis

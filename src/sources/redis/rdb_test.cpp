@@ -1,0 +1,177 @@
+#include "sources/redis/rdb.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "sources/redis/blobs.h"
+#include "sources/redis/counts.h"
+#include "sources/redis/crc64.h"
+
+namespace holdfast::redis {
+namespace {
+
+using ::testing::HasSubstr;
+
+RdbInput::Read reading(const Bytes& bytes, std::size_t most = ~std::size_t{0}) {
+    return [left = ByteView(bytes), most](MutableByteView into) mutable {
+        const std::size_t some = std::min({into.size(), left.size(), most});
+        if (some > 0) std::memcpy(into.data(), left.data(), some);
+        left = left.subspan(some);
+        return some;
+    };
+}
+
+Bytes text(std::string_view value) {
+    Bytes out;
+    append_length(out, value.size());
+    append(out, as_bytes(value));
+    return out;
+}
+
+Bytes operator+(Bytes a, const Bytes& b) {
+    append(a, b);
+    return a;
+}
+
+Bytes raw(std::initializer_list<int> bytes) {
+    Bytes out;
+    for (const int byte : bytes) out.push_back(static_cast<std::uint8_t>(byte));
+    return out;
+}
+
+Bytes blob(const Bytes& bytes) { return text(as_text(bytes)); }
+
+// A file with one key in database 0.
+Bytes file_with(int version, std::uint8_t type, const Bytes& value, std::int64_t expiry = no_expiry) {
+    Bytes out;
+    RdbWriter writer([&](ByteView bytes) { append(out, bytes); });
+    writer.begin(version);
+    writer.begin_key({0, "key", expiry, type});
+    writer.value(value);
+    writer.end();
+    return out;
+}
+
+std::string digest(const Bytes& file) {
+    RdbCounts counts;
+    RdbInput in(reading(file));
+    read_rdb(in, counts);
+    return counts.facts().value("0", "digest").value_or("none");
+}
+
+std::string message_of(const Bytes& file) {
+    try {
+        digest(file);
+    } catch (const Error& error) {
+        return error.message();
+    }
+    return "";
+}
+
+Bytes zipmap_of_a1_b2() { return raw({2, 1, 'a', 1, 0, '1', 1, 'b', 2, 1, '2', '2', 0, 255}); }
+
+Bytes ziplist(const std::vector<Bytes>& entries) {
+    Bytes body;
+    for (const Bytes& each : entries) append(body, each);
+    Bytes out;
+    ByteWriter writer(out);
+    writer.u32(static_cast<std::uint32_t>(11 + body.size()));
+    writer.u32(0);
+    writer.u16(static_cast<std::uint16_t>(entries.size()));
+    writer.raw(body);
+    writer.u8(255);
+    return out;
+}
+
+TEST(Crc64, HasTheValueOfItsDefinition) { EXPECT_EQ(crc64(0, as_bytes("123456789")), 0xe9c6d914c4b8d9caULL); }
+
+TEST(Rdb, WhatIsWrittenIsReadAgain) {
+    const Bytes file = file_with(11, rdb_type_string, text("value"), 1700000000000);
+    struct Sink final : RdbSink {
+        void version(int number) override { EXPECT_EQ(number, 11); }
+        void value(ByteView bytes) override { append(raw_value, bytes); }
+        void end_key(const RdbKey& key, const Value& value) override {
+            EXPECT_EQ(key.name, "key");
+            EXPECT_EQ(key.expiry_ms, 1700000000000);
+            EXPECT_EQ(value.kind, ValueClass::string);
+        }
+        Bytes raw_value;
+    } sink;
+    RdbInput in(reading(file, 1));
+    EXPECT_TRUE(read_rdb(in, sink).has_checksum);
+    EXPECT_TRUE(in.at_end());
+    EXPECT_EQ(sink.raw_value, text("value"));
+}
+
+TEST(Rdb, EqualValuesHaveOneDigestInWhateverEncoding) {
+    const Bytes listpack = make_listpack({"a", "1", "b", "22"});
+    const Bytes plain = raw({2}) + text("b") + raw({0xc0, 22}) + text("a") + text("1");
+    const std::string expected = digest(file_with(9, 4, plain));
+    EXPECT_EQ(digest(file_with(10, 16, blob(listpack))), expected);
+    EXPECT_EQ(digest(file_with(2, 9, blob(zipmap_of_a1_b2()))), expected);
+    const Bytes zip = ziplist({raw({0, 1, 'a'}), raw({3, 0xf2}), raw({3, 1, 'b'}), raw({3, 0xfe, 22})});
+    EXPECT_EQ(digest(file_with(9, 13, blob(zip))), expected);
+    EXPECT_NE(digest(file_with(9, 4, raw({1}) + text("a") + text("1"))), expected);
+
+    const std::string ints = digest(file_with(9, 2, raw({2}) + text("-2") + text("7")));
+    EXPECT_EQ(digest(file_with(9, 11, blob(raw({2, 0, 0, 0, 2, 0, 0, 0, 0xfe, 0xff, 7, 0})))), ints);
+    EXPECT_EQ(digest(file_with(11, 20, blob(make_listpack({"7", "-2"})))), ints);
+
+    const std::string list = digest(file_with(9, 1, raw({2}) + text("x") + text("y")));
+    EXPECT_EQ(digest(file_with(10, 18, raw({2, 1}) + text("x") + raw({2}) + blob(make_listpack({"y"})))), list);
+    EXPECT_EQ(digest(file_with(9, 14, raw({1}) + blob(ziplist({raw({0, 1, 'x'}), raw({3, 1, 'y'})})))), list);
+    EXPECT_NE(digest(file_with(9, 1, raw({2}) + text("y") + text("x"))), list);
+
+    Bytes binary = raw({1}) + text("m");
+    ByteWriter(binary).u64(0x3ff8000000000000ULL);  // 1.5
+    EXPECT_EQ(digest(file_with(9, 5, binary)), digest(file_with(9, 3, raw({1}) + text("m") + raw({3, '1', '.', '5'}))));
+    EXPECT_EQ(digest(file_with(9, 5, binary)), digest(file_with(10, 17, blob(make_listpack({"m", "1.5"})))));
+}
+
+TEST(Rdb, CompressedStringsAreReadAsTheyWere) {
+    // "aaaaaaaaaa…" of 40: a literal, then two references back.
+    const Bytes packed = raw({0, 'a', 0xe0, 30 - 9 + 7, 0});
+    const Bytes value = raw({0xc3}) + raw({static_cast<int>(packed.size()), 38}) + packed;
+    EXPECT_EQ(digest(file_with(9, 0, value)), digest(file_with(9, 0, text(std::string(38, 'a')))));
+    const Bytes wrong = raw({0xc3}) + raw({static_cast<int>(packed.size()), 39}) + packed;
+    EXPECT_THAT(message_of(file_with(9, 0, wrong)), HasSubstr("damaged"));
+}
+
+TEST(Rdb, DamageIsSeen) {
+    const Bytes file = file_with(11, rdb_type_string, text("a value of some length"));
+    for (std::size_t cut = 0; cut < file.size(); ++cut) {
+        const Bytes part(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(cut));
+        EXPECT_THAT(message_of(part), HasSubstr("RDB data")) << cut;
+    }
+    for (std::size_t at = 0; at < file.size(); ++at) {
+        Bytes flipped = file;
+        flipped[at] ^= 0x10;
+        EXPECT_NE(message_of(flipped), "") << at;
+    }
+}
+
+TEST(Rdb, NewerVersionsAndTypesAreRefused) {
+    EXPECT_THAT(message_of(file_with(12, 0, text("x"))), HasSubstr("version 12"));
+    EXPECT_THAT(message_of(file_with(11, 24, text("x"))), HasSubstr("24"));
+}
+
+TEST(Rdb, AClaimOfLengthDoesNotAskForAllMemory) {
+    EXPECT_THAT(message_of(file_with(11, 0, raw({0x81, 0, 0, 0, 0x10, 0, 0, 0, 0}))), HasSubstr("ends in the middle"));
+    EXPECT_NE(message_of(file_with(11, 16, raw({0x81, 0, 0, 0, 0x10, 0, 0, 0, 0}))), "");
+}
+
+TEST(Digest, DoesNotDependOnThePieces) {
+    std::string bytes;
+    for (int i = 0; i < 100; ++i) bytes += static_cast<char>(i);
+    Hash128 whole;
+    whole.add(bytes);
+    for (std::size_t step = 1; step < 40; ++step) {
+        Hash128 hash;
+        for (std::size_t at = 0; at < bytes.size(); at += step) hash.add(std::string_view(bytes).substr(at, step));
+        EXPECT_EQ(hash.value(), whole.value());
+    }
+}
+
+}  // namespace
+}  // namespace holdfast::redis

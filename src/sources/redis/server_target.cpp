@@ -1,0 +1,275 @@
+#include <deque>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "clients/redis/connection.h"
+#include "clients/redis/discover.h"
+#include "sources/redis/crc64.h"
+#include "sources/redis/key_target.h"
+#include "sources/redis/options.h"
+#include "sources/redis/replay.h"
+
+namespace holdfast::redis {
+
+namespace {
+
+constexpr std::size_t answers_max = 2048;
+constexpr std::uint64_t in_one_piece_max = 1024 * 1024;
+// RESTORE takes a payload as one argument, and an argument has at most proto-max-bulk-len bytes, 512 MiB: a string
+// about as long goes by SET.
+constexpr std::uint64_t restore_bytes_max = 512ULL * 1024 * 1024 - 64;
+constexpr std::size_t footer_bytes = 10;
+
+class ServerTarget final : public KeyTarget {
+public:
+    explicit ServerTarget(const RebuildRequest& request)
+        : world_(request.world),
+          options_(restore_options(request.options)),
+          endpoint_(discover(request.world, Endpoint::parse(request.target), false, Code::target_failed)),
+          is_part_(static_cast<bool>(request.wants)),
+          version_(rdb_version_in(request.facts)),
+          connection_(request.world, without_database(endpoint_), Code::target_failed) {
+        const std::string info = connection_.ask({"INFO"}).text;
+        if (info_value(info, "role") == "slave")
+            throw Error{Code::target_failed, "the server at {} is a replica, which takes no writes", endpoint_.place()}
+                .unharmed("nothing was written to the target")
+                .hint("Name its master, or end the replication by REPLICAOF NO ONE.");
+        if (info_value(info, "cluster_enabled") == "1")
+            throw Error{Code::target_failed, "the server at {} belongs to a cluster", endpoint_.place()}
+                .unharmed("nothing was written to the target")
+                .hint("This version restores into single servers, and into folders.");
+        if (options_.present == Present::drop && is_part_)
+            throw Error{Code::usage, "--existing drop is for whole databases, not for some of their keys"}.hint(
+                "--existing replace gives each key that is restored its captured value.");
+    }
+
+    void add_database(std::uint64_t number) override {
+        if (endpoint_.database && !databases_.empty())
+            throw Error{Code::usage, "one database is given for several: {} and {}", databases_.front(), number}
+                .unharmed("nothing was changed at the target")
+                .hint("Name one of them by --include NUMBER, or a target without a database.");
+        databases_.push_back(number);
+        const std::uint64_t here = database_here(number);
+        select(here);
+        if (options_.present == Present::drop) return;
+        if (options_.present != Present::fail || is_part_) return;
+        drain(0);
+        const std::int64_t keys = connection_.ask({"DBSIZE"}).number;
+        if (keys > 0)
+            throw Error{Code::target_failed, "database {} at {} has {} already", here, endpoint_.place(),
+                        keys == 1 ? "a key" : fmt::format("{} keys", keys)}
+                .unharmed("nothing was written to the target")
+                .hint(
+                    "--existing missing restores only keys that are not there, replace gives them their captured "
+                    "values, drop empties the database first.");
+    }
+
+    void version(int number) override { version_ = number; }
+    void function(ByteView raw) override {
+        functions_.push_back(0xf5);
+        append(functions_, raw);
+    }
+    void module_aux(ByteView) override { ++module_aux_; }
+
+    void begin_key(const RdbKey& key, std::uint64_t value_bytes) override {
+        begin_writing();
+        select(database_here(key.database));
+        key_ = key;
+        value_bytes_ = value_bytes;
+        as_set_ = key.type == rdb_type_string && value_bytes > restore_bytes_max;
+        sent_ = 0;
+        const std::uint8_t type = key.type;
+        crc_ = crc64(0, ByteView(&type, 1));
+        if (!as_set_) begin_restore();
+    }
+
+    void value(ByteView raw) override {
+        if (as_set_) {
+            set_piece(raw);
+            return;
+        }
+        crc_ = crc64(crc_, raw);
+        connection_.put_raw(raw);
+    }
+
+    void end_key() override {
+        if (as_set_)
+            end_set();
+        else
+            end_restore();
+        asked_.push_back(key_.name);
+        drain(answers_max);
+    }
+
+    void end_keys() override {
+        begin_writing();
+        drain(0);
+        restore_functions();
+    }
+
+    std::unique_ptr<Replay> replay(const ReplayRequest& request) override {
+        if (endpoint_.database) return nullptr;
+        return replay_into_server(request, world_, connection_);
+    }
+
+    std::uint64_t left_alone() const override { return left_alone_; }
+
+    std::vector<Finding> finish() override {
+        std::vector<Finding> out;
+        if (module_aux_ > 0)
+            out.push_back({"server", Finding::Kind::unsupported,
+                           "what modules keep beside keys comes back only in a data folder"});
+        return out;
+    }
+
+private:
+    static Endpoint without_database(Endpoint endpoint) {
+        endpoint.database.reset();
+        return endpoint;
+    }
+
+    std::uint64_t database_here(std::uint64_t captured) const {
+        return endpoint_.database ? static_cast<std::uint64_t>(*endpoint_.database) : captured;
+    }
+
+    void select(std::uint64_t number) {
+        if (selected_ == number) return;
+        drain(0);
+        connection_.ask({"SELECT", fmt::format("{}", number)});
+        selected_ = number;
+    }
+
+    // Once all databases were looked at, so that a refusal comes before the first change.
+    void begin_writing() {
+        if (std::exchange(has_begun_, true) || options_.present != Present::drop) return;
+        for (const std::uint64_t number : databases_) {
+            select(database_here(number));
+            connection_.ask({"FLUSHDB"});
+        }
+    }
+
+    void begin_restore() {
+        const bool replaces = options_.present == Present::replace;
+        connection_.put_raw(as_bytes(fmt::format("*{}\r\n$7\r\nRESTORE\r\n", replaces ? 6 : 5)));
+        argument(key_.name);
+        argument(fmt::format("{}", key_.expiry_ms));
+        connection_.put_raw(as_bytes(fmt::format("${}\r\n", 1 + value_bytes_ + footer_bytes)));
+        const std::uint8_t type = key_.type;
+        connection_.put_raw(ByteView(&type, 1));
+    }
+
+    void end_restore() {
+        connection_.put_raw(dump_footer(crc_, version_));
+        connection_.put_raw(as_bytes("\r\n"));
+        argument("ABSTTL");
+        if (options_.present == Present::replace) argument("REPLACE");
+    }
+
+    // The value begins with its length in five bytes.
+    void set_piece(ByteView raw) {
+        for (; sent_ < 5 && !raw.empty(); raw = raw.subspan(1)) {
+            if (sent_ == 0 && raw[0] != 0x80) throw too_long();
+            if (++sent_ < 5) continue;
+            const bool fails = options_.present != Present::replace;
+            const bool expires = key_.expiry_ms != no_expiry;
+            connection_.put_raw(as_bytes(fmt::format("*{}\r\n$3\r\nSET\r\n", 3 + (fails ? 1 : 0) + (expires ? 2 : 0))));
+            argument(key_.name);
+            connection_.put_raw(as_bytes(fmt::format("${}\r\n", value_bytes_ - 5)));
+        }
+        connection_.put_raw(raw);
+    }
+
+    void end_set() {
+        connection_.put_raw(as_bytes("\r\n"));
+        if (options_.present != Present::replace) argument("NX");
+        if (key_.expiry_ms == no_expiry) return;
+        argument("PXAT");
+        argument(fmt::format("{}", key_.expiry_ms));
+    }
+
+    Error too_long() const {
+        return Error{Code::target_failed, "the value of key {} is too long for RESTORE", printable(key_.name)}.hint(
+            "Restore into a folder, and start a server on it.");
+    }
+
+    void argument(std::string_view text) {
+        connection_.put_raw(as_bytes(fmt::format("${}\r\n", text.size())));
+        connection_.put_raw(as_bytes(text));
+        connection_.put_raw(as_bytes("\r\n"));
+    }
+
+    // Reads answers until at most so many are due; then half of them, so that the server always has something to do.
+    void drain(std::size_t most) {
+        if (asked_.size() <= most) return;
+        while (asked_.size() > most / 2) {
+            const Reply got = connection_.reply();
+            const std::string name = std::move(asked_.front());
+            asked_.pop_front();
+            if (got.is_error() || got.kind == Reply::Kind::nil) refused(name, got);
+        }
+    }
+
+    void refused(const std::string& name, const Reply& got) {
+        if (got.kind == Reply::Kind::nil || got.text.starts_with("BUSYKEY")) {
+            if (options_.present == Present::missing) {
+                ++left_alone_;
+                return;
+            }
+            throw Error{Code::target_failed, "the key {} is at {} already", printable(name), endpoint_.place()}
+                .unharmed("keys that are there already were left as they are")
+                .hint("--existing missing leaves them alone, replace gives them their captured values.");
+        }
+        if (got.text.find("DUMP payload version or checksum") != std::string::npos)
+            throw Error{Code::target_failed, "the server at {} is too old for data of RDB version {}",
+                        endpoint_.place(), version_}
+                .hint("Restore into a server of the version that was captured, or a newer one.");
+        if (got.text.find("Bad data format") != std::string::npos)
+            throw Error{Code::target_failed, "the server at {} cannot read the value of key {}", endpoint_.place(),
+                        printable(name)}
+                .hint("A value of a module needs a server with the same module.");
+        connection_.fail(got, "key " + printable(name));
+    }
+
+    void restore_functions() {
+        if (functions_.empty()) return;
+        const auto footer = dump_footer(crc64(0, functions_), version_);
+        append(functions_, footer);
+        const char* const policy = options_.present == Present::drop      ? "FLUSH"
+                                   : options_.present == Present::replace ? "REPLACE"
+                                                                          : "APPEND";
+        const Reply got = connection_.try_ask({"FUNCTION", "RESTORE", std::string(as_text(functions_)), policy});
+        if (!got.is_error()) return;
+        if (options_.present == Present::missing && got.text.find("already exists") != std::string::npos) {
+            world_.log.info("the server has functions already; they were left as they are");
+            return;
+        }
+        connection_.fail(got, "FUNCTION RESTORE");
+    }
+
+    World& world_;
+    const RestoreOptions options_;
+    const Endpoint endpoint_;
+    const bool is_part_;
+    int version_;
+    Connection connection_;
+    std::vector<std::uint64_t> databases_;
+    std::optional<std::uint64_t> selected_;
+    bool has_begun_ = false;
+    Bytes functions_;
+    std::uint64_t module_aux_ = 0;
+    RdbKey key_;
+    std::uint64_t value_bytes_ = 0;
+    std::uint64_t crc_ = 0;
+    bool as_set_ = false;
+    unsigned sent_ = 0;
+    std::deque<std::string> asked_;
+    std::uint64_t left_alone_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<KeyTarget> server_target(const RebuildRequest& request) {
+    return std::make_unique<ServerTarget>(request);
+}
+
+}  // namespace holdfast::redis

@@ -1,0 +1,38 @@
+// sources/redis/spool.h: a temporary file without a name, sealed under a key that only this process knows.
+//
+// Shape    append() gives the place; read() takes bytes from any place
+// Errors   failed, no_space
+// Threads  append() from one thread; read() from any, of what was appended before
+// Limits   below TMPDIR or /var/tmp; gone with its object, also after kill -9
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "base/secret.h"
+#include "base/world.h"
+
+namespace holdfast::redis {
+
+class Spool {
+public:
+    explicit Spool(World& world);
+    std::uint64_t append(ByteView bytes);
+    void read(std::uint64_t offset, MutableByteView into) const;
+    // The bytes up to here are not needed again; their room is given back.
+    void forget_before(std::uint64_t offset);
+    std::uint64_t size() const { return size_.load(std::memory_order_acquire); }
+
+private:
+    void apply(std::uint64_t offset, ByteView in, std::uint8_t* out) const;
+
+    Secret key_;
+    Fd file_;
+    Bytes sealed_;
+    std::atomic<std::uint64_t> size_{0};
+    std::uint64_t forgotten_ = 0;
+};
+
+}  // namespace holdfast::redis

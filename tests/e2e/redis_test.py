@@ -1,0 +1,415 @@
+"""Redis: keys go out and come back in another server; DEBUG DIGEST of real servers is the judge."""
+
+import datetime
+import random
+import signal
+import subprocess
+import time
+
+from harness import SCALE, Case, RedisServer, free_port, main, wait_until
+
+
+def everything(seed=1, keys=300):
+    """Commands that make keys of all types, small and large, with and without expiry."""
+    rng = random.Random(seed)
+    yield ["SELECT", 0]
+    yield ["SET", b"binary\x00\xff\r\n", bytes(range(256))]
+    yield ["SET", "empty", ""]
+    yield ["SET", "number", 12345]
+    yield ["SET", "negative", -7]
+    yield ["SET", "wide", -2 ** 62]
+    yield ["SET", "compressible", "abc" * 20000]
+    yield ["SET", "large", rng.randbytes(3 << 20)]
+    yield ["SET", "with/slash", "x"]
+    yield ["SET", "expires", "later", "EX", 100000]
+    yield ["SETBIT", "bits", 100000, 1]
+    yield ["PFADD", "hll", *range(50)]
+    yield ["RPUSH", "list", *range(10)]
+    yield ["RPUSH", "long list", *[rng.randbytes(rng.randrange(200)) for _ in range(500)]]
+    yield ["RPUSH", "list of large", rng.randbytes(20000), "small"]
+    yield ["SADD", "ints", *range(-50, 50), 2 ** 40]
+    yield ["SADD", "small set", "a", "b", 7]
+    yield ["SADD", "large set", *[rng.randbytes(12) for _ in range(1000)]]
+    yield ["HSET", "small hash", "a", 1, "b", "two", 3, "-5"]
+    yield ["HSET", "large hash", *[rng.randbytes(10) for _ in range(1000)]]
+    yield ["ZADD", "small zset", "1.5", "a", "-inf", "b", "3", "c", "1e300", "d"]
+    yield ["ZADD", "large zset", *sum(([rng.random(), rng.randbytes(8)] for _ in range(500)), [])]
+    for i in range(250):
+        yield ["XADD", "stream", f"{i + 1}-{i}", "field", f"value {i}", "other" if i % 3 else "field2", i]
+    yield ["XDEL", "stream", "5-4", "100-99"]
+    yield ["XGROUP", "CREATE", "stream", "readers", "0"]
+    yield ["XREADGROUP", "GROUP", "readers", "one", "COUNT", 20, "STREAMS", "stream", ">"]
+    yield ["XREADGROUP", "GROUP", "readers", "two", "COUNT", 3, "STREAMS", "stream", ">"]
+    yield ["XACK", "stream", "readers", "1-0"]
+    yield ["XGROUP", "CREATE", "new stream", "g", "$", "MKSTREAM"]
+    yield ["GEOADD", "geo", 13.36, 38.11, "Palermo"]
+    yield ["SELECT", 3]
+    for i in range(keys):
+        yield ["SET", f"key:{i}", rng.randbytes(rng.randrange(300))]
+    yield ["SELECT", 11]
+    yield ["SET", "in eleven", 1]
+    yield ["FUNCTION", "LOAD", "REPLACE", "#!lua name=lib\nredis.register_function('f', function() return 1 end)"]
+
+
+class Redis(Case):
+    def setUp(self):
+        super().setUp()
+        self.init()
+
+    def server(self, *settings, **options):
+        out = RedisServer(*settings, **options)
+        self.addCleanup(out.remove)
+        return out
+
+    def filled(self, *settings, **options):
+        out = self.server(*settings)
+        out.send(everything(**options))
+        return out
+
+    def started_on(self, folder, *settings):
+        """A server on what a restore made."""
+        return self.server("--appendonly", "yes", *settings, data=folder)
+
+
+class Whole(Redis):
+    def test_all_types_come_back_equal_in_a_folder_and_in_a_server(self):
+        for settings in ((), ("--hash-max-listpack-entries", 0, "--list-max-listpack-size", 1, "--set-max-intset-entries", 0,
+                              "--zset-max-listpack-entries", 0, "--rdbcompression", "no", "--stream-node-max-entries", 3),
+                         ("--repl-diskless-sync", "no")):
+            source = self.filled(*settings)
+            line = self.backup(source.url(), "--name", "all")[0]
+            self.assertEqual(line["source"], "all")
+            folder = self.folder / f"data{source.port}"
+            self.restore("latest", folder)
+            again = self.started_on(folder)
+            self.assertEqual(again.digest(), source.digest())
+            other = self.server()
+            result = self.restore("latest", other.url())
+            self.assertEqual(other.digest(), source.digest())
+            self.assertEqual(result.lines()[-1]["verified"]["result"], "pass", str(result))
+            self.assertEqual(other.run("FCALL", "f", 0), "1")
+
+    def test_a_capture_writes_nothing_on_the_servers_disk(self):
+        source = self.filled()
+        self.backup(source.url())
+        self.assertEqual(sorted(p.name for p in source.data.rglob("*")), [])
+
+    def test_facts_do_not_depend_on_encodings(self):
+        source = self.filled()
+        self.backup(source.url(), "--name", "s")
+        other = self.server("--hash-max-listpack-entries", 0, "--zset-max-listpack-entries", 0, "--list-max-listpack-size", 1,
+                            "--set-max-intset-entries", 0)
+        result = self.restore("latest", other.url())
+        self.assertEqual(result.lines()[-1]["verified"]["result"], "pass", str(result))
+
+    def test_it_is_proved_in_a_server_also_when_keys_have_expired_since(self):
+        source = self.filled()
+        source.run("SET", "short", "x", "PX", 1500)
+        self.backup(source.url(), "--name", "s")
+        wait_until(lambda: source.run("EXISTS", "short") == "0", "the key expires")
+        result = self.holdfast("prove", "latest", "--level", "V4", "--json")
+        summary = result.lines()[-1]
+        self.assertEqual((summary["result"], summary["level"]), ("pass", "V4"), str(result))
+
+    def test_export_is_an_rdb_that_a_server_loads(self):
+        source = self.filled()
+        self.backup(source.url(), "--name", "s")
+        data = self.folder / "exported"
+        data.mkdir()
+        self.holdfast("export", "latest", "--as", "rdb", "--to", data / "dump.rdb")
+        subprocess.run(["redis-check-rdb", data / "dump.rdb"], check=True, capture_output=True)
+        self.assertEqual(self.server(data=data).digest(), source.digest())
+
+    def test_a_unix_socket_and_a_password(self):
+        source = self.filled()
+        source.run("CONFIG", "SET", "requirepass", "secret")
+        self.fails(15, "backup", source.url(), says="NOAUTH", hints="password")
+        url = f"redis://:wrong@{str(source.socket).replace('/', '%2F')}"
+        self.fails(15, "backup", url, says="WRONGPASS")
+        self.backup(url.replace("wrong", "secret"))
+        self.assertNotIn("secret", self.holdfast("snapshots", "--json").text)
+
+    def test_an_account_that_may_not_is_told_which_command(self):
+        source = self.filled()
+        source.run("ACL", "SETUSER", "less", "on", ">pw", "+ping", "+info", "+replconf", "+auth")
+        source.run("ACL", "SETUSER", "none", "on", ">pw", "+ping", "+info", "+auth")
+        self.fails(15, "backup", f"redis://less:pw@127.0.0.1:{source.port}", says="psync", hints="ACL SETUSER")
+        self.fails(15, "backup", f"redis://none:pw@127.0.0.1:{source.port}", says="replconf", hints="ACL SETUSER")
+
+
+class Parts(Redis):
+    def test_one_database_under_another_number_and_keys_by_pattern(self):
+        source = self.filled()
+        self.backup(source.url(), "--name", "s")
+        other = self.server()
+        self.restore("latest", other.url(5), "--include", "3")
+        self.assertEqual(other.run("DBSIZE", database=5), "300")
+        self.restore("latest", other.url(), "--include", "3/key:1?", "--include", "0/with/slash")
+        self.assertEqual(sorted(other.run("KEYS", "*", database=3).split()), sorted(f"key:1{i}" for i in range(10)))
+        self.assertEqual(other.run("KEYS", "*", database=0), "with/slash")
+        folder = self.folder / "part"
+        self.restore("latest", folder, "--include", "3/key:2*")
+        again = self.started_on(folder)
+        self.assertEqual(again.run("DBSIZE", database=3), "111")
+        self.assertEqual(again.run("DBSIZE", database=0), "0")
+
+    def test_what_is_there_already(self):
+        source = self.server()
+        source.send([["SET", "a", "old"], ["SET", "b", "old"]])
+        self.backup(source.url(), "--name", "s")
+        other = self.server()
+        other.send([["SET", "a", "new"], ["SET", "c", "new"]])
+        self.fails(16, "restore", "latest", "--to", other.url(), says="has 2 keys already", hints="--existing missing")
+        self.restore("latest", other.url(), "--existing", "missing")
+        self.assertEqual([other.run("GET", k) for k in "abc"], ["new", "old", "new"])
+        self.restore("latest", other.url(), "--existing", "replace")
+        self.assertEqual([other.run("GET", k) for k in "abc"], ["old", "old", "new"])
+        self.restore("latest", other.url(), "--existing", "drop")
+        self.assertEqual([other.run("GET", k) for k in "abc"], ["old", "old", ""])
+        self.fails(16, "restore", "latest", "--to", other.url(), "--include", "0/a", says="is at")
+
+    def test_beside_then_in_its_place(self):
+        source = self.server()
+        source.send([["SET", "a", "old"]])
+        self.backup(source.url(), "--name", "s")
+        source.send([["SET", "a", "wrong"]])
+        self.restore("latest", source.url(0), "--beside", "9", "--swap")
+        self.assertEqual(source.run("GET", "a"), "old")
+        self.assertEqual(source.run("GET", "a", database=9), "wrong")
+        self.holdfast("restore", "--unswap", "--beside", "9", "--to", source.url(0))
+        self.assertEqual(source.run("GET", "a"), "wrong")
+
+    def test_expired_keys_are_handled_by_choice(self):
+        source = self.server()
+        source.send([["SET", "short", "x", "PX", 300], ["SET", "long", "x", "EX", 1000]])
+        self.backup(source.url(), "--name", "s")
+        time.sleep(0.5)
+        for choice, found in (("drop", ""), ("keep", "x"), ("shift", "x")):
+            other = self.server()
+            other.run("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+            self.holdfast("restore", "latest", "--to", other.url(), "--expired", choice, "--no-verify")
+            ttl = int(other.run("PTTL", "short"))
+            self.assertEqual(other.run("EXISTS", "long"), "1")
+            if choice == "drop":
+                self.assertEqual(ttl, -2)
+            elif choice == "keep":
+                self.assertEqual((ttl, other.run("GET", "short")), (-1, found))
+
+    def test_targets_that_take_no_writes(self):
+        source = self.filled()
+        self.backup(source.url(), "--name", "s")
+        replica = self.server("--replicaof", f"127.0.0.1 {source.port}")
+        self.fails(16, "restore", "latest", "--to", replica.url(), says="replica")
+        small = self.server("--maxmemory", "2mb")
+        self.fails(16, "restore", "latest", "--to", small.url(), says="OOM", hints="maxmemory")
+
+
+class Again(Redis):
+    def test_little_is_stored_when_little_has_changed(self):
+        source = self.server()
+        rng = random.Random(4)
+        source.send([["SET", f"key:{i}", rng.randbytes(500)] for i in range(40000)])
+        first = self.backup(source.url(), "--name", "s")[0]["bytes"]
+        second = self.backup(source.url(), "--name", "s")[0]["bytes"]
+        self.assertLess(second["stored"], first["stored"] * 0.005, (first, second))
+        for turn in range(4):
+            source.send([["SET", f"key:{i}", rng.randbytes(500)] for i in rng.sample(range(40000), 390)])
+            source.send([["DEL", f"key:{i}"] for i in rng.sample(range(40000), 10)])
+            changed = self.backup(source.url(), "--name", "s")[0]["bytes"]
+            self.assertLess(changed["stored"], first["stored"] * 0.03 * (1 + turn), (first, changed))
+        for name in ("latest",):
+            folder = self.folder / name
+            self.restore(name, folder)
+            self.assertEqual(self.started_on(folder).digest(), source.digest())
+        # Without memory of earlier captures nothing is lost but space.
+        for path in self.home.rglob("*.layers"):
+            path.unlink()
+        self.backup(source.url(), "--name", "s")
+        self.restore("latest", self.folder / "fresh")
+        self.assertEqual(self.started_on(self.folder / "fresh").digest(), source.digest())
+
+    def test_two_repositories_share_one_memory(self):
+        source = self.filled()
+        second = self.folder / "second"
+        self.holdfast("init", "-r", second)
+        for turn in range(3):
+            source.send([["SET", f"turn:{turn}", turn], ["DEL", f"turn:{turn - 2}"]])
+            self.backup(source.url(), "--name", "s")
+            if turn != 1:
+                self.backup(source.url(), "--name", "s", "-r", second)
+        for number, repo in enumerate((self.repo, second)):
+            folder = self.folder / f"out{number}"
+            self.restore("latest", folder, "-r", repo)
+            self.assertEqual(self.started_on(folder).digest(), source.digest())
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Follow(Redis):
+    def follow(self, source, *args):
+        child = self.start("follow", source.url(), "--name", "s", "--flush", "200ms", *args, stderr=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL)
+        return child
+
+    def window(self):
+        windows = self.holdfast("windows", "s", "--json").document()["windows"]
+        return windows[-1] if windows else None
+
+    def wait_for(self, time):
+        wait_until(lambda: (self.window() or {}).get("to", "") > time, f"the journal reaches {time}", 60)
+
+    def restored(self, at, name):
+        folder = self.folder / name
+        result = self.holdfast("restore", "--source", "s", "--at", at, "--to", folder, "--json")
+        return self.started_on(folder), result
+
+    def test_a_random_writer_comes_back_at_ten_random_instants(self):
+        source = self.server("--repl-backlog-size", "64mb")
+        source.send(everything())
+        child = self.follow(source)
+        wait_until(lambda: self.snapshots(), "the base is there")
+        seconds = 20 * SCALE
+        load = subprocess.Popen(["redis-benchmark", "-p", str(source.port), "-c", "2", "-n", "100000000", "-r", "10000",
+                                 "-t", "set", "--dbnum", "7", "-q"], stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+        self.addCleanup(load.kill)
+        rng = random.Random(5)
+        model, history = {}, []
+        end = time.monotonic() + seconds
+        turn = 0
+        while time.monotonic() < end:
+            commands = [["SELECT", 5], ["MULTI"]]
+            for _ in range(rng.randrange(1, 8)):
+                key, value = f"m{rng.randrange(200)}", rng.randbytes(rng.randrange(60)).hex()
+                if rng.random() < 0.2:
+                    commands.append(["DEL", key])
+                    model.pop(key, None)
+                else:
+                    commands.append(["SET", key, value])
+                    model[key] = value
+            commands.append(["EXEC"])
+            source.send(commands)
+            # For a while nothing of the model changes: an instant in the middle is one of it.
+            time.sleep(0.15)
+            history.append((now(), dict(model)))
+            time.sleep(0.15)
+            turn += 1
+            if turn == 20:
+                child.send_signal(signal.SIGKILL)
+                child.wait()
+                child = self.follow(source, "--take-over")
+        load.kill()
+        load.wait()
+        self.wait_for(now())
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        self.assertEqual(len(self.holdfast("windows", "s", "--json").document()["windows"]), 1)
+        window = self.window()
+        inside = [each for each in history if window["from"] < each[0] < window["to"]]
+        self.assertGreater(len(inside), 20)
+        for number, (instant, expected) in enumerate(rng.sample(inside, 10)):
+            server, _ = self.restored(instant, f"at{number}")
+            keys = server.run("--raw", "KEYS", "m*", database=5).split()
+            found = dict(zip(keys, server.run("--raw", "MGET", *keys, database=5).split("\n"))) if keys else {}
+            self.assertEqual(found, expected, instant)
+            server.remove()
+        server, _ = self.restored(window["to"], "last")
+        self.assertEqual(server.digest(), source.digest())
+
+    def test_history_says_what_to_stop_before(self):
+        source = self.server()
+        source.send([["SET", f"k{i}", i] for i in range(500)])
+        self.holdfast("follow", source.url(), "--name", "s", "--once")
+        source.send([["DEL", *[f"k{i}" for i in range(200)]]])
+        time.sleep(0.3)
+        source.run("FLUSHALL")
+        self.holdfast("follow", source.url(), "--name", "s", "--once")
+        self.assertEqual(len(self.snapshots()), 1)
+        events = [line for line in self.holdfast("history", "s", "--json").lines() if line["type"] == "event"]
+        self.assertEqual([(each["what"], each["count"]) for each in events], [("delete", 200), ("truncate", 0)])
+
+    def test_another_history_begins_a_new_window(self):
+        source = self.server()
+        source.run("SET", "a", "1")
+        self.holdfast("follow", source.url(), "--name", "s", "--once")
+        source.stop()
+        source.start()
+        source.run("SET", "b", "1")
+        self.holdfast("follow", source.url(), "--name", "s", "--once")
+        windows = self.holdfast("windows", "s", "--json").document()["windows"]
+        self.assertEqual(len(windows), 2)
+        self.assertIn("history", windows[-1]["because"])
+
+    def test_a_replica_that_becomes_master_goes_on_without_a_gap(self):
+        master = self.server()
+        replica = self.server("--replicaof", f"127.0.0.1 {master.port}")
+        master.send([["SET", f"k{i}", i] for i in range(100)])
+        wait_until(lambda: replica.digest() == master.digest(), "the replica is in step")
+        child = self.follow(replica)
+        wait_until(lambda: self.snapshots(), "the base is there")
+        master.stop()
+        replica.run("REPLICAOF", "NO", "ONE")
+        replica.send([["SET", f"n{i}", i] for i in range(100)])
+        self.wait_for(now())
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        self.assertEqual(len(self.holdfast("windows", "s", "--json").document()["windows"]), 1)
+        server, _ = self.restored(self.window()["to"], "after")
+        self.assertEqual(server.digest(), replica.digest())
+
+
+class Sentinel(Redis):
+    def test_sentinel_names_the_master_and_a_replica_is_preferred(self):
+        master = self.server()
+        replica = self.server("--replicaof", f"127.0.0.1 {master.port}")
+        master.send(everything())
+        wait_until(lambda: replica.digest() == master.digest(), "the replica is in step")
+        port = free_port()
+        conf = self.folder / "sentinel.conf"
+        conf.write_text(f"port {port}\nbind 127.0.0.1\ndir {self.folder}\nsentinel monitor carts 127.0.0.1 {master.port} 1\n")
+        sentinel = subprocess.Popen(["redis-server", conf, "--sentinel"], stdout=subprocess.DEVNULL)
+        self.addCleanup(sentinel.wait)
+        self.addCleanup(sentinel.kill)
+        wait_until(lambda: subprocess.run(["redis-cli", "-p", str(port), "PING"], capture_output=True,
+                                          check=False).stdout == b"PONG\n", "the Sentinel starts")
+        self.fails(15, "backup", f"redis://127.0.0.1:{port}?sentinel=nobody", says="knows no master", hints="SENTINEL")
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"version: 1\nsources:\n  carts: {{kind: redis, host: 127.0.0.1, port: {port}, sentinel: carts, "
+                          "prefer_replica: true}\n")
+        before = int(master.run("INFO", "stats").split("sync_full:")[1].split()[0])
+        self.backup("-c", config, "carts")
+        self.assertEqual(int(master.run("INFO", "stats").split("sync_full:")[1].split()[0]), before)
+        self.restore("latest", self.folder / "out")
+        self.assertEqual(self.started_on(self.folder / "out").digest(), master.digest())
+
+
+class BadInput(Redis):
+    def test_a_server_that_dies_in_the_middle_commits_nothing(self):
+        source = self.server()
+        source.send([["SET", f"k{i}", "x" * 20000] for i in range(3000)])
+        source.run("CONFIG", "SET", "rdb-key-save-delay", "2000")
+        child = self.start("backup", source.url())
+        wait_until(lambda: "rdb_bgsave_in_progress:1" in source.run("INFO", "persistence"), "the capture runs")
+        source.stop()
+        child.wait()
+        self.assertEqual(child.returncode, 15)
+        self.assertEqual(self.snapshots(), [])
+
+    def test_nobody_there(self):
+        self.fails(15, "backup", "redis://127.0.0.1:1", says="127.0.0.1:1", hints="whether it runs")
+
+    def test_a_huge_value_and_binary_keys(self):
+        source = self.server()
+        source.send([["SET", bytes([i]), bytes([i])] for i in range(256)])
+        source.run("SETRANGE", "huge", 536870911, "x")
+        self.backup(source.url(), "--name", "s")
+        other = self.server()
+        self.restore("latest", other.url())
+        self.assertEqual(other.run("STRLEN", "huge"), "536870912")
+        self.assertEqual(other.run("DBSIZE"), "257")
+
+
+if __name__ == "__main__":
+    main()
