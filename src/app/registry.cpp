@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "sources/command/command_source.h"
 #include "sources/files/files_source.h"
+#include "sources/mongodb/mongodb_source.h"
 #include "sources/postgres/postgres_source.h"
 #include "stores/local/local_store.h"
 
@@ -12,7 +13,8 @@ namespace holdfast::app {
 
 namespace {
 
-constexpr std::array<const SourceType*, 3> types{&files_source_type, &command_source_type, &postgres_source_type};
+constexpr std::array<const SourceType*, 4> types{&files_source_type, &command_source_type, &postgres_source_type,
+                                                 &mongodb_source_type};
 
 }  // namespace
 
