@@ -21,7 +21,7 @@ inline constexpr std::array<std::string_view, 8> repository_planned{"site",     
 inline constexpr std::array<std::string_view, 2> unlock{"passphrase", "keyfile"};
 inline constexpr std::array<std::string_view, 1> unlock_planned{"credential"};
 
-inline constexpr std::array<std::string_view, 4> kinds_planned{"mongodb", "redis", "kubernetes", "bucket"};
+inline constexpr std::array<std::string_view, 3> kinds_planned{"redis", "kubernetes", "bucket"};
 inline constexpr std::array<std::string_view, 15> source_planned{
     "url",  "method",   "follow",    "window",  "canary",     "criticality",   "objectives", "host",
     "port", "password", "databases", "context", "namespaces", "exclude_kinds", "component"};

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "sources/mongodb/names.h"
 #include "sources/mongodb/oplog.h"
 #include "sources/mongodb/options.h"
 

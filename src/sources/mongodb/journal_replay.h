@@ -8,7 +8,7 @@
 #include <functional>
 #include <memory>
 
-#include "source/journal.h"
+#include "source/source.h"
 #include "sources/mongodb/applier.h"
 
 namespace holdfast::mongodb {

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "clients/mongodb/client.h"
-#include "source/journal.h"
+#include "source/source.h"
 
 namespace holdfast::mongodb {
 

@@ -17,12 +17,11 @@ Bytes replacement(ByteView document) {
     if (!id) throw Error{Code::target_failed, "a document without _id cannot replace another"};
     Builder out;
     out.document("q", Builder().add(*id).done());
-    const auto first = Elements(document).begin();
     // A name with a dollar in front would be taken for an operator.
-    const bool has_operator_name =
-        std::any_of(first, Elements(document).end(), [](const Element& each) { return each.name.starts_with('$'); });
+    bool has_operator_name = false;
+    for (const Element& each : Elements(document)) has_operator_name = has_operator_name || each.name.starts_with('$');
     if (has_operator_name)
-        out.array("u", std::vector{
+        out.array("u", std::vector<Bytes>{
                            Builder().document("$replaceWith", Builder().document("$literal", document).done()).done()});
     else
         out.document("u", document);
