@@ -1,5 +1,6 @@
 #include "app/command.h"
 #include "app/context.h"
+#include "app/journals.h"
 #include "app/select.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -16,6 +17,7 @@ struct ForgetChoice {
     bool explain = false;
     bool dry_run = false;
     bool allow_last = false;
+    std::optional<Nanoseconds> journal_window;
 };
 
 engine::ForgetPlan plan_of(const ForgetChoice& choice, const repo::Repository& repository) {
@@ -63,6 +65,7 @@ void print_table(Output& out, const engine::ForgetReport& report, bool also_kept
 int run_forget(Context& context, const ForgetChoice& choice) {
     const auto repository = context.open_repository();
     engine::ForgetPlan plan = plan_of(choice, *repository);
+    plan.windows = journal_windows(context, *repository, choice.journal_window);
     engine::ForgetReport report = engine::forget(*repository, plan);
     const bool only_shown = choice.dry_run || choice.explain;
     const std::string removed = counted(report.remove.size(), "snapshot", "snapshots");
@@ -117,6 +120,8 @@ Command forget_command() {
     options.value(choice->source, "--source", "NAME", "only snapshots of this source").offers = Option::Offers::sources;
     options.flag(choice->explain, "--explain", "say why each stays or goes; remove nothing");
     options.flag(choice->dry_run, "-n,--dry-run", "say what would be removed, remove nothing");
+    options.duration(choice->journal_window, "--journal-window", "TIME",
+                     "how long the bases of journals are needed, instead of each source's `window:`");
     options.flag(choice->allow_last, "--allow-last", "also the last snapshot of a source");
     out.run = [choice](Context& context) { return run_forget(context, *choice); };
     return out;

@@ -2,6 +2,7 @@
 
 #include "app/command.h"
 #include "app/context.h"
+#include "app/journals.h"
 #include "app/progress_line.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -14,6 +15,7 @@ namespace {
 struct PruneChoice {
     bool dry_run = false;
     std::string unused_max;
+    std::optional<Nanoseconds> journal_window;
 };
 
 double share_of(const std::string& text) {
@@ -30,6 +32,7 @@ int run_prune(Context& context, const PruneChoice& choice) {
     plan.dry_run = choice.dry_run;
     if (!choice.unused_max.empty()) plan.unused_max = share_of(choice.unused_max);
     const auto repository = context.open_repository();
+    plan.windows = journal_windows(context, *repository, choice.journal_window);
     engine::Progress progress;
     const engine::PruneReport report = [&] {
         const ProgressLine line(context.out, context.world.clock, progress, "pruning");
@@ -44,16 +47,21 @@ int run_prune(Context& context, const PruneChoice& choice) {
                       {"kept", report.packs_kept},
                       {"rewritten", report.packs_rewritten},
                       {"pending", report.packs_pending}}},
-                    {"bytes", {{"freed", report.bytes_freed}}},
+                    {"bytes", {{"freed", report.bytes_freed + report.journal_bytes_freed}}},
+                    {"journals", {{"freed", report.journal_bytes_freed}, {"segments_packed", report.segments_packed}}},
                     {"waiting_for", report.waiting_for},
                     {"dry_run", choice.dry_run}});
         return 0;
     }
     if (out.quiet) return 0;
-    out.line(fmt::format("{} {}", choice.dry_run ? "would free" : "freed", human_bytes(report.bytes_freed)));
+    out.line(fmt::format("{} {}", choice.dry_run ? "would free" : "freed",
+                         human_bytes(report.bytes_freed + report.journal_bytes_freed)));
     out.line(fmt::format("  packs  {} deleted, {} rewritten, {} kept, {} pending", human_count(report.packs_deleted),
                          human_count(report.packs_rewritten), human_count(report.packs_kept),
                          human_count(report.packs_pending)));
+    if (report.journal_bytes_freed + report.segments_packed > 0)
+        out.line(fmt::format("  journals  {} expired, {} put together", human_bytes(report.journal_bytes_freed),
+                             counted(report.segments_packed, "segment", "segments")));
     for (const std::string& each : report.waiting_for) out.say("waiting for " + each);
     if (!report.waiting_for.empty())
         out.say(
@@ -79,6 +87,8 @@ Command prune_command() {
     out.options.flag(choice->dry_run, "-n,--dry-run", "say what would be freed, change nothing");
     out.options.value(choice->unused_max, "--max-unused", "SHARE",
                       "leave so much of the stored bytes unused rather than rewrite (5%)");
+    out.options.duration(choice->journal_window, "--journal-window", "TIME",
+                         "how long every instant stays reachable, instead of each source's `window:`");
     out.run = [choice](Context& context) { return run_prune(context, *choice); };
     return out;
 }

@@ -54,6 +54,13 @@ std::string folder_to_strip(repo::Repository& repository, const Selected& select
     return out;
 }
 
+// At the latest.
+Nanoseconds reached_by(const engine::RestorePlan& plan, const repo::Snapshot& snapshot) {
+    if (!plan.journal) return snapshot.moment ? snapshot.moment->time : snapshot.time;
+    const Moment& end = plan.journal->segments()[plan.part.end - 1].last;
+    return std::max(snapshot.moment->time, std::min(end.time, *plan.part.request.until));
+}
+
 int print_plan(Context& context, repo::Repository& repository, const engine::RestorePlan& plan,
                const repo::Snapshot& snapshot) {
     const engine::RestoreForecast forecast = engine::forecast(repository, plan);
@@ -63,8 +70,9 @@ int print_plan(Context& context, repo::Repository& repository, const engine::Res
                     {"schema", "holdfast.restore/1"},
                     {"snapshot", snapshot.id.hex()},
                     {"source", snapshot.source},
-                    {"reached", rfc3339(snapshot.time)},
+                    {"reached", rfc3339(reached_by(plan, snapshot))},
                     {"items", forecast.items},
+                    {"records", forecast.journal_records},
                     {"bytes", forecast.bytes},
                     {"bytes_to_read", forecast.bytes_to_read},
                     {"packs", forecast.packs},
@@ -72,15 +80,20 @@ int print_plan(Context& context, repo::Repository& repository, const engine::Res
         return 0;
     }
     out.line(fmt::format("snapshot  {} of {}", snapshot.id.short_hex(), printable(snapshot.source)));
-    out.line(fmt::format("reaches   {}", rfc3339_seconds(snapshot.time)));
+    out.line(fmt::format("reaches   {}",
+                         plan.journal ? rfc3339(reached_by(plan, snapshot)) : rfc3339_seconds(snapshot.time)));
     out.line(fmt::format("writes    {}, {}", counted(forecast.items, "item", "items"), human_bytes(forecast.bytes)));
+    if (plan.journal)
+        out.line(
+            fmt::format("replays   up to {} of the journal", counted(forecast.journal_records, "record", "records")));
     out.line(fmt::format("reads     {} in {} from {}", human_bytes(forecast.bytes_to_read),
                          counted(forecast.requests, "request", "requests"), counted(forecast.packs, "pack", "packs")));
     return 0;
 }
 
 void print_report(Output& out, const engine::RestoreReport& report, const repo::Snapshot& snapshot,
-                  const RebuildRequest& request, const std::optional<Verified>& verified) {
+                  const RebuildRequest& request, const engine::RestorePlan& plan,
+                  const std::optional<Verified>& verified) {
     print_findings(out, report.damaged);
     print_findings(out, report.rebuilt.findings);
     const Rebuild::Summary& rebuilt = report.rebuilt;
@@ -91,11 +104,12 @@ void print_report(Output& out, const engine::RestoreReport& report, const repo::
                   {"seconds", report.seconds},
                   {"items", report.items},
                   {"bytes", report.bytes},
-                  {"reached", rfc3339(snapshot.time)},
+                  {"reached", rfc3339(reached_by(plan, snapshot))},
                   {"written", rebuilt.items_written},
                   {"unchanged", rebuilt.items_unchanged},
                   {"deleted", rebuilt.items_deleted},
                   {"failed", report.damaged.size() + rebuilt.findings.size()}};
+        if (report.replayed) line["records"] = report.replayed->records;
         if (verified) line["verified"] = json_of(*verified);
         if (request.dry_run) line["dry_run"] = true;
         out.record(line);
@@ -109,6 +123,10 @@ void print_report(Output& out, const engine::RestoreReport& report, const repo::
                          human_count(rebuilt.items_written), human_count(rebuilt.items_unchanged),
                          human_count(rebuilt.items_deleted)));
     out.line(fmt::format("  bytes  {}", human_bytes(report.bytes)));
+    if (report.replayed)
+        out.line(fmt::format("  then   {} of the journal, to {}",
+                             counted(report.replayed->records, "record", "records"),
+                             rfc3339(reached_by(plan, snapshot))));
     out.line(fmt::format("  time   {}", time_and_rate(report.seconds, report.bytes)));
     if (verified) print_verified(out, *verified);
 }
@@ -157,6 +175,27 @@ void refuse_other_servers(const RestoreChoice& choice, const SourceType& type) {
             "For a server, --existing says what becomes of what is there.");
 }
 
+// With --at, the journal of the source leads on from its newest base to that very instant.
+repo::Snapshot choose_route(Context& context, const repo::Repository& repository, const Wanted& wanted,
+                            Selected& selected, engine::RestorePlan& plan) {
+    const repo::Snapshot& nearest = *selected.snapshot;
+    if (!wanted.at) return nearest;
+    const auto journal = std::make_shared<repo::Journal>(repository, nearest.source);
+    journal->read();
+    const Nanoseconds instant = *parse_time(*wanted.at, context.world.clock.now());
+    const auto route = engine::find_route(*journal, repository.snapshots(), instant);
+    if (!route) return nearest;
+    selected.remarks.clear();
+    if (is_local_time(*wanted.at))
+        selected.remarks.push_back(fmt::format("--at {} is {}", *wanted.at, rfc3339(instant)));
+    if (!route->whole)
+        selected.remarks.push_back(fmt::format("the journal of {} ends at {}, before {}", nearest.source,
+                                               rfc3339(route->reaches.time), rfc3339(instant)));
+    plan.journal = journal;
+    plan.part = {route->begin, route->end, {.from = *route->base->moment, .until = instant, .until_before = {}}};
+    return *route->base;
+}
+
 RebuildRequest request_for(Context& context, const RestoreChoice& choice, const repo::Snapshot& snapshot) {
     const std::string target = is_server(choice.target) ? choice.target
                                : choice.target.empty()
@@ -190,7 +229,7 @@ void restore_and_verify(const RestoredTarget& target, const RestoreChoice& choic
             report = engine::restore(target.repository, target.plan, *rebuild, progress);
         }
         if (!choice.no_verify && !choice.dry_run) verified = verify_restored(target, report);
-        print_report(context.out, report, target.snapshot, target.request, verified);
+        print_report(context.out, report, target.snapshot, target.request, target.plan, verified);
         if (!report.damaged.empty()) fail_if_incomplete(report);
         if (verified) fail_if_not_equal(*verified);
         fail_if_incomplete(report);
@@ -221,8 +260,10 @@ int run_restore(Context& context, const RestoreChoice& choice) {
     refuse_what_does_not_fit(choice);
     warn_of_password(context.out, choice.target);
     const auto repository = context.open_repository();
-    const Selected selected = select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
-    const repo::Snapshot& snapshot = *selected.snapshot;
+    Selected selected = select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
+    engine::RestorePlan plan{{}, choice.include, choice.exclude, selected.path};
+    const repo::Snapshot snapshot = choose_route(context, *repository, choice.wanted, selected, plan);
+    plan.snapshot = snapshot.id;
     for (const std::string& remark : selected.remarks) context.out.say(remark);
 
     const SourceType* const type = source_type(snapshot.kind);
@@ -230,7 +271,6 @@ int run_restore(Context& context, const RestoreChoice& choice) {
     refuse_other_servers(choice, *type);
     if (choice.swap && (!is_server(choice.target) || type->swap == nullptr || !is_given(choice.server, "beside")))
         throw Error{Code::usage, "--swap needs a server as --to, and --beside NAME"};
-    engine::RestorePlan plan{snapshot.id, choice.include, choice.exclude, selected.path};
     const bool into_server = is_server(choice.target);
     if (into_server) {
         if (!plan.below.empty()) plan.include.push_back(std::exchange(plan.below, {}));
@@ -289,6 +329,8 @@ Command restore_command() {
         "A URL as TARGET restores databases into that server; a database in it renames a single captured one. "
         "--existing says what becomes of what is there; --beside NAME leaves it alone, and --swap renames both in "
         "the end.\n"
+        "--at TIME goes to that very instant where the source is followed (`holdfast windows`), else to the newest "
+        "snapshot at or before it.\n"
         "TIME is RFC 3339, `2026-03-01 04:10:00` (local), a date (its end) or an age such as `2h`.";
     out.examples = {
         {"holdfast restore latest --source files:/etc --to /tmp/etc", "the newest snapshot, into an empty folder"},

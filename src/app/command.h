@@ -109,7 +109,9 @@ Command dump_command();
 Command errors_command();
 Command export_command();
 Command find_command();
+Command follow_command();
 Command forget_command();
+Command history_command();
 Command init_command();
 Command key_add_command();
 Command key_change_command();
@@ -126,5 +128,6 @@ Command snapshots_command();
 Command stats_command();
 Command unlock_command();
 Command version_command();
+Command windows_command();
 
 }  // namespace holdfast::app

@@ -39,6 +39,9 @@ struct SourceConfig {
     std::string where;  // "holdfast.yaml:7:3"
     std::vector<engine::Check> checks = {};
     engine::Hooks hooks = {};
+    bool follow = false;
+    std::optional<Nanoseconds> window = {};  // how long every instant stays reachable
+    std::optional<Nanoseconds> rpo = {};     // no more than this may be lost
 };
 
 struct Config {

@@ -22,12 +22,16 @@ inline constexpr std::array<std::string_view, 2> unlock{"passphrase", "keyfile"}
 inline constexpr std::array<std::string_view, 1> unlock_planned{"credential"};
 
 inline constexpr std::array<std::string_view, 3> kinds_planned{"redis", "kubernetes", "bucket"};
-inline constexpr std::array<std::string_view, 15> source_planned{
-    "url",  "method",   "follow",    "window",  "canary",     "criticality",   "objectives", "host",
-    "port", "password", "databases", "context", "namespaces", "exclude_kinds", "component"};
+inline constexpr std::array<std::string_view, 12> source_planned{
+    "url",      "method",    "canary",  "criticality", "host",          "port",
+    "password", "databases", "context", "namespaces",  "exclude_kinds", "component"};
 
 // Keys of every source, whatever its kind.
-inline constexpr std::array<std::string_view, 3> every_source{"kind", "checks", "hooks"};
+inline constexpr std::array<std::string_view, 4> every_source{"kind", "checks", "hooks", "objectives"};
+// … and of those that can be followed.
+inline constexpr std::array<std::string_view, 2> followed_source{"follow", "window"};
+inline constexpr std::array<std::string_view, 1> objectives{"rpo"};
+inline constexpr std::array<std::string_view, 1> objectives_planned{"rto"};
 inline constexpr std::array<std::string_view, 5> check{"sql", "exec", "expect", "timeout", "database"};
 inline constexpr std::array<std::string_view, 1> check_planned{"http"};
 inline constexpr std::array<std::string_view, 3> hooks{"before", "after", "on_failure"};

@@ -257,7 +257,8 @@ private:
         if (type == nullptr) return;
         std::vector<std::string_view> built{"kind"};
         for (const SourceOption& option : type->options) built.push_back(option.name);
-        built.insert(built.end(), {"checks", "hooks"});
+        built.insert(built.end(), {"checks", "hooks", "objectives"});
+        if (type->has_journal) built.insert(built.end(), keys::followed_source.begin(), keys::followed_source.end());
         const std::size_t problems_before = out_.problems.size();
         SourceConfig source{name, std::string(type->kind), {}, place(at)};
         read_map(value, what, built, keys::source_planned,
@@ -269,6 +270,20 @@ private:
                      }
                      if (key == "hooks") {
                          source.hooks = read_hooks(member, what);
+                         return;
+                     }
+                     if (key == "objectives") {
+                         read_objectives(member, what, source);
+                         return;
+                     }
+                     if (key == "window") {
+                         source.window = read_duration(member, fmt::format("`window` of {}", what));
+                         return;
+                     }
+                     if (key == "follow") {
+                         const SourceOption flag{"follow", SourceOption::Type::flag, ""};
+                         source.follow = read_option(flag, member, fmt::format("`follow` of {}", what)) ==
+                                         std::vector<std::string>{"true"};
                          return;
                      }
                      const auto option = std::ranges::find(type->options, key, &SourceOption::name);
@@ -409,6 +424,24 @@ private:
             }
         }
         return out;
+    }
+
+    void read_objectives(const YAML::Node& node, const std::string& of, SourceConfig& source) {
+        const std::string what = fmt::format("`objectives` of {}", of);
+        if (!node.IsMap()) {
+            problem(node, fmt::format("{} must be a map, not {}", what, type_of(node)), "Write `{rpo: 5m}`.");
+            return;
+        }
+        read_map(node, what, keys::objectives, keys::objectives_planned,
+                 [&](const std::string& key, const YAML::Node&, const YAML::Node& value) {
+                     source.rpo = read_duration(value, fmt::format("`{}` of {}", key, what));
+                 });
+    }
+
+    std::optional<Nanoseconds> read_duration(const YAML::Node& node, const std::string& what) {
+        const SourceOption option{"", SourceOption::Type::duration, ""};
+        const std::vector<std::string> value = read_option(option, node, what);
+        return value.empty() ? std::nullopt : parse_duration(value.front());
     }
 
     // The source's own rules, such as what must be given.

@@ -61,6 +61,13 @@ std::string config_schema(std::span<const SourceType* const> types) {
         }
         properties["checks"] = checks_schema();
         properties["hooks"] = hooks_schema();
+        const Json duration{{"type", "string"}};
+        properties["objectives"] = {
+            {"type", "object"}, {"properties", {{"rpo", duration}}}, {"additionalProperties", false}};
+        if (type->has_journal) {
+            properties["follow"] = {{"type", "boolean"}, {"description", "capture changes as they come"}};
+            properties["window"] = {{"type", "string"}, {"description", "how long every instant stays reachable"}};
+        }
         kinds.push_back(
             {{"type", "object"}, {"properties", properties}, {"required", {"kind"}}, {"additionalProperties", false}});
     }

@@ -186,6 +186,7 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
     report.findings.insert(report.findings.end(), summary.findings.begin(), summary.findings.end());
     draft.root = roots.tree;
     if (summary.facts) draft.facts = store_facts(session.packs(), *summary.facts);
+    draft.moment = summary.moment;
     draft.state = roots.state;
     draft.items = totals.items;
     draft.counts.unchanged = totals.unchanged;

@@ -4,6 +4,7 @@
 #include "engine/check_packs.h"
 #include "engine/check_trees.h"
 #include "engine/maintain.h"
+#include "engine/windows.h"
 #include "repo/collection.h"
 #include "repo/distrust.h"
 #include "repo/names.h"
@@ -151,6 +152,33 @@ void remember_damage(const repo::Repository& repository, const CheckPlaces& plac
     repo::write_distrusted(repository, damaged);
 }
 
+// Tags of sources whose snapshots are all gone cannot be named; their segments are garbage that prune cannot see.
+void check_journals(repo::Repository& repository, const CheckPlan& plan, CheckFindings& findings,
+                    std::uint64_t& bytes) {
+    for (const std::string& source : sources_with_journals(repository)) {
+        repo::Journal journal(repository, source);
+        journal.read();
+        const std::string effect = fmt::format("a window of {} ends there", source);
+        for (const repo::Journal::Damage& each : journal.damage())
+            findings.add(each.object, "damaged", each.why.message(), effect);
+        const auto runs = journal.runs();
+        for (std::size_t i = 1; i < runs.size(); ++i) {
+            const repo::Segment& first = journal.segments()[runs[i].begin];
+            const bool is_told = !journal.damage().empty();
+            if (!first.starts && !is_told)
+                findings.add(repo::names::segment(first.source_tag, first.lane, first.number), "missing",
+                             "what comes before it is not in the store", effect);
+        }
+        if (!plan.read_data) continue;
+        const std::vector<repo::Segment> all = journal.segments();
+        for (const repo::Segment& segment : all) {
+            repository.world().stop.check();
+            find_damage(findings, segment.object, effect, [&] { journal.read_content(segment, [](ByteView) {}); });
+            bytes += segment.stored();
+        }
+    }
+}
+
 CheckReport check_once(repo::Repository& repository, const CheckPlan& plan, Progress& progress) {
     CheckFindings findings;
     CheckReport report;
@@ -168,7 +196,9 @@ CheckReport check_once(repo::Repository& repository, const CheckPlan& plan, Prog
     const std::uint64_t bytes_before = repository.chunks().bytes_read();
     for (const repo::Snapshot& snapshot : repository.snapshots()) trees.check(snapshot);
     for (const repo::Snapshot* snapshot : with_state_in_use(repository)) trees.check_state(*snapshot);
-    report.bytes = packs.bytes_read() + repository.chunks().bytes_read() - bytes_before;
+    std::uint64_t journal_bytes = 0;
+    check_journals(repository, plan, findings, journal_bytes);
+    report.bytes = journal_bytes + packs.bytes_read() + repository.chunks().bytes_read() - bytes_before;
     remember_damage(repository, places, packs.found_whole());
     report.snapshots = repository.snapshots().size();
     report.packs = places.packs().size();
@@ -192,7 +222,7 @@ CheckReport check(repo::Repository& repository, const CheckPlan& plan, Progress&
         report = check_once(repository, plan, progress);
         if (report.errors.empty() || attempt == attempts_max) return report;
         // Others may have committed, forgotten and collected meanwhile: what came or went is no damage.
-        repository.refresh();
+        repository.refresh(repo::Repository::NotesFrom::names);
         if (repository.log().stamp() == stamp && repository.snapshots().size() == snapshots) return report;
         repository.world().log.info("others worked in the repository meanwhile; it is checked again");
     }

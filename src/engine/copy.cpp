@@ -175,12 +175,22 @@ CopyReport copy(repo::Repository& from, repo::Repository& to, const std::vector<
     const std::uint64_t read_before = from.chunks().bytes_read();
     Copier copier(from, to, progress);
     std::vector<std::string> damaged;
+    std::optional<std::set<repo::SnapshotId>> still_there;
+    const auto is_forgotten_by_now = [&](const repo::SnapshotId& id) {
+        if (!still_there) {
+            from.refresh(repo::Repository::NotesFrom::names);
+            still_there.emplace();
+            for (const repo::Snapshot& snapshot : from.snapshots()) still_there->insert(snapshot.id);
+        }
+        return !still_there->contains(id);
+    };
     for (const Origin* origin : due) {
         try {
             copier.copy(*origin, report);
         } catch (const Error& error) {
             if (error.code() != Code::corrupt) throw;
-            damaged.push_back(fmt::format("{} ({})", origin->snapshot.id.short_hex(), error.message()));
+            if (!is_forgotten_by_now(origin->snapshot.id))
+                damaged.push_back(fmt::format("{} ({})", origin->snapshot.id.short_hex(), error.message()));
             std::erase_if(report.snapshots, [&](const auto& copied) { return copied.id == origin->snapshot.id; });
         }
     }

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "engine/maintain.h"
+#include "engine/journals.h"
 
 namespace holdfast::engine {
 
@@ -55,6 +55,24 @@ void choose_by_rule(const std::vector<repo::Snapshot>& snapshots, const ForgetPl
     }
 }
 
+// What a window begins with stays as long as the window does.
+void keep_bases(const repo::Repository& repository, const ForgetPlan& plan, ForgetReport& report) {
+    if (report.remove.empty()) return;
+    const std::set<repo::SnapshotId> bases = bases_of_windows(repository, plan.windows);
+    std::erase_if(report.remove, [&](const repo::Snapshot& snapshot) {
+        if (!bases.contains(snapshot.id)) return false;
+        if (!plan.ids.empty())
+            throw Error{Code::retention, "snapshot {} is the base of a window of {}", snapshot.id.short_hex(),
+                        snapshot.source}
+                .unharmed("nothing was forgotten")
+                .hint(
+                    "`holdfast windows` shows what could no longer be restored; a shorter --journal-window lets it "
+                    "go.");
+        report.keep.push_back({snapshot, {"base of a window"}});
+        return true;
+    });
+}
+
 }  // namespace
 
 ForgetReport forget(repo::Repository& repository, const ForgetPlan& plan) {
@@ -68,6 +86,7 @@ ForgetReport forget(repo::Repository& repository, const ForgetPlan& plan) {
     else
         throw Error{Code::usage, "neither snapshots nor rules say what to forget"}.unharmed("nothing was forgotten");
 
+    keep_bases(repository, plan, report);
     if (!plan.allow_last) {
         for (const repo::Snapshot& gone : report.remove) {
             const bool another = std::ranges::any_of(

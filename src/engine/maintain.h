@@ -3,6 +3,7 @@
 // Errors   unreachable, corrupt for what cannot even be read to begin with; damage that is found is data
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,12 +33,17 @@ struct CheckReport {
 };
 CheckReport check(repo::Repository& repository, const CheckPlan& plan, Progress& progress);
 
+// How long every instant of a source stays reachable, by its name (with or without @host); not named: from its oldest
+// base on.
+using JournalWindows = std::map<std::string, Nanoseconds>;
+
 struct ForgetPlan {
     std::vector<repo::SnapshotId> ids;  // these, or by rule:
     std::optional<policy::Retention> keep;
     std::optional<std::string> source;  // only this source's (with or without @host)
     bool allow_last = false;
     bool dry_run = false;
+    JournalWindows windows = {};
 };
 struct Verdict {
     repo::Snapshot snapshot;
@@ -53,6 +59,7 @@ ForgetReport forget(repo::Repository& repository, const ForgetPlan& plan);
 struct PrunePlan {
     bool dry_run = false;
     double unused_max = 0.05;  // share of the stored bytes that may stay unused
+    JournalWindows windows = {};
 };
 struct PruneReport {
     std::uint64_t packs_deleted = 0;
@@ -60,6 +67,8 @@ struct PruneReport {
     std::uint64_t packs_rewritten = 0;
     std::uint64_t packs_pending = 0;  // condemned, waiting for sessions that were open
     std::uint64_t bytes_freed = 0;
+    std::uint64_t journal_bytes_freed = 0;
+    std::uint64_t segments_packed = 0;
     std::vector<std::string> waiting_for;  // sessions: "signer 3f2a… lane 1, host a, open since 2026-…"
 };
 PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress& progress);

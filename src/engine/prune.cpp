@@ -1,6 +1,6 @@
 #include "base/error.h"
 #include "base/text.h"
-#include "engine/maintain.h"
+#include "engine/journals.h"
 #include "repo/collector.h"
 
 namespace holdfast::engine {
@@ -29,6 +29,7 @@ PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress&
     };
     repository.refresh();
     repository.read_collections();
+    keep_journals(repository, plan, report);
     // What an earlier run left comes first: collections are settled one after another.
     if (!plan.dry_run && !add(collector.settle())) return report;
 

@@ -139,9 +139,9 @@ void restore_in_order(repo::Repository& repository, const RestorePlan& plan, Reb
 }
 
 // A stretch of items whose bytes are fetched together, in the order of the packs.
-class Window {
+class Stretch {
 public:
-    Window(repo::Repository& repository, Rebuild& rebuild, Workers& workers, Progress& progress, RestoreReport& report)
+    Stretch(repo::Repository& repository, Rebuild& rebuild, Workers& workers, Progress& progress, RestoreReport& report)
         : repository_(repository), rebuild_(rebuild), workers_(workers), progress_(progress), report_(report) {}
 
     void add(repo::TreeEntry&& entry) {
@@ -263,6 +263,23 @@ private:
     std::mutex mutex_;  // guards report_.damaged
 };
 
+Replay::Summary replay(repo::Repository& repository, const RestorePlan& plan, Rebuild& rebuild) {
+    const auto replay = rebuild.replay(plan.part.request);
+    if (!replay)
+        throw Error{Code::usage, "this target takes snapshots only, no journal"}
+            .unharmed("what was restored so far is the base")
+            .hint("Without --at, the newest snapshot is restored.");
+    const std::vector<repo::Segment> all = plan.journal->segments();  // read_content() may read them anew
+    bool wanted = true;
+    for (std::size_t i = plan.part.begin; i < plan.part.end && wanted; ++i) {
+        repository.world().stop.check();
+        if (i == plan.part.begin || all[i].lane != all[i - 1].lane) replay->begin_lane();
+        if (all[i].bytes == 0) continue;
+        plan.journal->read_content(all[i], [&](ByteView bytes) { wanted = wanted && replay->feed(bytes); });
+    }
+    return replay->finish();
+}
+
 }  // namespace
 
 RestoreForecast forecast(repo::Repository& repository, const RestorePlan& plan) {
@@ -283,6 +300,13 @@ RestoreForecast forecast(repo::Repository& repository, const RestorePlan& plan) 
         packs.insert(run.pack.id);
     }
     out.packs = packs.size();
+    if (!plan.journal) return out;
+    for (std::size_t i = plan.part.begin; i < plan.part.end; ++i) {
+        const repo::Segment& segment = plan.journal->segments()[i];
+        out.journal_records += segment.records;
+        out.bytes_to_read += segment.stored();
+        ++out.requests;
+    }
     return out;
 }
 
@@ -302,18 +326,19 @@ RestoreReport restore(repo::Repository& repository, const RestorePlan& plan, Reb
         restore_in_order(repository, plan, rebuild, progress, report);
     } else {
         Workers workers(core_count(), 16);
-        Window window(repository, rebuild, workers, progress, report);
+        Stretch stretch(repository, rebuild, workers, progress, report);
         walk_wanted(repository, plan, [&](repo::TreeEntry&& entry) {
-            window.add(std::move(entry));
-            if (window.full()) {
+            stretch.add(std::move(entry));
+            if (stretch.full()) {
                 world.stop.check();
-                window.write();
+                stretch.write();
             }
             return true;
         });
-        window.write();
+        stretch.write();
         workers.finish();
     }
+    if (plan.journal) report.replayed = replay(repository, plan, rebuild);
     report.rebuilt = rebuild.finish();
     report.seconds = static_cast<double>(world.clock.steady() - began) / one_second;
     return report;

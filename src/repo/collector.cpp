@@ -95,7 +95,9 @@ private:
 
 }  // namespace
 
-std::vector<ChunkPrefix> mark(Repository& repository) {
+namespace {
+
+std::vector<ChunkPrefix> mark_trees(Repository& repository) {
     std::vector<ChunkPrefix> live;
     std::unordered_set<ChunkId, IdHash> nodes;
     std::vector<Child> open;
@@ -115,6 +117,21 @@ std::vector<ChunkPrefix> mark(Repository& repository) {
             const std::vector<Child> more = parse_children(repository.chunks().read_reachable(child.id));
             open.insert(open.end(), more.begin(), more.end());
         }
+    }
+    return live;
+}
+
+}  // namespace
+
+std::vector<ChunkPrefix> mark(Repository& repository) {
+    std::vector<ChunkPrefix> live;
+    try {
+        live = mark_trees(repository);
+    } catch (const Error& error) {
+        if (error.code() != Code::corrupt) throw;
+        // A snapshot whose forgetting a listing missed may reach what an earlier collection took rightly.
+        repository.refresh(Repository::NotesFrom::names);
+        live = mark_trees(repository);
     }
     for (const Snapshot& snapshot : repository.snapshots())
         for (const ChunkId& id : snapshot.facts) live.push_back(prefix_of(id));

@@ -27,6 +27,13 @@ std::string note(const SnapshotId& snapshot, std::uint64_t value) {
     return notes + snapshot.hex() + "/" + number(value);
 }
 std::string condemned(std::uint64_t gc_number) { return collections + number(gc_number) + "/condemned"; }
+std::string journal_of(std::uint64_t source_tag) { return fmt::format("{}{:016x}/", journal, source_tag); }
+std::string segment(std::uint64_t source_tag, std::uint32_t lane, std::uint64_t value) {
+    return fmt::format("{}{}/{}", journal_of(source_tag), number(lane), number(value));
+}
+std::string segment_pack(std::uint64_t source_tag, std::uint32_t lane, std::uint64_t first, std::uint64_t last) {
+    return fmt::format("{}{}/{}-{}", journal_of(source_tag), number(lane), number(first), number(last));
+}
 std::string verdict(std::uint64_t gc_number) { return collections + number(gc_number) + "/verdict"; }
 
 }  // namespace holdfast::repo::names

@@ -14,6 +14,7 @@ inline const std::string data = "data/";
 inline const std::string meta = "meta/";
 inline const std::string state = "state/";
 inline const std::string log = "log/";
+inline const std::string journal = "journal/";
 inline const std::string index = "index/";
 inline const std::string notes = "notes/";
 inline const std::string collections = "gc/";
@@ -27,6 +28,9 @@ std::string fragment(const FragmentId& id);
 std::string checkpoint(std::uint64_t number);
 std::string note(const SnapshotId& snapshot, std::uint64_t number);
 std::string condemned(std::uint64_t gc_number);
+std::string journal_of(std::uint64_t source_tag);  // a prefix
+std::string segment(std::uint64_t source_tag, std::uint32_t lane, std::uint64_t number);
+std::string segment_pack(std::uint64_t source_tag, std::uint32_t lane, std::uint64_t first, std::uint64_t last);
 std::string verdict(std::uint64_t gc_number);
 
 }  // namespace holdfast::repo::names

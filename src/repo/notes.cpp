@@ -41,6 +41,16 @@ void NoteBook::read() {
     }
 }
 
+void NoteBook::read_on(const SnapshotId& snapshot) {
+    auto& known = notes_[snapshot];
+    while (true) {
+        const std::string object = names::note(snapshot, known.size());
+        const auto bytes = store_.read(object);
+        if (!bytes) return;
+        known.push_back(decode(*bytes, snapshot, object));
+    }
+}
+
 const std::vector<SnapshotNote>& NoteBook::of(const SnapshotId& snapshot) const {
     static const std::vector<SnapshotNote> none;
     const auto at = notes_.find(snapshot);

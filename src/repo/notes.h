@@ -36,6 +36,8 @@ public:
     // Reads the notes that a listing shows and that are not known yet. A listing that misses one is not dangerous:
     // the snapshot then counts as not forgotten.
     void read();
+    // The further notes of one snapshot, by name.
+    void read_on(const SnapshotId& snapshot);
     const std::vector<SnapshotNote>& of(const SnapshotId& snapshot) const;
     void append(const SnapshotId& snapshot, NoteKind kind, Nanoseconds time, const std::string& text);
 

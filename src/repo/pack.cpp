@@ -63,6 +63,8 @@ const std::string& prefix_of(PackKind kind) {
             return names::meta;
         case PackKind::state:
             return names::state;
+        case PackKind::journal:
+            return names::journal;
     }
     return names::data;
 }
@@ -94,7 +96,7 @@ SectionHeader parse_section(ByteView bytes, std::string_view what) {
     if (reader.u8() != suite_aes_gcm) reader.fail("a section is sealed in a way that this version does not know");
     SectionHeader header;
     const std::uint8_t kind = reader.u8();
-    if (kind < 1 || kind > 3) reader.fail("a section is of a kind that this version does not know");
+    if (kind < 1 || kind > 4) reader.fail("a section is of a kind that this version does not know");
     header.kind = static_cast<PackKind>(kind);
     header.salt = reader.array<16>();
     header.chunks = reader.u32();

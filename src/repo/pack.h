@@ -21,7 +21,7 @@
 
 namespace holdfast::repo {
 
-enum class PackKind : std::uint8_t { data = 1, meta = 2, state = 3 };
+enum class PackKind : std::uint8_t { data = 1, meta = 2, state = 3, journal = 4 };
 const std::string& prefix_of(PackKind kind);
 std::string object_name(PackKind kind, const PackId& id);
 

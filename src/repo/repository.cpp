@@ -104,10 +104,12 @@ Repository::Repository(std::unique_ptr<Store> store, World& world, std::string c
 
 Repository::~Repository() = default;
 
-void Repository::refresh() {
+void Repository::refresh(NotesFrom notes) {
     log_->read();
     keep_marks();
     notes_->read();
+    if (notes == NotesFrom::names)
+        for (const Snapshot& snapshot : snapshots_) notes_->read_on(snapshot.id);
     index_->load(log_->fragments());
     try {
         read_collections();

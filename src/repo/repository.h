@@ -74,8 +74,10 @@ public:
 
     // Every committed and not forgotten snapshot, oldest received first.
     const std::vector<Snapshot>& snapshots() const { return snapshots_; }
-    // Reads logs and notes anew (others may have written).
-    void refresh();
+    // Reads logs and notes anew (others may have written). A listing may miss the newest notes, so that a forgotten
+    // snapshot still shows; asked by name they cannot be missed, at a request a snapshot.
+    enum class NotesFrom : std::uint8_t { listing, names };
+    void refresh(NotesFrom notes = NotesFrom::listing);
 
     std::vector<KeySlot> key_slots() const;
     std::string add_key(const Unlock& unlock, const std::string& label);  // the new slot's id

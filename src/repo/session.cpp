@@ -1,11 +1,6 @@
 #include "repo/session.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <filesystem>
 
 #include "base/error.h"
 #include "repo/distrust.h"
@@ -20,37 +15,17 @@ namespace {
 constexpr Nanoseconds publish_every = 60 * one_second;
 constexpr std::size_t publish_places = 100'000;
 
-std::string machine_name() {
-    const auto id = read_file_if_present("/etc/machine-id");
-    return current_host_name() + "/" + (id ? std::string(as_text(*id)) : std::string());
-}
-
-std::string lock_folder(const Repository& repository) {
-    if (repository.client_folder().empty()) return {};
-    return fmt::format("{}/locks/{}", repository.client_folder(), repository.id().hex());
-}
-
-std::string lock_path(const Repository& repository, const std::array<std::uint8_t, 16>& token) {
-    const std::string folder = lock_folder(repository);
-    return folder.empty() ? folder : folder + "/" + to_hex(token);
-}
-
 }  // namespace
-
-std::uint64_t host_tag(const Keyring& keys) { return crypto::tag64(keys.name_key(), as_bytes(machine_name())); }
 
 // The lock of a session is taken before its OPEN and is named by the token in it: whoever finds the OPEN finds the file.
 bool is_dead_here(const Repository& repository, const Lane& lane) {
-    if (!lane.open || lane.session.host_tag != host_tag(repository.keys())) return false;
-    const std::string path = lock_path(repository, lane.session.lock_token);
-    const Fd fd(path.empty() ? -1 : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    return fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0;
+    return lane.open && presence(repository, lane.session.host_tag, lane.session.lock_token) == Presence::gone;
 }
 
 void fence_dead(Repository& repository, const SessionName& session) {
-    const std::string path = lock_path(repository, repository.log().lanes().at(session.lane).session.lock_token);
+    const LockToken token = repository.log().lanes().at(session.lane).session.lock_token;
     repository.log().fence(session);
-    if (!path.empty()) ::unlink(path.c_str());
+    remove_lock_file(repository, token);
 }
 
 Session::Session(Repository& repository, Mode mode) : repository_(repository), mode_(mode) {
@@ -60,10 +35,9 @@ Session::Session(Repository& repository, Mode mode) : repository_(repository), m
         fence_own_dead_sessions();
         OpenBody body;
         body.host_tag = host_tag(repository.keys());
-        token_ = world.random.array<16>();
-        body.lock_token = token_;
+        lock_.emplace(repository);  // without it only `unlock`, or a day without progress, ends a session that died
+        body.lock_token = lock_->token();
         body.program = "holdfast";
-        take_lock();
         session_ = repository.log().open_session(body);
         open_ = true;
         gc_number_ = repository.log().lanes().at(session_.lane).session.gc_number;
@@ -84,7 +58,7 @@ Session::~Session() {
     if (!open_) return;
     try {
         repository_.log().append_in_session(session_, EntryType::close, {});
-        remove_lock();
+        lock_->remove();
     } catch (...) {  // a session that does not close is fenced by a collector
     }
 }
@@ -95,21 +69,6 @@ void Session::fence_own_dead_sessions() {
         if (name.signer == repository_.keys().own_id() && is_dead_here(repository_, lane))
             dead.push_back({name, lane.open_slot});
     for (const SessionName& session : dead) fence_dead(repository_, session);
-}
-
-// Without a lock only `unlock`, or a day without progress, ends a session that died.
-void Session::take_lock() {
-    const std::string path = lock_path(repository_, token_);
-    if (path.empty()) return;
-    std::error_code ignored;
-    std::filesystem::create_directories(lock_folder(repository_), ignored);
-    lock_ = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (lock_ && ::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) lock_.reset();
-}
-
-void Session::remove_lock() {
-    if (lock_) ::unlink(lock_path(repository_, token_).c_str());
-    lock_.reset();
 }
 
 void Session::publish() {
@@ -140,7 +99,7 @@ Snapshot Session::commit(Snapshot snapshot, ByteView provenance) {
     const Bytes record = encode_snapshot(keys, snapshot, repository_.world().random);
     repository_.log().append_in_session(session_, EntryType::commit, encode_commit(record, provenance));
     open_ = false;  // the snapshot exists
-    remove_lock();
+    lock_->remove();
     repository_.keep_marks();
     Snapshot committed = decode_snapshot(keys, record, provenance);
     if (provenance.empty() && keys.own().role == Role::full) {
@@ -156,7 +115,7 @@ void Session::publish_and_close() {
     if (mode_ == Mode::dry_run) return;
     repository_.log().append_in_session(session_, EntryType::close, {});
     open_ = false;
-    remove_lock();
+    lock_->remove();
 }
 
 }  // namespace holdfast::repo

@@ -10,8 +10,8 @@
 #include <memory>
 #include <string>
 
-#include "base/file.h"
 #include "repo/pack_writer.h"
+#include "repo/process_lock.h"
 #include "repo/repository.h"
 
 namespace holdfast::repo {
@@ -38,15 +38,12 @@ public:
 private:
     void publish();
     void fence_own_dead_sessions();
-    void take_lock();
-    void remove_lock();
 
     Repository& repository_;
     const Mode mode_;
     SessionName session_;
     bool open_ = false;
-    std::array<std::uint8_t, 16> token_{};
-    Fd lock_;
+    std::optional<ProcessLock> lock_;
     std::uint64_t gc_number_ = 0;
     bool distrusts_ = false;
     Nanoseconds published_ = 0;
@@ -57,6 +54,5 @@ private:
 // True when the session open in this lane was one of this machine and its process is gone.
 bool is_dead_here(const Repository& repository, const Lane& lane);
 void fence_dead(Repository& repository, const SessionName& session);
-std::uint64_t host_tag(const Keyring& keys);
 
 }  // namespace holdfast::repo

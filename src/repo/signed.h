@@ -21,6 +21,8 @@ enum class SignedKind : std::uint8_t {
     verdict = 6,
     note = 7,
     checkpoint = 8,
+    segment = 9,
+    segment_pack = 10,
 };
 
 SignerId signer_id_of(const crypto::PublicKey& key);

@@ -4,10 +4,13 @@
 #include "repo/chunk_reader.h"
 #include "repo/collection.h"
 #include "repo/index.h"
+#include "repo/journal.h"
 #include "repo/keys.h"
 #include "repo/log.h"
 #include "repo/names.h"
 #include "repo/notes.h"
+#include "repo/parts.h"
+#include "repo/segment_pack.h"
 #include "repo/snapshot_codec.h"
 #include "repo/tree.h"
 #include "testing/small_repository.h"
@@ -212,4 +215,31 @@ void fuzz_repo_tree_parts(holdfast::ByteView input) {
         else
             TreeReader::children_of(node);
     });
+}
+
+// What stands in a head before its sealed part, then what is sealed.
+void fuzz_repo_segment_head(holdfast::ByteView input) {
+    Bench& bench = Bench::get();
+    const auto [fields, names] = two_parts(input);
+    Bytes payload = to_bytes(fields);
+    ByteWriter writer(payload);
+    write_parts(writer, bench.keys(), "holdfast journal key", names, {}, bench.world().random);
+    const Bytes head = bench.by_us(SignedKind::segment, payload);
+    try {
+        decode_head(bench.keys(), head, "a segment");
+    } catch (const Error& error) {
+        HF_ASSERT(error.code() == Code::corrupt || error.code() == Code::denied);
+    }
+}
+
+void fuzz_repo_segment_table(holdfast::ByteView input) {
+    Bench& bench = Bench::get();
+    Bytes payload;
+    ByteWriter writer(payload);
+    writer.u8(1);
+    writer.u64(7);
+    writer.varint(0);
+    write_parts(writer, bench.keys(), "holdfast journal table key", input, {}, bench.world().random);
+    const Bytes table = bench.by_us(SignedKind::segment_pack, payload);
+    expect_corrupt_or_success([&] { decode_segment_table(bench.keys(), table, "a table"); });
 }

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "base/world.h"
+#include "base/position.h"
 #include "repo/ids.h"
 
 namespace holdfast::repo {
@@ -63,6 +63,7 @@ struct Snapshot {
     ChunkId state;         // of the writer's state; zero when there is none
     std::vector<ChunkId>
         facts;  // pieces of what the source counted inside its view, in order; empty: it counts nothing
+    std::optional<Moment> moment;  // what it stands for, when the source's journal goes on from there
     SignerId signer;
     std::optional<SnapshotId> origin;  // set in copies: the id is the origin's
     std::vector<std::string> flags;    // from notes

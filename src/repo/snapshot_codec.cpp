@@ -1,6 +1,7 @@
 #include "repo/snapshot_codec.h"
 
 #include "base/error.h"
+#include "repo/parts.h"
 
 namespace holdfast::repo {
 
@@ -8,11 +9,6 @@ namespace {
 
 constexpr std::uint8_t version = 1;
 constexpr std::string_view key_purpose = "holdfast snapshot key";
-
-struct Recipient {
-    std::uint8_t part;  // 1: P, 2: R
-    const crypto::PublicKey& key;
-};
 
 void encode_counts(ByteWriter& writer, const Snapshot& snapshot) {
     for (const std::uint64_t value :
@@ -47,6 +43,11 @@ Bytes encode_reachable(const Snapshot& snapshot) {
     writer.raw(snapshot.state.view());
     writer.varint(snapshot.facts.size());
     for (const ChunkId& id : snapshot.facts) writer.raw(id.view());
+    if (snapshot.moment) {
+        writer.string(snapshot.moment->position.line);
+        writer.varint(snapshot.moment->position.at);
+        writer.zigzag(snapshot.moment->time);
+    }
     return out;
 }
 
@@ -68,6 +69,11 @@ void decode_reachable(ByteView bytes, Snapshot& snapshot) {
     snapshot.state = ChunkId::from(reader.raw(ChunkId::size));
     const std::size_t facts = reader.count(ChunkId::size);
     for (std::size_t i = 0; i < facts; ++i) snapshot.facts.push_back(ChunkId::from(reader.raw(ChunkId::size)));
+    if (reader.done()) return;  // of a source without a journal
+    Moment& moment = snapshot.moment.emplace();
+    moment.position.line = reader.string();
+    moment.position.at = reader.varint();
+    moment.time = reader.zigzag();
     reader.expect_done();
 }
 
@@ -82,19 +88,7 @@ Bytes encode_snapshot(const Keyring& keys, const Snapshot& snapshot, Random& ran
     Bytes payload;
     ByteWriter writer(payload);
     writer.u8(version);
-    const Secret content_key(random.array<crypto::key_bytes>());
-    const Secret reachable_key(random.array<crypto::key_bytes>());
-    const std::array recipients{Recipient{1, keys.config().reader}, Recipient{2, keys.config().reader},
-                                Recipient{2, keys.config().maintainer}, Recipient{2, keys.own().box}};
-    writer.varint(recipients.size());
-    for (const Recipient& recipient : recipients) {
-        writer.u8(recipient.part);
-        writer.raw(recipient.key);
-        writer.string(crypto::seal_to(recipient.key, key_purpose,
-                                      (recipient.part == 1 ? content_key : reachable_key).reveal(), random));
-    }
-    writer.string(crypto::seal(reachable_key, keys.repository().view(), encode_reachable(snapshot)));
-    writer.string(crypto::seal(content_key, keys.repository().view(), private_part));
+    write_parts(writer, keys, key_purpose, encode_reachable(snapshot), private_part, random);
     return sign(SignedKind::snapshot, keys.repository(), keys.secrets().signer, payload);
 }
 
@@ -103,34 +97,14 @@ Snapshot decode_snapshot(const Keyring& keys, ByteView record, ByteView provenan
     keys.verify(view, "a snapshot's record");
     ByteReader reader(view.payload, "a snapshot's record");
     if (reader.u8() != version) reader.fail("it is of a version that this one does not know");
-    std::array<std::optional<Secret>, 3> part_key;
-    std::vector<const crypto::BoxKey*> ours{&keys.secrets().box};
-    if (keys.secrets().reader) ours.push_back(&*keys.secrets().reader);
-    if (keys.secrets().maintainer) ours.push_back(&*keys.secrets().maintainer);
-    const std::size_t recipients = reader.count(34);
-    for (std::size_t i = 0; i < recipients; ++i) {
-        const std::uint8_t part = reader.u8();
-        const auto recipient = reader.array<32>();
-        const ByteView sealed = reader.string_view();
-        if (part != 1 && part != 2) continue;
-        for (const crypto::BoxKey* box : ours)
-            if (!part_key[part] && box->public_key() == recipient) part_key[part] = box->open(key_purpose, sealed);
-    }
-    const ByteView reachable = reader.string_view();
-    const ByteView content = reader.string_view();
+    const OpenedParts parts = read_parts(reader, keys, key_purpose, "a snapshot's record");
     reader.expect_done();
-    const auto open = [&](const std::optional<Secret>& key, ByteView sealed) {
-        auto plain = crypto::open(*key, keys.repository().view(), sealed);
-        if (!plain) throw Error{Code::corrupt, "a part of a snapshot's record does not authenticate"};
-        return std::move(*plain);
-    };
-    if (!part_key[2]) throw Error{Code::denied, "this key may not read snapshots' records"};
+    if (!parts.reachable) throw Error{Code::denied, "this key may not read snapshots' records"};
     Snapshot snapshot;
     snapshot.signer = view.author;
-    decode_reachable(open(part_key[2], reachable), snapshot);
-    if (part_key[1]) {
-        const Bytes lines = open(part_key[1], content);
-        ByteReader names(lines, "a snapshot's record");
+    decode_reachable(*parts.reachable, snapshot);
+    if (parts.content) {
+        ByteReader names(*parts.content, "a snapshot's record");
         const std::size_t count = names.count(1);
         for (std::size_t i = 0; i < count; ++i) snapshot.describes.push_back(names.string());
     }

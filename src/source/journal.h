@@ -14,30 +14,18 @@
 #include <string>
 
 #include "base/bytes.h"
-#include "base/world.h"
+#include "base/position.h"
 
 namespace holdfast {
 
 class Capture;
-
-// A place in a source's change log.
-struct Position {
-    std::string line;      // names one unbroken history: a replication id, a timeline, a replica set
-    std::uint64_t at = 0;  // only grows within a line
-    auto operator<=>(const Position&) const = default;
-};
-
-// All changes up to `position` are in; `time` is when the last of them was made.
-struct Moment {
-    Position position;
-    Nanoseconds time = 0;
-};
 
 struct JournalPiece {
     Bytes bytes;  // empty: nothing happened up to `last`
     // Up to here records are whole; what follows in `bytes` is the beginning of one that goes on in the next piece.
     Moment last;
     std::uint64_t records = 0;
+    bool ends_within_record = false;
 };
 
 // Reads a source's change log from one moment on, without a gap.

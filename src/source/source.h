@@ -247,6 +247,7 @@ struct SourceType {
     std::string (*not_comparable)(const Fact& found, const Fact* expected, const SourceOptions& options) = nullptr;
     std::span<const std::string_view> export_formats = {};
     std::unique_ptr<Export> (*export_as)(const ExportRequest& request) = nullptr;
+    bool has_journal = false;  // Source::follow() and Rebuild::replay() exist
     // Looks through a journal for what destroys much.
     std::unique_ptr<Replay> (*history)(const HistoryRequest& request) = nullptr;
 };

@@ -13,9 +13,12 @@
 #include "engine/maintain.h"
 #include "repo/chunk_reader.h"
 #include "repo/index.h"
+#include "repo/journal.h"
 #include "repo/keys.h"
 #include "repo/log.h"
 #include "repo/names.h"
+#include "repo/parts.h"
+#include "repo/segment_pack.h"
 #include "repo/state.h"
 #include "repo/tree.h"
 #include "testing/memory_source.h"
@@ -47,6 +50,7 @@ public:
         repository_ = small_.open();
         from_keys();
         from_logs();
+        from_journal();
         for (const std::string& name : small_.store.names("notes/"))
             seed("fuzz_repo_note", payload(name, SignedKind::note).subspan(SnapshotId::size));
         seed("fuzz_repo_condemned", payload(names::condemned(1), SignedKind::condemned));
@@ -114,6 +118,38 @@ private:
         const Bytes credential = encode(keys.own(), keys.repository(), *keys.secrets().root);
         seed("fuzz_repo_credential", parse_signed(credential, SignedKind::credential, "a credential").payload);
         for (const std::string& name : small_.store.names("keys/")) seed("fuzz_repo_key_slot", object(name));
+    }
+    void from_journal() {
+        {
+            JournalWriter writer(*repository_, "followed");
+            writer.begin({.continues = false, .at = {{"line", 7}, 1}, .why = "it was not followed before"});
+            for (std::uint64_t i = 8; i < 40; ++i)
+                writer.append({as_bytes("some records"), {{"line", i}, static_cast<Nanoseconds>(i)}, 1, i % 2 == 0});
+        }
+        Journal journal(*repository_, "followed");
+        journal.read();
+        for (const std::string& name : small_.store.names("journal/")) {
+            const ByteView head = object(name).subspan(4, head_bytes_of(object(name), name));
+            ByteReader reader(parse_signed(head, SignedKind::segment, name).payload, name);
+            const ByteView all = reader.raw(reader.left());
+            ByteReader fields(all, name);
+            fields.u8();
+            fields.u64();
+            fields.varint();
+            Segment segment;
+            decode_fields(fields, segment);
+            const ByteView before = all.first(fields.position());
+            seed(
+                "fuzz_repo_segment_head",
+                in_two_parts(before, *read_parts(fields, repository_->keys(), "holdfast journal key", name).reachable));
+        }
+        const Bytes table = encode_segment_table(repository_->keys(), journal.segments(), small_.sim.world().random);
+        ByteReader reader(parse_signed(table, SignedKind::segment_pack, "a table").payload, "a table");
+        reader.u8();
+        reader.u64();
+        reader.varint();
+        seed("fuzz_repo_segment_table",
+             *read_parts(reader, repository_->keys(), "holdfast journal table key", "a table").reachable);
     }
     void from_logs() {
         std::set<std::uint8_t> types;

@@ -1,0 +1,35 @@
+#include "app/journals.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "engine/windows.h"
+
+namespace holdfast::app {
+
+engine::JournalWindows journal_windows(Context& context, const repo::Repository& repository,
+                                       std::optional<Nanoseconds> given) {
+    engine::JournalWindows out;
+    if (given) {
+        for (const std::string& source : engine::sources_with_journals(repository)) out[source] = *given;
+        return out;
+    }
+    for (const SourceConfig& source : context.config().sources)
+        if (source.window) out[source.name] = *source.window;
+    return out;
+}
+
+std::string source_with_journal(const repo::Repository& repository, const std::string& name) {
+    const std::vector<std::string> all = engine::sources_with_journals(repository);
+    std::vector<std::string> found;
+    for (const std::string& source : all)
+        if (name.empty() || source == name || source.substr(0, source.rfind('@')) == name) found.push_back(source);
+    if (found.size() == 1) return found.front();
+    if (found.size() > 1)
+        throw Error{Code::usage, "{} sources have a journal: {}", found.size(), join(found, ", ")}.hint("Name one.");
+    Error error = name.empty() ? Error{Code::not_found, "no source has a journal yet"}
+                               : Error{Code::not_found, "there is no journal of {}", name};
+    if (all.empty()) throw std::move(error).hint("`holdfast follow SOURCE` makes one.");
+    throw std::move(error).hint(fmt::format("There are journals of: {}.", join(all, ", ")));
+}
+
+}  // namespace holdfast::app

@@ -1,0 +1,20 @@
+// app/journals.h: what the command line and the configuration say about journals.
+//
+// Errors   usage
+#pragma once
+
+#include <string>
+
+#include "app/context.h"
+#include "engine/maintain.h"
+
+namespace holdfast::app {
+
+// `window:` of each configured source; `given` (--journal-window) is for all of these sources instead.
+engine::JournalWindows journal_windows(Context& context, const repo::Repository& repository,
+                                       std::optional<Nanoseconds> given);
+
+// The one source of this name that has a journal; empty: the only one. not_found else.
+std::string source_with_journal(const repo::Repository& repository, const std::string& name);
+
+}  // namespace holdfast::app

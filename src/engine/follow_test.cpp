@@ -1,0 +1,295 @@
+#include "engine/follow.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "engine/back_up.h"
+#include "engine/maintain.h"
+#include "engine/restore.h"
+#include "testing/memory_log.h"
+#include "testing/small_repository.h"
+
+namespace holdfast::engine {
+namespace {
+
+using testing_support::LoggedSource;
+using testing_support::LoggedTarget;
+using testing_support::MemoryLog;
+using testing_support::SmallRepository;
+
+// Nothing happens in it, and its clock goes on, until an instant at which it stops the world.
+class Quiet final : public Source {
+public:
+    Quiet(LoggedSource& inner, World& world, Nanoseconds until, std::size_t& rounds)
+        : inner_(inner), world_(world), until_(until), rounds_(rounds) {}
+    std::string name() const override { return inner_.name(); }
+    std::string kind() const override { return inner_.kind(); }
+    std::vector<std::string> describe() const override { return inner_.describe(); }
+    std::unique_ptr<Capture> begin(const CaptureRequest& request) override { return inner_.begin(request); }
+    std::unique_ptr<Follower> follow(const FollowRequest& request) override {
+        return std::make_unique<Heartbeats>(*this, *request.from);
+    }
+
+private:
+    class Heartbeats final : public Follower {
+    public:
+        Heartbeats(Quiet& owner, const Moment& at) : owner_(owner), start_{true, "", at} {}
+        const Start& start() const override { return start_; }
+        Came read(JournalPiece& into, Nanoseconds wait) override {
+            ++owner_.rounds_;
+            owner_.world_.clock.sleep(wait);
+            if (owner_.world_.clock.now() >= owner_.until_) owner_.world_.stop.request(2);
+            into.last = {start_.at.position, owner_.world_.clock.now()};
+            return Came::piece;
+        }
+
+    private:
+        Quiet& owner_;
+        const Start start_;
+    };
+    LoggedSource& inner_;
+    World& world_;
+    const Nanoseconds until_;
+    std::size_t& rounds_;
+};
+
+class Follow : public testing::Test {
+protected:
+    SmallRepository world_;
+    TemporaryFolder client_{"follow-test"};
+    std::unique_ptr<repo::Repository> repository_ = world_.open(client_.path());
+    MemoryLog log_{world_.sim.clock};
+    LoggedSource source_{log_};
+    Progress progress_;
+
+    // Each in a second of its own.
+    void write(std::size_t lines) {
+        for (std::size_t i = 0; i < lines; ++i) {
+            world_.sim.clock.advance(one_second);
+            log_.add(fmt::format("line {}\n", ++written_));
+        }
+    }
+    FollowReport once(FollowPlan plan = {}) {
+        plan.once = true;
+        FollowReport out = follow(source_, *repository_, plan, {}, progress_);
+        repository_->refresh();
+        return out;
+    }
+    repo::Journal journal() {
+        repo::Journal out(*repository_, "logged");
+        out.read();
+        return out;
+    }
+    std::vector<Window> windows() { return windows_of(journal(), repository_->snapshots()); }
+
+    std::string restored_at(Nanoseconds instant) {
+        auto journal = std::make_shared<repo::Journal>(*repository_, "logged");
+        journal->read();
+        const auto route = find_route(*journal, repository_->snapshots(), instant);
+        if (!route) return "no route";
+        RestorePlan plan{route->base->id, {}, {}, ""};
+        plan.journal = journal;
+        plan.part = {route->begin, route->end, {.from = *route->base->moment, .until = instant, .until_before = {}}};
+        LoggedTarget target;
+        restore(*repository_, plan, target, progress_);
+        return target.state();
+    }
+
+    // In a world that was not stopped.
+    void look_again() {
+        after_.clock.set_now(now());
+        repository_ = repo::Repository::open(std::make_unique<StoreDecorator>(world_.store),
+                                             testing_support::test_key(), {}, after_.world());
+    }
+
+    Nanoseconds now() const { return world_.sim.clock.now(); }
+    SimWorld after_{2};
+    std::size_t written_ = 0;
+};
+
+TEST_F(Follow, takes_a_base_by_itself_and_brings_the_journal_up_to_now) {
+    write(3);
+    const FollowReport first = once();
+    EXPECT_EQ(first.bases.size(), 1U);
+    write(7);
+    const FollowReport second = once();
+    EXPECT_TRUE(second.bases.empty());
+    EXPECT_EQ(second.records, 7U);
+    ASSERT_EQ(windows().size(), 1U);
+    EXPECT_EQ(windows()[0].to.position.at, 10U);
+    EXPECT_TRUE(windows()[0].newest);
+}
+
+TEST_F(Follow, restores_to_every_instant_of_a_window) {
+    write(5);
+    const Nanoseconds begin = now();
+    for (int i = 0; i < 4; ++i) {
+        once();
+        write(10);
+        if (i == 2) back_up(source_, *repository_, {}, progress_);  // a further base within the window
+    }
+    once();
+    for (Nanoseconds instant = begin; instant <= now(); instant += one_second)
+        EXPECT_EQ(restored_at(instant), log_.state(instant));
+}
+
+TEST_F(Follow, pieces_that_end_within_a_record_lose_nothing) {
+    source_.cut_every = 5;
+    write(3);
+    const Nanoseconds begin = now();
+    once({.segment_bytes = 7});
+    write(20);
+    once({.segment_bytes = 7});
+    back_up(source_, *repository_, {}, progress_);
+    write(5);
+    once({.segment_bytes = 7});
+    for (Nanoseconds instant = begin; instant <= now(); instant += one_second)
+        EXPECT_EQ(restored_at(instant), log_.state(instant));
+}
+
+TEST_F(Follow, a_gap_closes_the_window_and_begins_one_with_a_new_base) {
+    write(3);
+    once();
+    write(4);
+    once();
+    const Nanoseconds end_of_first = now();
+    write(10);
+    log_.drop_before(15);
+    write(1);
+    const FollowReport second = once();
+    EXPECT_EQ(second.bases.size(), 1U);
+    ASSERT_EQ(windows().size(), 2U);
+    EXPECT_EQ(windows()[1].why, "the log begins later");
+    EXPECT_EQ(windows()[0].to.position.at, 7U);
+    EXPECT_EQ(restored_at(end_of_first), log_.state(end_of_first));
+    EXPECT_EQ(restored_at(now()), log_.state(now()));
+    // Between the windows there is nothing nearer than the end of the first.
+    EXPECT_EQ(restored_at(end_of_first + 3 * one_second), log_.state(end_of_first));
+}
+
+TEST_F(Follow, a_base_that_comes_with_the_log_is_used) {
+    source_.bring_base = true;
+    write(3);
+    EXPECT_EQ(once().bases.size(), 1U);
+    write(4);
+    once();
+    EXPECT_EQ(restored_at(now()), log_.state(now()));
+}
+
+TEST_F(Follow, goes_on_after_a_lost_connection_without_a_gap) {
+    write(3);
+    once();
+    write(30);
+    source_.cut_every = 11;
+    source_.fail_after = 9;
+    std::size_t troubles = 0;
+    FollowEvents events;
+    events.trouble = [&](const Error&, Nanoseconds) { ++troubles; };
+    events.stored = [&](const FollowReport& report) {
+        if (report.reached->position.at == log_.end().position.at) world_.sim.world().stop.request(15);
+    };
+    EXPECT_THROW(follow(source_, *repository_, {.segment_bytes = 20}, events, progress_), Error);
+    EXPECT_EQ(troubles, 1U);
+    look_again();
+    EXPECT_EQ(windows().size(), 1U);
+    EXPECT_EQ(journal().runs().size(), 1U);
+    EXPECT_TRUE(journal().segments().back().ends) << "a stop ends the lane";
+}
+
+TEST_F(Follow, another_history_in_mid_stream_is_a_new_window) {
+    write(3);
+    once();
+    write(3);
+    bool switched = false;
+    FollowEvents events;
+    events.stored = [&](const FollowReport& report) {
+        if (!switched) {
+            switched = true;
+            log_.start_again("second");
+            write(2);
+        } else if (report.bases.size() == 1) {
+            world_.sim.world().stop.request(2);
+        }
+    };
+    events.base = [&](const repo::Snapshot&) { write(1); };
+    EXPECT_THROW(follow(source_, *repository_, {.flush_every = one_second}, events, progress_), Error);
+    look_again();
+    EXPECT_EQ(windows().size(), 2U);
+    EXPECT_EQ(restored_at(now()), log_.state(now()));
+}
+
+TEST_F(Follow, an_idle_source_costs_a_segment_a_minute) {
+    write(3);
+    once();
+    const std::size_t before = journal().segments().size();
+    const Nanoseconds until = now() + 600 * one_second;
+    std::size_t rounds = 0;
+    FollowEvents events;
+    Quiet quiet(source_, world_.sim.world(), until, rounds);
+    EXPECT_THROW(follow(quiet, *repository_, {}, events, progress_), Error);
+    look_again();
+    EXPECT_GT(rounds, 500U);
+    EXPECT_LE(journal().segments().size() - before, 14U);
+    EXPECT_GE(windows()[0].to.time, until - 61 * one_second) << "idle time counts as reached";
+}
+
+TEST_F(Follow, a_source_without_a_log_is_refused) {
+    testing_support::MemoryTree tree{{"/a", {"x"}}};
+    testing_support::MemorySource plain(tree);
+    try {
+        follow(plain, *repository_, {.once = true}, {}, progress_);
+        FAIL() << "files were followed";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::usage);
+    }
+}
+
+TEST_F(Follow, forget_never_takes_the_base_of_a_window_and_prune_what_no_window_needs) {
+    write(2);
+    once();
+    for (int i = 0; i < 5; ++i) {
+        write(10);
+        once();
+        world_.sim.clock.advance(3600 * one_second);
+        back_up(source_, *repository_, {}, progress_);
+        repository_->refresh();
+    }
+    const Nanoseconds window = 5400 * one_second;  // needs the base before that
+    ForgetPlan plan;
+    plan.keep.emplace().last = 1;
+    plan.windows = {{"logged", window}};
+    const ForgetReport forgotten = forget(*repository_, plan);
+    repository_->refresh();
+    EXPECT_EQ(forgotten.remove.size(), 4U);
+    ASSERT_EQ(repository_->snapshots().size(), 2U);
+    PrunePlan pruning;
+    pruning.windows = plan.windows;
+    const PruneReport pruned = prune(*repository_, pruning, progress_);
+    EXPECT_GT(pruned.journal_bytes_freed, 0U);
+    EXPECT_EQ(restored_at(now() - window), log_.state(now() - window));
+    EXPECT_EQ(restored_at(now()), log_.state(now()));
+    write(3);
+    once();
+    EXPECT_EQ(restored_at(now()), log_.state(now()));
+    EXPECT_EQ(windows().size(), 1U);
+}
+
+TEST_F(Follow, the_base_of_a_window_is_protected_when_it_is_named) {
+    write(2);
+    once();
+    write(2);
+    once();
+    ForgetPlan plan;
+    plan.ids = {repository_->snapshots().front().id};
+    plan.allow_last = true;
+    try {
+        forget(*repository_, plan);
+        FAIL() << "the base of a window was forgotten";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::retention);
+    }
+}
+
+}  // namespace
+}  // namespace holdfast::engine

@@ -1,0 +1,54 @@
+#include "engine/journals.h"
+
+#include "engine/windows.h"
+#include "repo/segment_pack.h"
+
+namespace holdfast::engine {
+
+namespace {
+
+Nanoseconds window_of(const JournalWindows& windows, const std::string& source) {
+    for (const std::string& name : {source, source.substr(0, source.rfind('@'))})
+        if (const auto at = windows.find(name); at != windows.end()) return at->second;
+    return 0;
+}
+
+}  // namespace
+
+std::set<repo::SnapshotId> bases_of_windows(const repo::Repository& repository, const JournalWindows& windows) {
+    std::set<repo::SnapshotId> out;
+    for (const std::string& source : sources_with_journals(repository)) {
+        repo::Journal journal(repository, source);
+        journal.read();
+        out.merge(
+            needed(journal, repository.snapshots(), window_of(windows, source), repository.world().clock.now()).bases);
+    }
+    return out;
+}
+
+void keep_journals(const repo::Repository& repository, const PrunePlan& plan, PruneReport& report) {
+    for (const std::string& source : sources_with_journals(repository)) {
+        const Note note{"keeping the journal of {}", source};
+        repo::Journal journal(repository, source);
+        journal.read();
+        if (!journal.damage().empty()) {
+            const repo::Journal::Damage& first = journal.damage().front();
+            repository.world().log.warning(
+                fmt::format("the journal of {} is left as it is: {}: {}", source, first.object, first.why.message()));
+            continue;
+        }
+        const Needed kept =
+            needed(journal, repository.snapshots(), window_of(plan.windows, source), repository.world().clock.now());
+        if (plan.dry_run) {
+            for (std::size_t i = 0; i < kept.segments.size(); ++i)
+                if (!kept.segments[i]) report.journal_bytes_freed += journal.segments()[i].stored();
+            continue;
+        }
+        report.journal_bytes_freed += repo::expire_journal(repository, journal, kept.segments);
+        repo::Journal rest(repository, source);
+        rest.read();
+        report.segments_packed += repo::compact_journal(repository, rest, {}).segments;
+    }
+}
+
+}  // namespace holdfast::engine

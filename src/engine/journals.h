@@ -1,0 +1,18 @@
+// engine/journals.h: what retention means for the journals of sources.
+//
+// Errors   those of reading a journal
+#pragma once
+
+#include <set>
+
+#include "engine/maintain.h"
+
+namespace holdfast::engine {
+
+// Bases that windows need: they are not to be forgotten.
+std::set<repo::SnapshotId> bases_of_windows(const repo::Repository& repository, const JournalWindows& windows);
+
+// Removes what no window needs, and puts together what is left in many small objects.
+void keep_journals(const repo::Repository& repository, const PrunePlan& plan, PruneReport& report);
+
+}  // namespace holdfast::engine
