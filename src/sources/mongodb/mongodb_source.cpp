@@ -7,6 +7,7 @@
 #include "base/item.h"
 #include "base/text.h"
 #include "sources/mongodb/capture.h"
+#include "sources/mongodb/export.h"
 #include "sources/mongodb/follower.h"
 #include "sources/mongodb/journal_replay.h"
 #include "sources/mongodb/measure.h"
@@ -157,6 +158,8 @@ const SourceType mongodb_source_type{
     .server = mongodb::start_server,
     .swap = mongodb::swap,
     .not_comparable = mongodb::not_comparable,
+    .export_formats = mongodb::export_formats,
+    .export_as = mongodb::export_as,
     .history = mongodb::history,
 };
 
