@@ -94,7 +94,7 @@ class Selectors(Case):
         self.fails(2, "restore", "latest", "--too", "x", hints="--to")
         self.fails(2, "restore", "latest", hints="--in-place")
         self.fails(2, "serve", says="does not build it yet")
-        self.fails(2, "backup", "mongodb://db/orders", says="this version does not build them yet")
+        self.fails(2, "backup", "redis://db/0", says="this version does not build them yet")
         self.fails(2, "backup", "nonsense:/x")
         self.fails(2, "backup", says="source")
         self.fails(2, "check", "--read-data=lots", says="lots")
