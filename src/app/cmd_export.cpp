@@ -101,12 +101,20 @@ int run_export(Context& context, const ExportChoice& choice) {
     if (type == nullptr || type->export_as == nullptr)
         throw Error{Code::usage, "snapshots of kind {} have no export", selected.snapshot->kind}.hint(
             "`holdfast restore SNAPSHOT --to FOLDER` writes them as files.");
+    if (format.empty()) format = type->export_formats.front();
     if (std::ranges::find(type->export_formats, format) == type->export_formats.end())
         throw Error{Code::usage, "--as is one of {}, not `{}`", fmt::join(type->export_formats, ", "), choice.format};
 
     std::vector<std::string> items;
-    engine::list(*repository, *selected.snapshot, selected.path, true, [&](const Item& item) {
-        if (item.kind == ItemKind::file) items.push_back(item.path);
+    if (!selected.path.empty())  // is not found, or is there
+        engine::list(*repository, *selected.snapshot, selected.path, false, [](const Item&) { return false; });
+    // What belongs to it from outside of its top folder comes with a part.
+    const std::string top = selected.path.substr(0, selected.path.find('/'));
+    engine::list(*repository, *selected.snapshot, "", true, [&](const Item& item) {
+        const bool comes_along = !top.empty() && type->comes_along != nullptr && !is_within(item.path, top) &&
+                                 type->comes_along(item.path, top);
+        if (item.kind == ItemKind::file && (top.empty() || is_within(item.path, selected.path) || comes_along))
+            items.push_back(item.path);
         return true;
     });
     Target target(context, choice.target);
@@ -127,21 +135,25 @@ int run_export(Context& context, const ExportChoice& choice) {
 
 Command export_command() {
     const auto choice = std::make_shared<ExportChoice>();
-    choice->format = "sql";
     Command out;
     out.name = "export";
     out.part = Part::bring_back;
     out.summary = "write a database as a file that its own programs read";
     out.details =
-        "For PostgreSQL `--as sql` gives statements for psql, `--as custom` an archive for pg_restore. The file gets "
+        "For PostgreSQL `--as sql` gives statements for psql, `--as custom` an archive for pg_restore; for MongoDB "
+        "`--as archive` a file "
+        "for mongorestore --archive, `--as tar` the folder of mongodump. The file gets "
         "its "
         "name when it is whole; one that exists is left alone.";
-    out.examples = {{"holdfast export latest:shop --source orders-db --as custom --to shop.dump", "for pg_restore"},
-                    {"holdfast export latest:shop --source orders-db --as sql --gzip=9 --to shop.sql.gz", "for psql"},
-                    {"holdfast export latest:shop --to - | psql shop_copy", "without a file"}};
+    out.examples = {
+        {"holdfast export latest:shop --source orders-db --as custom --to shop.dump", "for pg_restore"},
+        {"holdfast export latest --source shop --as archive --to shop.archive", "for mongorestore --archive"},
+        {"holdfast export latest:shop --source orders-db --as sql --gzip=9 --to shop.sql.gz", "for psql"},
+        {"holdfast export latest:shop --to - | psql shop_copy", "without a file"}};
     out.options.word(choice->wanted.text, "SNAPSHOT", "id, `latest` or a source's name; `:DATABASE` may follow")
         .offers = Option::Offers::snapshots;
-    out.options.value(choice->format, "--as", "FORMAT", "sql, sql.gz or custom");
+    out.options.value(choice->format, "--as", "FORMAT",
+                      "PostgreSQL: sql or custom; MongoDB: archive or tar; with .gz compressed");
     out.options.value(choice->target, "--to", "FILE", "the file that is written; - is standard output").offers =
         Option::Offers::files;
     out.options.optional_value(choice->gzip, "--gzip", "LEVEL", "compress, at a level from 0 to 9");
