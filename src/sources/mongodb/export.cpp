@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "sources/mongodb/archive.h"
+#include "sources/mongodb/unpack.h"
 
 namespace holdfast::mongodb {
 
@@ -90,16 +91,6 @@ private:
     ArchiveWriter writer_;
 };
 
-// As mongodump escapes names of collections in names of files.
-std::string file_name(std::string_view name) {
-    std::string out;
-    for (const char c : name)
-        out += c == '/' || c == '%' || c == '\\' || c == ':' || c == '$'
-                   ? fmt::format("%{:02X}", static_cast<unsigned char>(c))
-                   : std::string(1, c);
-    return out;
-}
-
 class TarExport final : public DumpExport {
 public:
     using DumpExport::DumpExport;
@@ -139,7 +130,8 @@ private:
 
     std::string temporary() const { return folder_.path() + "/collection"; }
     static std::string path_of(const Namespace& name) {
-        return "dump/" + (name.database.empty() ? "" : file_name(name.database) + "/") + file_name(name.collection);
+        return "dump/" + (name.database.empty() ? "" : dump_file_name(name.database) + "/") +
+               dump_file_name(name.collection);
     }
     void add(const std::string& path, ByteView bytes) {
         head(path, bytes.size());
