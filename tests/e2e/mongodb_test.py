@@ -62,7 +62,7 @@ class Whole(Mongodb):
         for i in range(30):
             self.mongo.set("one", "c", f"{i + 1000:06}", data=b"changed")
         second = self.backup(self.server.url())[0]
-        self.assertLess(second["bytes"]["added"], first["bytes"]["added"] / 8)
+        self.assertLess(second["bytes"]["added"], first["bytes"]["added"] / 3)
         names = [item.get("path") for item in self.holdfast("ls", "latest", "--json", "--recursive").lines()]
         self.assertIn("one.metadata.bson", names)
         self.restore("latest", self.other.url())

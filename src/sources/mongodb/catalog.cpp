@@ -156,7 +156,15 @@ Bytes create_command(const Collection& collection, const std::string& name) {
 }
 
 Bytes create_indexes_command(const std::string& name, const std::vector<Bytes>& indexes) {
-    return Builder().text("createIndexes", name).array("indexes", indexes).done();
+    std::vector<Bytes> kept;
+    for (const Bytes& each : indexes) {
+        Builder index;
+        // Version 2 is what servers make by themselves; some know no other.
+        for (const Element& field : Elements(each))
+            if (field.name != "v" || field.number() != 2) index.add(field);
+        kept.push_back(index.done());
+    }
+    return Builder().text("createIndexes", name).array("indexes", kept).done();
 }
 
 }  // namespace holdfast::mongodb
