@@ -101,7 +101,8 @@ private:
         std::optional<Bytes> found;
         {
             Builder query;
-            for (const Element& each : Elements(oplog_query(at, std::nullopt, false))) query.add(each);
+            const Bytes plain = oplog_query(at, std::nullopt, false);
+            for (const Element& each : Elements(plain)) query.add(each);
             Cursor cursor(*client_, "local", query.i64("limit", 1).done(), {.first_batch = 1});
             if (const ByteView document = cursor.next(); !document.empty()) found = to_bytes(document);
         }
@@ -116,7 +117,8 @@ private:
 
     void open_cursor() {
         Builder query;
-        for (const Element& each : Elements(oplog_query(last_.position.at, std::nullopt, true))) query.add(each);
+        const Bytes plain = oplog_query(last_.position.at, std::nullopt, true);
+        for (const Element& each : Elements(plain)) query.add(each);
         if (is_set_member(*client_)) query.document("readConcern", Builder().text("level", "majority").done());
         // The one entry that is known comes first; the cursor stays open whatever follows.
         cursor_ = std::make_unique<Cursor>(*client_, "local", query.done(),

@@ -285,10 +285,17 @@ void RestoreTarget::drop_index(const Namespace& name, const std::string& index) 
 }
 
 void RestoreTarget::build_indexes(const Made& made) {
-    if (made.collection.indexes.empty()) return;
+    std::vector<Bytes> wanted = made.collection.indexes;
     const Namespace name = mapped(made.collection.name);
     const auto client = pool_.lease();
-    const Reply reply = client->ask(name.database, create_indexes_command(name.collection, made.collection.indexes));
+    if (made.is_merged) {
+        const std::vector<Collection> present = list_collections(*client, name.database);
+        const auto there = std::ranges::find(present, name, &Collection::name);
+        if (there != present.end())
+            std::erase_if(wanted, [&](const Bytes& each) { return std::ranges::count(there->indexes, each) > 0; });
+    }
+    if (wanted.empty()) return;
+    const Reply reply = client->ask(name.database, create_indexes_command(name.collection, wanted));
     if (!reply.ok()) client->fail(reply, "building the indexes of " + name.text());
 }
 
