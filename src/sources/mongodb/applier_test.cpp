@@ -228,7 +228,7 @@ TEST_F(MongoReplay, AJournalIsReadUpToTheMomentThatIsWanted) {
 
 TEST(MongoHistory, TellsOfDropsAndManyDeletes) {
     Bytes journal;
-    const auto add = [&, n = 0U](std::string_view op, std::string_view ns, const Bytes& o) mutable {
+    auto add = [&, n = 0U](std::string_view op, std::string_view ns, const Bytes& o) mutable {
         append(journal,
                Builder().text("op", op).text("ns", ns).timestamp("ts", (1000ULL << 32) + ++n).document("o", o).done());
     };

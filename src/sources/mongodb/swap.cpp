@@ -93,6 +93,8 @@ private:
             }
             done.push_back(fmt::format("{} -> {}", each.name.text(), Namespace{to, each.name.collection}.text()));
         }
+        // Some servers keep a database whose last collection went.
+        if (list_collections(client_, from).empty()) (void)client_.run(from, command("dropDatabase", 1));
     }
 
     void rename(const Collection& collection, const std::string& to) {
