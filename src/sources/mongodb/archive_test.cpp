@@ -36,7 +36,8 @@ Bytes archive() {
     ArchiveWriter writer([&](ByteView bytes) { append(out, bytes); });
     writer.begin("6.0.1", {orders, view}, true);
     writer.begin_collection(orders.name);
-    for (int i = 0; i < 50; ++i) writer.documents(Builder().i32("_id", i).text("text", std::string(i, 'x')).done());
+    for (int i = 0; i < 50; ++i)
+        writer.documents(Builder().i32("_id", i).text("text", std::string(static_cast<std::size_t>(i), 'x')).done());
     writer.end_collection();
     writer.begin_collection({"", "oplog"});
     writer.end_collection();

@@ -26,7 +26,8 @@ protected:
 
     void SetUp() override {
         for (int i = 0; i < 30; ++i)
-            append(orders_, Builder().i32("_id", i).text("text", std::string(i * 7, 'x')).done());
+            append(orders_,
+                   Builder().i32("_id", i).text("text", std::string(static_cast<std::size_t>(i) * 7, 'x')).done());
         Collection orders;
         orders.name = {"shop", "orders"};
         orders.type = "collection";
