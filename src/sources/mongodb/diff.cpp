@@ -13,7 +13,7 @@ namespace holdfast::mongodb {
 namespace {
 
 constexpr std::size_t depth_max = 200;
-constexpr std::size_t array_length_max = 16 * 1024 * 1024;
+constexpr std::size_t array_length_max = 2'000'000;  // more do not fit into 16 MB
 
 [[noreturn]] void unknown(std::string_view what, std::string_view name) {
     throw Error{Code::corrupt, "an update in the oplog has {} `{}`, which this version does not know", what,
