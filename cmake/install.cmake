@@ -5,6 +5,7 @@ include(GNUInstallDirs)
 target_compile_definitions(hf_app PUBLIC HF_VERSION="${PROJECT_VERSION}")
 if(TARGET app_test)
   target_compile_definitions(app_test PRIVATE HF_SOURCE_FOLDER="${PROJECT_SOURCE_DIR}")
+  target_compile_definitions(hf_testing PRIVATE HF_SOURCE_FOLDER="${PROJECT_SOURCE_DIR}")
 endif()
 
 set(pages ${PROJECT_BINARY_DIR}/pages)

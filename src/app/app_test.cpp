@@ -112,7 +112,7 @@ TEST_F(AppTest, repositories_are_found_by_their_names) {
     const Ended near = run({"-r", "ofsite", "snapshots"});
     EXPECT_EQ(near.exit, 10);
     EXPECT_THAT(near.err, HasSubstr("Did you mean `offsite`?"));
-    EXPECT_EQ(run({"-r", "s3://bucket/x", "snapshots"}).exit, 2);
+    EXPECT_EQ(run({"-r", "s3:///x", "snapshots"}).exit, 2);
 }
 
 TEST_F(AppTest, config_check_prints_every_error_and_exits_with_2) {

@@ -15,7 +15,8 @@ struct InitChoice {
 
 int run_init(Context& context, const InitChoice& choice) {
     const RepositoryChoice where = context.choose_repository(context.globals.repository);
-    const std::unique_ptr<Store> store = open_store(where.url, StoreUse::create);
+    const std::unique_ptr<Store> store =
+        open_store({where.url, where.endpoint, where.region}, StoreUse::create, context.world);
     if (store->find(repo::names::config))
         throw Error{Code::already_exists, "there is a repository at {} already", store->url()}.unharmed(
             "it is left as it is");
@@ -56,7 +57,8 @@ Command init_command() {
     out.part = Part::make;
     out.summary = "make a repository";
     out.details =
-        "Makes an encrypted repository in a folder, which is made when it does not exist.\n"
+        "Makes an encrypted repository in a folder, which is made when it does not exist, or in a bucket that exists "
+        "(`s3://BUCKET/PREFIX`).\n"
         "The passphrase is asked for, or comes from HOLDFAST_PASSWORD, HOLDFAST_PASSWORD_FILE, a key file or "
         "`unlock` in "
         "the configuration.";

@@ -29,6 +29,8 @@ struct UnlockConfig {
 struct RepositoryConfig {
     std::string name;
     std::string url;
+    std::string endpoint;  // of an object store; empty: what the environment says
+    std::string region;
     std::optional<UnlockConfig> unlock;
 };
 

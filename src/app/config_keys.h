@@ -14,9 +14,9 @@ inline constexpr std::array<std::string_view, 3> top{"version", "repositories", 
 inline constexpr std::array<std::string_view, 9> top_planned{
     "environments", "services", "jobs", "retention", "contacts", "escalation", "notify", "service", "plans"};
 
-inline constexpr std::array<std::string_view, 2> repository{"url", "unlock"};
-inline constexpr std::array<std::string_view, 8> repository_planned{"site",     "medium",     "offsite", "region",
-                                                                    "endpoint", "replica_of", "lock",    "storage"};
+inline constexpr std::array<std::string_view, 4> repository{"url", "unlock", "endpoint", "region"};
+inline constexpr std::array<std::string_view, 6> repository_planned{"site",       "medium", "offsite",
+                                                                    "replica_of", "lock",   "storage"};
 
 inline constexpr std::array<std::string_view, 2> unlock{"passphrase", "keyfile"};
 inline constexpr std::array<std::string_view, 1> unlock_planned{"credential"};

@@ -206,6 +206,11 @@ private:
                          repository.unlock = read_unlock(member, what);
                          return;
                      }
+                     if (key == "endpoint" || key == "region") {
+                         if (const auto given = text(member, fmt::format("`{}` of {}", key, what)))
+                             (key == "region" ? repository.region : repository.endpoint) = *given;
+                         return;
+                     }
                      has_url = true;
                      if (const auto url = text(member, fmt::format("`url` of {}", what)))
                          repository.url = absolute(*url);

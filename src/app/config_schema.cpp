@@ -77,7 +77,11 @@ std::string config_schema(std::span<const SourceType* const> types) {
                       {"maxProperties", 1},
                       {"additionalProperties", false}};
     const Json repository{{"type", "object"},
-                          {"properties", {{"url", {{"type", "string"}}}, {"unlock", unlock}}},
+                          {"properties",
+                           {{"url", {{"type", "string"}}},
+                            {"endpoint", {{"type", "string"}}},
+                            {"region", {{"type", "string"}}},
+                            {"unlock", unlock}}},
                           {"required", {"url"}},
                           {"additionalProperties", false}};
     const auto map_of = [&](const Json& value) {

@@ -87,7 +87,7 @@ TEST(Config, keys_of_the_design_are_refused_as_not_built_yet) {
         ASSERT_EQ(found.size(), 1U) << key;
         EXPECT_THAT(found[0], testing::StartsWith(fmt::format("2:1 `{}` {}", key, words)));
     }
-    for (const char* key : {"site", "medium", "offsite", "region", "endpoint", "replica_of", "lock", "storage"})
+    for (const char* key : {"site", "medium", "offsite", "replica_of", "lock", "storage"})
         EXPECT_THAT(problems(fmt::format("version: 1\nrepositories: {{m: {{url: /x, {}: y}}}}\n", key)),
                     ElementsAre(HasSubstr(words)))
             << key;

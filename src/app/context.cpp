@@ -22,12 +22,17 @@ std::string variable(const char* name) {
 }
 
 // What the repository is opened with before anybody is asked for a passphrase.
-std::unique_ptr<Store> open_existing(const RepositoryChoice& choice) {
-    std::unique_ptr<Store> store = open_store(choice.url, StoreUse::open);
+std::unique_ptr<Store> open_existing(const RepositoryChoice& choice, World& world, const RetryBudget& budget = {}) {
+    std::unique_ptr<Store> store =
+        open_store({choice.url, choice.endpoint, choice.region}, StoreUse::open, world, budget);
     if (!store->find(repo::names::config))
         throw Error{Code::no_repository, "there is no repository at {}", store->url()}.hint(
             fmt::format("Make one with `holdfast -r {} init`.", choice.name));
     return store;
+}
+
+RepositoryChoice choice_of(const RepositoryConfig& configured) {
+    return {configured.name, configured.url, configured.endpoint, configured.region, configured.unlock};
 }
 
 repo::OpenOptions open_options() {
@@ -62,27 +67,27 @@ RepositoryChoice Context::choose_repository(const std::string& text) {
     const std::string wanted = text.empty() ? variable("HOLDFAST_REPO") : text;
     if (wanted.find('/') != std::string::npos || wanted == "." || wanted == "..") {
         if (!text.empty()) warn_of_password(out, text);
-        return {wanted, wanted, std::nullopt};
+        return {wanted, wanted, "", "", std::nullopt};
     }
     const std::vector<RepositoryConfig>& known = config().repositories;
     std::vector<std::string> names;
     for (const RepositoryConfig& each : known) names.push_back(each.name);
     if (wanted.empty()) {
-        if (known.size() == 1) return {known[0].name, known[0].url, known[0].unlock};
+        if (known.size() == 1) return choice_of(known[0]);
         if (known.empty())
             throw Error{Code::usage, "no repository is named"}.hint(
                 "Use `-r PATH`, set HOLDFAST_REPO, or name one under `repositories` in the configuration.");
         throw Error{Code::usage, "the configuration has {} repositories: {}", known.size(), join(names, ", ")}.hint(
             "Choose one with `-r NAME`.");
     }
-    if (const RepositoryConfig* named = config().repository(wanted)) return {named->name, named->url, named->unlock};
+    if (const RepositoryConfig* named = config().repository(wanted)) return choice_of(*named);
     if (::access(wanted.c_str(), F_OK) != 0) {
         if (const auto near = nearest(wanted, names))
             throw Error{Code::no_repository,
                         "there is no repository `{}`, neither in the configuration nor as a folder", wanted}
                 .hint(fmt::format("Did you mean `{}`?", *near));
     }
-    return {wanted, wanted, std::nullopt};
+    return {wanted, wanted, "", "", std::nullopt};
 }
 
 SecretPlaces Context::usual_places() const {
@@ -125,7 +130,9 @@ std::unique_ptr<repo::Repository> Context::open_repository() {
 }
 
 std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const SecretPlaces& places) {
-    open_existing(choice);  // whether there is one is said before anybody is asked for its passphrase
+    constexpr RetryBudget first_contact{.total = 10 * one_second};
+    open_existing(choice, world,
+                  first_contact);  // whether there is one is said before anybody is asked for its passphrase
     const auto unlock = unlock_from(places, choice.unlock);
     if (!unlock && (globals.no_input || !secrets.can_ask())) {
         throw Error{Code::usage, "no passphrase or key file for {} is given", choice.name}.hint(fmt::format(
@@ -137,7 +144,7 @@ std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoic
 }
 
 std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const repo::Unlock& unlock) {
-    return repo::Repository::open(open_existing(choice), unlock, open_options(), world);
+    return repo::Repository::open(open_existing(choice, world), unlock, open_options(), world);
 }
 
 std::unique_ptr<repo::Repository> Context::open_by_asking(const RepositoryChoice& choice) {

@@ -22,6 +22,8 @@ namespace holdfast::app {
 struct RepositoryChoice {
     std::string name;  // as the user knows it
     std::string url;
+    std::string endpoint;  // of an object store; empty: what the environment says
+    std::string region;
     std::optional<UnlockConfig> unlock;
 };
 

@@ -8,6 +8,7 @@
 #include "sources/mongodb/mongodb_source.h"
 #include "sources/postgres/postgres_source.h"
 #include "stores/local/local_store.h"
+#include "stores/s3/s3_store.h"
 
 namespace holdfast::app {
 
@@ -15,6 +16,15 @@ namespace {
 
 constexpr std::array<const SourceType*, 4> types{&files_source_type, &command_source_type, &postgres_source_type,
                                                  &mongodb_source_type};
+
+std::unique_ptr<Store> open_bucket(const StorePlace& place, StoreUse use, World& world, const RetryBudget& budget) {
+    auto store = open_s3_store({place.url, place.endpoint, place.region}, world);
+    if (use == StoreUse::create && !store->probe_conditional_writes(world.random))
+        throw Error{Code::usage, "{} lets one writer overwrite what another one wrote", store->url()}
+            .unharmed("no repository was made")
+            .hint("It does not keep `If-None-Match: *`, on which everything rests; use another store.");
+    return std::make_unique<RetryingStore>(std::move(store), world, budget);
+}
 
 }  // namespace
 
@@ -36,17 +46,15 @@ const SourceType* source_type_of_argument(std::string_view argument) {
     return nullptr;
 }
 
-std::unique_ptr<Store> open_store(const std::string& url, StoreUse use) {
-    std::string path = url;
-    if (const std::size_t end = url.find("://"); end != std::string::npos) {
-        const std::string scheme = url.substr(0, end);
-        if (scheme == "s3")
-            throw Error{Code::usage,
-                        "s3:// repositories are part of holdfast's design but this version does not build them yet"};
+std::unique_ptr<Store> open_store(const StorePlace& place, StoreUse use, World& world, const RetryBudget& budget) {
+    std::string path = place.url;
+    if (const std::size_t end = place.url.find("://"); end != std::string::npos) {
+        const std::string scheme = place.url.substr(0, end);
+        if (scheme == "s3") return open_bucket(place, use, world, budget);
         if (scheme != "file")
             throw Error{Code::usage, "no store knows URLs that begin with {}://", scheme}.hint(
-                "Give the path of a folder.");
-        path = url.substr(end + 3);
+                "Give the path of a folder, or `s3://BUCKET/PREFIX`.");
+        path = place.url.substr(end + 3);
     }
     if (path.empty()) throw Error{Code::usage, "the repository's path is empty"};
     const auto mode = use == StoreUse::create ? LocalStore::Open::create : LocalStore::Open::existing;

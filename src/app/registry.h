@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "source/source.h"
-#include "store/store.h"
+#include "store/retry.h"
 
 namespace holdfast::app {
 
@@ -18,6 +18,12 @@ const SourceType* source_type(std::string_view kind);                  // nothin
 const SourceType* source_type_of_argument(std::string_view argument);  // "files:/etc"; nothing for a plain name
 
 enum class StoreUse : std::uint8_t { open, create };
-std::unique_ptr<Store> open_store(const std::string& url, StoreUse use);
+struct StorePlace {
+    std::string url;
+    std::string endpoint = {};  // of an object store; empty: what the environment says
+    std::string region = {};
+};
+// `budget`: how long a store that does not answer is asked again.
+std::unique_ptr<Store> open_store(const StorePlace& place, StoreUse use, World& world, const RetryBudget& budget = {});
 
 }  // namespace holdfast::app

@@ -1,33 +1,19 @@
 #include "testing/postgres_server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <pwd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
 
 #include "base/error.h"
+#include "testing/free_port.h"
 
 namespace holdfast::testing {
 
 namespace {
 
 const std::string bin = "/usr/lib/postgresql/15/bin/";
-
-int free_port() {
-    const Fd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* const general = reinterpret_cast<sockaddr*>(&address);
-    if (::bind(probe.get(), general, size) != 0 || ::getsockname(probe.get(), general, &size) != 0)
-        throw Error{Code::failed, "no free port: {}", errno_text(errno)};
-    return ntohs(address.sin_port);
-}
 
 std::vector<std::string> as_server_user(std::vector<std::string> argv) {
     if (::geteuid() == 0)

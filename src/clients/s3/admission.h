@@ -1,0 +1,54 @@
+// clients/s3/admission.h: how many requests may be under way: more while all goes well, half when the store is too busy.
+//
+// Threads  all members from any
+#pragma once
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+
+namespace holdfast::s3 {
+
+class Admission {
+public:
+    explicit Admission(double first = 8, double most = 64) : allowed_(first), most_(most) {}
+
+    // Held while a request is under way.
+    class Pass {
+    public:
+        explicit Pass(Admission& owner) : owner_(owner) {
+            std::unique_lock lock(owner_.mutex_);
+            owner_.changed_.wait(lock, [&] { return owner_.under_way_ < owner_.allowed_; });
+            ++owner_.under_way_;
+        }
+        ~Pass() {
+            const std::lock_guard lock(owner_.mutex_);
+            owner_.under_way_ -= 1;
+            // One more for each round of successes, half at once when the store asks to slow down.
+            owner_.allowed_ = slow_ ? std::max(1.0, owner_.allowed_ / 2)
+                                    : std::min(owner_.most_, owner_.allowed_ + 1 / owner_.allowed_);
+            owner_.changed_.notify_all();
+        }
+        Pass(const Pass&) = delete;
+        Pass& operator=(const Pass&) = delete;
+        void slow_down() { slow_ = true; }
+
+    private:
+        Admission& owner_;
+        bool slow_ = false;
+    };
+    double allowed() const {
+        const std::lock_guard lock(mutex_);
+        return allowed_;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    // guarded by mutex_
+    double allowed_;
+    double under_way_ = 0;
+    const double most_;
+};
+
+}  // namespace holdfast::s3

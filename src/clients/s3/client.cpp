@@ -1,0 +1,247 @@
+#include "clients/s3/client.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "clients/s3/xml.h"
+#include "crypto/crypto.h"
+#include "net/http.h"
+
+namespace holdfast::s3 {
+
+namespace {
+
+constexpr std::size_t object_bytes_max = std::size_t{1} << 30;
+constexpr std::size_t page_bytes_max = 16 * 1024 * 1024;
+constexpr std::size_t range_slack = 64 * 1024;  // a store may answer with the whole of a small object
+constexpr Nanoseconds timeout_least = 60 * one_second;
+constexpr Nanoseconds timeout_each_mib = 4 * one_second;  // 256 KiB a second at the least
+
+std::string base64_of(const crypto::Digest& digest) { return to_base64(digest); }
+
+bool is_busy(int status, std::string_view code) {
+    return status == 503 || status == 429 || code == "SlowDown" || code == "RequestLimitExceeded";
+}
+
+std::string error_code(const net::HttpResponse& response) {
+    return xml_text(as_text(response.body), "Code").value_or("");
+}
+
+std::uint64_t number_of(const std::string& text) {
+    std::uint64_t value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+}
+
+// "Wed, 12 Oct 2009 17:50:00 GMT"
+Nanoseconds http_time(const std::string& text) {
+    std::tm parts{};
+    if (::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts) == nullptr) return 0;
+    return static_cast<Nanoseconds>(::timegm(&parts)) * one_second;
+}
+
+std::string header(const net::HttpResponse& response, const std::string& name) {
+    const auto at = response.headers.find(name);
+    return at == response.headers.end() ? "" : at->second;
+}
+
+}  // namespace
+
+S3Client::S3Client(World& world, Place place, std::unique_ptr<CredentialChain> credentials)
+    : world_(world), place_(std::move(place)), credentials_(std::move(credentials)) {
+    const std::size_t scheme = place_.endpoint.find("://");
+    if (scheme == std::string::npos)
+        throw Error{Code::config, "`{}` is no endpoint of S3", place_.endpoint}.hint(
+            "It looks like `https://s3.eu-west-1.amazonaws.com` or `http://127.0.0.1:9000`.");
+    const std::string authority =
+        place_.endpoint.substr(scheme + 3, place_.endpoint.find('/', scheme + 3) - scheme - 3);
+    host_ = place_.path_style ? authority : place_.bucket + "." + authority;
+    base_url_ = place_.endpoint.substr(0, scheme + 3) + host_;
+}
+
+S3Client::~S3Client() = default;
+
+std::unique_ptr<net::HttpClient> S3Client::borrow() {
+    const std::lock_guard lock(mutex_);
+    if (idle_.empty()) return std::make_unique<net::HttpClient>(world_);
+    auto out = std::move(idle_.back());
+    idle_.pop_back();
+    return out;
+}
+
+void S3Client::give_back(std::unique_ptr<net::HttpClient> client) {
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(std::move(client));
+}
+
+net::HttpResponse S3Client::send_once(const Call& call, Admission::Pass& pass) {
+    SignedRequest signature;
+    signature.method = call.method;
+    signature.host = host_;
+    signature.path = "/" + (place_.path_style ? place_.bucket + (call.key.empty() ? "" : "/") : "") + call.key;
+    signature.query = call.query;
+    signature.headers = call.headers;
+    signature.payload_hash = hash_hex(call.body.value_or(ByteView{}));
+
+    net::HttpRequest request;
+    request.method = call.method;
+    request.url = base_url_ + encode_path(signature.path);
+    if (!call.query.empty()) request.url += "?" + encode_query(call.query);
+    request.headers = call.headers;
+    for (auto& pair : sign(signature, credentials_->get(), place_.region, "s3", world_.clock.now()))
+        request.headers.push_back(std::move(pair));
+    request.body = call.body;
+    request.ca_file = place_.ca_file;
+    request.body_bytes_max = call.answer_bytes_max;
+    const std::size_t travels = std::max(call.body ? call.body->size() : 0,
+                                         call.answer_bytes_max < object_bytes_max ? call.answer_bytes_max : 0);
+    request.timeout = timeout_least + static_cast<Nanoseconds>(travels >> 20) * timeout_each_mib;
+    if (call.answer_bytes_max == object_bytes_max) request.timeout = 3600 * one_second;
+
+    auto client = borrow();
+    net::HttpResponse response = client->send(request);  // a connection that failed is not given back
+    give_back(std::move(client));
+    if (is_busy(response.status, error_code(response))) pass.slow_down();
+    return response;
+}
+
+net::HttpResponse S3Client::send(const Call& call) {
+    Admission::Pass pass(admission_);
+    net::HttpResponse response = send_once(call, pass);
+    const std::string code = response.status == 400 || response.status == 403 ? error_code(response) : "";
+    if (code == "ExpiredToken" || code == "TokenRefreshRequired") {
+        credentials_->renew();
+        response = send_once(call, pass);
+    }
+    return response;
+}
+
+// What an answer that is neither success nor expected means, and what to do about it.
+void S3Client::fail(const Call& call, const net::HttpResponse& response) const {
+    const std::string_view body = as_text(response.body);
+    const std::string code = error_code(response);
+    const std::string told = xml_text(body, "Message").value_or("");
+    const std::string what = fmt::format("{} of {}", call.action, call.key.empty() ? place_.bucket : call.key);
+    const auto error = [&](Code kind, const std::string& why) {
+        return Error{kind, "{}: {}{}", what, why, told.empty() ? "" : fmt::format(" ({})", printable(told))};
+    };
+    if (code == "NoSuchBucket")
+        throw Error{Code::no_repository, "there is no bucket {} at {}", place_.bucket, place_.endpoint}.hint(
+            "Check its name, the endpoint (AWS_ENDPOINT_URL) and the region.");
+    const std::string region = xml_text(body, "Region").value_or(header(response, "x-amz-bucket-region"));
+    if (code == "AuthorizationHeaderMalformed" || response.status == 301 || response.status == 307)
+        throw Error{Code::config, "the bucket {} is not in region {}", place_.bucket, place_.region}.hint(
+            region.empty()
+                ? "Set AWS_REGION, or `region:` in the configuration."
+                : fmt::format("It is in {0}: set AWS_REGION={0}, or `region:` in the configuration.", region));
+    if (code == "RequestTimeTooSkewed")
+        throw error(Code::denied, "the clocks of this machine and of the store differ too much")
+            .hint("Set this machine's clock (NTP); requests are signed with its time.");
+    if (code == "SignatureDoesNotMatch" || code == "InvalidAccessKeyId" || code == "InvalidToken")
+        throw error(Code::denied, code == "InvalidAccessKeyId" ? "the store does not know this access key"
+                                                               : "the secret key is wrong")
+            .hint("Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.");
+    if (code == "ExpiredToken") throw error(Code::denied, "the credentials have expired");
+    if (response.status == 401 || response.status == 403)
+        throw error(Code::denied, "the store denies it")
+            .hint(fmt::format("The policy of this key lacks {} on {}.", call.action, place_.bucket));
+    if (response.status == 507 || code == "QuotaExceeded" || code == "XMinioAdminBucketQuotaExceeded" ||
+        code == "XMinioStorageFull" || code == "InsufficientCapacity")
+        throw error(Code::no_space, "the store has no room");
+    if (response.status == 400 && code == "XAmzContentChecksumMismatch")
+        throw error(Code::unreachable, "what arrived at the store was damaged on the way");
+    if (response.status == 409 || response.status == 429 || response.status >= 500)
+        throw error(Code::unreachable, code.empty() ? fmt::format("status {}", response.status) : code);
+    const bool is_html = header(response, "content-type").find("html") != std::string::npos;
+    if (is_html || (code.empty() && !body.empty()))
+        throw Error{Code::unreachable, "{}: {} answers with {}, not as S3 does", what, place_.endpoint,
+                    is_html ? "a web page" : fmt::format("status {}", response.status)}
+            .hint("Is it the endpoint of S3, or of its console?");
+    throw error(Code::failed, code.empty() ? fmt::format("status {}", response.status) : code);
+}
+
+S3Client::Put S3Client::put(const std::string& key, ByteView bytes, const PutOptions& options) {
+    Call call{.method = "PUT", .key = key, .body = bytes, .action = "s3:PutObject"};
+    call.headers.emplace_back("content-type", "application/octet-stream");
+    call.headers.emplace_back("x-amz-checksum-sha256", base64_of(crypto::sha256(bytes)));
+    if (options.if_absent) call.headers.emplace_back("if-none-match", "*");
+    if (!place_.storage_class.empty()) call.headers.emplace_back("x-amz-storage-class", place_.storage_class);
+    if (!place_.encryption.empty()) call.headers.emplace_back("x-amz-server-side-encryption", place_.encryption);
+    if (!place_.kms_key.empty())
+        call.headers.emplace_back("x-amz-server-side-encryption-aws-kms-key-id", place_.kms_key);
+    const net::HttpResponse response = send(call);
+    if (response.status == 200 || response.status == 204) return Put::created;
+    if (response.status == 412 && options.if_absent) return Put::exists;
+    fail(call, response);
+}
+
+std::optional<Bytes> S3Client::get(const std::string& key) {
+    const Call call{.method = "GET",
+                    .key = key,
+                    .headers = {{"x-amz-checksum-mode", "ENABLED"}},
+                    .answer_bytes_max = object_bytes_max,
+                    .action = "s3:GetObject"};
+    net::HttpResponse response = send(call);
+    if (response.status == 404 && error_code(response) != "NoSuchBucket") return std::nullopt;
+    if (response.status != 200) fail(call, response);
+    const std::string checksum = header(response, "x-amz-checksum-sha256");
+    if (checksum.size() == 44 && checksum != base64_of(crypto::sha256(response.body)))
+        throw Error{Code::unreachable, "{} was damaged on the way from the store", key};
+    return std::move(response.body);
+}
+
+std::optional<Bytes> S3Client::get_range(const std::string& key, std::uint64_t offset, std::size_t bytes) {
+    if (bytes == 0) return head(key) ? std::optional<Bytes>(Bytes{}) : std::nullopt;
+    const Call call{.method = "GET",
+                    .key = key,
+                    .headers = {{"range", fmt::format("bytes={}-{}", offset, offset + bytes - 1)}},
+                    .answer_bytes_max = bytes + range_slack,
+                    .action = "s3:GetObject"};
+    net::HttpResponse response = send(call);
+    if (response.status == 404 && error_code(response) != "NoSuchBucket") return std::nullopt;
+    if (response.status == 416) return Bytes{};
+    if (response.status != 200 && response.status != 206) fail(call, response);
+    if (response.status == 206) return std::move(response.body);
+    const ByteView whole = response.body;  // the store sent all there is
+    if (whole.size() <= offset) return Bytes{};
+    return to_bytes(whole.subspan(offset, std::min(bytes, whole.size() - offset)));
+}
+
+std::optional<ObjectHead> S3Client::head(const std::string& key) {
+    const Call call{.method = "HEAD", .key = key, .action = "s3:GetObject"};
+    const net::HttpResponse response = send(call);
+    if (response.status == 404) return std::nullopt;
+    if (response.status != 200) {
+        get_range(key, 0, 1);  // says why, which a HEAD has no body for
+        fail(call, response);
+    }
+    return ObjectHead{key, number_of(header(response, "content-length")), http_time(header(response, "last-modified"))};
+}
+
+void S3Client::list(const std::string& prefix, const std::function<void(const ObjectHead&)>& each) {
+    std::string more;
+    do {
+        Call call{.method = "GET", .answer_bytes_max = page_bytes_max, .action = "s3:ListBucket"};
+        call.query = {{"list-type", "2"}, {"prefix", prefix}};
+        if (!more.empty()) call.query.emplace_back("continuation-token", more);
+        const net::HttpResponse response = send(call);
+        if (response.status != 200) fail(call, response);
+        const std::string_view body = as_text(response.body);
+        if (body.find("ListBucketResult") == std::string_view::npos) fail(call, response);
+        for (const std::string_view object : xml_elements(body, "Contents"))
+            each({xml_text(object, "Key").value_or(""), number_of(xml_text(object, "Size").value_or("")),
+                  parse_time(xml_text(object, "LastModified").value_or(""), 0).value_or(0)});
+        more = xml_text(body, "IsTruncated") == "true" ? xml_text(body, "NextContinuationToken").value_or("") : "";
+    } while (!more.empty());
+}
+
+void S3Client::remove(const std::string& key) {
+    const Call call{.method = "DELETE", .key = key, .action = "s3:DeleteObject"};
+    const net::HttpResponse response = send(call);
+    if (response.status != 204 && response.status != 200 && response.status != 404) fail(call, response);
+}
+
+}  // namespace holdfast::s3

@@ -1,0 +1,90 @@
+// clients/s3/client.h: objects of one bucket.
+//
+// Shape    S3Client client(world, place, credentials); client.put("data/…", bytes, {.if_absent = true})
+// Errors   denied (naming the action that a policy lacks, or what is wrong with key or clock), unreachable (ask again),
+//          no_space, no_repository for a bucket that is not there, config for a wrong region
+// Threads  all members from any; each request has a connection of its own, kept for the next one
+// I1  what is sent carries its SHA-256, which the store checks; what comes back whole is checked against the store's
+// Source   doc/guide/s3.md
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "clients/s3/admission.h"
+#include "clients/s3/credentials.h"
+
+namespace holdfast::net {
+class HttpClient;
+struct HttpResponse;
+}  // namespace holdfast::net
+
+namespace holdfast::s3 {
+
+struct Place {
+    std::string endpoint;  // "https://s3.eu-west-1.amazonaws.com"
+    std::string region = "us-east-1";
+    std::string bucket;
+    bool path_style = true;     // https://endpoint/bucket/key, else https://bucket.endpoint/key
+    std::string ca_file;        // instead of the system's
+    std::string storage_class;  // of new objects; empty: the bucket's
+    std::string encryption;     // "AES256", "aws:kms"; empty: the bucket's
+    std::string kms_key;
+};
+
+struct ObjectHead {
+    std::string key;
+    std::uint64_t bytes = 0;
+    Nanoseconds time = 0;
+};
+
+class S3Client {
+public:
+    S3Client(World& world, Place place, std::unique_ptr<CredentialChain> credentials);
+    ~S3Client();
+
+    enum class Put : std::uint8_t { created, exists };
+    struct PutOptions {
+        bool if_absent = true;
+    };
+    Put put(const std::string& key, ByteView bytes, const PutOptions& options);
+    std::optional<Bytes> get(const std::string& key);
+    // Fewer bytes when the object ends earlier.
+    std::optional<Bytes> get_range(const std::string& key, std::uint64_t offset, std::size_t bytes);
+    std::optional<ObjectHead> head(const std::string& key);
+    void list(const std::string& prefix, const std::function<void(const ObjectHead&)>& each);
+    void remove(const std::string& key);
+
+    const Place& place() const { return place_; }
+
+private:
+    struct Call {
+        std::string method;
+        std::string key = {};
+        Pairs query = {};
+        Pairs headers = {};
+        std::optional<ByteView> body = {};
+        std::size_t answer_bytes_max = 1024 * 1024;
+        std::string_view action = {};  // "s3:PutObject"
+    };
+    net::HttpResponse send(const Call& call);
+    net::HttpResponse send_once(const Call& call, Admission::Pass& pass);
+    [[noreturn]] void fail(const Call& call, const net::HttpResponse& response) const;
+    std::unique_ptr<net::HttpClient> borrow();
+    void give_back(std::unique_ptr<net::HttpClient> client);
+
+    World& world_;
+    const Place place_;
+    std::string host_;
+    std::string base_url_;
+    std::unique_ptr<CredentialChain> credentials_;
+    Admission admission_;
+    std::mutex mutex_;
+    // guarded by mutex_
+    std::vector<std::unique_ptr<net::HttpClient>> idle_;
+};
+
+}  // namespace holdfast::s3

@@ -1,0 +1,54 @@
+// clients/s3/credentials.h: where the right to use a bucket comes from.
+//
+// Shape    environment → web identity (a Kubernetes service account) → shared credentials and config files → container
+//          → instance role; the first that has some
+// Errors   denied: there are none anywhere (with the places that were looked at); unreachable
+// Threads  all members from any
+// Limits   temporary ones are renewed five minutes before they end
+// Source   docs.aws.amazon.com, "Standardized credential providers"
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "clients/s3/sigv4.h"
+
+namespace holdfast::s3 {
+
+// The machine as the chain sees it; tests bring their own.
+struct Surroundings {
+    std::function<std::optional<std::string>(const std::string&)> variable;  // of the environment
+    std::function<std::optional<std::string>(const std::string&)> file;
+    std::string home;
+};
+Surroundings real_surroundings();
+
+class CredentialChain {
+public:
+    // `region`: whose STS is asked.
+    CredentialChain(World& world, Surroundings surroundings, std::string region);
+    Credentials get();
+    void renew();  // the store said that they have ended
+
+private:
+    std::optional<Credentials> from_environment() const;
+    std::optional<Credentials> from_web_identity();
+    std::optional<Credentials> from_files() const;
+    std::optional<Credentials> from_container();
+    std::optional<Credentials> from_instance();
+
+    World& world_;
+    const Surroundings surroundings_;
+    const std::string region_;
+    std::mutex mutex_;
+    // guarded by mutex_
+    std::optional<Credentials> current_;
+};
+
+// A value of the profile in use: "region", "endpoint_url".
+std::optional<std::string> profile_value(const Surroundings& surroundings, const std::string& key);
+
+}  // namespace holdfast::s3

@@ -1,0 +1,53 @@
+// stores/s3/s3_store.h: a store in a bucket that speaks S3.
+//
+// Shape    objects below a prefix; create() is a PUT with If-None-Match, one request an object
+// Errors   as store.h; no_repository for a bucket that is not there
+// Threads  as store.h
+// I1  probe_conditional_writes() finds out by trying whether the bucket keeps that promise
+// Source   doc/format/store.md; review.md B5
+#pragma once
+
+#include <memory>
+
+#include "store/store.h"
+
+namespace holdfast::s3 {
+class S3Client;
+}
+
+namespace holdfast {
+
+class S3Store final : public Store {
+public:
+    S3Store(std::unique_ptr<s3::S3Client> client, std::string prefix);
+    ~S3Store() override;
+
+    std::string url() const override;
+    const StoreTraits& traits() const override { return traits_; }
+    Created create(std::string_view name, ByteView bytes) override;
+    std::optional<Bytes> read(std::string_view name) override;
+    std::optional<Bytes> read_range(std::string_view name, std::uint64_t offset, std::size_t bytes) override;
+    std::optional<ObjectInfo> find(std::string_view name) override;
+    void list(std::string_view prefix, const std::function<void(const ObjectInfo&)>& each) override;
+    void remove(std::string_view name) override;
+
+    // Creates one object twice. False: the second time succeeded, so that one writer may undo another.
+    bool probe_conditional_writes(Random& random);
+
+private:
+    std::string key_of(std::string_view name) const;
+
+    const std::unique_ptr<s3::S3Client> client_;
+    const std::string prefix_;  // empty, or with '/' at its end
+    StoreTraits traits_;
+};
+
+// From "s3://BUCKET/PREFIX" and what the environment and the shared configuration say.
+struct S3Settings {
+    std::string url;
+    std::string endpoint;  // these, when not empty, come before the environment
+    std::string region;
+};
+std::unique_ptr<S3Store> open_s3_store(const S3Settings& settings, World& world);
+
+}  // namespace holdfast

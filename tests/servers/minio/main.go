@@ -1,0 +1,10 @@
+// An S3 server for tests.
+package main
+
+import (
+	"os"
+
+	minio "github.com/minio/minio/cmd"
+)
+
+func main() { minio.Main(os.Args) }
