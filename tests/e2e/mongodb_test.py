@@ -1,13 +1,16 @@
 """MongoDB: databases go out and come back in another server, whole, in part and as of an instant."""
 
 import json
+import pathlib
 import random
+import subprocess
 import time
 
-from harness import SCALE, Case, main
+from harness import PROGRAM, SCALE, Case, main
 from mongo_server import IS_MONGOD, WHICH, mongo_server, server_program
 from mongo_wire import Int64, Mongo, object_id
 
+EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 print(f"MongoDB tests run on {WHICH}")
 
 
@@ -256,6 +259,73 @@ sources:
         text = self.holdfast("history", "shop").text
         self.assertIn("delete", text)
         self.assertIn("shop/orders", text)
+
+
+class Plans(Mongodb):
+    def script(self, name, *args, code=0, **variables):
+        environment = {**self.environment, "HOLDFAST": PROGRAM, "MONGO_URL": self.server.url(), "STOP": "true", "START": "true", **variables}
+        done = subprocess.run([EXAMPLES / name, *args], env=environment, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_plan_000_backup_and_staging_restore(self):
+        self.mongo.insert("omnify", "campaigns", *orders(20))
+        self.script("000/backup-mongodb.sh")
+        self.script("000/restore-mongodb.sh", "--target-env=staging", STAGING_MONGO_URL=self.other.url())
+        self.assert_same("omnify")
+        self.mongo.delete("omnify", "campaigns", "order 000001")
+        self.script("000/restore-mongodb.sh")
+        self.assert_same("omnify")
+
+    def test_plan_001_full_and_collection_restore(self):
+        self.mongo.insert("omnify_cloud", "campaigns", *orders(20))
+        self.mongo.insert("omnify_cloud", "users", {"_id": 1})
+        self.script("001/backup.sh")
+        self.assertIn("mongodb", self.script("001/list-backups.sh"))
+        self.mongo.delete("omnify_cloud", "campaigns", "order 000001", "order 000002")
+        self.mongo.insert("omnify_cloud", "campaigns", {"_id": "new"})
+        self.script("001/restore-collection.sh")
+        self.assertEqual(len(self.mongo.find("omnify_cloud", "campaigns")), 21)
+        self.script("001/full-restore.sh")
+        self.assertEqual(self.mongo.find("omnify_cloud", "campaigns"), orders(20))
+
+
+class Followed(Mongodb):
+    def test_a_follower_goes_on_through_restarts_of_itself_and_of_the_server(self):
+        server = mongo_server("third")
+        server.clear()
+        mongo = server.mongo
+        mongo.insert("shop", "a", {"_id": 0})
+        url = server.url("shop")
+        for life in range(2):
+            child = self.start("follow", url, "--name", "shop")
+            for i in range(10):
+                mongo.insert("shop", "a", {"_id": f"{life} {i}"})
+                time.sleep(0.05)
+            if life == 1:
+                server.stop()
+                server.start()
+                mongo = server.mongo
+                mongo.insert("shop", "a", {"_id": "after the restart"})
+            deadline = time.monotonic() + 60
+            wanted = mongo.documents("local", {"find": "oplog.rs", "sort": {"$natural": -1}, "limit": 1})[0]["wall"]
+            while time.monotonic() < deadline:
+                windows = self.run_program("windows", "--json")
+                if windows.code == 0 and any(reaches(each, wanted) for each in windows.document()["windows"]):
+                    break
+                time.sleep(0.3)
+            child.kill() if life == 0 else child.terminate()
+            out, err = child.communicate()
+            self.assertTrue(any(reaches(each, wanted) for each in windows.document()["windows"]), windows.text + str(err))
+        self.assertEqual(len(windows.document()["windows"]), 1, windows.text)
+        self.holdfast("restore", "--source", "shop", "--at", "0s", "--to", self.other.url(), "--json")
+        self.assertEqual(self.there.content("shop"), mongo.content("shop"))
+
+
+def reaches(window, milliseconds):
+    """A window's latest instant is this one or later."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds / 1000)) + f".{milliseconds % 1000:03}"
+    return str(window.get("to") or window.get("latest") or window.get("until") or "") >= stamp
 
 
 class BadInput(Mongodb):
