@@ -318,14 +318,14 @@ class Followed(Mongodb):
             out, err = child.communicate()
             self.assertTrue(any(reaches(each, wanted) for each in windows.document()["windows"]), windows.text + str(err))
         self.assertEqual(len(windows.document()["windows"]), 1, windows.text)
-        self.holdfast("restore", "--source", "shop", "--at", "0s", "--to", self.other.url(), "--json")
+        self.holdfast("restore", "--source", "shop", "--at", windows.document()["windows"][0]["to"], "--to", self.other.url())
         self.assertEqual(self.there.content("shop"), mongo.content("shop"))
 
 
 def reaches(window, milliseconds):
     """A window's latest instant is this one or later."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds / 1000)) + f".{milliseconds % 1000:03}"
-    return str(window.get("to") or window.get("latest") or window.get("until") or "") >= stamp
+    return window["to"] >= stamp
 
 
 class BadInput(Mongodb):
