@@ -128,6 +128,16 @@ class Refusals(Scripted):
         self.fails(15, "backup", server.url("shop"), says="too old", hints="consistency: oplog")
         self.nothing_is_committed()
 
+    def test_a_target_of_an_older_feature_version(self):
+        server, other = self.server(self.shop()), self.server({})
+        self.backup(server.url("shop"))
+        for reply in ({"featureCompatibilityVersion": {"version": "5.0"}, "ok": 1.0}, error(59, "CommandNotFound", "none")):
+            self.fault(other, lambda verb, document: verb.lower() == "buildinfo", {"version": "5.0.3", "ok": 1.0})
+            self.fault(other, lambda verb, document: verb == "getParameter", reply)
+            self.fails(16, "restore", "latest", "--to", other.url(), says=["feature version 5.0", "6.0.12"], hints="--older-server")
+            other.faults.clear()
+        self.assertNotIn("create", {next(iter(each)) for each in other.commands})
+
     def test_a_sharded_cluster_is_refused(self):
         server = self.server(self.shop(), hello={"msg": "isdbgrid", "setName": None})
         self.fails(15, "backup", server.url("shop"), says="sharded cluster", hints="each shard")

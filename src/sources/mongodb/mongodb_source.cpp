@@ -44,6 +44,7 @@ constexpr std::array restore_table{
     SourceOption{"beside", Type::text, "call the restored database so, and leave its namesake alone"},
     SourceOption{"rename", Type::list, "OLD:NEW: restore a database, or DATABASE/COLLECTION, under another name"},
     SourceOption{"into_source", Type::flag, "the very database that was captured may be changed"},
+    SourceOption{"older_server", Type::flag, "the target may be of an older feature version than what was captured"},
     SourceOption{"with_users", Type::flag, "users and roles that are missing come back, too"},
 };
 

@@ -53,8 +53,11 @@ private:
 class ServerRebuild final : public Rebuild {
 public:
     explicit ServerRebuild(const RebuildRequest& request) : world_(request.world), is_dry_run_(request.dry_run) {
-        TargetPlan plan{server_endpoint(request.target), restore_options(request.options), request.wants, ""};
-        if (request.facts) plan.line = request.facts->value("", "about line").value_or("");
+        TargetPlan plan{server_endpoint(request.target), restore_options(request.options), request.wants, "", ""};
+        if (request.facts) {
+            plan.line = request.facts->value("", "about line").value_or("");
+            plan.version = request.facts->value("", "about server version").value_or("");
+        }
         if (!is_dry_run_) target_ = std::make_unique<RestoreTarget>(world_, std::move(plan));
     }
 

@@ -32,6 +32,7 @@ RestoreOptions restore_options(const SourceOptions& options) {
             out.renames.emplace_back(from, to);
         }
     out.into_source = text("into_source") == "true";
+    out.older_server = text("older_server") == "true";
     out.with_users = text("with_users") == "true";
     return out;
 }

@@ -25,6 +25,7 @@ struct RestoreOptions {
     std::vector<std::pair<std::string, std::string>> renames;  // "shop" or "shop/orders" to another such item path
     bool into_source = false;
     bool with_users = false;
+    bool older_server = false;  // than the captured one may be the target
 };
 RestoreOptions restore_options(const SourceOptions& options);  // throws usage
 

@@ -1,6 +1,7 @@
 #include "sources/mongodb/target.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -27,6 +28,28 @@ RestoreTarget::RestoreTarget(World& world, TargetPlan plan)
       pool_(world, plan_.endpoint, Code::target_failed),
       only_database_(plan_.endpoint.database()) {
     const auto client = pool_.lease();  // a server that is not there is found out before anything is read
+    refuse_older(*client);
+}
+
+// What a newer server wrote may mean nothing to an older one, or one that is held at an older feature version.
+void RestoreTarget::refuse_older(Client& client) const {
+    const int captured = std::atoi(plan_.version.c_str());
+    if (captured == 0 || plan_.options.older_server) return;
+    std::string there = client.server_version();
+    const Reply feature =
+        client.ask("admin", Builder().i32("getParameter", 1).i32("featureCompatibilityVersion", 1).done());
+    if (feature.ok())
+        if (const std::string version =
+                text_of(document_of(feature.document, "featureCompatibilityVersion"), "version");
+            !version.empty())
+            there = version;
+    if (std::atoi(there.c_str()) >= captured) return;
+    throw Error{Code::target_failed, "{} is of the feature version {}, and {} was captured", plan_.endpoint.shown(),
+                there, plan_.version}
+        .unharmed("nothing was changed")
+        .hint(
+            "Restore into a server that is not older (setFeatureCompatibilityVersion raises it), or say "
+            "--older-server.");
 }
 
 void RestoreTarget::name_databases(const std::vector<std::string>& captured) {

@@ -26,6 +26,7 @@ struct TargetPlan {
     RestoreOptions options;
     std::function<bool(const std::string&)> wants;  // item paths; empty: all
     std::string line;                               // of the server that was captured
+    std::string version;                            // of it
 };
 
 class RestoreTarget final : public ReplayTarget {
@@ -66,6 +67,7 @@ private:
         Written written;
     };
     Namespace mapped(const Namespace& captured) const;
+    void refuse_older(Client& client) const;
     void refuse_the_source(const std::string& database);
     void make_in(Client& client, const Collection& collection, const Namespace& name);
     void build_indexes(const Made& made);
