@@ -11,6 +11,7 @@ namespace holdfast::mongodb {
 namespace {
 
 constexpr std::chrono::milliseconds stop_wait_max{200};
+constexpr std::chrono::seconds idle_max{30};
 
 class BytesData final : public ItemData {
 public:
@@ -169,13 +170,19 @@ void Readings::add(std::vector<Fact> facts) {
 
 void Readings::expect(std::size_t collections) {
     const std::lock_guard lock(mutex_);
-    open_ = collections;
+    left_ = collections;
+}
+
+void Readings::begin() {
+    const std::lock_guard lock(mutex_);
+    ++open_;
 }
 
 void Readings::done(bool whole) {
     {
         const std::lock_guard lock(mutex_);
         --open_;
+        --left_;
         if (!whole) is_broken_ = true;
     }
     changed_.notify_all();
@@ -183,8 +190,12 @@ void Readings::done(bool whole) {
 
 void Readings::wait_for_all(World& world) {
     std::unique_lock lock(mutex_);
-    while (open_ > 0) {
-        if (is_broken_) throw Error{Code::source_failed, "a collection could not be read to its end"};
+    // All others were begun before this one, unless the capture was given up meanwhile.
+    auto last_open = std::chrono::steady_clock::now();
+    while (left_ > 0) {
+        if (open_ > 0) last_open = std::chrono::steady_clock::now();
+        if (is_broken_ || std::chrono::steady_clock::now() - last_open > idle_max)
+            throw Error{Code::source_failed, "a collection could not be read to its end"};
         changed_.wait_for(lock, stop_wait_max);
         world.stop.check();
     }
@@ -216,7 +227,13 @@ std::unique_ptr<ItemData> bytes_data(Bytes bytes) { return std::make_unique<Byte
 
 std::unique_ptr<ItemData> collection_data(ClientPool& pool, const Collection& collection, const Instant& instant,
                                           Readings& readings) {
-    return std::make_unique<CollectionData>(pool, collection, instant, readings);
+    readings.begin();
+    try {
+        return std::make_unique<CollectionData>(pool, collection, instant, readings);
+    } catch (...) {
+        readings.done(false);
+        throw;
+    }
 }
 
 std::unique_ptr<ItemData> oplog_data(ClientPool& pool, World& world, const Instant& instant, Readings& readings,

@@ -22,6 +22,7 @@ public:
     void add(std::vector<Fact> facts);
     // The end of the oplog may be looked up only once the last document was read.
     void expect(std::size_t collections);
+    void begin();
     void done(bool whole);
     void wait_for_all(World& world);  // throws when one of them failed
     void touched(const std::string& item);
@@ -36,7 +37,8 @@ private:
     Facts facts_;
     std::set<std::string> touched_;
     std::optional<Moment> moment_;
-    std::size_t open_ = 0;
+    std::size_t left_ = 0;  // not read to their end yet
+    std::size_t open_ = 0;  // of these
     bool is_broken_ = false;
 };
 
