@@ -307,7 +307,7 @@ class Followed(Mongodb):
                 server.start()
                 mongo = server.mongo
                 mongo.insert("shop", "a", {"_id": "after the restart"})
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 120
             wanted = mongo.documents("local", {"find": "oplog.rs", "sort": {"$natural": -1}, "limit": 1})[0]["wall"]
             while time.monotonic() < deadline:
                 windows = self.run_program("windows", "--json")

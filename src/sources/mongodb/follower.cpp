@@ -15,12 +15,16 @@ constexpr std::int64_t await_milliseconds_max = 1000;
 constexpr Nanoseconds millisecond = one_second / 1000;
 constexpr Nanoseconds quiet_beat =
     10 * one_second;  // how often a server without heartbeats of its own is asked the time
+constexpr auto silence_max_milliseconds = "20000";
 constexpr int reconnects_max = 60;
 
 class OplogFollower final : public Follower {
 public:
     OplogFollower(CaptureOptions options, const FollowRequest& request)
         : world_(request.world), options_(std::move(options)), once_(request.once) {
+        // The server answers every second; one that says nothing for long is gone, though nobody closed the connection.
+        if (options_.endpoint.uri().find("ocketTimeoutMS=") == std::string::npos)
+            options_.endpoint.set("socketTimeoutMS", silence_max_milliseconds);
         connect();
         if (!has_oplog(*client_))
             throw Error{Code::source_failed, "{} has no oplog, so there is nothing to follow",
@@ -209,7 +213,7 @@ private:
     }
 
     World& world_;
-    const CaptureOptions options_;
+    CaptureOptions options_;
     const bool once_;
     std::unique_ptr<Client> client_;
     std::unique_ptr<Cursor> cursor_;
