@@ -302,24 +302,29 @@ class Followed(Mongodb):
             for i in range(10):
                 mongo.insert("shop", "a", {"_id": f"{life} {i}"})
                 time.sleep(0.05)
+            windows = self.wait_until_followed(mongo)
             if life == 1:
                 server.stop()
                 server.start()
                 mongo = server.mongo
                 mongo.insert("shop", "a", {"_id": "after the restart"})
-            deadline = time.monotonic() + 120
-            wanted = mongo.documents("local", {"find": "oplog.rs", "sort": {"$natural": -1}, "limit": 1})[0]["wall"]
-            while time.monotonic() < deadline:
-                windows = self.run_program("windows", "--json")
-                if windows.code == 0 and any(reaches(each, wanted) for each in windows.document()["windows"]):
-                    break
-                time.sleep(0.3)
+                windows = self.wait_until_followed(mongo)
             child.kill() if life == 0 else child.terminate()
-            out, err = child.communicate()
-            self.assertTrue(any(reaches(each, wanted) for each in windows.document()["windows"]), windows.text + str(err))
+            child.communicate()
         self.assertEqual(len(windows.document()["windows"]), 1, windows.text)
         self.holdfast("restore", "--source", "shop", "--at", windows.document()["windows"][0]["to"], "--to", self.other.url())
         self.assertEqual(self.there.content("shop"), mongo.content("shop"))
+
+
+    def wait_until_followed(self, mongo):
+        newest = mongo.documents("local", {"find": "oplog.rs", "sort": {"$natural": -1}, "limit": 1})[0]["wall"]
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            windows = self.run_program("windows", "--json")
+            if windows.code == 0 and any(reaches(each, newest) for each in windows.document()["windows"]):
+                return windows
+            time.sleep(0.3)
+        self.fail(f"{newest} is not reached: {windows.text}")
 
 
 def reaches(window, milliseconds):
