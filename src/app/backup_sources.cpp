@@ -84,7 +84,7 @@ private:
         for (const SourceType* type : types_) {
             if (type->scheme == scheme || type->other_scheme == scheme) return type;
         }
-        constexpr std::array planned{"mongodb", "mongodb+srv", "redis", "rediss", "kubernetes", "s3"};
+        constexpr std::array planned{"redis", "rediss", "kubernetes", "s3"};
         if (std::ranges::find(planned, scheme) != planned.end())
             throw Error{Code::usage,
                         "sources of `{}:` are part of holdfast's design but this version does not build them yet",

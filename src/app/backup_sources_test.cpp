@@ -145,7 +145,7 @@ TEST_F(BackupSourcesTest, what_is_unknown_gets_a_hint) {
     EXPECT_EQ(error().hint(), "For a folder write `files:xyzzy`.");
     request.words = {"file:/etc"};
     EXPECT_EQ(error().hint(), "There is files: and command:.");
-    request.words = {"mongodb://db"};
+    request.words = {"kubernetes:prod"};
     EXPECT_THAT(error().message(), HasSubstr("this version does not build them yet"));
     request.words = {"files:"};
     EXPECT_THAT(error().message(), HasSubstr("lacks what comes after the colon"));

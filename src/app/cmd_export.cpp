@@ -177,8 +177,15 @@ int run_export(Context& context, const ExportChoice& choice) {
         throw Error{Code::usage, "--as is one of {}, not `{}`", fmt::join(type->export_formats, ", "), choice.format};
 
     std::vector<std::string> items;
-    engine::list(*repository, *selected.snapshot, selected.path, true, [&](const Item& item) {
-        if (item.kind == ItemKind::file) items.push_back(item.path);
+    if (!selected.path.empty())  // is not found, or is there
+        engine::list(*repository, *selected.snapshot, selected.path, false, [](const Item&) { return false; });
+    // What belongs to it from outside of its top folder comes with a part.
+    const std::string top = selected.path.substr(0, selected.path.find('/'));
+    engine::list(*repository, *selected.snapshot, "", true, [&](const Item& item) {
+        const bool comes_along = !top.empty() && type->comes_along != nullptr && !is_within(item.path, top) &&
+                                 type->comes_along(item.path, top);
+        if (item.kind == ItemKind::file && (top.empty() || is_within(item.path, selected.path) || comes_along))
+            items.push_back(item.path);
         return true;
     });
     const bool is_folder = std::ranges::find(type->export_folder_formats, format) != type->export_folder_formats.end();
@@ -212,16 +219,22 @@ Command export_command() {
     out.part = Part::bring_back;
     out.summary = "write a database as a file or folder that its own programs read";
     out.details =
-        "For PostgreSQL `--as sql` gives statements for psql, `--as custom` an archive and `--as directory` a folder for "
-        "pg_restore; for Redis `--as rdb` a file that redis-server loads. It gets its name when it is whole; what exists "
-        "is left alone.";
-    out.examples = {{"holdfast export latest:shop --source orders-db --as custom --to shop.dump", "for pg_restore"},
-                    {"holdfast export latest:shop --source orders-db --as sql --gzip=9 --to shop.sql.gz", "for psql"},
-                    {"holdfast export latest:shop --as directory --to shop.dir", "for pg_restore --jobs"},
-                    {"holdfast export latest:shop --to - | psql shop_copy", "without a file"}};
+        "For PostgreSQL `--as sql` gives statements for psql, `--as custom` an archive and `--as directory` a folder "
+        "for "
+        "pg_restore; for MongoDB `--as archive` a file for mongorestore --archive, `--as tar` the folder of mongodump; "
+        "for Redis `--as rdb` a file that redis-server loads. It gets its name when it is whole; what exists is left "
+        "alone.";
+    out.examples = {
+        {"holdfast export latest:shop --source orders-db --as custom --to shop.dump", "for pg_restore"},
+        {"holdfast export latest:shop --source orders-db --as sql --gzip=9 --to shop.sql.gz", "for psql"},
+        {"holdfast export latest:shop --as directory --to shop.dir", "for pg_restore --jobs"},
+        {"holdfast export latest --source shop --as archive --to shop.archive", "for mongorestore --archive"},
+        {"holdfast export latest:shop --to - | psql shop_copy", "without a file"}};
     out.options.word(choice->wanted.text, "SNAPSHOT", "id, `latest` or a source's name; `:DATABASE` may follow")
         .offers = Option::Offers::snapshots;
-    out.options.value(choice->format, "--as", "FORMAT", "sql (default), sql.gz, custom or directory; rdb for Redis");
+    out.options.value(
+        choice->format, "--as", "FORMAT",
+        "PostgreSQL: sql, sql.gz, custom or directory; MongoDB: archive or tar, with .gz compressed; Redis: rdb");
     out.options.value(choice->target, "--to", "PATH", "the file or folder that is written; - is standard output")
         .offers = Option::Offers::files;
     out.options.optional_value(choice->gzip, "--gzip", "LEVEL", "compress, at a level from 0 to 9");

@@ -21,7 +21,7 @@ inline constexpr std::array<std::string_view, 6> repository_planned{"site",     
 inline constexpr std::array<std::string_view, 2> unlock{"passphrase", "keyfile"};
 inline constexpr std::array<std::string_view, 1> unlock_planned{"credential"};
 
-inline constexpr std::array<std::string_view, 3> kinds_planned{"mongodb", "kubernetes", "bucket"};
+inline constexpr std::array<std::string_view, 2> kinds_planned{"kubernetes", "bucket"};
 inline constexpr std::array<std::string_view, 12> source_planned{
     "url",      "method",    "canary",  "criticality", "host",          "port",
     "password", "databases", "context", "namespaces",  "exclude_kinds", "component"};

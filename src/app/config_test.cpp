@@ -112,9 +112,9 @@ TEST(Config, checks_and_hooks_are_read) {
 }
 
 TEST(Config, kinds_of_the_design_are_refused_once_whatever_their_keys) {
-    EXPECT_THAT(problems("version: 1\nsources:\n  db: {kind: mongodb, url: \"env:X\", anything: 1}\n"),
+    EXPECT_THAT(problems("version: 1\nsources:\n  db: {kind: kubernetes, url: \"env:X\", anything: 1}\n"),
                 ElementsAre(HasSubstr(
-                    "3:14 kind `mongodb` is part of holdfast's design but this version does not build it yet")));
+                    "3:14 kind `kubernetes` is part of holdfast's design but this version does not build it yet")));
     EXPECT_THAT(problems("version: 1\nsources:\n  db: {kind: flies}\n"),
                 ElementsAre("3:14 there is no kind `flies` of sources | Did you mean `files`?"));
     EXPECT_THAT(problems("version: 1\nsources:\n  db: {paths: [/x]}\n"),

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "sources/command/command_source.h"
 #include "sources/files/files_source.h"
+#include "sources/mongodb/mongodb_source.h"
 #include "sources/postgres/postgres_source.h"
 #include "sources/redis/redis_source.h"
 #include "stores/local/local_store.h"
@@ -14,8 +15,8 @@ namespace holdfast::app {
 
 namespace {
 
-constexpr std::array<const SourceType*, 4> types{&files_source_type, &command_source_type, &postgres_source_type,
-                                                 &redis_source_type};
+constexpr std::array<const SourceType*, 5> types{&files_source_type, &command_source_type, &postgres_source_type,
+                                                 &mongodb_source_type, &redis_source_type};
 
 std::unique_ptr<Store> open_bucket(const StorePlace& place, StoreUse use, World& world, const RetryBudget& budget) {
     auto store = open_s3_store({place.url, place.endpoint, place.region}, world);

@@ -1,8 +1,8 @@
-#include "sources/postgres/row_checksum.h"
+#include "source/order_free_sum.h"
 
 #include <fmt/format.h>
 
-namespace holdfast::postgres {
+namespace holdfast {
 
 namespace {
 
@@ -27,10 +27,10 @@ std::uint64_t word(const std::uint8_t* at, std::size_t bytes) {
 
 }  // namespace
 
-std::pair<std::uint64_t, std::uint64_t> RowChecksum::hash(ByteView line) {
-    const std::uint8_t* at = line.data();
-    std::size_t left = line.size();
-    std::uint64_t a = k0, b = k1 ^ line.size();
+std::pair<std::uint64_t, std::uint64_t> OrderFreeSum::hash(ByteView bytes) {
+    const std::uint8_t* at = bytes.data();
+    std::size_t left = bytes.size();
+    std::uint64_t a = k0, b = k1 ^ bytes.size();
     while (left >= 16) {
         const std::uint64_t x = word(at, 8), y = word(at + 8, 8);
         a = mix(a ^ x ^ k2, y ^ k3);
@@ -47,13 +47,13 @@ std::pair<std::uint64_t, std::uint64_t> RowChecksum::hash(ByteView line) {
     return {low, high};
 }
 
-void RowChecksum::add(ByteView line) {
-    const auto [low, high] = hash(line);
+void OrderFreeSum::add(ByteView bytes) {
+    const auto [low, high] = hash(bytes);
     low_ += low;
     high_ += high + (low_ < low ? 1 : 0);
-    ++rows_;
+    ++count_;
 }
 
-std::string RowChecksum::hex() const { return fmt::format("{:016x}{:016x}", high_, low_); }
+std::string OrderFreeSum::hex() const { return fmt::format("{:016x}{:016x}", high_, low_); }
 
-}  // namespace holdfast::postgres
+}  // namespace holdfast

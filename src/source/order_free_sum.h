@@ -1,0 +1,30 @@
+// source/order_free_sum.h: a checksum of many rows or documents that does not depend on their order.
+//
+// Shape    the sum, mod 2^128, of a 128-bit hash of each one's bytes; twice the same counts twice
+// Limits   finds damage and mistakes, not an attacker who chooses rows; the repository's own hashes are for those
+// Source   doc/format/postgres.md, which has test values
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "base/bytes.h"
+
+namespace holdfast {
+
+class OrderFreeSum {
+public:
+    // Of one, low and high half.
+    static std::pair<std::uint64_t, std::uint64_t> hash(ByteView bytes);
+    void add(ByteView bytes);
+    std::uint64_t count() const { return count_; }
+    std::string hex() const;  // 32 digits
+
+private:
+    std::uint64_t low_ = 0;
+    std::uint64_t high_ = 0;
+    std::uint64_t count_ = 0;
+};
+
+}  // namespace holdfast

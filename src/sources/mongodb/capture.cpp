@@ -1,0 +1,266 @@
+#include "sources/mongodb/capture.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "sources/mongodb/reading.h"
+
+namespace holdfast::mongodb {
+
+namespace {
+
+Bytes everything_of(Client& client, const std::string& collection, const std::vector<std::string>& databases) {
+    Builder query;
+    query.text("find", collection);
+    if (!databases.empty())
+        query.document("filter", Builder().document("db", Builder().array("$in", databases).done()).done());
+    query.document("sort", Builder().i32("_id", 1).done());
+    Bytes out;
+    Cursor cursor(client, "admin", query.done(), {});
+    while (true) {
+        const ByteView document = cursor.next();
+        if (document.empty()) return out;
+        append(out, document);
+    }
+}
+
+struct Place {
+    enum class Kind : std::uint8_t { folder, bytes, collection, oplog };
+    Kind kind = Kind::folder;
+    const Collection* collection = nullptr;
+    Bytes bytes = {};
+};
+
+class MongoCapture final : public Capture {
+public:
+    MongoCapture(World& world, const CaptureOptions& options)
+        : world_(world),
+          options_(options),
+          client_(world, options.endpoint, Code::source_failed),
+          pool_(world, options.endpoint.direct_to(client_.server()), Code::source_failed) {
+        refuse_sharded();
+        for (const std::string& name : chosen(list_databases(client_))) {
+            std::vector<Collection> collections = list_collections(client_, name);
+            std::erase_if(collections, [&](const Collection& each) { return !is_wanted(each); });
+            databases_.emplace(name, std::move(collections));
+        }
+        std::uint64_t bytes = 0;
+        std::optional<Namespace> any;
+        for (const auto& [name, collections] : databases_)
+            for (const Collection& each : collections) {
+                if (each.is_view()) continue;
+                const Namespace stored{name, each.stored_name()};
+                bytes += sizes_.emplace(&each, estimate_size(client_, stored)).first->second.bytes;
+                if (!any) any = stored;
+            }
+        instant_ = Instant::choose(client_, options.consistency, any, bytes);
+        readings_.add({{"", "about server version", client_.server_version()},
+                       {"", "about server", client_.server()},
+                       {"", "about line", instant_.line()},
+                       {"", "about consistency", instant_.description()}});
+        if (instant_.kind() == Consistency::none && options.consistency != Consistency::none)
+            world.log.warning(fmt::format(
+                "{} has no oplog: each collection is captured as it is when it is read, all together are not one "
+                "instant. A replica set of one has one: start mongod with --replSet rs0, then rs.initiate()",
+                options.endpoint.shown()));
+        list_items();
+    }
+
+    bool next(Batch& batch) override {
+        world_.stop.check();
+        if (at_ == items_.end()) return false;
+        batch = Batch{};
+        const std::string folder(split_path(at_->second.path).first);
+        batch.folder = folder;
+        while (at_ != items_.end() && split_path(at_->second.path).first == folder) {
+            Batch::Entry& entry = batch.entries.emplace_back();
+            entry.item = item_of(at_->second);
+            entry.expected_bytes = at_->second.bytes;
+            ++at_;
+        }
+        return true;
+    }
+
+    std::optional<Finding> complete(const Batch&, Item&) override { return std::nullopt; }
+
+    Opened open(const Batch&, const Batch::Entry& entry) override {
+        const Listed& listed = items_.at(tree_key(entry.item.path));
+        const Note note{"reading {}", listed.path};
+        switch (listed.place.kind) {
+            case Place::Kind::bytes:
+                return {bytes_data(listed.place.bytes), std::nullopt};
+            case Place::Kind::collection:
+                return {collection_data(pool_, *listed.place.collection, instant_, readings_), std::nullopt};
+            case Place::Kind::oplog:
+                return {oplog_data(pool_, world_, instant_, readings_,
+                                   [this](const OplogEntry& each) { return concerns(each); }),
+                        std::nullopt};
+            case Place::Kind::folder:
+                break;
+        }
+        throw Error{Code::internal, "{} has no content", listed.path};
+    }
+
+    CaptureSummary finish() override {
+        CaptureSummary out;
+        out.facts = readings_.take(instant_.kind());
+        if (instant_.kind() == Consistency::snapshot)
+            out.moment = instant_.snapshot_moment(client_);
+        else
+            out.moment = readings_.moment();
+        return out;
+    }
+
+private:
+    struct Listed {
+        std::string path;
+        Place place;
+        std::uint64_t bytes = 0;
+    };
+
+    void refuse_sharded() const {
+        if (text_of(client_.hello(), "msg") == "isdbgrid")
+            throw Error{Code::source_failed, "{} is a sharded cluster, which this version does not capture",
+                        options_.endpoint.shown()}
+                .hint(
+                    "Name the members of each shard and of the config servers as sources of their own, with writes "
+                    "and the balancer stopped meanwhile.");
+    }
+
+    std::vector<std::string> chosen(const std::vector<std::string>& present) const {
+        std::vector<std::string> out;
+        for (const std::string& name : present) {
+            const bool is_named = std::ranges::find(options_.databases, name) != options_.databases.end();
+            const bool is_wanted =
+                is_named ||
+                (!is_internal_database(name) &&
+                 (options_.databases.empty() ||
+                  std::ranges::any_of(options_.databases, [&](const auto& each) { return glob_match(each, name); })));
+            if (is_wanted && !is_excluded(encode_database(name))) out.push_back(name);
+        }
+        for (const std::string& each : options_.databases)
+            if (!has_glob(each) && std::ranges::find(present, each) == present.end())
+                throw Error{Code::source_failed, "{}: there is no database {}", options_.endpoint.shown(), each}.hint(
+                    fmt::format("The server has: {}.", join(present, ", ")));
+        if (out.empty()) throw Error{Code::source_failed, "{}: no database is chosen", options_.endpoint.shown()};
+        return out;
+    }
+
+    bool is_excluded(const std::string& path) const {
+        return std::ranges::any_of(options_.exclude, [&](const std::string& pattern) {
+            return is_within(path, pattern) || glob_match(pattern, path);
+        });
+    }
+
+    bool is_wanted(const Collection& collection) const { return is_wanted(item_path(collection.name)); }
+    bool is_wanted(const std::string& path) const {
+        if (is_excluded(path)) return false;
+        return options_.collections.empty() || std::ranges::any_of(options_.collections, [&](const auto& pattern) {
+                   return pattern == path || glob_match(pattern, path);
+               });
+    }
+
+    bool concerns(const OplogEntry& entry) const {
+        if (entry.op == "n") return false;
+        const Namespace name = split_namespace(entry.ns);
+        if (name.database == "admin" && name.collection == "$cmd") return true;  // transactions
+        if (!databases_.contains(name.database)) return false;
+        if (name.collection == "$cmd") return true;
+        const std::string prefix = "system.buckets.";
+        const bool is_bucket = name.collection.starts_with(prefix);
+        return is_wanted(
+            item_path({name.database, is_bucket ? name.collection.substr(prefix.size()) : name.collection}));
+    }
+
+    void list(std::string path, Place place, std::uint64_t bytes) {
+        std::string key = tree_key(path);
+        items_.try_emplace(std::move(key), Listed{std::move(path), std::move(place), bytes});
+    }
+
+    void list_bytes(std::string path, Bytes bytes) {
+        const std::uint64_t size = bytes.size();
+        list(std::move(path), {Place::Kind::bytes, nullptr, std::move(bytes)}, size);
+    }
+
+    // Those who may not be read are left out, for a database is worth having without them.
+    void list_users() {
+        for (const auto& [item, collection] :
+             {std::pair(users_item, "system.users"), std::pair(roles_item, "system.roles")}) {
+            try {
+                Bytes bytes = everything_of(client_, collection,
+                                            options_.databases.empty() ? std::vector<std::string>{} : names());
+                if (!bytes.empty()) list_bytes(std::string(item), std::move(bytes));
+            } catch (const Error& error) {
+                if (error.code() != Code::source_failed) throw;
+                world_.log.warning(
+                    fmt::format("users and roles are not captured: {}. The role `backup` on `admin` may "
+                                "read them",
+                                error.message()));
+                return;
+            }
+        }
+    }
+
+    std::vector<std::string> names() const {
+        std::vector<std::string> out;
+        for (const auto& [name, collections] : databases_) out.push_back(name);
+        return out;
+    }
+
+    void list_items() {
+        list_users();
+        std::size_t readers = 0;
+        for (const auto& [name, collections] : databases_) {
+            const std::string folder = encode_database(name);
+            list(folder, {Place::Kind::folder}, 0);
+            list_bytes(metadata_item(name), encode_metadata(collections));
+            for (const Collection& each : collections) {
+                readings_.add(facts_of(each));
+                if (each.is_view()) continue;
+                list(item_path(each.name), {Place::Kind::collection, &each}, sizes_.at(&each).bytes);
+                ++readers;
+            }
+        }
+        readings_.expect(readers);
+        if (instant_.kind() == Consistency::oplog) {
+            list(std::string(oplog_folder), {Place::Kind::folder}, 0);
+            // Small by name, so that it is read behind all others, with nothing left that waits for a thread.
+            list(std::string(oplog_item), {Place::Kind::oplog}, 0);
+        }
+        at_ = items_.begin();
+    }
+
+    static Item item_of(const Listed& listed) {
+        Item item;
+        item.path = listed.path;
+        const bool is_folder = listed.place.kind == Place::Kind::folder;
+        item.kind = is_folder ? ItemKind::folder : ItemKind::file;
+        item.mode = is_folder ? 0700 : 0600;
+        item.uid = ::geteuid();
+        item.gid = ::getegid();
+        return item;
+    }
+
+    World& world_;
+    const CaptureOptions options_;
+    Client client_;
+    ClientPool pool_;
+    Readings readings_;
+    Instant instant_;
+    std::map<std::string, std::vector<Collection>> databases_;
+    std::map<const Collection*, Size> sizes_;
+    std::map<std::string, Listed> items_;  // by tree key
+    std::map<std::string, Listed>::const_iterator at_;
+};
+
+}  // namespace
+
+std::unique_ptr<Capture> begin_capture(World& world, const CaptureOptions& options) {
+    return std::make_unique<MongoCapture>(world, options);
+}
+
+}  // namespace holdfast::mongodb

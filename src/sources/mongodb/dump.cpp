@@ -1,0 +1,307 @@
+#include "sources/mongodb/dump.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "source/order_free_sum.h"
+#include "sources/mongodb/archive.h"
+#include "sources/mongodb/reading.h"
+#include "sources/mongodb/unpack.h"
+
+namespace holdfast::mongodb {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t metadata_bytes_max = 64 * 1024 * 1024;
+constexpr std::size_t users_bytes_max = 256 * 1024 * 1024;
+constexpr std::size_t piece_bytes = 1024 * 1024;
+constexpr std::string_view bson_suffix = ".bson", metadata_file_suffix = ".metadata.json", packed_suffix = ".gz";
+
+std::string without_packing(const std::string& name) {
+    return name.ends_with(packed_suffix) ? name.substr(0, name.size() - packed_suffix.size()) : name;
+}
+
+bool holds_dump(const fs::path& folder) {
+    std::error_code problem;
+    for (const auto& each : fs::recursive_directory_iterator(folder, problem))
+        if (without_packing(each.path().filename().string()).ends_with(bson_suffix)) return true;
+    return false;
+}
+
+// Whole documents of a file, counted; what is no document is found before it is stored.
+class FileDocuments final : public ItemData {
+public:
+    FileDocuments(const std::string& path, std::string item, Readings& readings)
+        : path_(path), file_(path), item_(std::move(item)), readings_(readings), buffer_(piece_bytes) {}
+
+    Piece read(MutableByteView into) override {
+        const std::size_t got = file_.read(into);
+        if (got == 0) {
+            if (!rest_.empty()) throw Error{Code::source_failed, "{} ends within a document", path_};
+            if (!is_over_)
+                readings_.add({{item_, "documents", std::to_string(sum_.count())}, {item_, "content", sum_.hex()}});
+            is_over_ = true;
+            return {};
+        }
+        append(rest_, into.first(got));
+        try {
+            Documents documents(rest_);
+            while (const auto each = documents.next()) {
+                check_document(*each);
+                sum_.add(*each);
+            }
+            rest_ = to_bytes(documents.rest());
+        } catch (const Error& error) {
+            throw Error{Code::source_failed, "{} is damaged: {}", path_, error.message()};
+        }
+        return {got, 0};
+    }
+
+private:
+    const std::string path_;
+    PlainFile file_;
+    const std::string item_;
+    Readings& readings_;
+    Bytes buffer_, rest_;
+    OrderFreeSum sum_;
+    bool is_over_ = false;
+};
+
+class DumpCapture final : public Capture {
+public:
+    DumpCapture(World& world, const std::string& folder) : world_(world), folder_(folder) {
+        for (const auto& each : fs::directory_iterator(folder_)) {
+            const std::string name = each.path().filename().string();
+            if (each.is_directory())
+                list_database(each.path());
+            else if (without_packing(name) == "oplog.bson")
+                oplog_ = each.path().string();
+        }
+        if (databases_.empty()) throw Error{Code::source_failed, "{} holds no dump of MongoDB", folder};
+        list_items();
+    }
+
+    bool next(Batch& batch) override {
+        world_.stop.check();
+        if (at_ == items_.end()) return false;
+        batch = Batch{};
+        const std::string folder(split_path(at_->second.path).first);
+        batch.folder = folder;
+        while (at_ != items_.end() && split_path(at_->second.path).first == folder) {
+            const Listed& listed = at_->second;
+            Batch::Entry& entry = batch.entries.emplace_back();
+            entry.item.path = listed.path;
+            entry.item.kind = listed.is_folder ? ItemKind::folder : ItemKind::file;
+            entry.item.mode = listed.is_folder ? 0700 : 0600;
+            entry.item.uid = ::geteuid();
+            entry.item.gid = ::getegid();
+            entry.expected_bytes = listed.expected;
+            ++at_;
+        }
+        return true;
+    }
+    std::optional<Finding> complete(const Batch&, Item&) override { return std::nullopt; }
+    Opened open(const Batch&, const Batch::Entry& entry) override {
+        const Listed& listed = items_.at(tree_key(entry.item.path));
+        if (listed.file.empty()) return {bytes_data(listed.bytes), std::nullopt};
+        return {std::make_unique<FileDocuments>(listed.file, listed.path, readings_), std::nullopt};
+    }
+    CaptureSummary finish() override {
+        CaptureSummary out;
+        out.facts = readings_.take(Consistency::none);
+        return out;
+    }
+
+private:
+    struct Listed {
+        std::string path;
+        bool is_folder = false;
+        std::string file;  // empty: `bytes`
+        Bytes bytes;
+        std::uint64_t expected = 0;
+    };
+
+    void list_database(const fs::path& folder) {
+        const std::string database = name_of_dump_file(folder.filename().string());
+        std::map<std::string, fs::path> data, metadata;
+        for (const auto& each : fs::directory_iterator(folder)) {
+            const std::string name = without_packing(each.path().filename().string());
+            if (name.ends_with(metadata_file_suffix))
+                metadata[name_of_dump_file(name.substr(0, name.size() - metadata_file_suffix.size()))] = each.path();
+            else if (name.ends_with(bson_suffix))
+                data[name_of_dump_file(name.substr(0, name.size() - bson_suffix.size()))] = each.path();
+        }
+        if (data.empty() && metadata.empty()) return;
+        if (database == "admin") {
+            for (const auto& [item, collection] :
+                 {std::pair(users_item, "system.users"), std::pair(roles_item, "system.roles")})
+                if (const auto found = data.find(collection); found != data.end())
+                    list_bytes(std::string(item), PlainFile(found->second.string()).read_all(users_bytes_max));
+            std::erase_if(data, [](const auto& each) { return each.first.starts_with("system."); });
+            std::erase_if(metadata, [](const auto& each) { return each.first.starts_with("system."); });
+            if (data.empty()) return;
+        }
+        std::vector<Collection>& collections = databases_[database];
+        constexpr std::string_view buckets = "system.buckets.";
+        for (const auto& [name, path] : data)
+            if (!metadata.contains(name.starts_with(buckets) ? name.substr(buckets.size()) : name)) metadata[name] = "";
+        for (const auto& [name, path] : metadata) {
+            const std::string text =
+                path.empty() ? "" : std::string(as_text(PlainFile(path.string()).read_all(metadata_bytes_max)));
+            Collection collection;
+            try {
+                collection = collection_of_dump({database, name}, text);
+            } catch (const Error& error) {
+                throw Error{Code::source_failed, "{}: {}", path.string(), error.message()};
+            }
+            if (find(collection.options, "timeseries")) collection.type = "timeseries";
+            if (const auto file = data.find(collection.stored_name()); file != data.end())
+                files_[item_path(collection.name)] = file->second.string();
+            collections.push_back(std::move(collection));
+        }
+    }
+
+    void list(Listed listed) {
+        std::string key = tree_key(listed.path);
+        items_.try_emplace(std::move(key), std::move(listed));
+    }
+    void list_bytes(std::string path, Bytes bytes) {
+        const std::uint64_t size = bytes.size();
+        list({std::move(path), false, "", std::move(bytes), size});
+    }
+
+    void list_items() {
+        readings_.add({{"", "about consistency", oplog_.empty() ? "as it was dumped" : "one instant, by the oplog"}});
+        for (const auto& [name, collections] : databases_) {
+            list({encode_database(name), true, "", {}, 0});
+            list_bytes(metadata_item(name), encode_metadata(collections));
+            for (const Collection& each : collections) {
+                readings_.add(facts_of(each));
+                if (each.is_view()) continue;
+                const std::string item = item_path(each.name);
+                const auto file = files_.find(item);
+                if (file == files_.end())
+                    list_bytes(item, {});
+                else
+                    list({item, false, file->second, {}, fs::file_size(file->second)});
+            }
+        }
+        if (!oplog_.empty()) {
+            list({std::string(oplog_folder), true, "", {}, 0});
+            list({std::string(oplog_item), false, oplog_, {}, fs::file_size(oplog_)});
+            look_through_oplog();
+        }
+        at_ = items_.begin();
+    }
+
+    // What it changes after a collection was read cannot be compared with what was read.
+    void look_through_oplog() {
+        PlainFile file(oplog_);
+        Bytes rest, piece(piece_bytes);
+        while (const std::size_t got = file.read(piece)) {
+            append(rest, ByteView(piece).first(got));
+            Documents documents(rest);
+            while (const auto each = documents.next()) {
+                const OplogEntry entry = parse_entry(*each);
+                const Namespace name = split_namespace(entry.ns);
+                readings_.touched(name.collection == "$cmd" ? encode_database(name.database) : item_path(name));
+                for (const Element& inner : Elements(document_of(entry.object, "applyOps")))
+                    if (inner.is_document()) readings_.touched(item_path(split_namespace(text_of(inner.value, "ns"))));
+            }
+            rest = to_bytes(documents.rest());
+        }
+    }
+
+    World& world_;
+    const std::string folder_;
+    Readings readings_;
+    std::map<std::string, std::vector<Collection>> databases_;
+    std::map<std::string, std::string> files_;  // by item
+    std::string oplog_;
+    std::map<std::string, Listed> items_;  // by tree key
+    std::map<std::string, Listed>::const_iterator at_;
+};
+
+class DumpSource final : public Source {
+public:
+    DumpSource(std::string name, std::string path, std::string folder)
+        : name_(std::move(name)), path_(std::move(path)), folder_(std::move(folder)) {}
+    std::string name() const override { return name_; }
+    std::string kind() const override { return "mongodb"; }
+    std::vector<std::string> describe() const override { return {path_}; }
+    std::unique_ptr<Capture> begin(const CaptureRequest& request) override {
+        return std::make_unique<DumpCapture>(request.world, folder_);
+    }
+
+private:
+    const std::string name_, path_, folder_;
+};
+
+// Where the databases are: the folder itself, or the one within that mongodump made.
+fs::path top_of(const fs::path& folder) {
+    std::vector<fs::path> inside;
+    for (const auto& each : fs::directory_iterator(folder)) {
+        if (!each.is_directory()) {
+            if (without_packing(each.path().filename().string()).ends_with(bson_suffix)) return folder;
+            continue;
+        }
+        inside.push_back(each.path());
+    }
+    for (const fs::path& each : inside)
+        for (const auto& file : fs::directory_iterator(each))
+            if (!file.is_directory()) return folder;
+    return inside.size() == 1 ? top_of(inside.front()) : folder;
+}
+
+}  // namespace
+
+std::string dump_format(const std::string& path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) return "";
+    if (S_ISDIR(info.st_mode)) return holds_dump(path) ? "folder" : "";
+    constexpr std::uint8_t archive_magic[]{0x6d, 0xe2, 0x99, 0x81};
+    constexpr std::size_t tar_mark_at = 257;
+    try {
+        PlainFile file(path);
+        Bytes head(512);
+        std::size_t got = 0;
+        while (got < head.size()) {
+            const std::size_t more = file.read(MutableByteView(head).subspan(got));
+            if (more == 0) break;
+            got += more;
+        }
+        head.resize(got);
+        if (got >= sizeof archive_magic && equal(ByteView(head).first(sizeof archive_magic), archive_magic))
+            return "archive";
+        if (got == 512 && as_text(ByteView(head).subspan(tar_mark_at, 5)) == "ustar") return "tar";
+    } catch (const Error&) {
+        return "";  // of another kind, or damaged from its first byte on
+    }
+    return "";
+}
+
+std::unique_ptr<Source> load_dump(const DumpRequest& request) {
+    const std::string format = dump_format(request.path);
+    if (format.empty())
+        throw Error{Code::source_failed, "{} is no dump of MongoDB", request.path}.hint(
+            "There are archives (mongodump --archive), folders with DATABASE/COLLECTION.bson, and tars of such, also "
+            "gzipped.");
+    std::string folder = request.path;
+    if (format != "folder") {
+        folder = request.work + "/dump";
+        fs::create_directories(folder);
+        format == "tar" ? unpack_tar(request.world, request.path, folder)
+                        : unpack_archive(request.world, request.path, folder);
+    }
+    return std::make_unique<DumpSource>(request.name, request.path, format == "tar" ? folder : top_of(folder).string());
+}
+
+}  // namespace holdfast::mongodb

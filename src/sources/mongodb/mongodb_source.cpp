@@ -1,0 +1,167 @@
+#include "sources/mongodb/mongodb_source.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+#include "base/item.h"
+#include "base/text.h"
+#include "sources/mongodb/capture.h"
+#include "sources/mongodb/export.h"
+#include "sources/mongodb/follower.h"
+#include "sources/mongodb/journal_replay.h"
+#include "sources/mongodb/measure.h"
+#include "sources/mongodb/names.h"
+#include "sources/mongodb/rebuild.h"
+#include "sources/mongodb/restore_options.h"
+#include "sources/mongodb/server.h"
+#include "sources/mongodb/swap.h"
+
+namespace holdfast::mongodb {
+
+namespace {
+
+using Type = SourceOption::Type;
+
+constexpr std::array options_table{
+    SourceOption{"url", Type::reference, "mongodb://USER@HOST:PORT/DATABASE?…; without a database all of them"},
+    SourceOption{"host", Type::reference, "the server's name, address or path of its socket"},
+    SourceOption{"port", Type::reference, "its port"},
+    SourceOption{"user", Type::reference, "who connects"},
+    SourceOption{"password", Type::secret, "its password, as env:NAME, file:PATH or exec:COMMAND"},
+    SourceOption{"auth_source", Type::reference, "the database where the user is known; `admin` if not said"},
+    SourceOption{"database", Type::reference, "one database; without it and `databases` all of them"},
+    SourceOption{"databases", Type::list, "several databases, by name or glob"},
+    SourceOption{"collections", Type::list, "only these, as DATABASE/COLLECTION or globs"},
+    SourceOption{"exclude", Type::list, "leave out what matches: a DATABASE/COLLECTION or a DATABASE"},
+    SourceOption{"read_preference", Type::text, "primary, secondary, secondaryPreferred …: which member is read"},
+    SourceOption{"consistency", Type::text, "automatic (default), snapshot, oplog or none: how one instant is had"},
+    SourceOption{"server_program", Type::text, "for `prove`: a program that takes mongod's options, instead of mongod"},
+};
+
+constexpr std::array restore_table{
+    SourceOption{"existing", Type::text, "what is there already: fail (default), drop, missing or replace"},
+    SourceOption{"beside", Type::text, "call the restored database so, and leave its namesake alone"},
+    SourceOption{"rename", Type::list, "OLD:NEW: restore a database, or DATABASE/COLLECTION, under another name"},
+    SourceOption{"into_source", Type::flag, "the very database that was captured may be changed"},
+    SourceOption{"older_server", Type::flag, "the target may be of an older feature version than what was captured"},
+    SourceOption{"with_users", Type::flag, "users and roles that are missing come back, too"},
+};
+
+std::string text_of(const SourceOptions& options, std::string_view name) {
+    const auto found = options.find(name);
+    return found == options.end() || found->second.empty() ? std::string() : found->second.front();
+}
+
+class MongoSource final : public Source {
+public:
+    MongoSource(std::string name, CaptureOptions options) : name_(std::move(name)), options_(std::move(options)) {}
+    std::string name() const override { return name_; }
+    std::string kind() const override { return "mongodb"; }
+    std::vector<std::string> describe() const override {
+        std::vector<std::string> out{options_.endpoint.shown()};
+        out.insert(out.end(), options_.databases.begin(), options_.databases.end());
+        out.insert(out.end(), options_.collections.begin(), options_.collections.end());
+        return out;
+    }
+    std::unique_ptr<Capture> begin(const CaptureRequest& request) override {
+        return begin_capture(request.world, options_);
+    }
+    std::unique_ptr<Follower> follow(const FollowRequest& request) override {
+        return mongodb::follow(options_, request);
+    }
+
+private:
+    const std::string name_;
+    const CaptureOptions options_;
+};
+
+Endpoint endpoint_of(const std::string& name, const SourceOptions& options) {
+    const std::string argument = text_of(options, "argument");
+    const std::string url = argument.empty() ? text_of(options, "url") : argument;
+    if (url.empty() && text_of(options, "host").empty())
+        throw Error{Code::config, "source {} names no server", name}.hint(
+            "Give `url: \"mongodb://USER@HOST/DATABASE\"`, or `host`, `user` and `database`.");
+    // A reference that is not resolved yet: the configuration is only looked at.
+    const auto is_reference = [](const std::string& text) {
+        return text.starts_with("env:") || text.starts_with("file:") || text.starts_with("exec:");
+    };
+    Endpoint out = url.empty() || is_reference(url) ? Endpoint() : Endpoint::parse(url);
+    for (const std::string keyword : {"host", "port", "user", "password", "database", "auth_source"})
+        if (const std::string value = text_of(options, keyword); !value.empty() && !is_reference(value))
+            out.set(keyword, value);
+    if (const std::string preference = text_of(options, "read_preference"); !preference.empty())
+        out.set("readPreference", preference);
+    if (out.has_user() && out.option("authSource").empty()) out.set("auth_source", "admin");
+    return out;
+}
+
+Consistency consistency_of(const std::string& name, const std::string& text) {
+    if (text.empty() || text == "automatic") return Consistency::automatic;
+    if (text == "snapshot") return Consistency::snapshot;
+    if (text == "oplog") return Consistency::oplog;
+    if (text == "none") return Consistency::none;
+    throw Error{Code::config, "source {}: consistency is automatic, snapshot, oplog or none, not `{}`", name,
+                printable(text)};
+}
+
+std::unique_ptr<Source> make(const std::string& name, const SourceOptions& options) {
+    CaptureOptions out;
+    out.endpoint = endpoint_of(name, options);
+    const auto list = [&](std::string_view option, std::vector<std::string>& into) {
+        if (const auto found = options.find(option); found != options.end()) into = found->second;
+    };
+    list("databases", out.databases);
+    list("collections", out.collections);
+    list("exclude", out.exclude);
+    if (out.databases.empty() && !out.endpoint.database().empty()) out.databases = {out.endpoint.database()};
+    for (std::string& each : out.collections)
+        if (each.find('/') == std::string::npos && out.databases.size() == 1)
+            each = encode_database(out.databases.front()) + "/" + each;
+    out.consistency = consistency_of(name, text_of(options, "consistency"));
+    return std::make_unique<MongoSource>(name, std::move(out));
+}
+
+bool is_renamed(const std::string& item, const RestoreOptions& chosen) {
+    return std::ranges::any_of(
+        chosen.renames, [&](const auto& each) { return is_within(item, each.first) || is_within(item, each.second); });
+}
+
+std::string not_comparable(const Fact& found, const Fact* expected, const SourceOptions& options) {
+    const RestoreOptions chosen = restore_options(options);
+    if (is_renamed(found.item, chosen)) return "it was restored under another name";
+    if (chosen.present != Present::missing && chosen.present != Present::replace) return "";
+    // What else is there stays, and is part of what such facts count.
+    return expected == nullptr ? "it was there before" : "the collection holds more than was restored";
+}
+
+bool comes_along(std::string_view path, std::string_view top) {
+    return path == std::string(top) + std::string(metadata_suffix) || is_within(path, oplog_folder);
+}
+
+}  // namespace
+}  // namespace holdfast::mongodb
+
+namespace holdfast {
+
+const SourceType mongodb_source_type{
+    .kind = "mongodb",
+    .scheme = "mongodb",
+    .help = "MongoDB databases, as raw BSON at one instant, and the oplog",
+    .options = mongodb::options_table,
+    .make = mongodb::make,
+    .rebuild = mongodb::rebuild,
+    .other_scheme = "mongodb+srv",
+    .restore_options = mongodb::restore_table,
+    .measure = mongodb::measure,
+    .query = mongodb::query_value,
+    .comes_along = mongodb::comes_along,
+    .server = mongodb::start_server,
+    .swap = mongodb::swap,
+    .not_comparable = mongodb::not_comparable,
+    .export_formats = mongodb::export_formats,
+    .export_as = mongodb::export_as,
+    .history = mongodb::history,
+};
+
+}  // namespace holdfast

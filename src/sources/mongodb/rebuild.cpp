@@ -1,0 +1,262 @@
+#include "sources/mongodb/rebuild.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/item.h"
+#include "source/folder_rebuild.h"
+#include "sources/mongodb/journal_replay.h"
+#include "sources/mongodb/target.h"
+
+namespace holdfast::mongodb {
+
+namespace {
+
+constexpr std::chrono::milliseconds stop_wait_max{200};
+constexpr std::size_t oplog_piece_bytes = 4 * 1024 * 1024;
+
+// The oplog of the capture, kept until all documents are there.
+class Spool {
+public:
+    void append(ByteView bytes) {
+        if (!file_) {
+            file_ = Fd(::open((folder_.path() + "/oplog").c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+            if (!file_) throw Error{Code::failed, "cannot create a file in {}: {}", folder_.path(), errno_text(errno)};
+        }
+        write_all(file_.get(), bytes, "the oplog's temporary file");
+    }
+    template <class Each>
+    void read(const Each& each) {
+        if (!file_) return;
+        Bytes buffer(oplog_piece_bytes);
+        for (off_t at = 0;;) {
+            const ssize_t got = ::pread(file_.get(), buffer.data(), buffer.size(), at);
+            if (got < 0) throw Error{Code::failed, "cannot read the oplog back: {}", errno_text(errno)};
+            if (got == 0) return;
+            each(ByteView(buffer).first(static_cast<std::size_t>(got)));
+            at += got;
+        }
+    }
+
+private:
+    TemporaryFolder folder_;
+    Fd file_;
+};
+
+class ServerRebuild final : public Rebuild {
+public:
+    explicit ServerRebuild(const RebuildRequest& request) : world_(request.world), is_dry_run_(request.dry_run) {
+        TargetPlan plan{server_endpoint(request.target), restore_options(request.options), request.wants, "", ""};
+        if (request.facts) {
+            plan.line = request.facts->value("", "about line").value_or("");
+            plan.version = request.facts->value("", "about server version").value_or("");
+        }
+        if (!is_dry_run_) target_ = std::make_unique<RestoreTarget>(world_, std::move(plan));
+    }
+
+    bool sequential() const override { return true; }
+
+    Ticket begin_item(const Item& item) override {
+        const std::uint64_t number = ++tickets_;
+        if (is_dry_run_ || item.kind == ItemKind::folder) return {number, false};
+        auto open = std::make_unique<Open>();
+        open->path = item.path;
+        if (item.path == users_item || item.path == roles_item) {
+            open->kind = Open::Kind::users;
+        } else if (is_metadata(item.path)) {
+            open->kind = Open::Kind::metadata;
+            databases_.push_back(database_of(item.path));
+            target_->name_databases(databases_);
+            const std::lock_guard lock(mutex_);
+            waited_for_.insert(database_of(item.path));
+        } else if (item.path == oplog_item) {
+            open->kind = Open::Kind::oplog;
+        } else {
+            const Namespace name = namespace_of(item.path);
+            wait([&] { return !waited_for_.contains(name.database); });
+            open->kind = Open::Kind::collection;
+            open->name = name;
+            open->writer = target_->writer(name);
+            if (!open->writer) return unchanged(number);
+        }
+        const std::lock_guard lock(mutex_);
+        open_.emplace(number, std::move(open));
+        return {number, true};
+    }
+
+    void write(const Ticket& ticket, std::uint64_t, ByteView bytes) override {
+        Open& open = find(ticket);
+        guarded([&] {
+            switch (open.kind) {
+                case Open::Kind::users:
+                case Open::Kind::metadata:
+                    append(open.bytes, bytes);
+                    break;
+                case Open::Kind::oplog:
+                    spool_.append(bytes);
+                    break;
+                case Open::Kind::collection:
+                    open.cutter.feed(bytes, [&](ByteView document) {
+                        open.writer->documents.add(document);
+                        open.taken += document.size();
+                        return true;
+                    });
+                    open.given += bytes.size();
+                    break;
+            }
+        });
+    }
+
+    void end_item(const Ticket& ticket) override {
+        Open& open = find(ticket);
+        guarded([&] { finish_item(open); });
+        const std::lock_guard lock(mutex_);
+        if (open.kind == Open::Kind::metadata) waited_for_.erase(database_of(open.path));
+        open_.erase(ticket.number);
+        ++summary_.items_written;
+        changed_.notify_all();
+    }
+
+    void abandon_item(const Ticket& ticket, const Finding& finding) override {
+        const std::lock_guard lock(mutex_);
+        const auto at = open_.find(ticket.number);
+        if (at == open_.end()) return;
+        // Nobody knows how to make collections without it.
+        if (at->second->kind == Open::Kind::metadata) is_broken_ = true;
+        if (at->second->kind == Open::Kind::oplog) is_oplog_lost_ = true;
+        open_.erase(at);
+        summary_.findings.push_back(finding);
+        changed_.notify_all();
+    }
+
+    std::unique_ptr<Replay> replay(const ReplayRequest& request) override {
+        if (is_dry_run_) return nullptr;
+        return std::make_unique<JournalReplay>(applier(), request);
+    }
+
+    Summary finish() override {
+        if (!is_dry_run_) {
+            applier().flush();
+            for (Finding& each : target_->finish()) summary_.findings.push_back(std::move(each));
+        }
+        return std::move(summary_);
+    }
+
+private:
+    struct Open {
+        enum class Kind : std::uint8_t { users, metadata, collection, oplog } kind{};
+        std::string path;
+        Bytes bytes;
+        Namespace name;
+        std::unique_ptr<RestoreTarget::Writer> writer;
+        RecordCutter cutter;
+        std::uint64_t given = 0, taken = 0;
+    };
+
+    void finish_item(Open& open) {
+        switch (open.kind) {
+            case Open::Kind::users:
+                target_->add_users(open.path, open.bytes);
+                break;
+            case Open::Kind::metadata: {
+                const std::string database = database_of(open.path);
+                target_->prepare(database, decode_metadata(database, open.bytes));
+                break;
+            }
+            case Open::Kind::collection:
+                if (open.given != open.taken) throw Error{Code::corrupt, "{} ends within a document", open.path};
+                open.writer->documents.flush();
+                target_->wrote(open.name, open.writer->documents.written());
+                break;
+            case Open::Kind::oplog:
+                break;
+        }
+    }
+
+    // With what the collections changed while they were captured.
+    Applier& applier() {
+        if (applier_) return *applier_;
+        if (is_oplog_lost_)
+            throw Error{Code::corrupt,
+                        "the oplog of the capture is damaged in the repository, so its collections are of "
+                        "different instants"};
+        applier_ = std::make_unique<Applier>(*target_, target_->known());
+        RecordCutter cutter;
+        spool_.read([&](ByteView bytes) {
+            cutter.feed(bytes, [&](ByteView record) {
+                world_.stop.check();
+                applier_->apply(parse_entry(record));
+                return true;
+            });
+        });
+        return *applier_;
+    }
+
+    Open& find(const Ticket& ticket) {
+        const std::lock_guard lock(mutex_);
+        return *open_.at(ticket.number);
+    }
+
+    Ticket unchanged(std::uint64_t number) {
+        const std::lock_guard lock(mutex_);
+        ++summary_.items_unchanged;
+        return {number, false};
+    }
+
+    // Whoever waits must not wait for ever when another thread has failed.
+    template <class Work>
+    void guarded(const Work& work) {
+        try {
+            work();
+        } catch (...) {
+            {
+                const std::lock_guard lock(mutex_);
+                is_broken_ = true;
+            }
+            changed_.notify_all();
+            throw;
+        }
+    }
+
+    template <class Condition>
+    void wait(const Condition& is_met) {
+        std::unique_lock lock(mutex_);
+        while (!is_met()) {
+            if (is_broken_) throw Error{Code::target_failed, "the restore was given up, because a part of it failed"};
+            changed_.wait_for(lock, stop_wait_max);
+            world_.stop.check();
+        }
+    }
+
+    World& world_;
+    const bool is_dry_run_;
+    std::uint64_t tickets_ = 0;
+    std::vector<std::string> databases_;
+    std::unique_ptr<RestoreTarget> target_;
+    Spool spool_;
+    std::unique_ptr<Applier> applier_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    // guarded by mutex_
+    std::map<std::uint64_t, std::unique_ptr<Open>> open_;
+    std::set<std::string> waited_for_;
+    bool is_broken_ = false;
+    bool is_oplog_lost_ = false;
+    Summary summary_;
+};
+
+}  // namespace
+
+std::unique_ptr<Rebuild> rebuild(const RebuildRequest& request) {
+    if (!is_url(request.target)) return rebuild_into_folder(request);
+    return std::make_unique<ServerRebuild>(request);
+}
+
+}  // namespace holdfast::mongodb

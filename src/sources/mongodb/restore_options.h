@@ -1,0 +1,35 @@
+// sources/mongodb/restore_options.h: how databases come back.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "clients/mongodb/endpoint.h"
+#include "source/source.h"
+#include "sources/mongodb/names.h"
+
+namespace holdfast::mongodb {
+
+// What becomes of a collection that is there already.
+enum class Present : std::uint8_t {
+    fail,     // refused when it holds documents
+    drop,     // goes, and is made anew
+    missing,  // gets the documents whose _id it does not have
+    replace,  // gets all documents; others than those stay
+};
+
+struct RestoreOptions {
+    Present present = Present::fail;
+    std::string beside;
+    std::vector<std::pair<std::string, std::string>> renames;  // "shop" or "shop/orders" to another such item path
+    bool into_source = false;
+    bool with_users = false;
+    bool older_server = false;  // than the captured one may be the target
+};
+RestoreOptions restore_options(const SourceOptions& options);  // throws usage
+
+// A user of a URL is known in `admin` unless it says otherwise, for its database is the one that is restored.
+Endpoint server_endpoint(const std::string& url);
+
+}  // namespace holdfast::mongodb

@@ -1,0 +1,146 @@
+#include "sources/mongodb/swap.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "sources/mongodb/catalog.h"
+#include "sources/mongodb/restore_options.h"
+#include "sources/mongodb/writing.h"
+
+namespace holdfast::mongodb {
+
+namespace {
+
+constexpr std::size_t name_bytes_max = 63;
+
+// "20260301T041000Z"
+std::string stamp(Nanoseconds time) {
+    std::string out = rfc3339_seconds(time);
+    std::erase_if(out, [](char c) { return c == '-' || c == ':'; });
+    return out;
+}
+
+std::string with_suffix(const std::string& name, const std::string& suffix) {
+    return name.substr(0, name_bytes_max - std::min(suffix.size(), name_bytes_max)) + suffix;
+}
+
+class Swap {
+public:
+    explicit Swap(const SwapRequest& request)
+        : request_(request),
+          options_(restore_options(request.options)),
+          endpoint_(server_endpoint(request.target)),
+          name_(name_in_use()),
+          client_(request.world, endpoint_, Code::target_failed, true) {}
+
+    std::vector<std::string> forward() {
+        if (options_.beside.empty())
+            throw Error{Code::usage, "--swap needs --beside NAME, the database that takes the place"};
+        if (!has(options_.beside))
+            throw Error{Code::target_failed, "there is no database {} at {}", options_.beside, endpoint_.shown()}
+                .unharmed("nothing was renamed");
+        std::vector<std::string> out;
+        if (has(name_)) rename(name_, with_suffix(name_, "_before_" + now()), out);
+        rename(options_.beside, name_, out);
+        return out;
+    }
+
+    std::vector<std::string> back() {
+        const std::string before = with_suffix(name_, "_before_").substr(0, name_bytes_max - now().size());
+        std::string newest;
+        for (const std::string& each : list_databases(client_))
+            if (each.starts_with(before)) newest = std::max(newest, each);
+        if (newest.empty())
+            throw Error{Code::target_failed, "there is no database {}… to go back to at {}", before, endpoint_.shown()}
+                .unharmed("nothing was renamed");
+        std::vector<std::string> out;
+        if (has(name_)) rename(name_, with_suffix(name_, "_after_" + now()), out);
+        rename(newest, name_, out);
+        return out;
+    }
+
+private:
+    std::string now() const { return stamp(request_.world.clock.now()); }
+
+    std::string name_in_use() const {
+        if (!endpoint_.database().empty()) return endpoint_.database();
+        std::string only;
+        for (const Fact& fact : request_.facts.list) {
+            if (fact.item.empty()) continue;
+            const std::string database = database_of(fact.item);
+            if (!only.empty() && only != database)
+                throw Error{Code::usage, "the snapshot holds several databases: {} and {}", only, database}.hint(
+                    "Name the one in use: mongodb://HOST/DATABASE.");
+            only = database;
+        }
+        if (only.empty()) throw Error{Code::usage, "name the database in use: mongodb://HOST/DATABASE"};
+        return only;
+    }
+
+    bool has(const std::string& database) { return std::ranges::count(list_databases(client_), database) > 0; }
+
+    void rename(const std::string& from, const std::string& to, std::vector<std::string>& done) {
+        std::vector<Collection> collections = list_collections(client_, from);
+        // Views say what they are of by name, and follow those.
+        std::ranges::stable_sort(collections, {}, [](const Collection& each) { return each.is_view(); });
+        for (const Collection& each : collections) {
+            try {
+                rename(each, to);
+            } catch (Error& error) {
+                error.set_unharmed(done.empty() ? "nothing was renamed" : "renamed so far: " + join(done, "; "));
+                throw;
+            }
+            done.push_back(fmt::format("{} -> {}", each.name.text(), Namespace{to, each.name.collection}.text()));
+        }
+        // Some servers keep a database whose last collection went.
+        if (list_collections(client_, from).empty()) (void)client_.run(from, command("dropDatabase", 1));
+    }
+
+    void rename(const Collection& collection, const std::string& to) {
+        const Namespace target{to, collection.name.collection};
+        if (!collection.is_view() && collection.type != "timeseries") {
+            const Reply reply = client_.ask(
+                "admin", Builder().text("renameCollection", collection.name.text()).text("to", target.text()).done());
+            if (reply.ok()) return;
+            if (reply.code != server_code::not_implemented) client_.fail(reply, "renaming " + collection.name.text());
+        }
+        copy(collection, target);
+        (void)client_.run(collection.name.database, command("drop", collection.name.collection));
+    }
+
+    // For servers and kinds of collections that cannot be renamed.
+    void copy(const Collection& collection, const Namespace& target) {
+        (void)client_.run(target.database, create_command(collection, target.collection));
+        if (collection.is_view()) return;
+        Client reader(request_.world, endpoint_, Code::target_failed, true);
+        Cursor cursor(reader, collection.name.database, Builder().text("find", collection.stored_name()).done(), {});
+        Collection there = collection;
+        there.name = target;
+        DocumentWriter writer(client_, {target.database, there.stored_name()}, DocumentWriter::Mode::insert,
+                              collection.is_capped());
+        while (true) {
+            const ByteView document = cursor.next();
+            if (document.empty()) break;
+            writer.add(document);
+        }
+        writer.flush();
+        if (!collection.indexes.empty())
+            (void)client_.run(target.database, create_indexes_command(target.collection, collection.indexes));
+    }
+
+    const SwapRequest& request_;
+    const RestoreOptions options_;
+    const Endpoint endpoint_;
+    const std::string name_;
+    Client client_;
+};
+
+}  // namespace
+
+std::vector<std::string> swap(const SwapRequest& request) {
+    Swap swap(request);
+    return request.back ? swap.back() : swap.forward();
+}
+
+}  // namespace holdfast::mongodb
