@@ -8,11 +8,8 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(FUSE REQUIRED IMPORTED_TARGET fuse3)
-<<<<<<< HEAD
 pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
-=======
 pkg_check_modules(MONGOC REQUIRED IMPORTED_TARGET libmongoc-1.0)
->>>>>>> mongo
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-cpp)
 find_package(PostgreSQL REQUIRED)
 find_package(ZLIB REQUIRED)

@@ -161,6 +161,7 @@ const SourceType mongodb_source_type{
     .not_comparable = mongodb::not_comparable,
     .export_formats = mongodb::export_formats,
     .export_as = mongodb::export_as,
+    .has_journal = true,
     .history = mongodb::history,
 };
 
