@@ -6,7 +6,8 @@
 
 namespace holdfast::repo {
 
-SnapshotNote NoteBook::decode(ByteView bytes, const SnapshotId& snapshot, const std::string& object) const {
+SnapshotNote NoteBook::decode(ByteView bytes, const SnapshotId& snapshot, std::uint64_t number) const {
+    const std::string object = names::note(snapshot, number);
     const SignedView view = parse_signed(bytes, SignedKind::note, object);
     keys_.verify(view, object);
     ByteReader reader(view.payload, object);
@@ -17,6 +18,8 @@ SnapshotNote NoteBook::decode(ByteView bytes, const SnapshotId& snapshot, const 
     note.kind = static_cast<NoteKind>(kind);
     note.time = reader.zigzag();
     note.text = reader.string();
+    if (!reader.done() && reader.varint() != number) reader.fail("it is the note of another place");
+    reader.expect_done();
     note.author = view.author;
     return note;
 }
@@ -42,7 +45,7 @@ void NoteBook::read() {
         bool dense = true;
         for (std::uint64_t number = known.size(); number < count; ++number, ++at) {
             dense = dense && found[at];
-            if (dense) known.push_back(decode(*found[at], snapshot, objects[at]));
+            if (dense) known.push_back(decode(*found[at], snapshot, number));
         }
     }
 }
@@ -50,10 +53,9 @@ void NoteBook::read() {
 void NoteBook::read_on(const SnapshotId& snapshot) {
     auto& known = notes_[snapshot];
     while (true) {
-        const std::string object = names::note(snapshot, known.size());
-        const auto bytes = store_.read(object);
+        const auto bytes = store_.read(names::note(snapshot, known.size()));
         if (!bytes) return;
-        known.push_back(decode(*bytes, snapshot, object));
+        known.push_back(decode(*bytes, snapshot, known.size()));
     }
 }
 
@@ -64,23 +66,24 @@ const std::vector<SnapshotNote>& NoteBook::of(const SnapshotId& snapshot) const 
 }
 
 void NoteBook::append(const SnapshotId& snapshot, NoteKind kind, Nanoseconds time, const std::string& text) {
-    Bytes payload;
-    ByteWriter writer(payload);
-    writer.raw(snapshot.view());
-    writer.u8(static_cast<std::uint8_t>(kind));
-    writer.zigzag(time);
-    writer.string(text);
-    const Bytes bytes = sign(SignedKind::note, keys_.repository(), keys_.secrets().signer, payload);
     auto& known = notes_[snapshot];
     while (true) {
-        const std::string object = names::note(snapshot, known.size());
-        if (store_.create(object, bytes) == Created::created) break;
-        const auto there = store_.read(object);
+        const std::uint64_t number = known.size();
+        Bytes payload;
+        ByteWriter writer(payload);
+        writer.raw(snapshot.view());
+        writer.u8(static_cast<std::uint8_t>(kind));
+        writer.zigzag(time);
+        writer.string(text);
+        writer.varint(number);
+        const Bytes bytes = sign(SignedKind::note, keys_.repository(), keys_.secrets().signer, payload);
+        const std::string object = names::note(snapshot, number);
+        const bool created = store_.create(object, bytes) == Created::created;
+        const std::optional<Bytes> there = created ? bytes : store_.read(object);
         if (!there) throw Error{Code::unreachable, "{} exists but cannot be read", object};
-        known.push_back(decode(*there, snapshot, object));
-        if (equal(*there, bytes)) return;  // a lost reply: it is our own
+        known.push_back(decode(*there, snapshot, number));
+        if (created || equal(*there, bytes)) return;  // not created, but equal: a lost reply
     }
-    known.push_back(decode(bytes, snapshot, "a new note"));
 }
 
 }  // namespace holdfast::repo

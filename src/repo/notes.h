@@ -46,7 +46,7 @@ public:
     void start_from(Notes notes) { notes_ = std::move(notes); }
 
 private:
-    SnapshotNote decode(ByteView bytes, const SnapshotId& snapshot, const std::string& object) const;
+    SnapshotNote decode(ByteView bytes, const SnapshotId& snapshot, std::uint64_t number) const;
     Store& store_;
     const Keyring& keys_;
     World& world_;
