@@ -79,8 +79,7 @@ void compare_server(const RestoredTarget& target, Verified& out) {
         }
     }
     Facts found = target.type.measure({target.context.world, target.request.target, *facts, only});
-    const auto was_left_out = [&](const Fact& fact) { return !fact.item.empty() && wants && !wants(fact.item);
-    };
+    const auto was_left_out = [&](const Fact& fact) { return !fact.item.empty() && wants && !wants(fact.item); };
     std::erase_if(facts->list, was_left_out);
     std::erase_if(found.list, was_left_out);
     out.checks = compare_facts(*facts, found, only);
