@@ -11,9 +11,9 @@ namespace holdfast::postgres {
 
 namespace {
 
-constexpr std::size_t format_at = 10;  // in the head
+constexpr std::size_t format_at = 10;         // in the head
 constexpr std::uint8_t directory_format = 3;  // that of tar: pg_dump writes it so
-constexpr int named_objects_version = 16;  // since then a list of large objects for each entry
+constexpr int named_objects_version = 16;     // since then a list of large objects for each entry
 
 // The data behind an archive's table of contents.
 class DataReader {
