@@ -170,8 +170,8 @@ Bytes with_path(ByteView holder, bool is_array, std::string_view path, const Ele
     const std::string_view name = path.substr(0, dot);
     const bool is_last = dot == std::string_view::npos;
     const std::string_view below = is_last ? std::string_view() : path.substr(dot + 1);
-    const auto place = is_array ? index_of(name) : std::nullopt;
-    if (is_array && (!place || *place > array_length_max)) return to_bytes(holder);  // as servers do: no such place
+    const std::size_t place = is_array ? index_of(name).value_or(array_length_max + 1) : 0;
+    if (place > array_length_max) return to_bytes(holder);  // as servers do: no such place
     Builder out;
     bool is_there = false;
     std::size_t count = 0;
@@ -192,7 +192,7 @@ Bytes with_path(ByteView holder, bool is_array, std::string_view path, const Ele
             out.add(each);
     }
     if (!is_there && value != nullptr) {
-        for (; is_array && count < *place; ++count) out.null(std::to_string(count));
+        for (; count < place; ++count) out.null(std::to_string(count));
         if (is_last)
             out.add(name, *value);
         else
