@@ -96,7 +96,11 @@ int run_follow(Context& context, const FollowChoice& choice) {
             return std::string(as_text(context.secrets.resolve(reference, SecretForm::passphrase).reveal()));
         });
     if (sources.size() != 1) throw Error{Code::usage, "`follow` needs one source"};
-    const auto repository = context.open_repository();
+    // The first signal ends the following, not what is then still to be written.
+    Stop never;
+    World calm{context.world.clock, context.world.random, never, context.world.log};
+    Context writing(calm, context.out, context.globals, {});
+    const auto repository = writing.open_repository();
     const std::string name = sources.front()->name();
     const engine::FollowPlan plan{.host = request.host,
                                   .once = choice.once,
@@ -104,7 +108,7 @@ int run_follow(Context& context, const FollowChoice& choice) {
                                   .flush_every = flush_of(context, choice)};
     engine::Progress progress;
     const engine::FollowReport report =
-        engine::follow(*sources.front(), *repository, plan, events_for(context.out, name), progress);
+        engine::follow(*sources.front(), *repository, context.world, plan, events_for(context.out, name), progress);
     print_report(context.out, report, name);
     return 0;
 }

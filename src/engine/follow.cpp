@@ -62,11 +62,11 @@ private:
 
 class Following {
 public:
-    Following(Source& source, repo::Repository& repository, const FollowPlan& plan, const FollowEvents& events,
-              Progress& progress)
+    Following(Source& source, repo::Repository& repository, World& world, const FollowPlan& plan,
+              const FollowEvents& events, Progress& progress)
         : source_(source),
           repository_(repository),
-          world_(repository.world()),
+          world_(world),
           plan_(plan),
           events_(events),
           progress_(progress),
@@ -80,6 +80,7 @@ public:
             }
         } catch (...) {
             close();
+            if (base_.running()) repository_.world().stop.request();  // or it would be waited for
             throw;
         }
         close();
@@ -243,11 +244,11 @@ private:
 
 }  // namespace
 
-FollowReport follow(Source& source, repo::Repository& repository, const FollowPlan& plan, const FollowEvents& events,
-                    Progress& progress) {
+FollowReport follow(Source& source, repo::Repository& repository, World& world, const FollowPlan& plan,
+                    const FollowEvents& events, Progress& progress) {
     const std::string name = source.name();
     const Note note{"following {}", name};
-    return Following(source, repository, plan, events, progress).run();
+    return Following(source, repository, world, plan, events, progress).run();
 }
 
 }  // namespace holdfast::engine

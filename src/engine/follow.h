@@ -49,7 +49,8 @@ struct FollowEvents {
     std::function<void(const Error&, Nanoseconds wait)> trouble = {};
 };
 
-FollowReport follow(Source& source, repo::Repository& repository, const FollowPlan& plan, const FollowEvents& events,
-                    Progress& progress);
+// `world` stops the following; the repository's own is to go on, so that what was read is stored and the journal ended.
+FollowReport follow(Source& source, repo::Repository& repository, World& world, const FollowPlan& plan,
+                    const FollowEvents& events, Progress& progress);
 
 }  // namespace holdfast::engine

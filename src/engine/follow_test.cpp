@@ -72,7 +72,7 @@ protected:
     }
     FollowReport once(FollowPlan plan = {}) {
         plan.once = true;
-        FollowReport out = follow(source_, *repository_, plan, {}, progress_);
+        FollowReport out = follow(source_, *repository_, repository_->world(), plan, {}, progress_);
         repository_->refresh();
         return out;
     }
@@ -189,7 +189,7 @@ TEST_F(Follow, goes_on_after_a_lost_connection_without_a_gap) {
     events.stored = [&](const FollowReport& report) {
         if (report.reached->position.at == log_.end().position.at) world_.sim.world().stop.request(15);
     };
-    EXPECT_THROW(follow(source_, *repository_, {.segment_bytes = 20}, events, progress_), Error);
+    EXPECT_THROW(follow(source_, *repository_, repository_->world(), {.segment_bytes = 20}, events, progress_), Error);
     EXPECT_EQ(troubles, 1U);
     look_again();
     EXPECT_EQ(windows().size(), 1U);
@@ -213,7 +213,8 @@ TEST_F(Follow, another_history_in_mid_stream_is_a_new_window) {
         }
     };
     events.base = [&](const repo::Snapshot&) { write(1); };
-    EXPECT_THROW(follow(source_, *repository_, {.flush_every = one_second}, events, progress_), Error);
+    EXPECT_THROW(follow(source_, *repository_, repository_->world(), {.flush_every = one_second}, events, progress_),
+                 Error);
     look_again();
     EXPECT_EQ(windows().size(), 2U);
     EXPECT_EQ(restored_at(now()), log_.state(now()));
@@ -227,7 +228,7 @@ TEST_F(Follow, an_idle_source_costs_a_segment_a_minute) {
     std::size_t rounds = 0;
     FollowEvents events;
     Quiet quiet(source_, world_.sim.world(), until, rounds);
-    EXPECT_THROW(follow(quiet, *repository_, {}, events, progress_), Error);
+    EXPECT_THROW(follow(quiet, *repository_, repository_->world(), {}, events, progress_), Error);
     look_again();
     EXPECT_GT(rounds, 500U);
     EXPECT_LE(journal().segments().size() - before, 14U);
@@ -238,7 +239,7 @@ TEST_F(Follow, a_source_without_a_log_is_refused) {
     testing_support::MemoryTree tree{{"/a", {"x"}}};
     testing_support::MemorySource plain(tree);
     try {
-        follow(plain, *repository_, {.once = true}, {}, progress_);
+        follow(plain, *repository_, repository_->world(), {.once = true}, {}, progress_);
         FAIL() << "files were followed";
     } catch (const Error& error) {
         EXPECT_EQ(error.code(), Code::usage);
