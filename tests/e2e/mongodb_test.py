@@ -171,6 +171,29 @@ class Existing(Mongodb):
         self.assertEqual(self.there.find("shop", "orders"), [{"_id": "in use"}])
 
 
+class Dumps(Mongodb):
+    def test_what_was_exported_can_be_imported_and_restored(self):
+        self.fill(50)
+        self.backup(self.server.url("shop"), "--name", "shop")
+        for number, (kind, name) in enumerate((("archive", "shop.archive"), ("archive.gz", "shop.archive.gz"),
+                                               ("tar", "shop.tar"), ("tar.gz", "shop.tar.gz"))):
+            dump = self.folder / name
+            self.holdfast("export", "latest", "--source", "shop", "--as", kind, "--to", dump)
+            lines = self.holdfast("import", "--json", dump, "--source", f"old{number}", "--time", "2024-01-31").lines()
+            self.assertEqual(lines[-1]["kind"], "mongodb", lines)
+            self.restore("latest", self.other.url("shop"), "--source", f"old{number}", "--existing", "drop")
+            self.assert_same("shop")
+
+    def test_a_cut_dump_is_not_imported(self):
+        self.fill(50)
+        self.backup(self.server.url("shop"))
+        dump = self.folder / "shop.archive"
+        self.holdfast("export", "latest", "--as", "archive", "--to", dump)
+        dump.write_bytes(dump.read_bytes()[:-40])
+        self.fails(15, "import", dump, "--source", "old")
+        self.assertEqual(len(self.holdfast("snapshots", "--json").document()["snapshots"]), 1)
+
+
 class Proof(Mongodb):
     def test_a_snapshot_is_proved_in_a_server_of_its_own(self):
         self.fill(10)

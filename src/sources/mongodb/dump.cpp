@@ -47,7 +47,8 @@ public:
         if (got == 0) {
             if (!rest_.empty()) throw Error{Code::source_failed, "{} ends within a document", path_};
             if (!is_over_)
-                readings_.add({{item_, "documents", std::to_string(sum_.count())}, {item_, "content", sum_.hex()}});
+                if (item_ != oplog_item)
+                    readings_.add({{item_, "documents", std::to_string(sum_.count())}, {item_, "content", sum_.hex()}});
             is_over_ = true;
             return {};
         }

@@ -25,7 +25,7 @@ public:
         const std::string renamed = pool_.endpoint().database();
         std::set<std::string> databases;
         for (const Fact& fact : request_.expected.list)
-            if (!fact.item.empty()) databases.insert(database_of(fact.item));
+            if (!fact.item.empty() && !is_within(fact.item, oplog_folder)) databases.insert(database_of(fact.item));
         std::vector<Collection> collections;
         std::vector<std::string> names;  // as captured, of each
         {

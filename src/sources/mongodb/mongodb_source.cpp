@@ -1,4 +1,6 @@
 #include "sources/mongodb/mongodb_source.h"
+#include "sandbox/sandbox.h"
+#include "sources/mongodb/dump.h"
 
 #include <algorithm>
 #include <array>
@@ -6,7 +8,9 @@
 #include "base/error.h"
 #include "base/item.h"
 #include "base/text.h"
+#include "sandbox/sandbox.h"
 #include "sources/mongodb/capture.h"
+#include "sources/mongodb/dump.h"
 #include "sources/mongodb/export.h"
 #include "sources/mongodb/follower.h"
 #include "sources/mongodb/journal_replay.h"
@@ -127,6 +131,10 @@ bool is_renamed(const std::string& item, const RestoreOptions& chosen) {
         chosen.renames, [&](const auto& each) { return is_within(item, each.first) || is_within(item, each.second); });
 }
 
+std::unique_ptr<Source> import_dump(const ImportRequest& request) {
+    return load_dump({request.sandbox.world(), request.path, request.sandbox.path(), request.name});
+}
+
 std::string not_comparable(const Fact& found, const Fact* expected, const SourceOptions& options) {
     const RestoreOptions chosen = restore_options(options);
     if (is_renamed(found.item, chosen)) return "it was restored under another name";
@@ -159,6 +167,8 @@ const SourceType mongodb_source_type{
     .server = mongodb::start_server,
     .swap = mongodb::swap,
     .not_comparable = mongodb::not_comparable,
+    .dump_format = mongodb::dump_format,
+    .load_dump = mongodb::import_dump,
     .export_formats = mongodb::export_formats,
     .export_as = mongodb::export_as,
     .has_journal = true,
