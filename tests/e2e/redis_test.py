@@ -89,6 +89,18 @@ class Whole(Redis):
             self.assertEqual(result.lines()[-1]["verified"]["result"], "pass", str(result))
             self.assertEqual(other.run("FCALL", "f", 0), "1")
 
+    def test_an_rdb_file_is_imported_and_a_cut_one_refused(self):
+        source = self.filled()
+        source.run("SAVE")
+        dump = source.data / "dump.rdb"
+        self.holdfast("import", dump, "--source", "old", "--time", "2024-01-31")
+        other = self.server()
+        self.restore("latest", other.url(), "--source", "old")
+        self.assertEqual(other.digest(), source.digest())
+        cut = self.folder / "cut.rdb"
+        cut.write_bytes(dump.read_bytes()[:-9])
+        self.fails(13, "import", cut, "--source", "cut", says="ends")
+
     def test_a_capture_writes_nothing_on_the_servers_disk(self):
         source = self.filled()
         self.backup(source.url())
