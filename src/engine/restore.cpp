@@ -31,7 +31,7 @@ public:
 
     void add(repo::TreeEntry&& entry) {
         repository_.world().stop.check();
-        workers_.rethrow_if_failed();
+        cause_first([&] { workers_.rethrow_if_failed(); });
         const Rebuild::Ticket ticket = rebuild_.begin_item(entry.item);
         ++report_.items;
         ++progress_.items;
@@ -43,17 +43,31 @@ public:
             send(ticket, *entry);
         });
     }
-    void finish() { workers_.finish(); }
+    void finish() {
+        cause_first([&] { workers_.finish(); });
+    }
     // After a failure elsewhere: what is under way ends at its next piece. A worker's failure says more than that
     // somebody waited for it in vain.
     void give_up() {
         given_up_ = true;
-        workers_.finish();
+        finish();
     }
 
 private:
     static constexpr std::size_t items_at_once = 2;
     static constexpr std::uint64_t piece_bytes = 16 * 1024 * 1024;
+
+    // What failed first is told, not what failed because of it.
+    template <class Work>
+    void cause_first(const Work& work) {
+        try {
+            work();
+        } catch (...) {
+            const std::lock_guard lock(mutex_);
+            if (cause_) std::rethrow_exception(cause_);
+            throw;
+        }
+    }
 
     void send(const Rebuild::Ticket& ticket, const repo::TreeEntry& entry) {
         std::uint64_t at = 0;
@@ -67,6 +81,10 @@ private:
                 if (!send_piece(ticket, entry, begin, next, at)) return;
             }
         } catch (...) {
+            {
+                const std::lock_guard lock(mutex_);
+                if (!cause_) cause_ = std::current_exception();
+            }
             // Who waits for this item must not wait for ever.
             rebuild_.abandon_item(ticket, {entry.item.path, Finding::Kind::unreadable, "it could not be restored"});
             throw;
@@ -119,7 +137,8 @@ private:
     Progress& progress_;
     RestoreReport& report_;
     std::atomic<bool> given_up_{false};
-    std::mutex mutex_;  // guards report_.damaged
+    std::mutex mutex_;  // guards report_.damaged, cause_
+    std::exception_ptr cause_;
     Workers workers_{items_at_once, items_at_once};
 };
 
