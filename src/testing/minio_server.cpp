@@ -19,7 +19,7 @@ constexpr const char* password = "holdfast-tests-secret";
 
 std::string program() {
     const Bytes printed = run_and_read(
-        {.argv = {std::string(HF_SOURCE_FOLDER) + "/tests/servers/build_minio.sh"}, .add_environment = {}});
+        {.argv = {std::string(HF_SOURCE_FOLDER) + "/tests/servers/build.sh", "minio"}, .add_environment = {}});
     std::string path(as_text(printed));
     while (!path.empty() && path.back() == '\n') path.pop_back();
     return path;

@@ -3,7 +3,7 @@
 // Shape    MinioServer server; open_s3_store({.url = "s3://tests/x", .endpoint = server.endpoint()}, world)
 // Errors   failed, with the server's log, when it does not start
 // Threads  one owner
-// Limits   built once by tests/servers/build_minio.sh, which needs Go; puts its keys into this process's environment
+// Limits   built once by tests/servers/build.sh, which needs Go; puts its keys into this process's environment
 #pragma once
 
 #include <memory>

@@ -1,8 +1,5 @@
 #include "testing/redis_server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,24 +7,9 @@
 #include <csignal>
 
 #include "base/error.h"
+#include "testing/free_port.h"
 
 namespace holdfast::testing {
-
-namespace {
-
-int free_port() {
-    const Fd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* const general = reinterpret_cast<sockaddr*>(&address);
-    if (::bind(probe.get(), general, size) != 0 || ::getsockname(probe.get(), general, &size) != 0)
-        throw Error{Code::failed, "no free port: {}", errno_text(errno)};
-    return ntohs(address.sin_port);
-}
-
-}  // namespace
 
 RedisServer::RedisServer(const std::vector<std::string>& settings, const std::string& data)
     : folder_("holdfast-redis-"), port_(free_port()) {

@@ -25,7 +25,7 @@ WHICH = "mongod" if IS_MONGOD else "FerretDB"
 def server_program():
     if IS_MONGOD:
         return shutil.which("mongod")
-    built = subprocess.run([SERVERS / "build_ferretdb.sh"], stdout=subprocess.PIPE, check=True)
+    built = subprocess.run([SERVERS / "build.sh", "ferretdb"], stdout=subprocess.PIPE, check=True)
     return built.stdout.decode().strip()
 
 

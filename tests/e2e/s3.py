@@ -12,21 +12,17 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from harness import free_port
+
 USER, PASSWORD = "holdfast-tests", "holdfast-tests-secret"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Minio:
     """MinIO on a free port of the loopback; `stop()` ends it."""
 
     def __init__(self):
-        build = pathlib.Path(__file__).resolve().parents[1] / "servers/build_minio.sh"
-        program = subprocess.run([build], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+        build = pathlib.Path(__file__).resolve().parents[1] / "servers/build.sh"
+        program = subprocess.run([build, "minio"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-minio-"))
         self.port, console = free_port(), free_port()
         self.log = open(self.folder / ".log", "wb")
