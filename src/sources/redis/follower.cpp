@@ -202,21 +202,26 @@ private:
     }
 
     void step() {
-        const Nanoseconds now = world_.clock.steady();
-        if (now >= acknowledge_at_) {
-            acknowledge_at_ = now + acknowledge_every;
-            std::uint64_t safe = 0;
-            {
-                const std::lock_guard lock(mutex_);
-                safe = safe_;
-            }
-            replication_->acknowledge(safe);
-        }
+        acknowledge_if_due();
         sample_if_due();
         buffer_.resize(read_bytes);
         const std::size_t got = replication_->read_stream(buffer_, sample_every / 4);
         if (got > 0) take(ByteView(buffer_).first(got));
         cut_where_due();
+    }
+
+    void acknowledge_if_due() {
+        std::uint64_t safe = 0;
+        {
+            const std::lock_guard lock(mutex_);
+            safe = safe_;
+        }
+        const Nanoseconds now = world_.clock.steady();
+        const bool is_awaited = awaited_ != 0 && safe >= awaited_;
+        if (now < acknowledge_at_ && !is_awaited) return;
+        if (is_awaited) awaited_ = 0;
+        acknowledge_at_ = now + acknowledge_every;
+        replication_->acknowledge(safe);
     }
 
     void sample_if_due() {
@@ -238,7 +243,7 @@ private:
         const std::uint64_t began = received_;
         scanner_.feed(bytes, [&](const Command& command, std::size_t end) {
             state_.pass(command);
-            if (command.name == "REPLCONF") acknowledge_at_ = 0;  // somebody waits for it
+            if (command.name == "REPLCONF") awaited_ = began + end;
             ++commands_;
             if (state_.in_transaction()) return;
             const std::uint64_t place = began + end;
@@ -364,6 +369,7 @@ private:
     std::uint64_t cut_commands_ = 0;
     std::uint32_t cut_database_ = StreamState::unknown_database;
     Nanoseconds acknowledge_at_ = 0;
+    std::uint64_t awaited_ = 0;  // somebody asked (WAIT) whether all up to here is safe; 0: nobody
     Nanoseconds sample_at_ = 0;
 
     std::atomic<bool> stopping_{false};
