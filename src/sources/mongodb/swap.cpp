@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "source/aside_name.h"
 #include "sources/mongodb/catalog.h"
 #include "sources/mongodb/restore_options.h"
 #include "sources/mongodb/writing.h"
@@ -11,19 +12,6 @@
 namespace holdfast::mongodb {
 
 namespace {
-
-constexpr std::size_t name_bytes_max = 63;
-
-// "20260301T041000Z"
-std::string stamp(Nanoseconds time) {
-    std::string out = rfc3339_seconds(time);
-    std::erase_if(out, [](char c) { return c == '-' || c == ':'; });
-    return out;
-}
-
-std::string with_suffix(const std::string& name, const std::string& suffix) {
-    return name.substr(0, name_bytes_max - std::min(suffix.size(), name_bytes_max)) + suffix;
-}
 
 class Swap {
 public:
@@ -41,13 +29,13 @@ public:
             throw Error{Code::target_failed, "there is no database {} at {}", options_.beside, endpoint_.shown()}
                 .unharmed("nothing was renamed");
         std::vector<std::string> out;
-        if (has(name_)) rename(name_, with_suffix(name_, "_before_" + now()), out);
+        if (has(name_)) rename(name_, aside("before"), out);
         rename(options_.beside, name_, out);
         return out;
     }
 
     std::vector<std::string> back() {
-        const std::string before = with_suffix(name_, "_before_").substr(0, name_bytes_max - now().size());
+        const std::string before = aside_prefix(name_, "before");
         std::string newest;
         for (const std::string& each : list_databases(client_))
             if (each.starts_with(before)) newest = std::max(newest, each);
@@ -55,13 +43,13 @@ public:
             throw Error{Code::target_failed, "there is no database {}… to go back to at {}", before, endpoint_.shown()}
                 .unharmed("nothing was renamed");
         std::vector<std::string> out;
-        if (has(name_)) rename(name_, with_suffix(name_, "_after_" + now()), out);
+        if (has(name_)) rename(name_, aside("after"), out);
         rename(newest, name_, out);
         return out;
     }
 
 private:
-    std::string now() const { return stamp(request_.world.clock.now()); }
+    std::string aside(std::string_view word) const { return aside_name(name_, word, request_.world.clock.now()); }
 
     std::string name_in_use() const {
         if (!endpoint_.database().empty()) return endpoint_.database();

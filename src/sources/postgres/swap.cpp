@@ -3,28 +3,14 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/text.h"
 #include "clients/postgres/connection.h"
+#include "source/aside_name.h"
 #include "sources/postgres/names.h"
 #include "sources/postgres/restore_options.h"
 
 namespace holdfast::postgres {
 
 namespace {
-
-constexpr std::size_t name_bytes_max = 63;
-
-// "20260301T041000Z"
-std::string stamp(Nanoseconds time) {
-    std::string out = rfc3339_seconds(time);
-    std::erase_if(out, [](char c) { return c == '-' || c == ':'; });
-    return out;
-}
-
-// The server would cut a longer name, and not say so.
-std::string with_suffix(const std::string& name, const std::string& suffix) {
-    return name.substr(0, name_bytes_max - std::min(suffix.size(), name_bytes_max)) + suffix;
-}
 
 class Swap {
 public:
@@ -41,11 +27,11 @@ public:
             throw Error{Code::usage, "--swap needs --beside NAME, the database that takes the place"};
         require(options_.beside);
         if (!has(name_)) return rename_all({{options_.beside, name_}});
-        return rename_all({{name_, with_suffix(name_, "_before_" + now())}, {options_.beside, name_}});
+        return rename_all({{name_, aside("before")}, {options_.beside, name_}});
     }
 
     std::vector<std::string> back() {
-        const std::string before = with_suffix(name_, "_before_").substr(0, name_bytes_max - now().size());
+        const std::string before = aside_prefix(name_, "before");
         const auto found =
             admin_.value("SELECT datname FROM pg_catalog.pg_database WHERE pg_catalog.starts_with(datname, " +
                          quote_literal(before) + ") ORDER BY datname COLLATE \"C\" DESC LIMIT 1");
@@ -53,7 +39,7 @@ public:
             throw Error{Code::target_failed, "there is no database {}… to go back to at {}", before, endpoint_.shown()}
                 .unharmed("nothing was renamed");
         if (!has(name_)) return rename_all({{*found, name_}});
-        return rename_all({{name_, with_suffix(name_, "_after_" + now())}, {*found, name_}});
+        return rename_all({{name_, aside("after")}, {*found, name_}});
     }
 
 private:
@@ -68,7 +54,7 @@ private:
         throw Error{Code::usage, "which database is in use is not said"}.hint("Name it: postgres://HOST/DATABASE.");
     }
 
-    std::string now() const { return stamp(request_.world.clock.now()); }
+    std::string aside(std::string_view word) const { return aside_name(name_, word, request_.world.clock.now()); }
 
     bool has(const std::string& name) {
         return admin_.value("SELECT 1 FROM pg_catalog.pg_database WHERE datname = " + quote_literal(name)).has_value();

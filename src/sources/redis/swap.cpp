@@ -9,7 +9,7 @@ namespace holdfast::redis {
 
 // Going back is the same swap once more.
 std::vector<std::string> swap(const SwapRequest& request) {
-    const std::string beside = text_of(request.options, "beside");
+    const std::string beside = option_text(request.options, "beside");
     if (beside.empty() || beside.find_first_not_of("0123456789") != std::string::npos)
         throw Error{Code::usage, "--beside needs the number of a database, such as 9"};
     Endpoint endpoint = discover(request.world, Endpoint::parse(request.target), false, Code::target_failed);
