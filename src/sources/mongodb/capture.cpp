@@ -1,12 +1,11 @@
 #include "sources/mongodb/capture.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <map>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "source/item_list.h"
 #include "sources/mongodb/reading.h"
 
 namespace holdfast::mongodb {
@@ -29,8 +28,8 @@ Bytes everything_of(Client& client, const std::string& collection, const std::ve
 }
 
 struct Place {
-    enum class Kind : std::uint8_t { folder, bytes, collection, oplog };
-    Kind kind = Kind::folder;
+    enum class Kind : std::uint8_t { bytes, collection, oplog };
+    Kind kind = Kind::bytes;
     const Collection* collection = nullptr;
     Bytes bytes = {};
 };
@@ -72,23 +71,13 @@ public:
 
     bool next(Batch& batch) override {
         world_.stop.check();
-        if (at_ == items_.end()) return false;
-        batch = Batch{};
-        const std::string folder(split_path(at_->second.path).first);
-        batch.folder = folder;
-        while (at_ != items_.end() && split_path(at_->second.path).first == folder) {
-            Batch::Entry& entry = batch.entries.emplace_back();
-            entry.item = item_of(at_->second);
-            entry.expected_bytes = at_->second.bytes;
-            ++at_;
-        }
-        return true;
+        return items_.next(batch);
     }
 
     std::optional<Finding> complete(const Batch&, Item&) override { return std::nullopt; }
 
     Opened open(const Batch&, const Batch::Entry& entry) override {
-        const Listed& listed = items_.at(tree_key(entry.item.path));
+        const auto& listed = items_.at(entry.item.path);
         const Note note{"reading {}", listed.path};
         switch (listed.place.kind) {
             case Place::Kind::bytes:
@@ -99,8 +88,6 @@ public:
                 return {oplog_data(pool_, world_, instant_, readings_,
                                    [this](const OplogEntry& each) { return concerns(each); }),
                         std::nullopt};
-            case Place::Kind::folder:
-                break;
         }
         throw Error{Code::internal, "{} has no content", listed.path};
     }
@@ -116,12 +103,6 @@ public:
     }
 
 private:
-    struct Listed {
-        std::string path;
-        Place place;
-        std::uint64_t bytes = 0;
-    };
-
     void refuse_sharded() const {
         if (text_of(client_.hello(), "msg") == "isdbgrid")
             throw Error{Code::source_failed, "{} is a sharded cluster, which this version does not capture",
@@ -176,14 +157,9 @@ private:
             item_path({name.database, is_bucket ? name.collection.substr(prefix.size()) : name.collection}));
     }
 
-    void list(std::string path, Place place, std::uint64_t bytes) {
-        std::string key = tree_key(path);
-        items_.try_emplace(std::move(key), Listed{std::move(path), std::move(place), bytes});
-    }
-
     void list_bytes(std::string path, Bytes bytes) {
         const std::uint64_t size = bytes.size();
-        list(std::move(path), {Place::Kind::bytes, nullptr, std::move(bytes)}, size);
+        items_.add(std::move(path), {Place::Kind::bytes, nullptr, std::move(bytes)}, size);
     }
 
     // Those who may not be read are left out, for a database is worth having without them.
@@ -216,33 +192,21 @@ private:
         std::size_t readers = 0;
         for (const auto& [name, collections] : databases_) {
             const std::string folder = encode_database(name);
-            list(folder, {Place::Kind::folder}, 0);
+            items_.add_folder(folder);
             list_bytes(metadata_item(name), encode_metadata(collections));
             for (const Collection& each : collections) {
                 readings_.add(facts_of(each));
                 if (each.is_view()) continue;
-                list(item_path(each.name), {Place::Kind::collection, &each}, sizes_.at(&each).bytes);
+                items_.add(item_path(each.name), {Place::Kind::collection, &each}, sizes_.at(&each).bytes);
                 ++readers;
             }
         }
         readings_.expect(readers);
         if (instant_.kind() == Consistency::oplog) {
-            list(std::string(oplog_folder), {Place::Kind::folder}, 0);
+            items_.add_folder(std::string(oplog_folder));
             // Small by name, so that it is read behind all others, with nothing left that waits for a thread.
-            list(std::string(oplog_item), {Place::Kind::oplog}, 0);
+            items_.add(std::string(oplog_item), {Place::Kind::oplog}, 0);
         }
-        at_ = items_.begin();
-    }
-
-    static Item item_of(const Listed& listed) {
-        Item item;
-        item.path = listed.path;
-        const bool is_folder = listed.place.kind == Place::Kind::folder;
-        item.kind = is_folder ? ItemKind::folder : ItemKind::file;
-        item.mode = is_folder ? 0700 : 0600;
-        item.uid = ::geteuid();
-        item.gid = ::getegid();
-        return item;
     }
 
     World& world_;
@@ -253,8 +217,7 @@ private:
     Instant instant_;
     std::map<std::string, std::vector<Collection>> databases_;
     std::map<const Collection*, Size> sizes_;
-    std::map<std::string, Listed> items_;  // by tree key
-    std::map<std::string, Listed>::const_iterator at_;
+    ItemList<Place> items_;
 };
 
 }  // namespace

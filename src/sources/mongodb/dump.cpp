@@ -1,7 +1,6 @@
 #include "sources/mongodb/dump.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -9,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "source/item_list.h"
 #include "source/order_free_sum.h"
 #include "sources/mongodb/archive.h"
 #include "sources/mongodb/reading.h"
@@ -92,28 +92,13 @@ public:
 
     bool next(Batch& batch) override {
         world_.stop.check();
-        if (at_ == items_.end()) return false;
-        batch = Batch{};
-        const std::string folder(split_path(at_->second.path).first);
-        batch.folder = folder;
-        while (at_ != items_.end() && split_path(at_->second.path).first == folder) {
-            const Listed& listed = at_->second;
-            Batch::Entry& entry = batch.entries.emplace_back();
-            entry.item.path = listed.path;
-            entry.item.kind = listed.is_folder ? ItemKind::folder : ItemKind::file;
-            entry.item.mode = listed.is_folder ? 0700 : 0600;
-            entry.item.uid = ::geteuid();
-            entry.item.gid = ::getegid();
-            entry.expected_bytes = listed.expected;
-            ++at_;
-        }
-        return true;
+        return items_.next(batch);
     }
     std::optional<Finding> complete(const Batch&, Item&) override { return std::nullopt; }
     Opened open(const Batch&, const Batch::Entry& entry) override {
-        const Listed& listed = items_.at(tree_key(entry.item.path));
-        if (listed.file.empty()) return {bytes_data(listed.bytes), std::nullopt};
-        return {std::make_unique<FileDocuments>(listed.file, listed.path, readings_), std::nullopt};
+        const auto& [path, content, size, is_folder] = items_.at(entry.item.path);
+        if (content.file.empty()) return {bytes_data(content.bytes), std::nullopt};
+        return {std::make_unique<FileDocuments>(content.file, path, readings_), std::nullopt};
     }
     CaptureSummary finish() override {
         CaptureSummary out;
@@ -122,12 +107,9 @@ public:
     }
 
 private:
-    struct Listed {
-        std::string path;
-        bool is_folder = false;
+    struct Content {
         std::string file;  // empty: `bytes`
         Bytes bytes;
-        std::uint64_t expected = 0;
     };
 
     void list_database(const fs::path& folder) {
@@ -170,19 +152,15 @@ private:
         }
     }
 
-    void list(Listed listed) {
-        std::string key = tree_key(listed.path);
-        items_.try_emplace(std::move(key), std::move(listed));
-    }
     void list_bytes(std::string path, Bytes bytes) {
         const std::uint64_t size = bytes.size();
-        list({std::move(path), false, "", std::move(bytes), size});
+        items_.add(std::move(path), {"", std::move(bytes)}, size);
     }
 
     void list_items() {
         readings_.add({{"", "about consistency", oplog_.empty() ? "as it was dumped" : "one instant, by the oplog"}});
         for (const auto& [name, collections] : databases_) {
-            list({encode_database(name), true, "", {}, 0});
+            items_.add_folder(encode_database(name));
             list_bytes(metadata_item(name), encode_metadata(collections));
             for (const Collection& each : collections) {
                 readings_.add(facts_of(each));
@@ -192,15 +170,14 @@ private:
                 if (file == files_.end())
                     list_bytes(item, {});
                 else
-                    list({item, false, file->second, {}, fs::file_size(file->second)});
+                    items_.add(item, {file->second, {}}, fs::file_size(file->second));
             }
         }
         if (!oplog_.empty()) {
-            list({std::string(oplog_folder), true, "", {}, 0});
-            list({std::string(oplog_item), false, oplog_, {}, fs::file_size(oplog_)});
+            items_.add_folder(std::string(oplog_folder));
+            items_.add(std::string(oplog_item), {oplog_, {}}, fs::file_size(oplog_));
             look_through_oplog();
         }
-        at_ = items_.begin();
     }
 
     // What it changes after a collection was read cannot be compared with what was read.
@@ -227,8 +204,7 @@ private:
     std::map<std::string, std::vector<Collection>> databases_;
     std::map<std::string, std::string> files_;  // by item
     std::string oplog_;
-    std::map<std::string, Listed> items_;  // by tree key
-    std::map<std::string, Listed>::const_iterator at_;
+    ItemList<Content> items_;
 };
 
 class DumpSource final : public Source {

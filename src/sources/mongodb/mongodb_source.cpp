@@ -9,6 +9,7 @@
 #include "base/item.h"
 #include "base/text.h"
 #include "sandbox/sandbox.h"
+#include "source/option_values.h"
 #include "sources/mongodb/capture.h"
 #include "sources/mongodb/dump.h"
 #include "sources/mongodb/export.h"
@@ -52,11 +53,6 @@ constexpr std::array restore_table{
     SourceOption{"with_users", Type::flag, "users and roles that are missing come back, too"},
 };
 
-std::string text_of(const SourceOptions& options, std::string_view name) {
-    const auto found = options.find(name);
-    return found == options.end() || found->second.empty() ? std::string() : found->second.front();
-}
-
 class MongoSource final : public Source {
 public:
     MongoSource(std::string name, CaptureOptions options) : name_(std::move(name)), options_(std::move(options)) {}
@@ -81,20 +77,16 @@ private:
 };
 
 Endpoint endpoint_of(const std::string& name, const SourceOptions& options) {
-    const std::string argument = text_of(options, "argument");
-    const std::string url = argument.empty() ? text_of(options, "url") : argument;
-    if (url.empty() && text_of(options, "host").empty())
+    const std::string argument = option_text(options, "argument");
+    const std::string url = argument.empty() ? option_text(options, "url") : argument;
+    if (url.empty() && option_text(options, "host").empty())
         throw Error{Code::config, "source {} names no server", name}.hint(
             "Give `url: \"mongodb://USER@HOST/DATABASE\"`, or `host`, `user` and `database`.");
-    // A reference that is not resolved yet: the configuration is only looked at.
-    const auto is_reference = [](const std::string& text) {
-        return text.starts_with("env:") || text.starts_with("file:") || text.starts_with("exec:");
-    };
-    Endpoint out = url.empty() || is_reference(url) ? Endpoint() : Endpoint::parse(url);
+    Endpoint out = url.empty() || is_unresolved(url) ? Endpoint() : Endpoint::parse(url);
     for (const std::string keyword : {"host", "port", "user", "password", "database", "auth_source"})
-        if (const std::string value = text_of(options, keyword); !value.empty() && !is_reference(value))
+        if (const std::string value = option_text(options, keyword); !value.empty() && !is_unresolved(value))
             out.set(keyword, value);
-    if (const std::string preference = text_of(options, "read_preference"); !preference.empty())
+    if (const std::string preference = option_text(options, "read_preference"); !preference.empty())
         out.set("readPreference", preference);
     if (out.has_user() && out.option("authSource").empty()) out.set("auth_source", "admin");
     return out;
@@ -112,17 +104,14 @@ Consistency consistency_of(const std::string& name, const std::string& text) {
 std::unique_ptr<Source> make(const std::string& name, const SourceOptions& options) {
     CaptureOptions out;
     out.endpoint = endpoint_of(name, options);
-    const auto list = [&](std::string_view option, std::vector<std::string>& into) {
-        if (const auto found = options.find(option); found != options.end()) into = found->second;
-    };
-    list("databases", out.databases);
-    list("collections", out.collections);
-    list("exclude", out.exclude);
+    out.databases = option_list(options, "databases");
+    out.collections = option_list(options, "collections");
+    out.exclude = option_list(options, "exclude");
     if (out.databases.empty() && !out.endpoint.database().empty()) out.databases = {out.endpoint.database()};
     for (std::string& each : out.collections)
         if (each.find('/') == std::string::npos && out.databases.size() == 1)
             each = encode_database(out.databases.front()) + "/" + each;
-    out.consistency = consistency_of(name, text_of(options, "consistency"));
+    out.consistency = consistency_of(name, option_text(options, "consistency"));
     return std::make_unique<MongoSource>(name, std::move(out));
 }
 

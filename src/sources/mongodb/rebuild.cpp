@@ -3,15 +3,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <condition_variable>
 #include <map>
-#include <mutex>
 #include <set>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/item.h"
 #include "source/folder_rebuild.h"
+#include "source/rebuild_gate.h"
 #include "sources/mongodb/journal_replay.h"
 #include "sources/mongodb/target.h"
 
@@ -19,7 +18,6 @@ namespace holdfast::mongodb {
 
 namespace {
 
-constexpr std::chrono::milliseconds stop_wait_max{200};
 constexpr std::size_t oplog_piece_bytes = 4 * 1024 * 1024;
 
 // The oplog of the capture, kept until all documents are there.
@@ -74,26 +72,26 @@ public:
             open->kind = Open::Kind::metadata;
             databases_.push_back(database_of(item.path));
             target_->name_databases(databases_);
-            const std::lock_guard lock(mutex_);
+            const std::lock_guard lock(gate_.mutex);
             waited_for_.insert(database_of(item.path));
         } else if (item.path == oplog_item) {
             open->kind = Open::Kind::oplog;
         } else {
             const Namespace name = namespace_of(item.path);
-            wait([&] { return !waited_for_.contains(name.database); });
+            gate_.wait([&] { return !waited_for_.contains(name.database); });
             open->kind = Open::Kind::collection;
             open->name = name;
             open->writer = target_->writer(name);
             if (!open->writer) return unchanged(number);
         }
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(gate_.mutex);
         open_.emplace(number, std::move(open));
         return {number, true};
     }
 
     void write(const Ticket& ticket, std::uint64_t, ByteView bytes) override {
         Open& open = find(ticket);
-        guarded([&] {
+        gate_.guarded([&] {
             switch (open.kind) {
                 case Open::Kind::users:
                 case Open::Kind::metadata:
@@ -116,24 +114,24 @@ public:
 
     void end_item(const Ticket& ticket) override {
         Open& open = find(ticket);
-        guarded([&] { finish_item(open); });
-        const std::lock_guard lock(mutex_);
+        gate_.guarded([&] { finish_item(open); });
+        const std::lock_guard lock(gate_.mutex);
         if (open.kind == Open::Kind::metadata) waited_for_.erase(database_of(open.path));
         open_.erase(ticket.number);
         ++summary_.items_written;
-        changed_.notify_all();
+        gate_.changed();
     }
 
     void abandon_item(const Ticket& ticket, const Finding& finding) override {
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(gate_.mutex);
         const auto at = open_.find(ticket.number);
         if (at == open_.end()) return;
         // Nobody knows how to make collections without it.
-        if (at->second->kind == Open::Kind::metadata) is_broken_ = true;
+        if (at->second->kind == Open::Kind::metadata) gate_.give_up();
         if (at->second->kind == Open::Kind::oplog) is_oplog_lost_ = true;
         open_.erase(at);
         summary_.findings.push_back(finding);
-        changed_.notify_all();
+        gate_.changed();
     }
 
     std::unique_ptr<Replay> replay(const ReplayRequest& request) override {
@@ -200,39 +198,14 @@ private:
     }
 
     Open& find(const Ticket& ticket) {
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(gate_.mutex);
         return *open_.at(ticket.number);
     }
 
     Ticket unchanged(std::uint64_t number) {
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(gate_.mutex);
         ++summary_.items_unchanged;
         return {number, false};
-    }
-
-    // Whoever waits must not wait for ever when another thread has failed.
-    template <class Work>
-    void guarded(const Work& work) {
-        try {
-            work();
-        } catch (...) {
-            {
-                const std::lock_guard lock(mutex_);
-                is_broken_ = true;
-            }
-            changed_.notify_all();
-            throw;
-        }
-    }
-
-    template <class Condition>
-    void wait(const Condition& is_met) {
-        std::unique_lock lock(mutex_);
-        while (!is_met()) {
-            if (is_broken_) throw Error{Code::target_failed, "the restore was given up, because a part of it failed"};
-            changed_.wait_for(lock, stop_wait_max);
-            world_.stop.check();
-        }
     }
 
     World& world_;
@@ -242,12 +215,10 @@ private:
     std::unique_ptr<RestoreTarget> target_;
     Spool spool_;
     std::unique_ptr<Applier> applier_;
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    // guarded by mutex_
+    RebuildGate gate_{world_};
+    // guarded by gate_.mutex
     std::map<std::uint64_t, std::unique_ptr<Open>> open_;
     std::set<std::string> waited_for_;
-    bool is_broken_ = false;
     bool is_oplog_lost_ = false;
     Summary summary_;
 };

@@ -6,20 +6,14 @@
 #include <vector>
 
 #include "clients/mongodb/endpoint.h"
-#include "source/source.h"
+#include "source/option_values.h"
 #include "sources/mongodb/names.h"
 
 namespace holdfast::mongodb {
 
-// What becomes of a collection that is there already.
-enum class Present : std::uint8_t {
-    fail,     // refused when it holds documents
-    drop,     // goes, and is made anew
-    missing,  // gets the documents whose _id it does not have
-    replace,  // gets all documents; others than those stay
-};
-
 struct RestoreOptions {
+    // Of a collection that is there already: fail: refused when it holds documents; drop: goes, and is made anew; missing:
+    // gets the documents whose _id it does not have; replace: gets all documents, others than those stay.
     Present present = Present::fail;
     std::string beside;
     std::vector<std::pair<std::string, std::string>> renames;  // "shop" or "shop/orders" to another such item path

@@ -1,13 +1,11 @@
 #include "sources/postgres/capture.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <map>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "clients/postgres/tools.h"
+#include "source/item_list.h"
 #include "sources/postgres/globals.h"
 #include "sources/postgres/measure.h"
 #include "sources/postgres/names.h"
@@ -152,8 +150,8 @@ private:
 };
 
 struct Place {
-    enum class Kind : std::uint8_t { globals, folder, archive, table };
-    Kind kind = Kind::folder;
+    enum class Kind : std::uint8_t { globals, archive, table };
+    Kind kind = Kind::globals;
     DatabaseSnapshot* database = nullptr;
     const Table* table = nullptr;
 };
@@ -175,23 +173,13 @@ public:
 
     bool next(Batch& batch) override {
         world_.stop.check();
-        if (at_ == items_.end()) return false;
-        batch = Batch{};
-        const std::string folder(split_path(at_->second.path).first);
-        batch.folder = folder;
-        while (at_ != items_.end() && split_path(at_->second.path).first == folder) {
-            Batch::Entry& entry = batch.entries.emplace_back();
-            entry.item = item_of(at_->second);
-            entry.expected_bytes = at_->second.bytes;
-            ++at_;
-        }
-        return true;
+        return items_.next(batch);
     }
 
     std::optional<Finding> complete(const Batch&, Item&) override { return std::nullopt; }
 
     Opened open(const Batch&, const Batch::Entry& entry) override {
-        const Listed& listed = items_.at(tree_key(entry.item.path));
+        const auto& listed = items_.at(entry.item.path);
         const Note note{"reading {}", listed.path};
         switch (listed.place.kind) {
             case Place::Kind::globals:
@@ -203,8 +191,6 @@ public:
             case Place::Kind::table:
                 return {std::make_unique<TableData>(*listed.place.database, *listed.place.table, listed.path, book_),
                         std::nullopt};
-            case Place::Kind::folder:
-                break;
         }
         throw Error{Code::internal, "{} has no content", listed.path};
     }
@@ -215,12 +201,6 @@ public:
     }
 
 private:
-    struct Listed {
-        std::string path;
-        Place place;
-        std::uint64_t bytes = 0;
-    };
-
     static Endpoint endpoint_for_lists(const Endpoint& endpoint) {
         return endpoint.database().empty() ? endpoint.with_database("postgres") : endpoint;
     }
@@ -248,39 +228,23 @@ private:
         });
     }
 
-    void list(std::string path, Place place, std::uint64_t bytes) {
-        std::string key = tree_key(path);
-        items_.try_emplace(std::move(key), Listed{std::move(path), place, bytes});
-    }
-
     void list_items() {
-        list(std::string(globals_item), {Place::Kind::globals}, globals_.size());
+        items_.add(std::string(globals_item), {Place::Kind::globals}, globals_.size());
         for (const auto& database : databases_) {
             const std::string folder = encode_part(database->database());
-            list(folder, {Place::Kind::folder}, 0);
-            list(folder + "/" + std::string(archive_name), {Place::Kind::archive, database.get()}, archive_bytes_guess);
+            items_.add_folder(folder);
+            items_.add(folder + "/" + std::string(archive_name), {Place::Kind::archive, database.get()},
+                       archive_bytes_guess);
             for (const Table& table : database->tables()) {
                 std::string path = item_path(database->database(), table.schema, table.name);
                 if (is_excluded(path)) {
                     book_.add({{path, "about rows", "excluded"}});
                     continue;
                 }
-                list(folder + "/" + encode_part(table.schema), {Place::Kind::folder}, 0);
-                list(std::move(path), {Place::Kind::table, database.get(), &table}, table.bytes);
+                items_.add_folder(folder + "/" + encode_part(table.schema));
+                items_.add(std::move(path), {Place::Kind::table, database.get(), &table}, table.bytes);
             }
         }
-        at_ = items_.begin();
-    }
-
-    Item item_of(const Listed& listed) const {
-        Item item;
-        item.path = listed.path;
-        const bool is_folder = listed.place.kind == Place::Kind::folder;
-        item.kind = is_folder ? ItemKind::folder : ItemKind::file;
-        item.mode = is_folder ? 0700 : 0600;
-        item.uid = ::geteuid();
-        item.gid = ::getegid();
-        return item;
     }
 
     // All that is not rows of tables: definitions, sequences, large objects, what extensions keep.
@@ -297,8 +261,7 @@ private:
     std::string globals_;
     FactBook book_;
     std::vector<std::unique_ptr<DatabaseSnapshot>> databases_;
-    std::map<std::string, Listed> items_;  // by tree key
-    std::map<std::string, Listed>::const_iterator at_;
+    ItemList<Place> items_;
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/item.h"
 #include "base/text.h"
+#include "source/option_values.h"
 #include "sources/postgres/capture.h"
 #include "sources/postgres/export.h"
 #include "sources/postgres/import.h"
@@ -51,11 +52,6 @@ constexpr std::array restore_table{
     SourceOption{"bin_dir", Type::text, "the folder of pg_dump and pg_restore"},
 };
 
-std::string text_of(const SourceOptions& options, std::string_view name) {
-    const auto found = options.find(name);
-    return found == options.end() || found->second.empty() ? std::string() : found->second.front();
-}
-
 class PostgresSource final : public Source {
 public:
     PostgresSource(std::string name, CaptureOptions options) : name_(std::move(name)), options_(std::move(options)) {}
@@ -76,31 +72,27 @@ private:
 };
 
 Endpoint endpoint_of(const std::string& name, const SourceOptions& options) {
-    const std::string argument = text_of(options, "argument");
-    const std::string url = argument.empty() ? text_of(options, "url") : argument;
-    if (url.empty() && text_of(options, "host").empty() && text_of(options, "service").empty() &&
-        text_of(options, "database").empty() && !options.contains("databases"))
+    const std::string argument = option_text(options, "argument");
+    const std::string url = argument.empty() ? option_text(options, "url") : argument;
+    if (url.empty() && option_text(options, "host").empty() && option_text(options, "service").empty() &&
+        option_text(options, "database").empty() && !options.contains("databases"))
         throw Error{Code::config, "source {} names no server", name}.hint(
             "Give `url: \"postgres://USER@HOST/DATABASE\"`, or `host`, `user` and `database`.");
-    // A reference that is not resolved yet: the configuration is only looked at.
-    const auto is_reference = [](const std::string& text) {
-        return text.starts_with("env:") || text.starts_with("file:") || text.starts_with("exec:");
-    };
-    Endpoint out = url.empty() || is_reference(url) ? Endpoint() : Endpoint::parse(url);
+    Endpoint out = url.empty() || is_unresolved(url) ? Endpoint() : Endpoint::parse(url);
     for (const std::string keyword : {"host", "port", "user", "password", "service", "sslmode"})
-        if (const std::string value = text_of(options, keyword); !value.empty()) out.set(keyword, value);
-    if (const std::string database = text_of(options, "database"); !database.empty()) out.set("dbname", database);
+        if (const std::string value = option_text(options, keyword); !value.empty()) out.set(keyword, value);
+    if (const std::string database = option_text(options, "database"); !database.empty()) out.set("dbname", database);
     return out;
 }
 
 std::unique_ptr<Source> make(const std::string& name, const SourceOptions& options) {
     CaptureOptions out;
     out.endpoint = endpoint_of(name, options);
-    if (const auto found = options.find("databases"); found != options.end()) out.databases = found->second;
+    out.databases = option_list(options, "databases");
     if (out.databases.empty() && !out.endpoint.database().empty()) out.databases = {out.endpoint.database()};
-    if (const auto found = options.find("exclude"); found != options.end()) out.exclude = found->second;
-    out.bin_dir = text_of(options, "bin_dir");
-    if (const std::string timeout = text_of(options, "lock_timeout"); !timeout.empty()) {
+    out.exclude = option_list(options, "exclude");
+    out.bin_dir = option_text(options, "bin_dir");
+    if (const std::string timeout = option_text(options, "lock_timeout"); !timeout.empty()) {
         const auto duration = parse_duration(timeout);
         if (!duration || *duration < 1'000'000)
             throw Error{Code::config, "source {}: lock_timeout is no duration: {}", name, printable(timeout)}.hint(

@@ -1,21 +1,18 @@
 #include "sources/postgres/rebuild.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <map>
-#include <mutex>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "source/folder_rebuild.h"
+#include "source/rebuild_gate.h"
 #include "sources/postgres/database_rebuild.h"
 #include "sources/postgres/names.h"
 
 namespace holdfast::postgres {
 
 namespace {
-
-constexpr std::chrono::milliseconds stop_wait_max{200};
 
 class ServerRebuild final : public Rebuild {
 public:
@@ -41,7 +38,7 @@ public:
         auto target = std::make_unique<Target>();
         if (item.path == globals_item) {
             target->kind = Target::Kind::globals;
-            const std::lock_guard lock(mutex_);
+            const std::lock_guard lock(gate_.mutex);
             waits_for_globals_ = true;
         } else if (is_archive(item.path)) {
             target->kind = Target::Kind::archive;
@@ -55,14 +52,14 @@ public:
             target->database = &database;
             target->feed = database.rebuild->feed(parts[1], parts[2]);
         }
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(gate_.mutex);
         targets_.emplace(number, std::move(target));
         return {number, true};
     }
 
     void write(const Ticket& ticket, std::uint64_t offset, ByteView bytes) override {
         Target& target = find(ticket);
-        guarded([&] {
+        gate_.guarded([&] {
             switch (target.kind) {
                 case Target::Kind::globals:
                     append(target.text, bytes);
@@ -79,18 +76,18 @@ public:
 
     void end_item(const Ticket& ticket) override {
         Target& target = find(ticket);
-        guarded([&] {
+        gate_.guarded([&] {
             switch (target.kind) {
                 case Target::Kind::globals: {
-                    const std::lock_guard lock(mutex_);
+                    const std::lock_guard lock(gate_.mutex);
                     globals_ = as_text(target.text);
                     waits_for_globals_ = false;
                     break;
                 }
                 case Target::Kind::archive: {
-                    wait([&] { return !waits_for_globals_; });
+                    gate_.wait([&] { return !waits_for_globals_; });
                     target.database->rebuild->prepare(globals_);
-                    const std::lock_guard lock(mutex_);
+                    const std::lock_guard lock(gate_.mutex);
                     target.database->is_prepared = true;
                     break;
                 }
@@ -99,22 +96,22 @@ public:
                     break;
             }
         });
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(gate_.mutex);
         targets_.erase(ticket.number);
         ++summary_.items_written;
-        changed_.notify_all();
+        gate_.changed();
     }
 
     void abandon_item(const Ticket& ticket, const Finding& finding) override {
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(gate_.mutex);
         const auto at = targets_.find(ticket.number);
         if (at == targets_.end()) return;
         // Without its definitions nothing of a database can come back; without globals its roles may be there.
-        if (at->second->kind == Target::Kind::archive) is_broken_ = true;
+        if (at->second->kind == Target::Kind::archive) gate_.give_up();
         if (at->second->kind == Target::Kind::globals) waits_for_globals_ = false;
         targets_.erase(at);
         summary_.findings.push_back(finding);
-        changed_.notify_all();
+        gate_.changed();
     }
 
     Summary finish() override {
@@ -129,7 +126,7 @@ public:
 private:
     struct Database {
         std::unique_ptr<DatabaseRebuild> rebuild;
-        bool is_prepared = false;  // guarded by mutex_
+        bool is_prepared = false;  // guarded by gate_.mutex
     };
     struct Target {
         enum class Kind : std::uint8_t { globals, archive, table };
@@ -163,43 +160,18 @@ private:
     }
 
     Target& find(const Ticket& ticket) {
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(gate_.mutex);
         return *targets_.at(ticket.number);
     }
 
     Ticket unchanged(std::uint64_t number) {
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(gate_.mutex);
         ++summary_.items_unchanged;
         return {number, false};
     }
 
-    // Whoever waits must not wait for ever when another thread has failed.
-    template <class Work>
-    void guarded(const Work& work) {
-        try {
-            work();
-        } catch (...) {
-            {
-                const std::lock_guard lock(mutex_);
-                is_broken_ = true;
-            }
-            changed_.notify_all();
-            throw;
-        }
-    }
-
-    template <class Condition>
-    void wait(const Condition& is_met) {
-        std::unique_lock lock(mutex_);
-        while (!is_met()) {
-            if (is_broken_) throw Error{Code::target_failed, "the restore was given up, because a part of it failed"};
-            changed_.wait_for(lock, stop_wait_max);
-            world_.stop.check();
-        }
-    }
-
     void wait_until_prepared(Database& database) {
-        wait([&] { return database.is_prepared; });
+        gate_.wait([&] { return database.is_prepared; });
     }
 
     World& world_;
@@ -211,39 +183,23 @@ private:
     std::string source_identifier_;
     std::uint64_t tickets_ = 0;
     std::map<std::string, std::unique_ptr<Database>> databases_;  // by item
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    // guarded by mutex_
+    RebuildGate gate_{world_};
+    // guarded by gate_.mutex
     std::map<std::uint64_t, std::unique_ptr<Target>> targets_;
     std::string globals_;
     bool waits_for_globals_ = false;
-    bool is_broken_ = false;
     Summary summary_;
 };
 
 }  // namespace
 
 RestoreOptions restore_options(const SourceOptions& options) {
-    const auto text = [&](std::string_view name) {
-        const auto found = options.find(name);
-        return found == options.end() || found->second.empty() ? std::string() : found->second.front();
-    };
     RestoreOptions out;
-    const std::string existing = text("existing");
-    if (existing == "drop")
-        out.present = Present::drop;
-    else if (existing == "missing")
-        out.present = Present::missing;
-    else if (existing == "replace")
-        out.present = Present::replace;
-    else if (!existing.empty() && existing != "fail")
-        throw Error{Code::usage, "--existing is fail, drop, missing or replace, not `{}`", existing};
-    out.beside = text("beside");
+    out.present = present_of(options);
+    out.beside = option_text(options, "beside");
     const auto renames = [&](std::string_view name) {
         Renames pairs;
-        const auto found = options.find(name);
-        if (found == options.end()) return pairs;
-        for (const std::string& each : found->second) {
+        for (const std::string& each : option_list(options, name)) {
             const std::size_t colon = each.find(':');
             if (colon == 0 || colon == std::string::npos || colon + 1 == each.size())
                 throw Error{Code::usage, "--{} needs OLD:NEW, not `{}`", name, each};
@@ -253,10 +209,10 @@ RestoreOptions restore_options(const SourceOptions& options) {
     };
     out.owners = renames("owner");
     out.schemas = renames("schema");
-    out.no_owner = text("no_owner") == "true";
-    out.end_sessions = text("end_sessions") == "true";
-    out.into_source = text("into_source") == "true";
-    out.bin_dir = text("bin_dir");
+    out.no_owner = option_text(options, "no_owner") == "true";
+    out.end_sessions = option_text(options, "end_sessions") == "true";
+    out.into_source = option_text(options, "into_source") == "true";
+    out.bin_dir = option_text(options, "bin_dir");
     return out;
 }
 

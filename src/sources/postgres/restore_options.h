@@ -5,12 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "source/source.h"
+#include "source/option_values.h"
 
 namespace holdfast::postgres {
-
-// What becomes of a database or table that is there already.
-enum class Present : std::uint8_t { fail, drop, missing, replace };
 
 using Renames = std::vector<std::pair<std::string, std::string>>;
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "clients/redis/endpoint.h"
-#include "source/source.h"
+#include "source/option_values.h"
 
 namespace holdfast::redis {
 
@@ -15,8 +15,6 @@ struct CaptureOptions {
     bool prefer_replica = false;
 };
 
-// What becomes of a key, or a database with keys, that is there already.
-enum class Present : std::uint8_t { fail, drop, missing, replace };
 // What becomes of keys whose time has come since the capture.
 enum class Expired : std::uint8_t { drop, keep, shift };
 
@@ -29,7 +27,5 @@ RestoreOptions restore_options(const SourceOptions& options);  // throws usage
 
 // Of the snapshot, as its facts say; the newest that is known without them.
 int rdb_version_in(const std::optional<Facts>& facts);
-
-std::string text_of(const SourceOptions& options, std::string_view name);
 
 }  // namespace holdfast::redis

@@ -1,13 +1,12 @@
 #include "sources/redis/rebuild.h"
 
 #include <charconv>
-#include <condition_variable>
-#include <mutex>
 #include <unordered_set>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "clients/redis/endpoint.h"
+#include "source/rebuild_gate.h"
 #include "sources/redis/key_target.h"
 #include "sources/redis/names.h"
 #include "sources/redis/options.h"
@@ -16,8 +15,6 @@
 namespace holdfast::redis {
 
 namespace {
-
-constexpr std::chrono::milliseconds stop_wait_max{200};
 
 // Items come in turn, each from a thread of its own: a bucket's newest layer says what counts of those below.
 class KeyRebuild final : public Rebuild, private RecordSink {
@@ -46,20 +43,20 @@ public:
         }
         if (item.path != server_item && !place_of(item.path)) unknown(item.path);
         if (is_dry_run_) return {0, false};
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(gate_.mutex);
         paths_.push_back(item.path);
         return {paths_.size() - 1, true};
     }
 
     void write(const Ticket& ticket, std::uint64_t, ByteView bytes) override {
-        guarded([&] {
+        gate_.guarded([&] {
             take_turn(ticket.number);
             reader_.feed(bytes);
         });
     }
 
     void end_item(const Ticket& ticket) override {
-        guarded([&] {
+        gate_.guarded([&] {
             take_turn(ticket.number);
             reader_.end();
             end_turn();
@@ -67,11 +64,10 @@ public:
     }
 
     void abandon_item(const Ticket&, const Finding& finding) override {
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(gate_.mutex);
         // What the layers below say cannot be trusted without it.
         summary_.findings.push_back(finding);
-        is_broken_ = true;
-        changed_.notify_all();
+        gate_.give_up();
     }
 
     std::unique_ptr<Replay> replay(const ReplayRequest& request) override {
@@ -107,12 +103,7 @@ private:
     }
 
     void take_turn(std::uint64_t number) {
-        std::unique_lock lock(mutex_);
-        while (turn_ != number) {
-            if (is_broken_) throw Error{Code::target_failed, "the restore was given up, because a part of it failed"};
-            changed_.wait_for(lock, stop_wait_max);
-            world_.stop.check();
-        }
+        auto lock = gate_.wait([&] { return turn_ == number; });
         if (begun_ == number + 1) return;
         begun_ = number + 1;
         const auto place = place_of(paths_[number]);
@@ -126,24 +117,9 @@ private:
     }
 
     void end_turn() {
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(gate_.mutex);
         ++turn_;
-        changed_.notify_all();
-    }
-
-    // Whoever waits must not wait for ever when another thread has failed.
-    template <class Work>
-    void guarded(const Work& work) {
-        try {
-            work();
-        } catch (...) {
-            {
-                const std::lock_guard lock(mutex_);
-                is_broken_ = true;
-            }
-            changed_.notify_all();
-            throw;
-        }
+        gate_.changed();
     }
 
     void key(const RecordHead& head) override {
@@ -205,21 +181,14 @@ private:
     bool has_ended_ = false;
     std::uint64_t expired_keys_ = 0;
     Summary summary_;
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    // guarded by mutex_
+    RebuildGate gate_{world_};
+    // guarded by gate_.mutex
     std::vector<std::string> paths_;
     std::uint64_t turn_ = 0;
     std::uint64_t begun_ = 0;
-    bool is_broken_ = false;
 };
 
 }  // namespace
-
-std::string text_of(const SourceOptions& options, std::string_view name) {
-    const auto found = options.find(name);
-    return found == options.end() || found->second.empty() ? std::string() : found->second.front();
-}
 
 int rdb_version_in(const std::optional<Facts>& facts) {
     int out = rdb_version_max;
@@ -231,23 +200,15 @@ int rdb_version_in(const std::optional<Facts>& facts) {
 
 RestoreOptions restore_options(const SourceOptions& options) {
     RestoreOptions out;
-    const std::string existing = text_of(options, "existing");
-    if (existing == "drop")
-        out.present = Present::drop;
-    else if (existing == "missing")
-        out.present = Present::missing;
-    else if (existing == "replace")
-        out.present = Present::replace;
-    else if (!existing.empty() && existing != "fail")
-        throw Error{Code::usage, "--existing is fail, drop, missing or replace, not `{}`", existing};
-    const std::string expired = text_of(options, "expired");
+    out.present = present_of(options);
+    const std::string expired = option_text(options, "expired");
     if (expired == "keep")
         out.expired = Expired::keep;
     else if (expired == "shift")
         out.expired = Expired::shift;
     else if (!expired.empty() && expired != "drop")
         throw Error{Code::usage, "--expired is drop, keep or shift, not `{}`", expired};
-    out.beside = text_of(options, "beside");
+    out.beside = option_text(options, "beside");
     return out;
 }
 
@@ -257,7 +218,7 @@ std::unique_ptr<Rebuild> rebuild(const RebuildRequest& request) {
         return std::make_unique<KeyRebuild>(request, request.dry_run ? nullptr : server_target(request),
                                             options.expired);
     auto out = std::make_unique<KeyRebuild>(request, data_folder(request), options.expired);
-    if (text_of(request.options, "expired") != "drop") out->keep_all_expiries();
+    if (option_text(request.options, "expired") != "drop") out->keep_all_expiries();
     return out;
 }
 

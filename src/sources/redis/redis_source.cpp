@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "source/option_values.h"
 #include "sources/redis/capture.h"
 #include "sources/redis/export.h"
 #include "sources/redis/follower.h"
@@ -60,18 +61,14 @@ private:
 };
 
 Endpoint endpoint_of(const std::string& name, const SourceOptions& options) {
-    const std::string argument = text_of(options, "argument");
-    const std::string url = argument.empty() ? text_of(options, "url") : argument;
-    if (url.empty() && text_of(options, "host").empty())
+    const std::string argument = option_text(options, "argument");
+    const std::string url = argument.empty() ? option_text(options, "url") : argument;
+    if (url.empty() && option_text(options, "host").empty())
         throw Error{Code::config, "source {} names no server", name}.hint(
             "Give `url: \"redis://HOST:6379\"`, or `host` and `port`.");
-    // A reference that is not resolved yet: the configuration is only looked at.
-    const auto is_reference = [](const std::string& text) {
-        return text.starts_with("env:") || text.starts_with("file:") || text.starts_with("exec:");
-    };
-    Endpoint out = url.empty() || is_reference(url) ? Endpoint() : Endpoint::parse(url);
+    Endpoint out = url.empty() || is_unresolved(url) ? Endpoint() : Endpoint::parse(url);
     const auto take = [&](std::string_view option, std::string& into) {
-        if (const std::string value = text_of(options, option); !value.empty()) into = value;
+        if (const std::string value = option_text(options, option); !value.empty()) into = value;
     };
     take("host", out.host);
     take("user", out.user);
@@ -80,10 +77,10 @@ Endpoint endpoint_of(const std::string& name, const SourceOptions& options) {
     take("cert", out.cert);
     take("key", out.key);
     take("sentinel", out.sentinel);
-    if (text_of(options, "tls") == "true") out.tls = true;
-    if (text_of(options, "insecure") == "true") out.insecure = true;
-    const std::string port = text_of(options, "port");
-    if (!port.empty() && !is_reference(port)) {
+    if (option_text(options, "tls") == "true") out.tls = true;
+    if (option_text(options, "insecure") == "true") out.insecure = true;
+    const std::string port = option_text(options, "port");
+    if (!port.empty() && !is_unresolved(port)) {
         const auto [end, problem] = std::from_chars(port.data(), port.data() + port.size(), out.port);
         if (problem != std::errc{} || end != port.data() + port.size() || out.port < 1 || out.port > 65535)
             throw Error{Code::config, "source {}: port is no number of a port: {}", name, printable(port)};
@@ -95,7 +92,7 @@ std::unique_ptr<Source> make(const std::string& name, const SourceOptions& optio
     CaptureOptions out;
     out.source = name;
     out.endpoint = endpoint_of(name, options);
-    out.prefer_replica = text_of(options, "prefer_replica") == "true";
+    out.prefer_replica = option_text(options, "prefer_replica") == "true";
     return std::make_unique<RedisSource>(std::move(out));
 }
 

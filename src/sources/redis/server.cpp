@@ -56,7 +56,7 @@ class Server final : public ThrowawayServer {
 public:
     explicit Server(const ServerRequest& request)
         : sandbox_(request.sandbox),
-          folder_(server_folder(text_of(request.options, "bin_dir"))),
+          folder_(server_folder(option_text(request.options, "bin_dir"))),
           data_(sandbox_.work() + "/data"),
           socket_(sandbox_.work() + "/redis.sock") {
         installed_ = installed_version(folder_);

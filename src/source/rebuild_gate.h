@@ -1,0 +1,61 @@
+// source/rebuild_gate.h: the lock of a rebuild in which items wait for each other, as rows do for the tables that take them.
+//
+// Shape    guarded() around what a worker does, wait() where it needs what another one makes; both under `mutex`
+// Errors   target_failed from wait() when the restore was given up
+// Threads  all members from any
+// I1  nobody waits for ever: not after a failure in guarded() or a give_up(), and not when the world stops
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+#include "base/error.h"
+#include "base/world.h"
+
+namespace holdfast {
+
+class RebuildGate {
+public:
+    explicit RebuildGate(World& world) : world_(world) {}
+
+    std::mutex mutex;  // guards what is waited for
+
+    void changed() { changed_.notify_all(); }
+    // With the mutex held: what is missing will not come.
+    void give_up() {
+        given_up_ = true;
+        changed_.notify_all();
+    }
+
+    template <class Work>
+    void guarded(const Work& work) {
+        try {
+            work();
+        } catch (...) {
+            const std::lock_guard lock(mutex);
+            give_up();
+            throw;
+        }
+    }
+
+    // The lock is still held when it returns.
+    template <class Condition>
+    std::unique_lock<std::mutex> wait(const Condition& is_met) {
+        std::unique_lock lock(mutex);
+        while (!is_met()) {
+            if (given_up_) throw Error{Code::target_failed, "the restore was given up, because a part of it failed"};
+            changed_.wait_for(lock, stop_wait_max);
+            world_.stop.check();
+        }
+        return lock;
+    }
+
+private:
+    static constexpr std::chrono::milliseconds stop_wait_max{200};
+    World& world_;
+    std::condition_variable changed_;
+    bool given_up_ = false;  // guarded by mutex
+};
+
+}  // namespace holdfast
