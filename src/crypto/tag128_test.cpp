@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "crypto/test_help.h"
 
 namespace holdfast::crypto {
