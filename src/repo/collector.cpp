@@ -130,7 +130,7 @@ std::vector<ChunkPrefix> mark(Repository& repository) {
     } catch (const Error& error) {
         if (error.code() != Code::corrupt) throw;
         // A snapshot whose forgetting a listing missed may reach what an earlier collection took rightly.
-        repository.refresh(Repository::NotesFrom::names);
+        repository.refresh(NotesFrom::names);
         live = mark_trees(repository);
     }
     for (const Snapshot& snapshot : repository.snapshots())

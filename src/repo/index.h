@@ -49,11 +49,25 @@ struct PackContents {
 using ChunkPrefix = Id<struct ChunkPrefixTag, 16>;
 inline ChunkPrefix prefix_of(const ChunkId& id) { return ChunkPrefix::from(id.view()); }
 
+struct IndexedPack {
+    PackRef ref;
+    std::uint64_t bytes = 0;  // of the object
+};
+
+struct IndexRecord {
+    ChunkPrefix id;
+    std::uint32_t pack = 0;  // its place in the fragment's list
+    std::uint32_t offset = 0;
+    std::uint32_t length = 0;
+};
+
 struct EncodedFragment {
     Bytes bytes;
     FragmentBody body;
 };
 EncodedFragment encode_fragment(const Keyring& keys, std::span<const PackContents> packs, Random& random);
+EncodedFragment encode_fragment(const Keyring& keys, std::span<const IndexedPack> packs,
+                                std::vector<IndexRecord> records, Random& random);
 
 class Fragment {
 public:
@@ -61,11 +75,7 @@ public:
     void find(const ChunkPrefix& id, std::vector<Location>& found);
     // Every record, in id order.
     void scan(const std::function<void(const ChunkPrefix&, const Location&)>& each);
-    struct Pack {
-        PackRef ref;
-        std::uint64_t bytes = 0;
-    };
-    const std::vector<Pack>& packs() const { return packs_; }
+    const std::vector<IndexedPack>& packs() const { return packs_; }
     const KnownFragment& known() const { return known_; }
     std::size_t resident_bytes() const;
 
@@ -83,7 +93,7 @@ private:
     KnownFragment known_;
     // fixed after construction
     std::array<std::uint8_t, 16> salt_{};
-    std::vector<Pack> packs_;
+    std::vector<IndexedPack> packs_;
     std::vector<Block> blocks_;
     Bytes filter_;
     // guarded by mutex_

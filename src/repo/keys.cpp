@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "repo/names.h"
+#include "store/read_many.h"
 
 namespace holdfast::repo {
 
@@ -299,11 +300,15 @@ std::vector<SlotInfo> list_slots(Store& store, const Config& config, std::vector
         const auto revision = names::parse_number(rest.substr(dash + 1));
         if (!signer || !revision) return;
         SlotInfo& slot = newest[*signer];
-        if (slot.object.empty() || *revision > slot.revision) slot = {object.name, *signer, *revision, {}, {}};
+        if (slot.object.empty() || *revision > slot.revision) slot = {object.name, *signer, *revision, {}, {}, {}};
     });
+    std::vector<std::string> objects;
+    for (const auto& [signer, slot] : newest) objects.push_back(slot.object);
+    std::vector<std::optional<Bytes>> stored = read_many(store, objects);
     std::vector<SlotInfo> out;
+    std::size_t number = 0;
     for (auto& [signer, slot] : newest) {
-        const auto bytes = store.read(slot.object);
+        std::optional<Bytes>& bytes = stored[number++];
         if (!bytes) continue;
         try {
             const ParsedSlot parsed = parse_slot(*bytes, slot.object);
@@ -311,7 +316,8 @@ std::vector<SlotInfo> list_slots(Store& store, const Config& config, std::vector
             slot.credential = decode_credential(parsed.credential, config.repository, config.root);
             if (slot.credential.id() != signer)
                 throw Error{Code::corrupt, "{} holds the slot of another signer", slot.object};
-            out.push_back(slot);
+            slot.stored = std::move(*bytes);
+            out.push_back(std::move(slot));
         } catch (const Error& error) {
             if (damaged == nullptr || error.code() != Code::corrupt) throw;
             damaged->push_back({slot.object, error});
@@ -326,9 +332,7 @@ Keyring unlock_keyring(Store& store, const Config& config, const Unlock& unlock)
     const std::vector<SlotInfo> slots = list_slots(store, config, &damaged);
     for (const SlotInfo& slot : slots) {
         if (slot.way != unlock.way) continue;
-        const auto bytes = store.read(slot.object);
-        if (!bytes) continue;
-        const ParsedSlot parsed = parse_slot(*bytes, slot.object);
+        const ParsedSlot parsed = parse_slot(slot.stored, slot.object);
         const auto plain = crypto::open(key_for(unlock, parsed.salt, parsed.cost),
                                         slot_context(config.repository, slot.signer), parsed.sealed);
         if (!plain) continue;

@@ -116,6 +116,7 @@ struct SlotInfo {
     std::uint64_t revision = 0;
     Unlock::Way way = Unlock::Way::passphrase;
     Credential credential;
+    Bytes stored;
 };
 Bytes encode_slot(const Config& config, const Credential& credential, const Secrets& secrets, const Unlock& unlock,
                   Random& random);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "repo/checkpoint.h"
 #include "repo/chunk_reader.h"
 #include "repo/collection.h"
 #include "repo/index.h"
@@ -87,7 +88,8 @@ std::unique_ptr<Repository> Repository::open(std::unique_ptr<Store> store, const
     Keyring keys = unlock_keyring(*store, config, unlock);
     std::unique_ptr<Repository> repository(
         new Repository(std::move(store), world, options.client_folder, std::move(keys)));
-    repository->refresh();
+    repository->start_from_checkpoint();
+    repository->refresh(options.notes);
     return repository;
 }
 
@@ -107,9 +109,7 @@ Repository::~Repository() = default;
 void Repository::refresh(NotesFrom notes) {
     log_->read();
     keep_marks();
-    notes_->read();
-    if (notes == NotesFrom::names)
-        for (const Snapshot& snapshot : snapshots_) notes_->read_on(snapshot.id);
+    read_notes(notes);
     index_->load(log_->fragments());
     try {
         read_collections();
@@ -137,9 +137,31 @@ void Repository::refresh(NotesFrom notes) {
                     equals == std::string::npos ? "" : note.text.substr(equals + 1);
             }
         }
-        if (!forgotten) snapshots_.push_back(std::move(snapshot));
+        if (forgotten)
+            forgotten_.insert(snapshot.id);
+        else
+            snapshots_.push_back(std::move(snapshot));
     }
     std::ranges::stable_sort(snapshots_, {}, &Snapshot::received);
+}
+
+void Repository::start_from_checkpoint() {
+    std::optional<Checkpoint> checkpoint = find_checkpoint(*store_, *keys_, world_);
+    if (!checkpoint) return;
+    log_->start_from(std::move(checkpoint->log));
+    notes_->start_from(std::move(checkpoint->notes));
+    forgotten_ = std::move(checkpoint->forgotten);
+    collections_ = checkpoint->collections;
+    excluded_before_ = std::move(checkpoint->excluded);
+}
+
+void Repository::read_notes(NotesFrom from) {
+    if (from == NotesFrom::checkpoint) return;
+    std::set<SnapshotId> committed;
+    for (const CommittedSnapshot& snapshot : log_->snapshots()) committed.insert(snapshot.id());
+    notes_->read([&](const SnapshotId& id) { return committed.contains(id); });
+    if (from == NotesFrom::names)
+        for (const Snapshot& snapshot : snapshots_) notes_->read_on(snapshot.id);
 }
 
 // One of a later version says nothing to this one, but harms nobody.
@@ -155,7 +177,11 @@ void Repository::read_proof(const SnapshotNote& note, Snapshot& snapshot) const 
 
 void Repository::keep_marks() { log_->check_marks(client_folder_.empty() ? "" : client_folder_ + "/marks"); }
 
-void Repository::read_collections() { index_->exclude(condemned_packs(*store_, *keys_, log_->stamp())); }
+void Repository::read_collections() {
+    std::set<PackId> excluded = condemned_packs(*store_, *keys_, collections_, log_->stamp());
+    excluded.insert(excluded_before_.begin(), excluded_before_.end());
+    index_->exclude(std::move(excluded));
+}
 
 const RepositoryId& Repository::id() const { return keys_->repository(); }
 
@@ -228,6 +254,7 @@ void Repository::change_key(const Unlock& to) {
 
 void Repository::forget(const std::vector<SnapshotId>& ids, const std::string& reason) {
     for (const SnapshotId& id : ids) notes_->append(id, NoteKind::forgotten, world_.clock.now(), reason);
+    forgotten_.insert(ids.begin(), ids.end());
     std::erase_if(snapshots_,
                   [&](const Snapshot& snapshot) { return std::ranges::find(ids, snapshot.id) != ids.end(); });
 }

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -48,9 +49,14 @@ struct InitOptions {
     std::optional<crypto::IdSuite> id_suite = {};  // none: what is fastest on this machine
 };
 
+// A listing may miss the newest notes, so that a forgotten snapshot still shows; asked by name they cannot be missed, at a
+// request a snapshot. Whoever needs none is content with those of the checkpoint.
+enum class NotesFrom : std::uint8_t { listing, names, checkpoint };
+
 struct OpenOptions {
     // Where this client keeps its high-water marks and the locks of its sessions; empty: none are kept.
     std::string client_folder;
+    NotesFrom notes = NotesFrom::listing;
 };
 
 class Keyring;
@@ -74,9 +80,7 @@ public:
 
     // Every committed and not forgotten snapshot, oldest received first.
     const std::vector<Snapshot>& snapshots() const { return snapshots_; }
-    // Reads logs and notes anew (others may have written). A listing may miss the newest notes, so that a forgotten
-    // snapshot still shows; asked by name they cannot be missed, at a request a snapshot.
-    enum class NotesFrom : std::uint8_t { listing, names };
+    // Reads logs and notes anew (others may have written).
     void refresh(NotesFrom notes = NotesFrom::listing);
 
     std::vector<KeySlot> key_slots() const;
@@ -92,6 +96,10 @@ public:
     const std::string& client_folder() const { return client_folder_; }
     // Collections whose packs count as absent or may be; read from the store as the logs' stamps name them.
     void read_collections();
+    // Those up to here, a checkpoint has counted.
+    std::uint64_t collections_read() const { return collections_; }
+    bool was_forgotten(const SnapshotId& id) const { return forgotten_.contains(id); }
+    const std::set<SnapshotId>& forgotten() const { return forgotten_; }
     // Remembers how far the logs go now, so that a store that is rolled back shows.
     void keep_marks();
 
@@ -101,6 +109,8 @@ public:
 private:
     Repository(std::unique_ptr<Store> store, World& world, std::string client_folder, Keyring keys);
 
+    void start_from_checkpoint();
+    void read_notes(NotesFrom from);
     void read_proof(const SnapshotNote& note, Snapshot& snapshot) const;
 
     std::unique_ptr<Store> store_;
@@ -112,6 +122,9 @@ private:
     std::unique_ptr<ChunkReader> chunks_;
     std::unique_ptr<NoteBook> notes_;
     std::vector<Snapshot> snapshots_;
+    std::set<SnapshotId> forgotten_;
+    std::uint64_t collections_ = 0;
+    std::set<PackId> excluded_before_;  // by those
 };
 
 }  // namespace holdfast::repo

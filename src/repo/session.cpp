@@ -77,11 +77,14 @@ void Session::publish() {
     std::ranges::move(std::exchange(adopted_, {}), std::back_inserter(packs));
     published_ = repository_.world().clock.steady();
     if (packs.empty()) return;
-    const EncodedFragment fragment = encode_fragment(repository_.keys(), packs, repository_.world().random);
+    publish(encode_fragment(repository_.keys(), packs, repository_.world().random));
+    packs_->forget(packs);
+}
+
+void Session::publish(const EncodedFragment& fragment) {
     repository_.store().create(names::fragment(fragment.body.id), fragment.bytes);
     repository_.log().append_in_session(session_, EntryType::fragment, encode(fragment.body));
     repository_.index().load(repository_.log().fragments());
-    packs_->forget(packs);
 }
 
 void Session::publish_if_due() {
