@@ -55,6 +55,7 @@ void collect(repo::Repository& repository, const PrunePlan& plan, PruneReport& r
 }  // namespace
 
 PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress&) {
+    repository.keys().require(repo::Right::collect, "prune");
     PruneReport report;
     collect(repository, plan, report);
     if (!plan.dry_run) repo::keep_checkpoint(repository, plan.checkpoint_entries);

@@ -193,7 +193,8 @@ void keep_checkpoint(Repository& repository, std::uint64_t entries) {
     const Keyring& keys = repository.keys();
     if (!keys.may_collect(keys.own_id())) return;
     const bool is_due = repository.log().entries_read() >= entries;
-    if (!is_due && !needs_merging(repository.index())) return;
+    const bool merges = keys.own().role == Role::full && needs_merging(repository.index());  // whom writers believe
+    if (!is_due && !merges) return;
     const std::string day = day_of(repository.world().clock.now());
     if (repository.store().find(names::checkpoint(day))) return;
     // What is condemned and has its verdict is gone for ever; what waits for one may be spared yet.
@@ -201,8 +202,7 @@ void keep_checkpoint(Repository& repository, std::uint64_t entries) {
     const std::uint64_t collections = repository.log().stamp();
     repository.read_collections();
     const std::set<PackId> gone = repository.index().excluded();
-    const std::set<FragmentId> replaced =
-        needs_merging(repository.index()) ? merge_fragments(repository, gone) : std::set<FragmentId>{};
+    const std::set<FragmentId> replaced = merges ? merge_fragments(repository, gone) : std::set<FragmentId>{};
     repository.refresh();  // from here on: the merging session lies before the checkpoint
     Checkpoint checkpoint = checkpoint_of(repository, replaced);
     checkpoint.day = day;

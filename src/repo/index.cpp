@@ -282,6 +282,11 @@ void Index::distrust(std::set<PackId> packs) {
     distrusted_ = std::move(packs);
 }
 
+void Index::believe(std::set<FragmentId> attested) {
+    const std::unique_lock lock(mutex_);
+    believed_ = std::move(attested);
+}
+
 std::vector<Location> Index::find(const ChunkId& id, bool also_excluded) {
     const std::shared_lock lock(mutex_);
     std::vector<Location> all;
@@ -297,7 +302,8 @@ bool Index::knows(const ChunkId& id) {
     const std::shared_lock lock(mutex_);
     std::vector<Location> found;
     for (auto fragment = fragments_.rbegin(); fragment != fragments_.rend(); ++fragment) {
-        if (!keys_.trusts_chunks_of((*fragment)->known().author)) continue;
+        const KnownFragment& known = (*fragment)->known();
+        if (!keys_.trusts_chunks_of(known.author) && !believed_.contains(known.body.id)) continue;
         found.clear();
         (*fragment)->find(prefix_of(id), found);
         const auto may_rely = [&](const Location& at) {

@@ -114,6 +114,9 @@ public:
     // Packs that a check found damaged: they are still read, but knows() does not rely on them.
     void distrust(std::set<PackId> packs);
 
+    // Fragments whose author is not believed by himself, but which somebody who reads has attested.
+    void believe(std::set<FragmentId> attested);
+
     // Every place of a chunk, in packs not excluded first; excluded ones follow when `also_excluded`.
     std::vector<Location> find(const ChunkId& id, bool also_excluded = false);
     // Is there a place that a writer may rely on: neither excluded nor distrusted, by an author who is believed?
@@ -131,6 +134,7 @@ private:
     std::vector<std::unique_ptr<Fragment>> fragments_;
     std::set<PackId> excluded_;
     std::set<PackId> distrusted_;
+    std::set<FragmentId> believed_;
 };
 
 }  // namespace holdfast::repo

@@ -214,6 +214,9 @@ void LogBook::check_right(const LogEntry& entry) const {
         case EntryType::enrol:
             allowed = own && entry.author == keys_.root_id();
             break;
+        case EntryType::commit:
+            allowed = own && keys_.may(entry.author, Right::back_up);
+            break;
         default:
             break;
     }

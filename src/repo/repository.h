@@ -25,6 +25,8 @@
 
 namespace holdfast::repo {
 
+enum class Role : std::uint8_t { writer = 1, reader = 2, maintainer = 3, full = 4 };
+
 // How a key slot is opened.
 struct Unlock {
     enum class Way : std::uint8_t { passphrase, keyfile };
@@ -33,12 +35,19 @@ struct Unlock {
 };
 
 struct KeySlot {
-    std::string id;     // short hex, as `key list` shows it
-    std::string label;  // "root" for the first, else what `key add` was given
-    std::string role;   // "full"
+    std::string id;                    // short hex, as `key list` shows it
+    std::string label;                 // "root" for the first, else what `key add` was given
+    std::string role;                  // "writer", "reader", "maintainer" or "full"
+    std::vector<std::string> sources;  // that it may back up; empty: all
     Unlock::Way way = Unlock::Way::passphrase;
     Nanoseconds created = 0;
     bool current = false;  // opened this session
+};
+
+struct NewKey {
+    std::string label;
+    Role role = Role::full;
+    std::vector<std::string> sources = {};  // a writer's; empty: all
 };
 
 // Sizes are settled here for ever; tests make them small.
@@ -64,6 +73,7 @@ class Index;
 class LogBook;
 class ChunkReader;
 class NoteBook;
+struct CommittedSnapshot;
 struct SnapshotNote;
 
 class Repository {
@@ -84,9 +94,9 @@ public:
     void refresh(NotesFrom notes = NotesFrom::listing);
 
     std::vector<KeySlot> key_slots() const;
-    std::string add_key(const Unlock& unlock, const std::string& label);  // the new slot's id
-    void remove_key(const std::string& slot_id);                          // refuses the slot in use and the last one
-    void change_key(const Unlock& to);                                    // of the slot in use
+    std::string add_key(const Unlock& unlock, const NewKey& key);  // the new slot's id
+    void remove_key(const std::string& slot_id);                   // refuses the slot in use and the last one
+    void change_key(const Unlock& to);                             // of the slot in use
 
     const Keyring& keys() const { return *keys_; }
     Index& index() const { return *index_; }
@@ -103,12 +113,15 @@ public:
     // Remembers how far the logs go now, so that a store that is rolled back shows.
     void keep_marks();
 
+    // A note says when each was first seen by somebody whose word retention takes, where none does yet.
+    void note_received();
     // Signed `forgotten` notes: the snapshots no longer exist; their space comes back with a collection.
     void forget(const std::vector<SnapshotId>& ids, const std::string& reason);
 
 private:
     Repository(std::unique_ptr<Store> store, World& world, std::string client_folder, Keyring keys);
 
+    std::optional<Snapshot> noted(const CommittedSnapshot& committed);
     void start_from_checkpoint();
     void read_notes(NotesFrom from);
     void read_proof(const SnapshotNote& note, Snapshot& snapshot) const;

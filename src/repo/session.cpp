@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "repo/attestation.h"
 #include "repo/distrust.h"
 #include "repo/names.h"
 #include "repo/notes.h"
@@ -48,6 +49,7 @@ Session::Session(Repository& repository, Mode mode) : repository_(repository), m
     const std::set<PackId> damaged = read_distrusted(repository);
     distrusts_ = !damaged.empty();
     repository.index().distrust(damaged);
+    repository.index().believe(read_attestations(repository));
     published_ = world.clock.steady();
     packs_ = std::make_unique<PackWriter>(repository.keys(), repository.store(), repository.index(), world,
                                           dry ? PackWriter::Mode::count_only : PackWriter::Mode::upload);
@@ -93,6 +95,7 @@ void Session::publish_if_due() {
 }
 
 Snapshot Session::commit(Snapshot snapshot, ByteView provenance) {
+    repository_.keys().require(Right::back_up, "commit snapshots");
     packs_->finish();
     snapshot.bytes.stored = packs_->bytes_stored();
     snapshot.bytes.added = packs_->bytes_added();
