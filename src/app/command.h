@@ -127,6 +127,7 @@ Command man_command();
 Command names_command();
 Command prune_command();
 Command prove_command();
+Command repair_command();
 Command restore_command();
 Command snapshots_command();
 Command stats_command();
