@@ -70,6 +70,18 @@ Option& Options::number(std::uint32_t& target, std::string names, std::string va
     return option;
 }
 
+Option& Options::rate(std::uint64_t& target, std::string names, std::string value, std::string help) {
+    Option& option = add(Option::Kind::value, std::move(names), std::move(value), std::move(help), {});
+    option.take = [&target, name = option.long_name()](const std::string& text) {
+        const auto bytes = parse_size(text);
+        if (!bytes || *bytes == 0)
+            throw Error{Code::usage, "{} needs bytes a second, not `{}`", name, text}.hint(
+                "Rates look like `500K`, `20M` or `1G`.");
+        target = *bytes;
+    };
+    return option;
+}
+
 Option& Options::duration(std::optional<Nanoseconds>& target, std::string names, std::string value, std::string help) {
     Option& option = add(Option::Kind::value, std::move(names), std::move(value), std::move(help), {});
     option.take = [&target, name = option.long_name()](const std::string& text) {
@@ -104,6 +116,9 @@ Options global_options(Globals& globals) {
     out.flag(globals.verbose, "-v,--verbose", "print more of what happens");
     out.flag(globals.no_input, "--no-input", "never ask; fail when something is missing");
     out.flag(globals.yes, "-y,--yes", "answer every question with yes");
+    out.rate(globals.limit.up, "--limit-upload", "RATE",
+             "send at most so many bytes a second to the store, such as 20M");
+    out.rate(globals.limit.down, "--limit-download", "RATE", "read at most so many bytes a second from the store");
     return out;
 }
 
