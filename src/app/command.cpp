@@ -115,7 +115,7 @@ std::vector<Command> all_commands() {
           diff_command,         dump_command,         export_command,      stats_command,         restore_command,
           prove_command,        check_command,        forget_command,      prune_command,         copy_command,
           unlock_command,       key_list_command,     key_add_command,     key_remove_command,    key_change_command,
-          key_generate_command, config_check_command, config_show_command, config_schema_command, version_command,
+          key_generate_command, config_check_command, config_lint_command, config_show_command, config_schema_command, version_command,
           completion_command,   man_command,          names_command,       errors_command})
         out.push_back(make());
     return out;

@@ -102,6 +102,7 @@ Command backup_command();
 Command check_command();
 Command completion_command();
 Command config_check_command();
+Command config_lint_command();
 Command config_schema_command();
 Command config_show_command();
 Command copy_command();
