@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ struct CheckReport {
     std::uint64_t chunks = 0;
     std::uint64_t bytes = 0;  // read
     std::vector<Damage> errors;
+    std::set<repo::PackId> damaged;  // packs of which something is missing
 };
 CheckReport check(repo::Repository& repository, const CheckPlan& plan, Progress& progress);
 
