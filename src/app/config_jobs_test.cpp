@@ -142,7 +142,7 @@ TEST(ConfigJobs, a_job_must_have_one_thing_to_do) {
                 ElementsAre(HasSubstr("9:18 job `j` has both `prune` and `check` | Make two jobs of it")));
     EXPECT_THAT(problems("{sources: []}"), ElementsAre(HasSubstr("backs up no source")));
     EXPECT_THAT(problems("{prune: {}, copies: [offsite]}"),
-                ElementsAre(HasSubstr("9:23 job `j` is no backup job, so it has no `copies`")));
+                ElementsAre(HasSubstr("9:26 job `j` is no backup job, so it has no `copies`")));
     EXPECT_THAT(problems("{prune: {fast: true}}"), ElementsAre(HasSubstr("`prune` of job `j` has no keys")));
     EXPECT_THAT(problems("{prune}"), ElementsAre(HasSubstr("`prune` of job `j` must be a map, not nothing")));
     EXPECT_THAT(problems("nightly"), ElementsAre(HasSubstr("9:6 job `j` must be a map, not `nightly`")));
@@ -159,7 +159,7 @@ TEST(ConfigJobs, names_that_lead_nowhere_have_the_nearest_as_the_hint) {
                 ElementsAre(HasSubstr("there is no retention `complience` | Did you mean `compliance`?")));
     EXPECT_THAT(problems("{sources: [uploads], after: [k]}"), ElementsAre(HasSubstr("there is no job `k`")));
     EXPECT_THAT(problems("{sources: [uploads], shedule: \"@daily\"}"),
-                ElementsAre("9:24 job `j` has no key `shedule` | Did you mean `schedule`?"));
+                ElementsAre("9:27 job `j` has no key `shedule` | Did you mean `schedule`?"));
     EXPECT_THAT(problems("{sources: [uploads, uploads]}"),
                 ElementsAre(HasSubstr("9:26 `uploads` stands twice in `sources` of job `j`")));
     EXPECT_THAT(problems("{sources: [uploads], copies: [main]}"),
@@ -168,10 +168,10 @@ TEST(ConfigJobs, names_that_lead_nowhere_have_the_nearest_as_the_hint) {
 
 TEST(ConfigJobs, schedules_zones_and_hours_are_checked_in_their_place) {
     EXPECT_THAT(problems("{sources: [uploads], schedule: \"0 25 * * *\"}"),
-                ElementsAre(HasSubstr("9:34 job `j`: schedule `0 25 * * *`: `25` is no hour")));
+                ElementsAre(HasSubstr("9:37 job `j`: schedule `0 25 * * *`: `25` is no hour")));
     EXPECT_THAT(problems("{sources: [uploads], schedule: \"@daily\", timezone: Europe/Berln}"),
                 ElementsAre(HasSubstr("there is no time zone `Europe/Berln` | Did you mean `Europe/Berlin`?")));
-    EXPECT_THAT(problems("{sources: [uploads], timezone: Mars}"), ElementsAre(HasSubstr("9:34")));
+    EXPECT_THAT(problems("{sources: [uploads], timezone: Mars}"), ElementsAre(HasSubstr("9:37")));
     EXPECT_EQ(problems("{sources: [uploads], allowed_hours: \"9-5\"}").size(), 1U);
 }
 
@@ -215,7 +215,7 @@ TEST(ConfigJobs, exports_know_the_formats_of_their_source) {
 
 TEST(ConfigJobs, jobs_that_wait_for_themselves_are_refused) {
     EXPECT_THAT(problems("{prune: {}, after: [k]}", "  k: {prune: {}, after: [j]}\n"),
-                ElementsAre(HasSubstr("9:23 job `j` waits for itself | It comes after k, j.")));
+                ElementsAre(HasSubstr("9:25 job `j` waits for itself | It comes after k, j.")));
     EXPECT_THAT(problems("{prune: {}, after: [j]}"), ElementsAre(HasSubstr("job `j` waits for itself")));
 }
 
