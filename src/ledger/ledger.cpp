@@ -233,6 +233,11 @@ void Ledger::insert_outcomes(const Run& run) {
              value(each.stored), value(each.items)});
 }
 
+void Ledger::explain(const std::string& id, const std::string& error) {
+    const std::lock_guard lock(mutex_);
+    database_->run("UPDATE runs SET error = $2 WHERE id = $1", {value(id), value(error)});
+}
+
 void Ledger::drop_due(const std::string& id) {
     const std::lock_guard lock(mutex_);
     database_->run("DELETE FROM runs WHERE id = $1 AND state = 'due'", {value(id)});
@@ -259,13 +264,13 @@ void Ledger::append_log(const std::string& id, const std::string& text) {
     const std::lock_guard lock(mutex_);
     Transaction transaction(*database_);
     const Rows known = database_->run("SELECT text FROM logs WHERE run = $1", {value(id)});
-    std::string whole = (known.empty() ? "" : known[0].text(0)) + text;
+    std::string whole = (known.empty() ? "" : known[0].text(0)) + std::get<std::string>(value(text));
     if (whole.size() > log_bytes_max) {
         whole.erase(0, whole.size() - log_bytes_max);
         whole.erase(0, whole.find('\n') + 1);
     }
     database_->run("INSERT INTO logs (run, text) VALUES ($1, $2) ON CONFLICT (run) DO UPDATE SET text = excluded.text",
-                   {value(id), value(whole)});
+                   {value(id), whole});
     transaction.commit();
 }
 

@@ -79,6 +79,8 @@ public:
     void request_stop(const std::string& id);
     // False: it was not running any more, and nothing was changed.
     bool end(const Run& run);
+    // Says of a run that has ended why it did.
+    void explain(const std::string& id, const std::string& error);
     void drop_due(const std::string& id);
     // Adds a run that has ended, such as one that a record names; nothing when it is known.
     void add_ended(const Run& run);

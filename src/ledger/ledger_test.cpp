@@ -144,11 +144,11 @@ TEST_P(LedgerTest, ARunEndsWithItsOutcomesLogAndProgress) {
 TEST_P(LedgerTest, ALogKeepsItsEnd) {
     const OneRun each = run("nightly", 100);
     ledger->claim(each, "a", minute, true);
-    for (int i = 0; i < 3000; ++i) ledger->append_log(each.id, fmt::format("line {} {}\n", i, std::string(60, 'x')));
+    for (int i = 0; i < 100; ++i) ledger->append_log(each.id, fmt::format("line {} {}\n", i, std::string(1000, 'x')));
     const std::string log = ledger->log(each.id);
     EXPECT_LE(log.size(), log_bytes_max);
     EXPECT_TRUE(log.starts_with("line "));
-    EXPECT_THAT(log, HasSubstr("line 2999"));
+    EXPECT_THAT(log, HasSubstr("line 99"));
 }
 
 TEST_P(LedgerTest, WhatWaitsIsStartedOnceAndMayBeDropped) {
