@@ -1,11 +1,10 @@
-#include <charconv>
-
 #include "app/command.h"
 #include "app/context.h"
 #include "app/progress_line.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/maintain.h"
+#include "policy/job.h"
 
 namespace holdfast::app {
 
@@ -19,20 +18,14 @@ engine::CheckPlan plan_of(const CheckChoice& choice) {
     engine::CheckPlan plan;
     if (!choice.read_data) return plan;
     plan.read_data = true;
-    const std::string& text = *choice.read_data;
-    if (text.empty()) return plan;
-    if (text.ends_with('%')) {
-        double percent = 0;
-        const char* const end = text.data() + text.size() - 1;
-        const auto [at, failure] = std::from_chars(text.data(), end, percent);
-        if (failure == std::errc{} && at == end && percent > 0 && percent <= 100) {
-            plan.share = percent / 100;
-            return plan;
-        }
-    } else if ((plan.bytes_max = parse_size(text))) {
-        return plan;
-    }
-    throw Error{Code::usage, "--read-data needs a share such as `10%` or a size such as `5G`, not `{}`", text};
+    if (choice.read_data->empty()) return plan;
+    const auto task = policy::parse_read_data(*choice.read_data);
+    if (!task)
+        throw Error{Code::usage, "--read-data needs a share such as `10%` or a size such as `5G`, not `{}`",
+                    *choice.read_data};
+    plan.share = task->share;
+    plan.bytes_max = task->bytes_max;
+    return plan;
 }
 
 int run_check(Context& context, const CheckChoice& choice) {
