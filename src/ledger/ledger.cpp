@@ -163,7 +163,7 @@ Claim Ledger::claim(const Run& run, const std::string& holder, Nanoseconds lease
                                             {value(run.job), run.due, std::int64_t{run.attempt}});
     if (!known.empty() && known[0].text(1) != name_of(RunState::due)) return Claim::taken;
     if (alone && !run.job.empty() &&
-        !database_->run("SELECT id FROM runs WHERE job = $1 AND state = 'running'", {value(run.job)}).empty())
+        !database_->run("SELECT id FROM runs WHERE state = 'running' AND job = $1", {value(run.job)}).empty())
         return Claim::busy;
     const Nanoseconds now = world_.clock.now();
     if (known.empty()) {
@@ -319,11 +319,14 @@ std::optional<Run> Ledger::find(const std::string& id_or_start) const {
 
 std::vector<Run> Ledger::runs(const RunFilter& filter) const {
     const std::lock_guard lock(mutex_);
-    std::vector<Run> out = select(
-        "WHERE ($1 = '' OR job = $1) AND ($2 = '' OR state = $2) AND due >= $3 AND ($4 = '' OR EXISTS (SELECT 1 "
-        "FROM outcomes o WHERE o.run = runs.id AND o.source = $4)) ORDER BY due DESC, started DESC LIMIT $5",
-        {value(filter.job.value_or("")), value(filter.state ? std::string(name_of(*filter.state)) : std::string()),
-         filter.since, value(filter.source.value_or("")), static_cast<std::int64_t>(filter.count_max)});
+    std::string where = "WHERE due >= $1";
+    if (filter.job) where += " AND job = $2";
+    if (filter.state) where += " AND state = $3";
+    if (filter.source) where += " AND id IN (SELECT run FROM outcomes WHERE source = $4)";
+    where += " ORDER BY due DESC, started DESC LIMIT $5";
+    std::vector<Run> out =
+        select(where, {filter.since, value(filter.job.value_or("")), value(filter.state.value_or(RunState::due)),
+                       value(filter.source.value_or("")), static_cast<std::int64_t>(filter.count_max)});
     add_outcomes(out);
     return out;
 }

@@ -36,8 +36,9 @@ CREATE TABLE runs (
 );
 CREATE UNIQUE INDEX runs_once ON runs (job, due, attempt) WHERE job <> '';
 CREATE UNIQUE INDEX runs_alone ON runs (job) WHERE job <> '' AND state = 'running' AND alone = 1;
+CREATE INDEX runs_by_job ON runs (job, due, attempt);
 CREATE INDEX runs_by_time ON runs (due);
-CREATE INDEX runs_active ON runs (state) WHERE state IN ('due', 'running');
+CREATE INDEX runs_by_state ON runs (state);
 CREATE TABLE outcomes (
     run TEXT NOT NULL,
     n BIGINT NOT NULL,

@@ -66,7 +66,7 @@ private:
     static void bind(sqlite3_stmt* statement, std::size_t number, const Value& value) {
         const std::string name = "$" + std::to_string(number);
         const int index = sqlite3_bind_parameter_index(statement, name.c_str());
-        HF_ASSERT(index > 0);
+        if (index == 0) return;  // a parameter that this statement does not use
         if (const auto* const whole = std::get_if<std::int64_t>(&value))
             sqlite3_bind_int64(statement, index, *whole);
         else if (const auto* const real = std::get_if<double>(&value))
