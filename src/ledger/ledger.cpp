@@ -243,20 +243,31 @@ void Ledger::drop_due(const std::string& id) {
     database_->run("DELETE FROM runs WHERE id = $1 AND state = 'due'", {value(id)});
 }
 
-void Ledger::add_ended(const Run& run) {
+bool Ledger::add_ended(const Run& run) {
     HF_ASSERT(has_ended(run.state));
     const std::lock_guard lock(mutex_);
     Transaction transaction(*database_);
     database_->lock(run.job);
-    if (!database_->run("SELECT id FROM runs WHERE id = $1", {value(run.id)}).empty()) return;
+    if (!database_->run("SELECT id FROM runs WHERE id = $1", {value(run.id)}).empty()) return false;
     if (!run.job.empty() && !database_
                                  ->run("SELECT id FROM runs WHERE job = $1 AND due = $2 AND attempt = $3",
                                        {value(run.job), run.due, std::int64_t{run.attempt}})
                                  .empty())
-        return;
+        return false;
     insert(run, "", 0, false);
     insert_outcomes(run);
     transaction.commit();
+    return true;
+}
+
+bool Ledger::knows(const std::string& snapshot, const std::string& verb, std::optional<Nanoseconds> ended) const {
+    constexpr Nanoseconds near = 60 * one_second;
+    const std::lock_guard lock(mutex_);
+    const Rows rows = database_->run(
+        "SELECT r.ended FROM outcomes o JOIN runs r ON r.id = o.run WHERE o.snapshot = $1 AND r.verb = $2",
+        {value(snapshot), value(verb)});
+    return std::ranges::any_of(rows,
+                               [&](const Row& row) { return !ended || std::abs(row.integer(0) - *ended) <= near; });
 }
 
 void Ledger::append_log(const std::string& id, const std::string& text) {

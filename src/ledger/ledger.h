@@ -82,8 +82,10 @@ public:
     // Says of a run that has ended why it did.
     void explain(const std::string& id, const std::string& error);
     void drop_due(const std::string& id);
-    // Adds a run that has ended, such as one that a record names; nothing when it is known.
-    void add_ended(const Run& run);
+    // Adds a run that has ended, such as one that a record names; false when it is known.
+    bool add_ended(const Run& run);
+    // Whether a run of the verb worked on the snapshot; with `ended`, one that ended within a minute of it.
+    bool knows(const std::string& snapshot, const std::string& verb, std::optional<Nanoseconds> ended = {}) const;
     void append_log(const std::string& id, const std::string& text);
 
     // Runs whose holder is gone become interrupted: their lease has ended and `is_alive(holder)` does not say otherwise, or

@@ -56,6 +56,7 @@ CREATE TABLE outcomes (
     PRIMARY KEY (run, n)
 );
 CREATE INDEX outcomes_by_source ON outcomes (source);
+CREATE INDEX outcomes_by_snapshot ON outcomes (snapshot);
 CREATE INDEX outcomes_proofs ON outcomes (source) WHERE proof_level >= 0;
 CREATE TABLE logs (run TEXT PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE reaches (
