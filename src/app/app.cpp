@@ -9,8 +9,10 @@
 #include "app/output.h"
 #include "app/parse.h"
 #include "app/recorder.h"
+#include "app/traffic.h"
 #include "app/version.h"
 #include "base/error.h"
+#include "base/file.h"
 
 namespace holdfast::app {
 
@@ -26,11 +28,21 @@ bool does_something(const std::vector<std::string>& words) {
 int execute(const Command& command, const std::vector<std::string>& words, Context& context) {
     // Whoever only looks may be ended by the reader going away, as other tools are.
     if (command.ends_with_its_reader) std::signal(SIGPIPE, SIG_DFL);
+    const auto keep_count = [&] {
+        for (const auto& [url, meter] : context.traffic())
+            keep_traffic(state_folder(), url, command.name, meter->traffic(), context.world);
+    };
     const auto run = [&] { return command.run(context); };
-    const int exit =
-        command.is_recorded && does_something(words) ? recorded_by_hand(context, command.name, run) : run();
-    context.out.finish();
-    return exit;
+    try {
+        const int exit =
+            command.is_recorded && does_something(words) ? recorded_by_hand(context, command.name, run) : run();
+        keep_count();
+        context.out.finish();
+        return exit;
+    } catch (...) {
+        keep_count();
+        throw;
+    }
 }
 
 int run_words(const std::vector<std::string>& words, World& world, Output& out) {

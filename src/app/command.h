@@ -99,10 +99,12 @@ std::vector<Command> all_commands();
 // Verbs that the design names and this version does not build.
 bool is_planned_verb(std::string_view verb);
 
+Command attest_command();
 Command backup_command();
 Command check_command();
 Command completion_command();
 Command config_check_command();
+Command config_lint_command();
 Command config_schema_command();
 Command config_show_command();
 Command copy_command();

@@ -1,8 +1,11 @@
 #include "app/journals.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/windows.h"
+#include "policy/keep_policies.h"
 
 namespace holdfast::app {
 
@@ -13,8 +16,9 @@ engine::JournalWindows journal_windows(Context& context, const repo::Repository&
         for (const std::string& source : engine::sources_with_journals(repository)) out[source] = *given;
         return out;
     }
+    const policy::KeepPolicies policies(context.config().jobs, {});
     for (const SourceConfig& source : context.config().sources)
-        if (source.window) out[source.name] = *source.window;
+        if (const auto window = std::max(source.window, policies.window_of(source.name))) out[source.name] = *window;
     return out;
 }
 

@@ -39,12 +39,13 @@ std::span<const RetentionClass> retention_classes();
 std::optional<Retention> retention_class(std::string_view name);
 
 struct Candidate {
-    std::string group;  // source and host: rules count within a group
+    std::string group{};  // source and host: rules count within a group
     Nanoseconds received = 0;
-    std::map<std::string, std::string> tags;
+    std::map<std::string, std::string> tags{};
     bool held = false;     // always kept
     bool good = false;     // proven at V3 or better, and not flagged
     bool flagged = false;  // suspicious: never the one that a period keeps while an unflagged one exists
+    std::string source{};  // for policies that speak of some sources only
 };
 
 // For each candidate the reasons to keep it; none: it goes. In each period the newest unflagged one is kept.

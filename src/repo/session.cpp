@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "repo/attestation.h"
 #include "repo/distrust.h"
 #include "repo/names.h"
 #include "repo/notes.h"
@@ -48,6 +49,7 @@ Session::Session(Repository& repository, Mode mode) : repository_(repository), m
     const std::set<PackId> damaged = read_distrusted(repository);
     distrusts_ = !damaged.empty();
     repository.index().distrust(damaged);
+    repository.index().believe(read_attestations(repository));
     published_ = world.clock.steady();
     packs_ = std::make_unique<PackWriter>(repository.keys(), repository.store(), repository.index(), world,
                                           dry ? PackWriter::Mode::count_only : PackWriter::Mode::upload);
@@ -77,11 +79,14 @@ void Session::publish() {
     std::ranges::move(std::exchange(adopted_, {}), std::back_inserter(packs));
     published_ = repository_.world().clock.steady();
     if (packs.empty()) return;
-    const EncodedFragment fragment = encode_fragment(repository_.keys(), packs, repository_.world().random);
+    publish(encode_fragment(repository_.keys(), packs, repository_.world().random));
+    packs_->forget(packs);
+}
+
+void Session::publish(const EncodedFragment& fragment) {
     repository_.store().create(names::fragment(fragment.body.id), fragment.bytes);
     repository_.log().append_in_session(session_, EntryType::fragment, encode(fragment.body));
     repository_.index().load(repository_.log().fragments());
-    packs_->forget(packs);
 }
 
 void Session::publish_if_due() {
@@ -89,7 +94,23 @@ void Session::publish_if_due() {
     if (packs_->places_waiting() >= publish_places || (due && packs_->places_waiting() > 0)) publish();
 }
 
+namespace {
+
+// This machine's clock where the store has none, or agrees: the store's is known to the second only.
+Nanoseconds received_now(const Repository& repository, const SessionName& session) {
+    constexpr Nanoseconds skew_max = 60 * one_second;
+    const Nanoseconds now = repository.world().clock.now();
+    if (!repository.store().traits().has_clock) return now;
+    const Lane& lane = repository.log().lanes().at(session.lane);
+    const auto commit = repository.store().find(names::log_entry(lane.name.signer, lane.name.lane, lane.next - 1));
+    if (!commit || (now > commit->time - skew_max && now < commit->time + skew_max)) return now;
+    return commit->time;
+}
+
+}  // namespace
+
 Snapshot Session::commit(Snapshot snapshot, ByteView provenance) {
+    repository_.keys().require(Right::back_up, "commit snapshots");
     packs_->finish();
     snapshot.bytes.stored = packs_->bytes_stored();
     snapshot.bytes.added = packs_->bytes_added();
@@ -103,7 +124,7 @@ Snapshot Session::commit(Snapshot snapshot, ByteView provenance) {
     repository_.keep_marks();
     Snapshot committed = decode_snapshot(keys, record, provenance);
     if (provenance.empty() && keys.own().role == Role::full) {
-        committed.received = repository_.world().clock.now();
+        committed.received = received_now(repository_, session_);
         repository_.notes().append(committed.id, NoteKind::received, committed.received, "");
     }
     return committed;

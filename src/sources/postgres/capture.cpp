@@ -201,10 +201,6 @@ public:
     }
 
 private:
-    static Endpoint endpoint_for_lists(const Endpoint& endpoint) {
-        return endpoint.database().empty() ? endpoint.with_database("postgres") : endpoint;
-    }
-
     std::vector<std::string> chosen(const std::vector<std::string>& present) {
         std::vector<std::string> out;
         for (const std::string& name : present) {
