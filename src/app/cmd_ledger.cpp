@@ -80,11 +80,11 @@ std::optional<ledger::Run> run_of(const repo::SnapshotNote& note, std::size_t nu
 std::size_t rebuild_from(const repo::Repository& repository, const std::string& name, ledger::Ledger& ledger) {
     std::size_t added = 0;
     for (const repo::Snapshot& snapshot : repository.snapshots()) {
-        if (!ledger.knows(snapshot.id.hex(), "backup")) added += ledger.add_ended(run_of(snapshot, name)) ? 1 : 0;
+        if (!ledger.knows(snapshot.id.hex(), "backup") && ledger.add_ended(run_of(snapshot, name))) ++added;
         const auto& notes = repository.notes().of(snapshot.id);
         for (std::size_t number = 0; number < notes.size(); ++number)
             if (const auto run = run_of(notes[number], number, snapshot, repository, name))
-                if (!ledger.knows(snapshot.id.hex(), run->verb, run->ended)) added += ledger.add_ended(*run) ? 1 : 0;
+                if (!ledger.knows(snapshot.id.hex(), run->verb, run->ended) && ledger.add_ended(*run)) ++added;
     }
     return added;
 }

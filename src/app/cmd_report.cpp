@@ -42,9 +42,10 @@ void print(Output& out, const report::Document& document, const std::string& for
 
 std::vector<report::ProvenSource> proven_sources(const Config& config, const ledger::Ledger& ledger) {
     std::vector<report::ProvenSource> out;
+    const auto proofs = ledger.newest_proofs();
     for (const SourceConfig& source : config.sources) {
         out.push_back({source.name, report::component_of(source.kind), {}, 0});
-        for (const auto& [run, outcome] : ledger.newest_proofs()) {
+        for (const auto& [run, outcome] : proofs) {
             if (outcome.source != source.name) continue;
             out.back().proof = outcome;
             out.back().proven = run.ended;

@@ -1,5 +1,9 @@
+#include <algorithm>
+#include <filesystem>
+
 #include "app/command.h"
 #include "app/context.h"
+#include "app/dated_dumps.h"
 #include "app/exit_order.h"
 #include "app/holder.h"
 #include "app/job_steps.h"
@@ -76,13 +80,34 @@ std::vector<std::string> snapshots_of(const Recorder& recorder) {
     return out;
 }
 
+// The folder may be one of today's date.
+void make_folder_of(const JobStep& step) {
+    const auto to = std::ranges::find(step.words, "--to");
+    const std::filesystem::path file = *std::next(to);
+    std::error_code failure;
+    std::filesystem::create_directories(file.parent_path(), failure);  // the export says what is wrong
+}
+
+// Those of the job's own `keep`, only once today's is there.
+void remove_old_exports(Context& context, const policy::Job& job) {
+    const auto* const task = std::get_if<policy::ExportTask>(&job.task);
+    if (task == nullptr || !task->keep) return;
+    const std::string folder = task->to.substr(0, task->to.find('{'));
+    for (const std::string& path :
+         remove_old_dumps(folder, task->source, context.world.clock.now(), *task->keep, context.world.log))
+        context.out.say("removed the old dump " + path);
+}
+
 // The job's commands one after the other; a source that fails does not keep the others from their copies.
 StepEnd run_steps(Context& context, const policy::Job& job, const Recorder& recorder) {
     StepEnd all;
+    const bool exports = std::holds_alternative<policy::ExportTask>(job.task);
     for (const JobStep& step : steps_of(job, context.config(), context.world.clock.now())) {
+        if (exports) make_folder_of(step);
         add(all, run_step(context, step));
         context.world.stop.check();
     }
+    if (all.exit == 0) remove_old_exports(context, job);
     // Without its required copies the job is done in part only.
     for (const JobStep& step : copies_of(job, context.config(), snapshots_of(recorder))) {
         StepEnd copied = run_step(context, step);

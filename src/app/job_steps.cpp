@@ -1,7 +1,6 @@
 #include "app/job_steps.h"
 
-#include <ctime>
-
+#include "app/dated_dumps.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -17,12 +16,12 @@ std::string repository_of(const policy::Job& job, const Config& config) {
 
 // "{date}" and "{time}" of a path, in UTC.
 std::string dated(std::string path, Nanoseconds now) {
-    const std::string stamp = rfc3339_seconds(now);  // 2026-03-01T04:10:00Z
+    const std::string stamp = dump_name("", now).substr(1);  // 2026-03-01-041000
     const auto replace = [&](std::string_view what, const std::string& with) {
         for (std::size_t at; (at = path.find(what)) != std::string::npos;) path.replace(at, what.size(), with);
     };
     replace("{date}", stamp.substr(0, 10));
-    replace("{time}", stamp.substr(11, 2) + stamp.substr(14, 2) + stamp.substr(17, 2));
+    replace("{time}", stamp.substr(11));
     return path;
 }
 
@@ -65,7 +64,7 @@ struct StepMaker {
         for (const std::string& format : task.as) {
             std::string folder = dated(task.to, now);
             if (!folder.ends_with('/')) folder += '/';
-            const std::string name = fmt::format("{}{}-{}", folder, task.source, dated("{date}-{time}", now));
+            const std::string name = folder + dump_name(task.source, now);
             const std::string_view plain = policy::plain_format(format);
             std::vector<std::string> words{"export", "latest",           "--source", task.source,
                                            "--as",   std::string(plain), "--to",     name + "." + extension_of(plain)};

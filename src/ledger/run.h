@@ -27,12 +27,12 @@ constexpr bool has_ended(RunState state) { return state != RunState::due && stat
 
 // What a run did with one source or snapshot.
 struct Outcome {
-    std::string source;
-    std::string component;  // as reports group it: "PostgreSQL", "Configuration"
-    std::string snapshot;   // hex; empty: none was made
-    std::string result;     // "ok", or the slug of an error; of a proof "pass", "fail" or "not_tested"
-    std::string error;      // what went wrong, for people
-    int proof_level = -1;   // -1: not a proof
+    std::string source = {};
+    std::string component = {};  // as reports group it: "PostgreSQL", "Configuration"
+    std::string snapshot = {};   // hex; empty: none was made
+    std::string result = {};     // "ok", or the slug of an error; of a proof "pass", "fail" or "not_tested"
+    std::string error = {};      // what went wrong, for people
+    int proof_level = -1;        // -1: not a proof
     double seconds = 0;
     double restore_seconds = 0;  // of a proof or restore: how long the data took to be back
     std::uint64_t bytes = 0;     // logical
@@ -41,7 +41,7 @@ struct Outcome {
 };
 
 struct Progress {
-    std::string what;
+    std::string what = {};
     std::uint64_t items = 0;
     std::uint64_t items_total = 0;  // 0: not known
     std::uint64_t bytes = 0;
