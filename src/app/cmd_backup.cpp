@@ -4,6 +4,7 @@
 #include "app/context.h"
 #include "app/exit_order.h"
 #include "app/progress_line.h"
+#include "app/recorder.h"
 #include "app/registry.h"
 #include "app/source_options.h"
 #include "base/error.h"
@@ -47,6 +48,19 @@ bool ends_everything(Code code) {
            code == Code::wrong_key || code == Code::denied;
 }
 
+ledger::Outcome outcome_of(const engine::BackupReport& report) {
+    const repo::Snapshot& snapshot = report.snapshot;
+    const bool partial = snapshot.partial || !report.findings.empty();
+    return {.source = snapshot.source,
+            .snapshot = snapshot.id.is_zero() ? "" : snapshot.id.hex(),
+            .result = partial ? "partial" : "ok",
+            .error = partial ? counted(report.findings.size(), "finding", "findings") : "",
+            .seconds = report.seconds,
+            .bytes = snapshot.bytes.logical,
+            .stored = snapshot.bytes.stored,
+            .items = snapshot.items};
+}
+
 int run_backup(Context& context, const BackupChoice& choice) {
     SourceRequest request = choice.request;
     request.command_line = context.command_line;
@@ -72,6 +86,7 @@ int run_backup(Context& context, const BackupChoice& choice) {
             }();
             print_report(context.out, report, choice.dry_run);
             totals.add(report.snapshot);
+            record(context, outcome_of(report));
             if (report.snapshot.partial || !report.findings.empty()) {
                 const std::string name = source->name();
                 context.out.error(Error{
@@ -85,6 +100,9 @@ int run_backup(Context& context, const BackupChoice& choice) {
                 error.set_unharmed(
                     "no snapshot was made of this source; what was stored already need not be stored again");
             context.out.error(error);
+            record(context, {.source = source->name(),
+                             .result = std::string(info_of(error.code()).slug),
+                             .error = error.message()});
             exit = worse_exit(exit, error.exit_status());
             if (ends_everything(error.code())) break;
         }
@@ -122,6 +140,7 @@ Command backup_command() {
         {"holdfast backup command:orders.sql -- pg_dump orders", "what a command prints"},
         {"pg_dump orders | holdfast backup command:orders.sql -", "what another program sends"}};
     out.takes_command_line = true;
+    out.is_recorded = true;
     out.options.words(choice->request.words, "SOURCE", "name from the configuration, `files:/path` or `command:NAME`")
         .offers = Option::Offers::sources;
     out.options.flag(choice->request.all, "-a,--all", "every source of the configuration");
