@@ -306,9 +306,12 @@ int run_restore(Context& context, const RestoreChoice& given) {
         add_what_they_stand_for(*type, engine::read_facts(*repository, snapshot).value_or(Facts{}), plan);
     const engine::RestorePlan wanted = plan;
     if (type->own_folder_form) choose_items_that_hold(plan);
+    // What a change does may depend on anything.
+    if (type->own_folder_form && plan.journal) plan.include = plan.exclude = {};
     if (choice.plan) return print_plan(context, *repository, plan, snapshot);
 
     RebuildRequest request = request_for(context, choice, snapshot);
+    if (plan.journal) request.until = plan.part.request.until;
     if (into_server) {
         request.options = choice.server;
         if (is_given(request.options, "beside"))

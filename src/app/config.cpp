@@ -18,7 +18,10 @@ const Each* named(const std::vector<Each>& all, std::string_view name) {
 }  // namespace
 
 const RepositoryConfig* Config::repository(std::string_view name) const { return named(repositories, name); }
-const SourceConfig* Config::source(std::string_view name) const { return named(sources, name); }
+const SourceConfig* Config::source(std::string_view name) const {
+    if (const SourceConfig* const found = named(sources, name)) return found;
+    return named(sources, whole_of(name));
+}
 
 const EnvironmentConfig* Config::environment(std::string_view name) const { return named(environments, name); }
 
@@ -28,6 +31,13 @@ Error error_of(const ConfigProblem& problem, const std::string& path) {
                       : Error{Code::config, "{}:{}:{}: {}", path, problem.line, problem.column, problem.text};
     error.set_hint(problem.hint);
     return error;
+}
+
+std::string_view whole_of(std::string_view part) {
+    const std::size_t dot = part.rfind('.');
+    const bool is_number = dot != std::string_view::npos && dot + 1 < part.size() &&
+                           part.find_first_not_of("0123456789", dot + 1) == std::string_view::npos;
+    return is_number ? part.substr(0, dot) : part;
 }
 
 std::vector<std::string> config_places() {

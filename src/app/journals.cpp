@@ -15,6 +15,8 @@ engine::JournalWindows journal_windows(Context& context, const repo::Repository&
     }
     for (const SourceConfig& source : context.config().sources)
         if (source.window) out[source.name] = *source.window;
+    for (const std::string& source : engine::sources_with_journals(repository))
+        if (const auto whole = out.find(whole_of(source)); whole != out.end()) out.try_emplace(source, whole->second);
     return out;
 }
 

@@ -110,8 +110,7 @@ public:
         if (start_.continues || is_reading_) return nullptr;
         RdbOrigin origin{options_.source, options_.endpoint.shown()};
         Connection asked(world_, endpoint_, Code::source_failed);
-        const Reply info = asked.try_ask({"INFO"});
-        if (!info.is_error()) origin.bytes = estimated_bytes(info.text);
+        describe_server(origin, asked, options_.with_settings);
         origin.moment = start_.at;
         auto out = capture_of(world_, std::move(origin), [&](MutableByteView into) { return read_rdb(into); });
         begin_reading();

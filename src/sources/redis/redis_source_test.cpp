@@ -47,14 +47,15 @@ protected:
         return out;
     }
 
-    std::unique_ptr<Rebuild> restore(const Taken& taken, const std::string& target, SourceOptions options = {}) {
+    std::unique_ptr<Rebuild> restore(const Taken& taken, const std::string& target,
+                                     std::optional<Nanoseconds> until = {}) {
         auto rebuild = redis_source_type.rebuild({.world = world_,
                                                   .target = target,
                                                   .sync = false,
                                                   .snapshot_id = "s",
                                                   .strip = "",
-                                                  .options = std::move(options),
-                                                  .facts = taken.summary.facts});
+                                                  .facts = taken.summary.facts,
+                                                  .until = until});
         for (const auto& [item, bytes] : taken.items) {
             const Rebuild::Ticket ticket = rebuild->begin_item(item);
             if (!ticket.wants_content) continue;
@@ -175,7 +176,7 @@ TEST_F(RedisSourceTest, EveryInstantComesBackAsItWas) {
     int number = 0;
     for (const Instant& instant : instants) {
         const std::string target = folder_.path() + "/at" + std::to_string(++number);
-        const auto rebuild = restore(base, target);
+        const auto rebuild = restore(base, target, instant.time);
         const auto replay = rebuild->replay({*base.summary.moment, instant.time, {}});
         ASSERT_NE(replay, nullptr);
         play(*replay);
@@ -183,7 +184,7 @@ TEST_F(RedisSourceTest, EveryInstantComesBackAsItWas) {
         rebuild->finish();
         EXPECT_EQ(RedisServer({"--appendonly", "yes"}, target).digest(), instant.digest) << number;
         const RedisServer other;
-        const auto into = restore(base, other.url());
+        const auto into = restore(base, other.url(), instant.time);
         const auto by_commands = into->replay({*base.summary.moment, instant.time, {}});
         play(*by_commands);
         by_commands->finish();
