@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "engine/back_up.h"
+#include "source/parts.h"
 
 namespace holdfast::app {
 
@@ -59,7 +60,7 @@ public:
     bool back_up(Source& source) {
         std::vector<std::unique_ptr<Source>> parts;
         if (!attempt([&] {
-                parts = source.parts(context_.world);
+                parts = parts_of(source, context_.world);
                 if (parts.empty()) back_up_one(source);
             }))
             return false;

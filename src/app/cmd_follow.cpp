@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/workers.h"
 #include "engine/follow.h"
+#include "source/parts.h"
 
 namespace holdfast::app {
 
@@ -130,7 +131,7 @@ int run_follow(Context& context, const FollowChoice& choice) {
                                   .once = choice.once,
                                   .take_over = choice.take_over,
                                   .flush_every = flush_of(context, choice)};
-    const auto parts = sources.front()->parts(context.world);
+    const auto parts = parts_of(*sources.front(), context.world);
     if (parts.empty())
         follow_one(context, *sources.front(), plan);
     else if (choice.once)

@@ -311,9 +311,9 @@ int run_restore(Context& context, const RestoreChoice& given) {
     if (choice.plan) return print_plan(context, *repository, plan, snapshot);
 
     RebuildRequest request = request_for(context, choice, snapshot);
-    if (plan.journal) request.until = plan.part.request.until;
     if (into_server) {
         request.options = choice.server;
+        if (plan.journal) request.options["until"] = {fmt::format("{}", *plan.part.request.until)};
         if (is_given(request.options, "beside"))
             request.target = with_database(request.target, request.options.find("beside")->second.front());
         request.facts = engine::read_facts(*repository, snapshot);

@@ -111,7 +111,6 @@ struct RebuildRequest {
     SourceOptions options = {};  // of the source type's restore_options
     std::optional<Facts> facts = {};                          // of the snapshot
     std::function<bool(const std::string& path)> wants = {};  // items that were asked for; empty: all
-    std::optional<Nanoseconds> until = {};  // replay() will be asked for, up to this instant
 };
 
 // Receives items and bytes of a restore and makes them real.
@@ -150,8 +149,6 @@ public:
     virtual std::string kind() const = 0;                   // "files"
     virtual std::vector<std::string> describe() const = 0;  // what is captured: paths, command line without secrets
     virtual std::unique_ptr<Capture> begin(const CaptureRequest& request) = 0;
-    // The servers that it consists of (masters of a cluster), each captured and followed by itself; empty: it is one.
-    virtual std::vector<std::unique_ptr<Source>> parts(World&) { return {}; }
     // Null: this kind has no change log. Throws source_failed when this one has none (with the hint how to get it).
     virtual std::unique_ptr<Follower> follow(const FollowRequest&) { return nullptr; }
 };

@@ -30,6 +30,7 @@ struct RestoreOptions {
     Present present = Present::fail;
     Expired expired = Expired::drop;
     std::string beside;
+    std::optional<Nanoseconds> until;  // the journal follows, up to this instant
 };
 RestoreOptions restore_options(const SourceOptions& options);  // throws usage
 

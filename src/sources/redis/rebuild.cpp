@@ -176,8 +176,8 @@ private:
 namespace {
 
 // Of the instant that comes back; 0: not known.
-std::int64_t milliseconds_of(const RebuildRequest& request) {
-    if (request.until) return *request.until / 1'000'000;
+std::int64_t milliseconds_of(const RebuildRequest& request, const RestoreOptions& options) {
+    if (options.until) return *options.until / 1'000'000;
     std::int64_t out = 0;
     if (!request.facts) return out;
     if (const auto instant = request.facts->value("", "about instant"))
@@ -206,18 +206,21 @@ RestoreOptions restore_options(const SourceOptions& options) {
     else if (!expired.empty() && expired != "drop")
         throw Error{Code::usage, "--expired is drop, keep or shift, not `{}`", expired};
     out.beside = option_text(options, "beside");
+    if (const std::string until = option_text(options, "until"); !until.empty())
+        std::from_chars(until.data(), until.data() + until.size(), out.until.emplace());
     return out;
 }
 
 std::unique_ptr<Rebuild> rebuild(const RebuildRequest& request) {
     const RestoreOptions options = restore_options(request.options);
     const bool into_server = is_url(request.target);
-    KeyChoice choice(request.wants, options.expired, request.world.clock.now() / 1'000'000, milliseconds_of(request));
+    KeyChoice choice(request.wants, options.expired, request.world.clock.now() / 1'000'000,
+                     milliseconds_of(request, options));
     if (!into_server && option_text(request.options, "expired") != "drop") choice.keep_all_expiries();
     if (into_server && request.dry_run) return std::make_unique<KeyRebuild>(request, nullptr, choice);
     auto target = into_server ? server_target(request) : data_folder(request);
     const bool can_follow = !into_server && !choice.is_part();
-    if (!request.until || can_follow || request.dry_run)
+    if (!options.until || can_follow || request.dry_run)
         return std::make_unique<KeyRebuild>(request, std::move(target), choice);
     // The journal needs all keys with all expiries, as they were.
     KeyChoice all({}, Expired::drop, 0, 0);

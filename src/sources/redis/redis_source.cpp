@@ -8,6 +8,7 @@
 #include "clients/redis/cluster.h"
 #include "clients/redis/discover.h"
 #include "source/option_values.h"
+#include "source/parts.h"
 #include "sources/redis/aof_follower.h"
 #include "sources/redis/capture.h"
 #include "sources/redis/dump_file.h"
@@ -57,7 +58,7 @@ constexpr std::array restore_table{
 
 std::vector<std::unique_ptr<Source>> masters(World& world, const CaptureOptions& options);
 
-class RedisSource final : public Source {
+class RedisSource final : public PartedSource {
 public:
     explicit RedisSource(CaptureOptions options) : options_(std::move(options)) {}
     std::string name() const override { return options_.source; }

@@ -49,13 +49,15 @@ protected:
 
     std::unique_ptr<Rebuild> restore(const Taken& taken, const std::string& target,
                                      std::optional<Nanoseconds> until = {}) {
+        SourceOptions options;
+        if (until) options["until"] = {std::to_string(*until)};
         auto rebuild = redis_source_type.rebuild({.world = world_,
                                                   .target = target,
                                                   .sync = false,
                                                   .snapshot_id = "s",
                                                   .strip = "",
-                                                  .facts = taken.summary.facts,
-                                                  .until = until});
+                                                  .options = std::move(options),
+                                                  .facts = taken.summary.facts});
         for (const auto& [item, bytes] : taken.items) {
             const Rebuild::Ticket ticket = rebuild->begin_item(item);
             if (!ticket.wants_content) continue;
