@@ -58,6 +58,10 @@ class Server:
             time.sleep(0.02)
         self.seconds_to_load = time.monotonic() - began
 
+    def processor(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self):
         self.process.kill()
         self.process.wait()
@@ -104,7 +108,7 @@ class Values:
 
 
 def measure(argv, environment):
-    """Seconds until it is on the disk, and the most memory that it had."""
+    """Seconds until it is on the disk, seconds of processor, and the most memory that it had."""
     os.sync()
     began = time.monotonic()
     child = subprocess.Popen([str(word) for word in argv], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -114,12 +118,12 @@ def measure(argv, environment):
     os.sync()
     if child.returncode != 0:
         sys.exit(f"{argv}: exit {child.returncode}\n{out.decode()[-2000:]}{err.decode()[-2000:]}")
-    return time.monotonic() - began, usage.ru_maxrss / 1024, out
+    return time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, out
 
 
 class Bench:
     def __init__(self, options, folder):
-        self.options, self.folder, self.rows, self.memory = options, folder, {}, {}
+        self.options, self.folder, self.rows, self.processor, self.memory = options, folder, {}, {}, {}
         self.environment = {**os.environ, "HOLDFAST_REPO": str(folder / "repo"), "HOLDFAST_KEY_FILE": str(folder / "key"),
                             "XDG_STATE_HOME": str(folder / "state"), "TMPDIR": str(folder)}
         (folder / "key").write_bytes(os.urandom(32))
@@ -127,14 +131,15 @@ class Bench:
         self.values = Values(1)
         self.keys = options.bytes // VALUE_BYTES
 
-    def note(self, name, seconds, memory):
+    def note(self, name, seconds, processor, memory):
         self.rows.setdefault(name, []).append(seconds)
+        self.processor.setdefault(name, []).append(processor)
         self.memory[name] = max(self.memory.get(name, 0), memory)
-        print(f"  {name:36} {seconds:8.2f} s {memory:8.0f} MB", flush=True)
+        print(f"  {name:36} {seconds:8.2f} s {processor:8.2f} s of processor {memory:8.0f} MB", flush=True)
 
     def timed(self, name, *argv):
-        seconds, memory, out = measure(argv, self.environment)
-        self.note(name, seconds, memory)
+        seconds, processor, memory, out = measure(argv, self.environment)
+        self.note(name, seconds, processor, memory)
         return out
 
     def holdfast(self, name, *args):
@@ -166,7 +171,7 @@ class Bench:
 
     def restore(self, dump):
         loaded = Server(dump.parent)
-        self.note("the server loads its own RDB", loaded.seconds_to_load, 0)
+        self.note("the server loads its own RDB", loaded.seconds_to_load, loaded.processor(), 0)
         loaded.stop()
         folder = self.folder / "restored"
         shutil.rmtree(folder, ignore_errors=True)
@@ -216,15 +221,17 @@ class Bench:
         ratio = lambda a, b: self.median(a) / self.median(b)
         aims = [("capture / redis-cli --rdb", ratio("holdfast backup", "redis-cli --rdb"), 1.0),
                 ("second capture after 1 %, stored / first", self.share, 0.03),
-                ("restore into a folder / the server's load", ratio("holdfast restore, folder", "the server loads its own RDB"), 1.0),
+                ("restore into a folder / the server's load",
+                 ratio("holdfast restore, folder", "the server loads its own RDB"), 1.0),
                 ("restore into a server / its own load", ratio("holdfast restore, server", "the server loads its own RDB"), 1.0),
                 ("most memory of holdfast, MB", max(v for k, v in self.memory.items() if k.startswith("holdfast")), 150),
                 (f"most exposed while {self.stream / 1e6:.0f} MB/s are followed, s", max(self.exposed), 3),
                 ("times dropped meanwhile", int(self.was_dropped), 0)]
-        lines = [f"| Redis, RDB of {self.bytes / 1e9:.2f} GB | seconds | MB/s | memory |", "|---|---|---|---|"]
+        lines = [f"| Redis, RDB of {self.bytes / 1e9:.2f} GB | seconds | of processor | MB/s | memory |", "|---|---|---|---|---|"]
         for name in self.rows:
             memory = f"{self.memory[name]:.0f} MB" if self.memory[name] else ""
-            lines.append(f"| {name} | {self.median(name):.1f} | {self.bytes / 1e6 / self.median(name):.0f} | {memory} |")
+            lines.append(f"| {name} | {self.median(name):.1f} | {statistics.median(self.processor[name]):.1f} | "
+                         f"{self.bytes / 1e6 / self.median(name):.0f} | {memory} |")
         lines += ["", "| aim | found | at most |", "|---|---|---|"]
         for name, found, most in aims:
             lines.append(f"| {name} | {found:.3g} | {most:g} |")

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/part_name.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -31,13 +32,6 @@ Error error_of(const ConfigProblem& problem, const std::string& path) {
                       : Error{Code::config, "{}:{}:{}: {}", path, problem.line, problem.column, problem.text};
     error.set_hint(problem.hint);
     return error;
-}
-
-std::string_view whole_of(std::string_view part) {
-    const std::size_t dot = part.rfind('.');
-    const bool is_number = dot != std::string_view::npos && dot + 1 < part.size() &&
-                           part.find_first_not_of("0123456789", dot + 1) == std::string_view::npos;
-    return is_number ? part.substr(0, dot) : part;
 }
 
 std::vector<std::string> config_places() {

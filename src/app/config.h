@@ -82,9 +82,6 @@ ParsedConfig parse_config(std::string_view text, const std::string& path, std::s
 
 Error error_of(const ConfigProblem& problem, const std::string& path);
 
-// "carts" of "carts.5461", which is a part of it (a master of a cluster).
-std::string_view whole_of(std::string_view part);
-
 // Where a file is looked for when none is named, best first.
 std::vector<std::string> config_places();
 

@@ -1,6 +1,7 @@
 #include "app/environment.h"
 
 #include "app/backup_sources.h"
+#include "app/part_name.h"
 #include "app/registry.h"
 #include "app/select.h"
 #include "base/error.h"

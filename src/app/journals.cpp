@@ -1,5 +1,6 @@
 #include "app/journals.h"
 
+#include "app/part_name.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/windows.h"
@@ -16,7 +17,8 @@ engine::JournalWindows journal_windows(Context& context, const repo::Repository&
     for (const SourceConfig& source : context.config().sources)
         if (source.window) out[source.name] = *source.window;
     for (const std::string& source : engine::sources_with_journals(repository))
-        if (const auto whole = out.find(whole_of(source)); whole != out.end()) out.try_emplace(source, whole->second);
+        if (const auto whole = out.find(std::string(whole_of(source))); whole != out.end())
+            out.try_emplace(source, whole->second);
     return out;
 }
 

@@ -83,7 +83,8 @@ class Whole(Redis):
     def test_by_tls_with_a_client_certificate_and_an_account_of_its_own(self):
         def openssl(*args):
             subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True, cwd=self.folder)
-        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca", "-days", 2)
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca",
+                "-days", 2)
         (self.folder / "names").write_text("subjectAltName=IP:127.0.0.1")
         openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "own.key", "-out", "own.csr", "-subj", "/CN=server")
         openssl("x509", "-req", "-in", "own.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "own.pem",
@@ -174,8 +175,8 @@ class Parts(Redis):
         source.send([["SET", "user:1", "old"], ["SET", "user:2", "old"], ["SET", "cart:1", "old"], ["SELECT", 3],
                      ["SET", "user:3", "old"], ["SELECT", 0], ["SET", "short", "lives", "PX", 1500]])
         self.holdfast("follow", source.url(), "--name", "s", "--once")
-        source.send([["PERSIST", "short"], ["RENAME", "user:2", "user:22"], ["MOVE", "cart:1", 5], ["SUNIONSTORE", "user:none", "x"],
-                     ["APPEND", "user:1", "er"]])
+        source.send([["PERSIST", "short"], ["RENAME", "user:2", "user:22"], ["MOVE", "cart:1", 5],
+                     ["SUNIONSTORE", "user:none", "x"], ["APPEND", "user:1", "er"]])
         time.sleep(0.3)
         instant = now()
         time.sleep(0.3)
@@ -195,8 +196,7 @@ class Parts(Redis):
         self.assertEqual([target.run("GET", k) for k in ("user:1", "user:22", "other")], ["older", "old", "new"])
         self.holdfast(*at, "--include", "5", "--to", target.url(9))
         self.assertEqual(target.run("GET", "cart:1", database=9), "old")
-        # Its time came after the instant, and somebody had made it last.
-        wait_until(lambda: source.run("TIME").split()[0] > str(int(time.time())), "time passes", 5)
+        # Its time came after the base, and somebody had made it last.
         time.sleep(1)
         whole = self.server()
         self.holdfast(*at, "--to", whole.url())

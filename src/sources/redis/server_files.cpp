@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::uint64_t bytes_at_least = 64 * 1024 * 1024;
 constexpr Nanoseconds look_every = one_second / 10;
+constexpr Nanoseconds wait_for_others = 600 * one_second;  // a BGSAVE or a rewrite that runs already
 
 std::string setting(Connection& connection, const std::string& name) {
     const Reply got = connection.ask({"CONFIG", "GET", name});
@@ -36,17 +37,23 @@ Connection connected(World& world, const CaptureOptions& options) {
 
 // Ends with a file that was written from its beginning to its end since.
 void save_in_background(World& world, Connection& connection) {
-    const auto wait = [&] {
-        while (true) {
-            world.stop.check();
-            const std::string info = connection.ask({"INFO", "persistence"}).text;
-            if (info_value(info, "rdb_bgsave_in_progress") != "1") return info_value(info, "rdb_last_bgsave_status");
-            world.clock.sleep(look_every);
-        }
-    };
-    wait();  // one that began before now
-    connection.ask({"BGSAVE"});
-    if (const std::string status = wait(); status != "ok")
+    const Nanoseconds give_up = world.clock.steady() + wait_for_others;
+    while (true) {
+        const Reply got = connection.try_ask({"BGSAVE"});
+        if (!got.is_error()) break;
+        const bool is_for_now =
+            got.text.find("in progress") != std::string::npos || got.text.find("child process") != std::string::npos;
+        if (!is_for_now || world.clock.steady() > give_up) connection.fail(got, "BGSAVE");
+        world.stop.check();
+        world.clock.sleep(look_every);
+    }
+    std::string info = connection.ask({"INFO", "persistence"}).text;
+    while (info_value(info, "rdb_bgsave_in_progress") == "1") {
+        world.stop.check();
+        world.clock.sleep(look_every);
+        info = connection.ask({"INFO", "persistence"}).text;
+    }
+    if (info_value(info, "rdb_last_bgsave_status") != "ok")
         throw Error{Code::source_failed, "the BGSAVE of the server at {} failed", connection.endpoint().place()}.hint(
             "Its log says why; room on its disk and memory for the fork are usual reasons.");
 }
