@@ -3,8 +3,9 @@
 import random
 import signal
 import subprocess
+import time
 
-from harness import main, wait_until
+from harness import free_port, main, wait_until
 from redis_case import Following, now
 
 
@@ -12,8 +13,8 @@ class Cluster:
     """Three masters with a replica each."""
 
     def __init__(self, case):
-        self.servers = [case.server("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--repl-backlog-size", "16mb")
-                        for _ in range(6)]
+        self.servers = [case.server("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port",
+                                    free_port(), "--repl-backlog-size", "16mb") for _ in range(6)]
         places = [f"127.0.0.1:{each.port}" for each in self.servers]
         done = subprocess.run(["redis-cli", "--cluster", "create", *places, "--cluster-replicas", "1", "--cluster-yes"],
                               capture_output=True, text=True, check=False)
@@ -22,8 +23,8 @@ class Cluster:
         wait_until(lambda: all("master_link_status:down" not in each.run("INFO", "replication") for each in self.servers),
                    "replicas are in step")
 
-    def url(self):
-        return self.servers[0].url()
+    def url(self, database=None):
+        return self.servers[0].url(database)
 
     def run(self, *args):
         done = subprocess.run(["redis-cli", "-c", "-p", str(self.servers[0].port), *map(str, args)], capture_output=True,
@@ -76,7 +77,8 @@ class AsSource(Following):
     def test_each_master_is_a_source_and_goes_into_another_cluster(self):
         cluster = Cluster(self)
         values = cluster.fill(1000)
-        cluster.masters()[0].run("FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('f', function() return 1 end)")
+        for master in cluster.masters():
+            master.run("FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('f', function() return 1 end)")
         lines = self.backup("-c", self.config(cluster), "carts")
         names = [line["source"] for line in lines]
         self.assertEqual(names, ["carts.0", "carts.5461", "carts.10923"])
@@ -86,6 +88,7 @@ class AsSource(Following):
             self.assertEqual(result.lines()[-1]["verified"]["result"], "pass", str(result))
         self.assertEqual(other.keys(), 1000)
         self.assertEqual(other.values(values), values)
+        self.assertEqual([each.run("FCALL", "f", 0) for each in other.masters()], ["1"] * 3)
         # What is there already: of the slots that were captured.
         self.fails(16, "restore", "latest", "--source", names[0], "--to", other.url(), says="keys already")
         other.run("SET", "key:1", "wrong")
@@ -112,6 +115,7 @@ class AsSource(Following):
         wait_until(lambda: len(cluster.masters()) == before and
                    "cluster_state:ok" in cluster.servers[0].run("CLUSTER", "INFO"), "a replica takes over")
         second = {**first, **cluster.fill(300, seed=2)}
+        time.sleep(0.3)  # times are to 100 ms
         instant = now()
 
         def reached():
@@ -133,7 +137,7 @@ class AsTarget(Following):
         cluster = Cluster(self)
         source = self.server()
         source.send([["SET", f"key:{i}", i] for i in range(3000)])
-        source.run("SET", "{tag}large", "x" * 300_000)
+        source.send([["SET", "{tag}large", "x" * 300_000]])
         self.backup(source.url(), "--name", "s")
         slot = int(cluster.run("CLUSTER", "KEYSLOT", "key:1"))
         large = int(cluster.run("CLUSTER", "KEYSLOT", "{tag}large"))

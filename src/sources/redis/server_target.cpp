@@ -256,7 +256,9 @@ private:
         lanes_.for_each([&](Connection& master, const Slots&) {
             const Reply got = master.try_ask({"FUNCTION", "RESTORE", std::string(as_text(functions_)), policy});
             if (!got.is_error()) return;
-            if (options_.present == Present::missing && got.text.find("already exists") != std::string::npos) {
+            // Each master's snapshot has them.
+            const bool may_be_there = options_.present == Present::missing || lanes_.is_cluster();
+            if (may_be_there && got.text.find("already exists") != std::string::npos) {
                 world_.log.info("the server has functions already; they were left as they are");
                 return;
             }
