@@ -446,8 +446,10 @@ class Follow(Following):
         digest = source.digest()
         source.stop()
         source.start()
-        wait_until(lambda: source.run("WAIT", 1, 100) == "1", "it follows again")
-        source.send([["SET", "after", 1], ["WAIT", 1, 60000]])
+        # Also what a base holds that is on its way.
+        source.send([["SET", "after", 1]])
+        wait_until(lambda: len(self.snapshots()) == 2, "it follows again")
+        source.send([["SET", "last", 1], ["WAIT", 1, 60000]])
         child.send_signal(signal.SIGTERM)
         child.wait()
         first, second = self.holdfast("windows", "s", "--json").document()["windows"]

@@ -90,7 +90,8 @@ public:
         if (start_.continues) start_.at.time = request.from->time;
         line_ = start_.at.position.line;
         received_ = boundary_ = cut_ = spool_base_ = start_.at.position.at;
-        safe_ = taken_ = start_.at.position.at;
+        taken_ = start_.at.position.at;
+        if (start_.continues) safe_ = taken_;  // a new base is not stored yet
         last_ = start_.at;
         if (once_) {
             const auto goal = sampler_->take();
@@ -184,7 +185,7 @@ private:
 
     void run() noexcept {
         try {
-            replication_->acknowledge(start_.at.position.at);
+            replication_->acknowledge(start_.continues ? start_.at.position.at : 0);  // the server waits for the first
             while (!stopping_ && !world_.stop.requested()) {
                 try {
                     step();
