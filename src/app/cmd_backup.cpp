@@ -118,7 +118,7 @@ int run_backup(Context& context, const BackupChoice& choice) {
         [&](const SecretReference& reference) {
             return std::string(as_text(context.secrets.resolve(reference, SecretForm::passphrase).reveal()));
         });
-    const auto repository = context.open_repository();
+    const auto repository = context.open_repository(repo::NotesFrom::checkpoint);
 
     const Nanoseconds begin = context.world.clock.steady();
     BackupRun run(context, *repository, {parse_tags(choice.tags), request.host, choice.dry_run, choice.reread});

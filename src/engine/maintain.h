@@ -60,6 +60,7 @@ struct PrunePlan {
     bool dry_run = false;
     double unused_max = 0.05;  // share of the stored bytes that may stay unused
     JournalWindows windows = {};
+    std::uint64_t checkpoint_entries = 64;  // so many of the logs since the last checkpoint make one due
 };
 struct PruneReport {
     std::uint64_t packs_deleted = 0;
