@@ -321,11 +321,14 @@ int run_restore(Context& context, const RestoreChoice& given) {
         add_what_they_stand_for(*type, engine::read_facts(*repository, snapshot).value_or(Facts{}), plan);
     const engine::RestorePlan wanted = plan;
     if (type->own_folder_form) choose_items_that_hold(plan);
+    // What a change does may depend on anything.
+    if (type->own_folder_form && plan.journal) plan.include = plan.exclude = {};
     if (choice.plan) return print_plan(context, *repository, plan, snapshot);
 
     RebuildRequest request = request_for(context, choice, snapshot);
     if (into_server) {
         request.options = choice.server;
+        if (plan.journal) request.options["until"] = {fmt::format("{}", *plan.part.request.until)};
         if (is_given(request.options, "beside"))
             request.target = with_database(request.target, request.options.find("beside")->second.front());
         request.facts = engine::read_facts(*repository, snapshot);

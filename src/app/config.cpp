@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/part_name.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -30,7 +31,10 @@ const RepositoryConfig* Config::main_repository() const {
     return found;
 }
 
-const SourceConfig* Config::source(std::string_view name) const { return named(sources, name); }
+const SourceConfig* Config::source(std::string_view name) const {
+    if (const SourceConfig* const found = named(sources, name)) return found;
+    return named(sources, whole_of(name));
+}
 
 const EnvironmentConfig* Config::environment(std::string_view name) const { return named(environments, name); }
 const policy::Job* Config::job(std::string_view name) const { return named(jobs, name); }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/part_name.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/windows.h"
@@ -19,6 +20,9 @@ engine::JournalWindows journal_windows(Context& context, const repo::Repository&
     const policy::KeepPolicies policies(context.config().jobs, {});
     for (const SourceConfig& source : context.config().sources)
         if (const auto window = std::max(source.window, policies.window_of(source.name))) out[source.name] = *window;
+    for (const std::string& source : engine::sources_with_journals(repository))
+        if (const auto whole = out.find(std::string(whole_of(source))); whole != out.end())
+            out.try_emplace(source, whole->second);
     return out;
 }
 
