@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/browse.h"
 #include "repo/chunk_reader.h"
 #include "repo/tree.h"
 
@@ -191,6 +192,7 @@ void dump(repo::Repository& repository, const repo::Snapshot& snapshot, const st
         });
         if (!wanted) throw Error{Code::not_found, "snapshot {} holds no file", snapshot.id.short_hex()};
     }
+    ChunkCache chunks(repository);  // an item may come back to one many times
     for (const repo::Extent& extent : wanted->content) {
         repository.world().stop.check();
         if (extent.is_hole()) {
@@ -202,10 +204,10 @@ void dump(repo::Repository& repository, const repo::Snapshot& snapshot, const st
             }
             continue;
         }
-        const Bytes plain = repository.chunks().read(extent.chunk);
-        if (extent.offset + extent.length > plain.size())
+        const ChunkCache::Plain plain = chunks.get(extent.chunk);
+        if (extent.offset + extent.length > plain->size())
             throw Error{Code::corrupt, "{} refers to bytes that its chunk does not have", path};
-        write(ByteView(plain).subspan(extent.offset, extent.length));
+        write(ByteView(*plain).subspan(extent.offset, extent.length));
     }
 }
 

@@ -98,8 +98,10 @@ private:
     bool send_piece(const Rebuild::Ticket& ticket, const repo::TreeEntry& entry, std::size_t begin, std::size_t end,
                     std::uint64_t& at) {
         std::vector<repo::ChunkId> ids;
+        std::unordered_map<repo::ChunkId, std::size_t, IdHash> numbers;
         for (std::size_t i = begin; i < end; ++i)
-            if (!entry.content[i].is_hole()) ids.push_back(entry.content[i].chunk);
+            if (!entry.content[i].is_hole() && numbers.try_emplace(entry.content[i].chunk, ids.size()).second)
+                ids.push_back(entry.content[i].chunk);
         std::vector<Bytes> plain(ids.size());
         std::optional<std::string> lost;
         for (const repo::ReadRun& run : repository_.chunks().plan(ids)) {
@@ -108,11 +110,10 @@ private:
                 run, ids, [&](std::size_t number, ByteView bytes) { plain[number] = to_bytes(bytes); },
                 [&](std::size_t, const Error& error) { lost = error.message(); });
         }
-        std::size_t number = 0;
         for (std::size_t i = begin; i < end && !lost; ++i) {
             const repo::Extent& extent = entry.content[i];
             if (!extent.is_hole()) {
-                const Bytes& bytes = plain[number++];
+                const Bytes& bytes = plain[numbers.at(extent.chunk)];
                 if (extent.offset + extent.length > bytes.size()) {
                     lost = fmt::format("chunk {} is not whole", extent.chunk.short_hex());
                     break;

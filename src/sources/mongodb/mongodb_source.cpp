@@ -1,6 +1,4 @@
 #include "sources/mongodb/mongodb_source.h"
-#include "sandbox/sandbox.h"
-#include "sources/mongodb/dump.h"
 
 #include <algorithm>
 #include <array>
@@ -11,12 +9,14 @@
 #include "sandbox/sandbox.h"
 #include "source/option_values.h"
 #include "sources/mongodb/capture.h"
+#include "sources/mongodb/document_diff.h"
 #include "sources/mongodb/dump.h"
 #include "sources/mongodb/export.h"
 #include "sources/mongodb/follower.h"
 #include "sources/mongodb/journal_replay.h"
 #include "sources/mongodb/measure.h"
 #include "sources/mongodb/names.h"
+#include "sources/mongodb/own_place.h"
 #include "sources/mongodb/rebuild.h"
 #include "sources/mongodb/restore_options.h"
 #include "sources/mongodb/server.h"
@@ -103,6 +103,7 @@ Consistency consistency_of(const std::string& name, const std::string& text) {
 
 std::unique_ptr<Source> make(const std::string& name, const SourceOptions& options) {
     CaptureOptions out;
+    out.source = name;
     out.endpoint = endpoint_of(name, options);
     out.databases = option_list(options, "databases");
     out.collections = option_list(options, "collections");
@@ -113,6 +114,12 @@ std::unique_ptr<Source> make(const std::string& name, const SourceOptions& optio
             each = encode_database(out.databases.front()) + "/" + each;
     out.consistency = consistency_of(name, option_text(options, "consistency"));
     return std::make_unique<MongoSource>(name, std::move(out));
+}
+
+std::string live_place(const SourceOptions& options) {
+    const Endpoint endpoint = endpoint_of("", options);
+    // A database of the URL would be read in place of each that is named besides.
+    return options.contains("databases") ? endpoint.without_database().uri() : endpoint.uri();
 }
 
 bool is_renamed(const std::string& item, const RestoreOptions& chosen) {
@@ -158,6 +165,9 @@ const SourceType mongodb_source_type{
     .not_comparable = mongodb::not_comparable,
     .dump_format = mongodb::dump_format,
     .load_dump = mongodb::import_dump,
+    .live_place = mongodb::live_place,
+    .diff_rows = mongodb::diff_documents,
+    .is_own_place = mongodb::is_own_place,
     .export_formats = mongodb::export_formats,
     .export_as = mongodb::export_as,
     .has_journal = true,
