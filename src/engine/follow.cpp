@@ -114,13 +114,17 @@ private:
         writer_.begin(
             {.continues = start.continues, .at = start.at, .why = start.why_not, .take_over = plan_.take_over});
         began_ = true;
-        if (!start.continues) run_begin_ = start.at.position;
+        if (!start.continues) {
+            ++run_;
+            has_base_ = false;
+        }
         pending_ = {};
         stored_at_ = world_.clock.steady();
         if (events_.began) events_.began(start);
         if (!needs_base || base_.running()) return;
         if (auto capture = follower.base()) {
             BaseOf source(source_, std::move(capture));
+            base_run_ = run_;
             add_base(back_up(source, repository_, base_plan(), progress_).snapshot);
         } else {
             start_base();
@@ -131,20 +135,15 @@ private:
 
     void start_base() {
         base_due_.reset();
+        base_run_ = run_;
         base_.start([this] { return back_up(source_, repository_, base_plan(), base_progress_).snapshot; });
     }
 
     // Only the journal's present run counts.
     bool has_base() {
-        if (std::ranges::any_of(report_.bases, [this](const auto& each) { return is_of_run(each); })) return true;
+        if (has_base_) return true;
         const auto windows = windows_of(writer_.journal(), repository_.snapshots());
         return !windows.empty() && windows.back().newest;
-    }
-
-    // A run that was begun in this process knows from where on bases are its own.
-    bool is_of_run(const repo::Snapshot& base) const {
-        return !run_begin_ ||
-               (base.moment->position.line == run_begin_->line && base.moment->position.at >= run_begin_->at);
     }
 
     // Its failure does not end the following: what comes meanwhile is stored, and it is tried again.
@@ -241,7 +240,8 @@ private:
             throw Error{Code::source_failed, "the base of {} does not say from where its log goes on", source_.name()};
         if (events_.base) events_.base(snapshot);
         // A run that began while it was taken needs one of its own.
-        if (!is_of_run(snapshot)) base_due_ = world_.clock.steady();
+        has_base_ = base_run_ == run_;
+        if (!has_base_) base_due_ = world_.clock.steady();
         report_.bases.push_back(std::move(snapshot));
     }
 
@@ -277,7 +277,9 @@ private:
     Nanoseconds stored_at_ = 0;
     Nanoseconds compacted_ = 0;
     Nanoseconds wait_ = one_second;
-    std::optional<Position> run_begin_;  // of the run, when it began in this process
+    std::size_t run_ = 0;       // how many began in this process
+    std::size_t base_run_ = 0;  // in which of them the last base began
+    bool has_base_ = false;     // of the present run, taken by this process
     std::optional<Nanoseconds> base_due_;  // steady
     Nanoseconds base_wait_ = one_second;
     FollowReport report_;

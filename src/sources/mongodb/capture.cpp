@@ -41,7 +41,7 @@ public:
           options_(options),
           client_(world, options.endpoint, Code::source_failed),
           pool_(world, options.endpoint.direct_to(client_.server()), Code::source_failed) {
-        refuse_sharded();
+        refuse_sharded(client_);
         for (const std::string& name : chosen(list_databases(client_))) {
             std::vector<Collection> collections = list_collections(client_, name);
             std::erase_if(collections, [&](const Collection& each) { return !is_wanted(each); });
@@ -140,15 +140,6 @@ private:
             remembered_.push_back(now);
         }
         return {std::move(earlier), std::move(kept), std::move(now), key};
-    }
-
-    void refuse_sharded() const {
-        if (text_of(client_.hello(), "msg") == "isdbgrid")
-            throw Error{Code::source_failed, "{} is a sharded cluster, which this version does not capture",
-                        options_.endpoint.shown()}
-                .hint(
-                    "Name the members of each shard and of the config servers as sources of their own, with writes "
-                    "and the balancer stopped meanwhile.");
     }
 
     std::vector<std::string> chosen(const std::vector<std::string>& present) const {

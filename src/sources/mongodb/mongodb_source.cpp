@@ -41,6 +41,8 @@ constexpr std::array options_table{
     SourceOption{"exclude", Type::list, "leave out what matches: a DATABASE/COLLECTION or a DATABASE"},
     SourceOption{"read_preference", Type::text, "primary, secondary, secondaryPreferred …: which member is read"},
     SourceOption{"consistency", Type::text, "automatic (default), snapshot, oplog or none: how one instant is had"},
+    SourceOption{"range_size", Type::size, "large collections are read by ranges of so much, several at once (16M)"},
+    SourceOption{"canary", Type::duration, "`follow` writes a document so often, by which a restore shows how far it reaches"},
     SourceOption{"server_program", Type::text, "for `prove`: a program that takes mongod's options, instead of mongod"},
 };
 
@@ -48,6 +50,7 @@ constexpr std::array restore_table{
     SourceOption{"existing", Type::text, "what is there already: fail (default), drop, missing or replace"},
     SourceOption{"beside", Type::text, "call the restored database so, and leave its namesake alone"},
     SourceOption{"rename", Type::list, "OLD:NEW: restore a database, or DATABASE/COLLECTION, under another name"},
+    SourceOption{"query", Type::text, "of one collection only the documents that this MongoDB query finds, as JSON"},
     SourceOption{"into_source", Type::flag, "the very database that was captured may be changed"},
     SourceOption{"older_server", Type::flag, "the target may be of an older feature version than what was captured"},
     SourceOption{"with_users", Type::flag, "users and roles that are missing come back, too"},
@@ -113,6 +116,10 @@ std::unique_ptr<Source> make(const std::string& name, const SourceOptions& optio
         if (each.find('/') == std::string::npos && out.databases.size() == 1)
             each = encode_database(out.databases.front()) + "/" + each;
     out.consistency = consistency_of(name, option_text(options, "consistency"));
+    if (const std::string size = option_text(options, "range_size"); !size.empty())
+        out.range_bytes = parse_size(size).value_or(out.range_bytes);
+    if (const std::string canary = option_text(options, "canary"); !canary.empty())
+        out.canary_every = parse_duration(canary).value_or(0);
     return std::make_unique<MongoSource>(name, std::move(out));
 }
 
@@ -133,6 +140,7 @@ std::unique_ptr<Source> import_dump(const ImportRequest& request) {
 
 std::string not_comparable(const Fact& found, const Fact* expected, const SourceOptions& options) {
     const RestoreOptions chosen = restore_options(options);
+    if (!chosen.query.empty()) return "a query chose what was restored";
     if (is_renamed(found.item, chosen)) return "it was restored under another name";
     if (chosen.present != Present::missing && chosen.present != Present::replace) return "";
     // What else is there stays, and is part of what such facts count.

@@ -25,6 +25,7 @@ struct CaptureOptions {
     std::vector<std::string> exclude;      // item paths or globs
     Consistency consistency = Consistency::automatic;
     std::uint64_t range_bytes = 16ULL * 1024 * 1024;  // large collections are read by ranges of so much
+    Nanoseconds canary_every = 0;                     // 0: none is written
 };
 
 }  // namespace holdfast::mongodb

@@ -116,8 +116,9 @@ private:
         while (true) {
             const ByteView document = cursor_->next();
             if (document.empty()) {
-                if (last_.ts != until_) throw Error{Code::source_failed, "the oplog ended before its newest entry"};
-                readings_.set_moment({{instant_.line(), last_.ts}, last_.time});
+                if (last_.position.at != until_)
+                    throw Error{Code::source_failed, "the oplog ended before its newest entry"};
+                readings_.set_moment(last_);
                 return {};
             }
             const OplogEntry entry = parse_entry(document);
@@ -125,7 +126,7 @@ private:
                 throw Error{Code::source_failed, "the oplog rolled over while the collections were read"}.hint(
                     "Make the oplog larger (replSetResizeOplog), or capture when less is written.");
             is_first_ = false;
-            last_ = {entry.ts, entry.time};
+            last_ = entry.moment(instant_.line());
             if (!concerns_(entry)) continue;
             // The first one's change was made before anything was read.
             if (entry.ts > instant_.oplog_from()) touch(entry);
@@ -154,18 +155,13 @@ private:
             if (each.is_document()) readings_.touched(item_path(split_namespace(text_of(each.value, "ns"))));
     }
 
-    struct Last {
-        std::uint64_t ts = 0;
-        Nanoseconds time = 0;
-    };
-
     ClientPool::Lease lease_;
     World& world_;
     const Instant& instant_;
     Readings& readings_;
     const std::function<bool(const OplogEntry&)> concerns_;
     std::unique_ptr<Cursor> cursor_;
-    Last last_;
+    Moment last_;
     std::uint64_t until_ = 0;
     bool is_first_ = true;
     ByteView pending_;
