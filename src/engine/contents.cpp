@@ -214,9 +214,8 @@ void Contents::read_large(const std::shared_ptr<ItemJob>& job) {
         job->findings.push_back(std::move(*finding));
         job->left_out = true;
     } else {
-        Capture::Opened opened = job->earlier
-                                     ? capture_.open_changed(*job->batch, job->entry(), job->earlier->kept())
-                                     : capture_.open(*job->batch, job->entry());
+        Capture::Opened opened = job->earlier ? capture_.open_changed(*job->batch, job->entry(), job->earlier->kept())
+                                              : capture_.open(*job->batch, job->entry());
         if (opened.finding) {
             job->findings.push_back(std::move(*opened.finding));
             job->left_out = true;

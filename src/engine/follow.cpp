@@ -277,9 +277,9 @@ private:
     Nanoseconds stored_at_ = 0;
     Nanoseconds compacted_ = 0;
     Nanoseconds wait_ = one_second;
-    std::size_t run_ = 0;       // how many began in this process
-    std::size_t base_run_ = 0;  // in which of them the last base began
-    bool has_base_ = false;     // of the present run, taken by this process
+    std::size_t run_ = 0;                  // how many began in this process
+    std::size_t base_run_ = 0;             // in which of them the last base began
+    bool has_base_ = false;                // of the present run, taken by this process
     std::optional<Nanoseconds> base_due_;  // steady
     Nanoseconds base_wait_ = one_second;
     FollowReport report_;

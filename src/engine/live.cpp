@@ -16,7 +16,7 @@ namespace holdfast::engine {
 namespace {
 
 bool is_content(std::string_view fact) {
-    constexpr std::array<std::string_view, 7> names{"rows",      "checksum",      "documents", "content",
+    constexpr std::array<std::string_view, 7> names{"rows",       "checksum",  "documents",    "content",
                                                     "last value", "is called", "large objects"};
     return std::ranges::find(names, fact) != names.end();
 }

@@ -223,7 +223,7 @@ class Elections(Scripted):
         wait_until(lambda: self.windows()[0]["records"] == 1, "it goes on")
         self.assertEqual(len(self.windows()), 1)
         # The next one has not.
-        self.oplog(self.insert(5, "a"), self.insert(6, "c", term=3), self.insert(7, "d", term=3))
+        self.oplog(self.insert(5, "a"), self.insert(6, "c", term=3))
         self.set.cursors.clear()
         wait_until(lambda: len(self.windows()) == 2, "a new window with a base of its own")
         child.terminate()

@@ -48,7 +48,7 @@ class Scram:
         self.first = payload.decode().split(",", 2)[2]
         fields = dict(each.split("=", 1) for each in self.first.split(","))
         self.password = users.get(fields["n"])
-        salt = os.urandom(16)
+        salt = os.urandom(28)  # as servers have it, and drivers demand
         self.reply = f"r={fields['r']}{os.urandom(9).hex()},s={base64.b64encode(salt).decode()},i=4096"
         self.salted = hashlib.pbkdf2_hmac("sha256", (self.password or "").encode(), salt, 4096)
 
@@ -224,7 +224,11 @@ class ScriptedMongo:
         if document.get("sort", {}).get("$natural") == -1:
             found = found[::-1]
         is_snapshot = document.get("readConcern", {}).get("level") == "snapshot"
-        return self.cursor(document, found, {"atClusterTime": CLUSTER_TIME} if is_snapshot else None)
+        return self.cursor(document, found, {"atClusterTime": self.cluster_time()} if is_snapshot else None)
+
+    def cluster_time(self):
+        oplog = self.databases.get("local", {}).get("oplog.rs")
+        return decode(oplog.documents[-1])["ts"] if oplog and oplog.documents else CLUSTER_TIME
 
     def oplog_behind(self, least):
         return [each for each in self.databases["local"]["oplog.rs"].documents if decode(each)["ts"] >= least]

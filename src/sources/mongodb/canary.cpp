@@ -37,14 +37,12 @@ void Canary::sing() {
     constexpr Nanoseconds millisecond = one_second / 1000;
     Bytes at;
     ByteWriter(at).u64(static_cast<std::uint64_t>(world_.clock.now() / millisecond));
-    const Bytes update = Builder()
-                             .document("q", Builder().text("_id", options_.source).done())
-                             .document("u", Builder()
-                                                .text("_id", options_.source)
-                                                .value("at", BsonType::date, at)
-                                                .done())
-                             .boolean("upsert", true)
-                             .done();
+    const Bytes update =
+        Builder()
+            .document("q", Builder().text("_id", options_.source).done())
+            .document("u", Builder().text("_id", options_.source).value("at", BsonType::date, at).done())
+            .boolean("upsert", true)
+            .done();
     (void)client_->run(database_for(options_),
                        Builder().text("update", canary_collection).array("updates", std::vector<Bytes>{update}).done());
     was_told_ = false;

@@ -79,9 +79,7 @@ public:
 
     std::optional<Finding> complete(const Batch&, Item&) override { return std::nullopt; }
 
-    Opened open(const Batch& batch, const Batch::Entry& entry) override {
-        return open_changed(batch, entry, {});
-    }
+    Opened open(const Batch& batch, const Batch::Entry& entry) override { return open_changed(batch, entry, {}); }
 
     Opened open_changed(const Batch&, const Batch::Entry& entry, std::vector<ByteRange> kept) override {
         const auto& listed = items_.at(entry.item.path);

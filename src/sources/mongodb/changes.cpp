@@ -4,8 +4,8 @@
 
 namespace holdfast::mongodb {
 
-Changes::Changes(std::unique_ptr<MemoryReader> earlier, std::vector<ByteRange> kept,
-                 std::shared_ptr<MemoryWriter> now, const HashKey& hash_key)
+Changes::Changes(std::unique_ptr<MemoryReader> earlier, std::vector<ByteRange> kept, std::shared_ptr<MemoryWriter> now,
+                 const HashKey& hash_key)
     : earlier_(std::move(earlier)), kept_(std::move(kept)), now_(std::move(now)), hash_key_(hash_key) {}
 
 void Changes::add(ByteView document) {

@@ -23,8 +23,8 @@ public:
     static Changes none() { return {nullptr, {}, nullptr, {}}; }
 
     struct Part {
-        ByteView bytes;        // of this document, or of those held back before it; or
-        ByteRange same = {};   // where in the earlier content these lie
+        ByteView bytes;       // of this document, or of those held back before it; or
+        ByteRange same = {};  // where in the earlier content these lie
     };
     // `document` must stay until its parts are popped.
     void add(ByteView document);

@@ -31,7 +31,9 @@ std::string shown(const std::string& key) {
     const ByteView bytes = as_bytes(key);
     const std::size_t length = ByteReader(bytes.last(length_bytes), "a key").u32();
     const std::string json = to_json(bytes.first(bytes.size() - length_bytes).last(length));
-    return "_id=" + json.substr(json.find(':') + 2, json.rfind('}') - json.find(':') - 2);
+    const std::size_t begin = json.find_first_not_of(' ', json.find(':') + 1);
+    const std::size_t last = json.find_last_not_of(' ', json.rfind('}') - 1);
+    return "_id=" + json.substr(begin, last + 1 - begin);
 }
 
 class Comparison {

@@ -58,8 +58,8 @@ public:
           database_(plan.collection.name.database),
           name_(plan.collection.stored_name()),
           instant_(plan.instant),
-          documents_(static_cast<std::int64_t>(
-              std::max<std::uint64_t>(1, plan.size.documents * plan.range_bytes / std::max<std::uint64_t>(plan.size.bytes, 1)))) {}
+          documents_(static_cast<std::int64_t>(std::max<std::uint64_t>(
+              1, plan.size.documents * plan.range_bytes / std::max<std::uint64_t>(plan.size.bytes, 1)))) {}
 
     // {_id: …} of the document that lies this range's length behind `begin`; nothing when there is none.
     std::optional<Bytes> after(const Bytes& begin) { return look({begin, {}}, documents_); }
@@ -149,7 +149,10 @@ private:
 
     // No more ranges are planned.
     void end() {
-        { const std::lock_guard lock(mutex_); is_over_ = true; }
+        {
+            const std::lock_guard lock(mutex_);
+            is_over_ = true;
+        }
         changed_.notify_all();
     }
 

@@ -86,8 +86,7 @@ private:
     bool continues(const Moment& from) {
         const auto [line, term] = split_line(from.position.line);
         if (line != line_) {
-            start_.why_not =
-                fmt::format("it is the history of another set: {} instead of {}", line_, line);
+            start_.why_not = fmt::format("it is the history of another set: {} instead of {}", line_, line);
             return false;
         }
         const auto found = entry_at(from.position.at);

@@ -63,7 +63,7 @@ public:
     MemoryWriter(const MemoryWriter&) = delete;
     MemoryWriter& operator=(const MemoryWriter&) = delete;
     void add(const std::string& order_key, const DocumentHash& hash, std::uint32_t bytes);
-    void end();  // no more rows come
+    void end();   // no more rows come
     void keep();  // in place of what was remembered before
 
 private:

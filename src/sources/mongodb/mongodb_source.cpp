@@ -42,7 +42,8 @@ constexpr std::array options_table{
     SourceOption{"read_preference", Type::text, "primary, secondary, secondaryPreferred …: which member is read"},
     SourceOption{"consistency", Type::text, "automatic (default), snapshot, oplog or none: how one instant is had"},
     SourceOption{"range_size", Type::size, "large collections are read by ranges of so much, several at once (16M)"},
-    SourceOption{"canary", Type::duration, "`follow` writes a document so often, by which a restore shows how far it reaches"},
+    SourceOption{"canary", Type::duration,
+                 "`follow` writes a document so often, by which a restore shows how far it reaches"},
     SourceOption{"server_program", Type::text, "for `prove`: a program that takes mongod's options, instead of mongod"},
 };
 

@@ -198,11 +198,10 @@ std::unique_ptr<RestoreTarget::Writer> RestoreTarget::writer(const Namespace& ca
     if (made.collection.type == "timeseries") name.collection = "system.buckets." + name.collection;
     auto lease = pool_.lease();
     Client& client = *lease;
-    return std::make_unique<Writer>(
-        Writer{std::move(lease),
-               DocumentWriter(client, name, queried_ ? DocumentWriter::Mode::insert : made.mode,
-                              made.collection.is_capped()),
-               name});
+    return std::make_unique<Writer>(Writer{
+        std::move(lease),
+        DocumentWriter(client, name, queried_ ? DocumentWriter::Mode::insert : made.mode, made.collection.is_capped()),
+        name});
 }
 
 void RestoreTarget::wrote(const Namespace& captured, const Written& written) {

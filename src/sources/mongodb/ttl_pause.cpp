@@ -37,9 +37,10 @@ void TtlPause::end() noexcept {
         Client client(calm, pool_.endpoint(), pool_.failure(), true);
         (void)client.run("admin", setting(true));
     } catch (const std::exception& error) {
-        pool_.world().log.warning(fmt::format("{}: deleting expired documents is still off ({}): switch it on with "
-                                              "setParameter {}: true",
-                                              pool_.endpoint().shown(), error.what(), parameter));
+        pool_.world().log.warning(
+            fmt::format("{}: deleting expired documents is still off ({}): switch it on with "
+                        "setParameter {}: true",
+                        pool_.endpoint().shown(), error.what(), parameter));
     }
 }
 

@@ -14,7 +14,7 @@ public:
     ~TtlPause() { end(); }
     TtlPause(const TtlPause&) = delete;
     TtlPause& operator=(const TtlPause&) = delete;
-    void begin();  // once counts
+    void begin();         // once counts
     void end() noexcept;  // only what it switched off is switched on again
 
 private:

@@ -92,9 +92,13 @@ public:
         names_ = names_in(*columns);
         if (const std::string problem = find_key(live, table); !problem.empty()) return {{}, false, problem};
 
-        read_both(live, table, [&](Side side, std::string_view row) { diff_.count(side, key_of(row), RowChecksum::hash(as_bytes(row))); });
+        read_both(live, table, [&](Side side, std::string_view row) {
+            diff_.count(side, key_of(row), RowChecksum::hash(as_bytes(row)));
+        });
         diff_.choose();
-        read_both(live, table, [&](Side side, std::string_view row) { diff_.keep(side, key_of(row), RowChecksum::hash(as_bytes(row))); });
+        read_both(live, table, [&](Side side, std::string_view row) {
+            diff_.keep(side, key_of(row), RowChecksum::hash(as_bytes(row)));
+        });
         live.run("COMMIT");
         return finish();
     }
