@@ -7,8 +7,10 @@
 #include "app/help.h"
 #include "app/output.h"
 #include "app/parse.h"
+#include "app/traffic.h"
 #include "app/version.h"
 #include "base/error.h"
+#include "base/file.h"
 
 namespace holdfast::app {
 
@@ -17,9 +19,19 @@ namespace {
 int run_command(const Command& command, Context& context) {
     // Whoever only looks may be ended by the reader going away, as other tools are.
     if (command.ends_with_its_reader) std::signal(SIGPIPE, SIG_DFL);
-    const int exit = command.run(context);
-    context.out.finish();
-    return exit;
+    const auto keep_count = [&] {
+        for (const auto& [url, meter] : context.traffic())
+            keep_traffic(state_folder(), url, command.name, meter->traffic(), context.world);
+    };
+    try {
+        const int exit = command.run(context);
+        keep_count();
+        context.out.finish();
+        return exit;
+    } catch (...) {
+        keep_count();
+        throw;
+    }
 }
 
 int run_words(const std::vector<std::string>& words, World& world, Output& out) {

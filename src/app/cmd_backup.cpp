@@ -58,7 +58,7 @@ int run_backup(Context& context, const BackupChoice& choice) {
         [&](const SecretReference& reference) {
             return std::string(as_text(context.secrets.resolve(reference, SecretForm::passphrase).reveal()));
         });
-    const auto repository = context.open_repository();
+    const auto repository = context.open_repository(repo::NotesFrom::checkpoint);
 
     const Nanoseconds begin = context.world.clock.steady();
     Totals totals;

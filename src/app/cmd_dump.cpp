@@ -5,6 +5,7 @@
 #include "app/select.h"
 #include "base/error.h"
 #include "engine/look.h"
+#include "repo/keys.h"
 
 namespace holdfast::app {
 
@@ -23,6 +24,7 @@ bool is_binary(ByteView bytes) {
 
 int run_dump(Context& context, const DumpChoice& choice) {
     const auto repository = context.open_repository();
+    repository->keys().require(repo::Right::read, "read what was backed up");
     const Selected selected = select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
     for (const std::string& remark : selected.remarks) context.out.say(remark);
     const bool guarded = context.out.stdout_is_terminal() && !choice.force;

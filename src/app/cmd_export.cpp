@@ -15,6 +15,7 @@
 #include "codec/gzip.h"
 #include "engine/facts.h"
 #include "engine/look.h"
+#include "repo/keys.h"
 
 namespace holdfast::app {
 
@@ -166,6 +167,7 @@ int run_export(Context& context, const ExportChoice& choice) {
     if (choice.target.empty())
         throw Error{Code::usage, "`export` needs --to PATH"}.hint("`--to -` is standard output.");
     const auto repository = context.open_repository();
+    repository->keys().require(repo::Right::read, "export");
     const Selected selected = select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
     for (const std::string& remark : selected.remarks) context.out.say(remark);
     const SourceType* const type = source_type(selected.snapshot->kind);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "repo/keys.h"
 
 namespace holdfast::app {
 
@@ -17,6 +18,8 @@ namespace {
 struct KeyChoice {
     std::string id;
     std::string label = "key";
+    std::string role = "full";
+    std::vector<std::string> sources;
     std::string new_key_file;
     std::string file;
 };
@@ -43,16 +46,19 @@ int list_keys(Context& context) {
             keys.push_back({{"id", slot.id},
                             {"label", slot.label},
                             {"role", slot.role},
+                            {"sources", slot.sources},
                             {"unlock", name_of(slot.way)},
                             {"created", rfc3339(slot.created)},
                             {"current", slot.current}});
         context.out.record({{"schema", "holdfast.key/1"}, {"keys", keys}});
         return 0;
     }
-    Table table({{"ID"}, {"LABEL"}, {"ROLE"}, {"UNLOCK"}, {"CREATED"}, {""}});
-    for (const repo::KeySlot& slot : slots)
-        table.add({slot.id, slot.label, slot.role, std::string(name_of(slot.way)), local_time(slot.created),
-                   slot.current ? "in use" : ""});
+    Table table({{"ID"}, {"LABEL"}, {"ROLE"}, {"SOURCES"}, {"UNLOCK"}, {"CREATED"}, {""}});
+    for (const repo::KeySlot& slot : slots) {
+        const std::string sources = slot.sources.empty() ? "all" : join(slot.sources, ", ");
+        table.add({slot.id, slot.label, slot.role, slot.role == "writer" ? sources : "", std::string(name_of(slot.way)),
+                   local_time(slot.created), slot.current ? "in use" : ""});
+    }
     table.print(context.out);
     return 0;
 }
@@ -66,10 +72,16 @@ void report(Output& out, const std::string& what, const std::string& id) {
 }
 
 int add_key(Context& context, const KeyChoice& choice) {
+    const auto role = repo::role_named(choice.role);
+    if (!role)
+        throw Error{Code::usage, "there is no role {}", choice.role}.hint(
+            "The roles are writer, reader, maintainer and full.");
+    if (!choice.sources.empty() && *role != repo::Role::writer)
+        throw Error{Code::usage, "--source is for the role writer"}.unharmed("no key was added");
     const auto repository = context.open_repository();
     const repo::Unlock unlock =
         context.new_unlock(places_of_new_key(choice), std::nullopt, "Passphrase of the new key: ");
-    report(context.out, "added", repository->add_key(unlock, choice.label));
+    report(context.out, "added", repository->add_key(unlock, {choice.label, *role, choice.sources}));
     return 0;
 }
 
@@ -134,9 +146,17 @@ Command key_list_command() {
 Command key_add_command() {
     const auto choice = std::make_shared<KeyChoice>();
     Command out = key_command("add", "add a passphrase or key file that opens the repository");
-    out.details = "The new passphrase is asked for, or comes from HOLDFAST_NEW_PASSWORD or HOLDFAST_NEW_PASSWORD_FILE.";
+    out.details =
+        "The new passphrase is asked for, or comes from HOLDFAST_NEW_PASSWORD or HOLDFAST_NEW_PASSWORD_FILE.\n"
+        "A writer backs up and reads nothing back; a reader restores, proves and attests; a maintainer forgets and "
+        "prunes "
+        "without reading contents or names; full does all that, and makes keys.";
     out.examples = {{"holdfast key add --label ann", "asks for the old and the new passphrase"},
-                    {"holdfast key add --label web1 --new-key-file /etc/holdfast/key", "a key file for a machine"}};
+                    {"holdfast key add --label web1 --role writer --source uploads --new-key-file /etc/holdfast/key",
+                     "a machine that can back up one source, and nothing else"}};
+    out.options.value(choice->role, "--role", "ROLE", "writer, reader, maintainer or full (the default)");
+    out.options.list(choice->sources, "--source", "NAME",
+                     "that a writer may back up; may be given again (default: all)");
     out.options.value(choice->label, "--label", "TEXT", "what `key list` calls it");
     add_new_key_options(out.options, *choice);
     out.run = [choice](Context& context) { return add_key(context, *choice); };

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "mount/mount.h"
+#include "repo/keys.h"
 
 namespace holdfast::app {
 
@@ -30,6 +31,7 @@ void refuse_folder(const std::string& folder) {
 int run_mount(Context& context, const MountChoice& choice) {
     refuse_folder(choice.folder);
     const auto repository = context.open_repository();
+    repository->keys().require(repo::Right::read, "read what was backed up");
     mount::MountRequest request;
     request.folder = choice.folder;
     request.allow_other = choice.allow_other;

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/prove.h"
+#include "repo/keys.h"
 #include "sandbox/isolation.h"
 #include "sandbox/sandbox.h"
 
@@ -136,6 +137,7 @@ int run_prove(Context& context, const ProveChoice& choice) {
         return 0;
     }
     const auto repository = context.open_repository();
+    repository->keys().require(repo::Right::read, "prove");
     const repo::Snapshot& snapshot = chosen(context, *repository, choice);
     const SourceType* const type = source_type(snapshot.kind);
     if (type == nullptr) throw Error{Code::usage, "this holdfast cannot restore snapshots of kind {}", snapshot.kind};

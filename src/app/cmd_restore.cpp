@@ -15,6 +15,7 @@
 #include "engine/look.h"
 #include "engine/restore.h"
 #include "engine/select.h"
+#include "repo/keys.h"
 
 namespace holdfast::app {
 
@@ -282,6 +283,7 @@ int run_restore(Context& context, const RestoreChoice& given) {
     refuse_what_does_not_fit(choice);
     warn_of_password(context.out, choice.target);
     const auto repository = context.open_repository();
+    repository->keys().require(repo::Right::read, "restore");
     Selected selected = select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
     engine::RestorePlan plan{{}, choice.include, choice.exclude, selected.path};
     const repo::Snapshot snapshot = choose_route(context, *repository, choice.wanted, selected, plan);

@@ -98,6 +98,7 @@ std::vector<Command> all_commands();
 // Verbs that the design names and this version does not build.
 bool is_planned_verb(std::string_view verb);
 
+Command attest_command();
 Command backup_command();
 Command check_command();
 Command completion_command();
@@ -126,6 +127,7 @@ Command man_command();
 Command names_command();
 Command prune_command();
 Command prove_command();
+Command repair_command();
 Command restore_command();
 Command snapshots_command();
 Command stats_command();

@@ -21,24 +21,8 @@ std::string variable(const char* name) {
     return value == nullptr ? "" : value;
 }
 
-// What the repository is opened with before anybody is asked for a passphrase.
-std::unique_ptr<Store> open_existing(const RepositoryChoice& choice, World& world, const RetryBudget& budget = {}) {
-    std::unique_ptr<Store> store =
-        open_store({choice.url, choice.endpoint, choice.region}, StoreUse::open, world, budget);
-    if (!store->find(repo::names::config))
-        throw Error{Code::no_repository, "there is no repository at {}", store->url()}.hint(
-            fmt::format("Make one with `holdfast -r {} init`.", choice.name));
-    return store;
-}
-
 RepositoryChoice choice_of(const RepositoryConfig& configured) {
     return {configured.name, configured.url, configured.endpoint, configured.region, configured.unlock};
-}
-
-repo::OpenOptions open_options() {
-    repo::OpenOptions out;
-    out.client_folder = state_folder();
-    return out;
 }
 
 }  // namespace
@@ -125,14 +109,25 @@ std::optional<repo::Unlock> Context::unlock_from(const SecretPlaces& places,
     return repo::Unlock{Way::passphrase, secrets.resolve(configured->secret, SecretForm::passphrase)};
 }
 
-std::unique_ptr<repo::Repository> Context::open_repository() {
-    return open_repository(choose_repository(globals.repository), usual_places());
+std::unique_ptr<repo::Repository> Context::open_repository(repo::NotesFrom notes) {
+    return open_repository(choose_repository(globals.repository), usual_places(), notes);
 }
 
-std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const SecretPlaces& places) {
-    constexpr RetryBudget first_contact{.total = 10 * one_second};
-    open_existing(choice, world,
-                  first_contact);  // whether there is one is said before anybody is asked for its passphrase
+std::unique_ptr<Store> Context::open_measured(const RepositoryChoice& choice, Nanoseconds patience) {
+    std::unique_ptr<Store> store =
+        open_store({choice.url, choice.endpoint, choice.region}, StoreUse::open, world, {.total = patience});
+    std::shared_ptr<TrafficMeter>& meter = traffic_[store->url()];
+    if (!meter) meter = std::make_shared<TrafficMeter>();
+    return std::make_unique<MeasuredStore>(std::move(store), meter);
+}
+
+std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const SecretPlaces& places,
+                                                           repo::NotesFrom notes) {
+    // Whether there is one is said soon, and before anybody is asked for its passphrase.
+    const std::unique_ptr<Store> store = open_measured(choice, 10 * one_second);
+    if (!store->find(repo::names::config))
+        throw Error{Code::no_repository, "there is no repository at {}", store->url()}.hint(
+            fmt::format("Make one with `holdfast -r {} init`.", choice.name));
     const auto unlock = unlock_from(places, choice.unlock);
     if (!unlock && (globals.no_input || !secrets.can_ask())) {
         throw Error{Code::usage, "no passphrase or key file for {} is given", choice.name}.hint(fmt::format(
@@ -140,20 +135,21 @@ std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoic
             places.password_file_variable.empty() ? "`unlock` in the configuration" : places.password_file_variable,
             places.password_variable, places.key_file_variable.empty() ? "--to-key-file" : "--key-file"));
     }
-    return unlock ? open_repository(choice, *unlock) : open_by_asking(choice);
+    return unlock ? open_repository(choice, *unlock, notes) : open_by_asking(choice, notes);
 }
 
-std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const repo::Unlock& unlock) {
-    return repo::Repository::open(open_existing(choice, world), unlock, open_options(), world);
+std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const repo::Unlock& unlock,
+                                                           repo::NotesFrom notes) {
+    return repo::Repository::open(open_measured(choice, 60 * one_second), unlock, {state_folder(), notes}, world);
 }
 
-std::unique_ptr<repo::Repository> Context::open_by_asking(const RepositoryChoice& choice) {
+std::unique_ptr<repo::Repository> Context::open_by_asking(const RepositoryChoice& choice, repo::NotesFrom notes) {
     constexpr int tries_max = 3;
     for (int attempt = 1;; ++attempt) {
         const repo::Unlock unlock{repo::Unlock::Way::passphrase,
                                   secrets.ask(fmt::format("Passphrase of {}: ", printable(choice.name)))};
         try {
-            return open_repository(choice, unlock);
+            return open_repository(choice, unlock, notes);
         } catch (const Error& error) {
             if (error.code() != Code::wrong_key || attempt == tries_max) throw;
             out.warn("this passphrase is wrong; try again");

@@ -4,6 +4,7 @@
 // Threads  one
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include "app/secrets.h"
 #include "base/world.h"
 #include "repo/repository.h"
+#include "store/measure.h"
 
 namespace holdfast::app {
 
@@ -53,9 +55,13 @@ public:
     // `text`: a configured name, a path or a URL; empty: HOLDFAST_REPO, else the only configured one.
     RepositoryChoice choose_repository(const std::string& text);
     // The repository of -r.
-    std::unique_ptr<repo::Repository> open_repository();
-    std::unique_ptr<repo::Repository> open_repository(const RepositoryChoice& choice, const SecretPlaces& places);
-    std::unique_ptr<repo::Repository> open_repository(const RepositoryChoice& choice, const repo::Unlock& unlock);
+    std::unique_ptr<repo::Repository> open_repository(repo::NotesFrom notes = repo::NotesFrom::listing);
+    std::unique_ptr<repo::Repository> open_repository(const RepositoryChoice& choice, const SecretPlaces& places,
+                                                      repo::NotesFrom notes = repo::NotesFrom::listing);
+    std::unique_ptr<repo::Repository> open_repository(const RepositoryChoice& choice, const repo::Unlock& unlock,
+                                                      repo::NotesFrom notes = repo::NotesFrom::listing);
+    // What was asked of each store so far, by its URL.
+    const std::map<std::string, std::shared_ptr<TrafficMeter>>& traffic() const { return traffic_; }
     SecretPlaces usual_places() const;
     // For a slot that is to be made: asks twice when nothing else gives it.
     repo::Unlock new_unlock(const SecretPlaces& places, const std::optional<UnlockConfig>& configured,
@@ -68,9 +74,11 @@ private:
     // Nothing: it has to be asked for.
     std::optional<repo::Unlock> unlock_from(const SecretPlaces& places, const std::optional<UnlockConfig>& configured);
     repo::Unlock key_file_unlock(Secret secret, const std::string& from) const;
-    std::unique_ptr<repo::Repository> open_by_asking(const RepositoryChoice& choice);
+    std::unique_ptr<repo::Repository> open_by_asking(const RepositoryChoice& choice, repo::NotesFrom notes);
+    std::unique_ptr<Store> open_measured(const RepositoryChoice& choice, Nanoseconds patience);
 
     std::optional<Config> config_;
+    std::map<std::string, std::shared_ptr<TrafficMeter>> traffic_;
 };
 
 // Says so when a URL given on the command line holds a password, where everybody can see it.

@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "engine/assembly.h"
 #include "engine/contents.h"
 #include "engine/facts.h"
@@ -145,6 +146,12 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
     draft.describes = source.describe();
     draft.time = plan.time.value_or(world.clock.now());
 
+    repository.keys().require(repo::Right::back_up, "back up");
+    if (!repository.keys().may_back_up(repository.keys().own_id(), name))
+        throw Error{Code::denied, "this key may not back up {}", name}
+            .unharmed("nothing was written")
+            .hint(
+                fmt::format("It is for {}; `--name` calls a source so.", join(repository.keys().own().sources, ", ")));
     repo::Session session(repository, plan.dry_run ? repo::Session::Mode::dry_run : repo::Session::Mode::write);
     Previous previous = plan.reread ? Previous{} : read_previous(repository, draft, session);
     const auto capture = source.begin({world});  // freezes one consistent point

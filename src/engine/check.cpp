@@ -5,6 +5,7 @@
 #include "engine/check_trees.h"
 #include "engine/maintain.h"
 #include "engine/windows.h"
+#include "repo/checkpoint.h"
 #include "repo/collection.h"
 #include "repo/distrust.h"
 #include "repo/names.h"
@@ -50,7 +51,7 @@ void check_keys(repo::Repository& repository, CheckFindings& findings) {
 }
 
 // The logs were verified when the repository was opened, but not, where there is a checkpoint, from their beginning.
-void check_logs(repo::Repository& repository, CheckFindings& findings) {
+void check_logs(repo::Repository& repository, repo::LogBook& log, CheckFindings& findings) {
     constexpr std::string_view effect = "what its log says from there on cannot be believed";
     std::map<repo::LaneName, std::uint64_t> last;
     repository.store().list(repo::names::log, [&](const ObjectInfo& object) {
@@ -64,8 +65,6 @@ void check_logs(repo::Repository& repository, CheckFindings& findings) {
         std::uint64_t& highest = last[{*signer, static_cast<std::uint32_t>(std::strtoul(lane.c_str(), nullptr, 10))}];
         highest = std::max(highest, *slot + 1);
     });
-    repo::Keyring keys = repository.keys();
-    repo::LogBook log(repository.store(), keys, repository.world());
     find_damage(findings, repo::names::log, effect, [&] { log.read(); });
     for (const auto& [name, slots] : last) {
         const auto lane = log.lanes().find(name);
@@ -81,10 +80,68 @@ void check_logs(repo::Repository& repository, CheckFindings& findings) {
     for (const repo::CommittedSnapshot& snapshot : log.snapshots())
         find_damage(findings, repo::names::log_entry(snapshot.lane.signer, snapshot.lane.lane, snapshot.slot),
                     "the snapshot that it commits cannot be restored",
-                    [&] { repo::decode_snapshot(keys, snapshot.record, snapshot.provenance); });
+                    [&] { repo::decode_snapshot(repository.keys(), snapshot.record, snapshot.provenance); });
 }
 
-void check_notes(repo::Repository& repository, CheckFindings& findings) {
+// Against the logs themselves, read from their beginning.
+void compare(const repo::Checkpoint& checkpoint, const repo::LogBook& log) {
+    std::map<repo::SnapshotId, const repo::CommittedSnapshot*> committed;
+    for (const repo::CommittedSnapshot& snapshot : log.snapshots()) committed[snapshot.id()] = &snapshot;
+    std::set<repo::SnapshotId> told = checkpoint.forgotten;
+    for (const repo::CommittedSnapshot& snapshot : checkpoint.log.snapshots) {
+        const auto at = committed.find(snapshot.id());
+        if (at == committed.end() || at->second->lane != snapshot.lane || at->second->slot != snapshot.slot)
+            throw Error{Code::corrupt, "it tells of snapshot {}, which no log commits there",
+                        snapshot.id().short_hex()};
+        told.insert(snapshot.id());
+    }
+    for (const auto& [id, snapshot] : committed) {
+        const auto lane = checkpoint.log.lanes.find(snapshot->lane);
+        if (lane != checkpoint.log.lanes.end() && snapshot->slot < lane->second.next && !told.contains(id))
+            throw Error{Code::corrupt, "it hides snapshot {}", id.short_hex()};
+    }
+    for (const auto& [name, lane] : checkpoint.log.lanes) {
+        const auto at = log.lanes().find(name);
+        const std::uint64_t next = at == log.lanes().end() ? 0 : at->second.next;
+        if (next < lane.next || (next == lane.next && at->second.last_hash != lane.last_hash))
+            throw Error{Code::corrupt,
+                        "it tells of {} entries of lane {} of {}, the log has {} or others",
+                        lane.next,
+                        name.lane,
+                        name.signer.short_hex(),
+                        next};
+    }
+}
+
+void check_checkpoints(repo::Repository& repository, const repo::LogBook& log, CheckFindings& findings) {
+    std::vector<std::string> days;
+    repository.store().list(repo::names::checkpoints, [&](const ObjectInfo& object) {
+        days.push_back(object.name.substr(repo::names::checkpoints.size()));
+    });
+    for (const std::string& day : days) {
+        const std::string object = repo::names::checkpoint(day);
+        find_damage(findings, object, "opening the repository reads all logs instead", [&] {
+            const auto bytes = repository.store().read(object);
+            if (bytes) compare(repo::decode_checkpoint(*bytes, repository.keys(), day), log);
+        });
+    }
+}
+
+// Fragments that a merged one stands for serve those who find no checkpoint.
+void check_replaced_fragments(repo::Repository& repository, const repo::LogBook& log, CheckFindings& findings) {
+    std::set<repo::FragmentId> in_use;
+    for (const repo::KnownFragment& known : repository.log().fragments()) in_use.insert(known.body.id);
+    for (const repo::KnownFragment& known : log.fragments()) {
+        if (in_use.contains(known.body.id)) continue;
+        find_damage(findings, repo::names::fragment(known.body.id),
+                    "without a checkpoint the repository cannot be opened", [&] {
+                        repo::Fragment(repository.store(), repository.keys(), known)
+                            .scan([](const repo::ChunkPrefix&, const repo::Location&) {});
+                    });
+    }
+}
+
+void check_notes(repo::Repository& repository, const repo::LogBook& log, CheckFindings& findings) {
     struct Numbers {
         std::uint64_t count = 0, next = 0;
     };
@@ -101,9 +158,8 @@ void check_notes(repo::Repository& repository, CheckFindings& findings) {
         numbers.next = std::max(numbers.next, *number + 1);
     });
     std::set<repo::SnapshotId> committed;
-    for (const repo::CommittedSnapshot& snapshot : repository.log().snapshots())
-        committed.insert(
-            repo::SnapshotId{crypto::sha256(snapshot.provenance.empty() ? snapshot.record : snapshot.provenance)});
+    for (const repo::CommittedSnapshot& snapshot : log.snapshots()) committed.insert(snapshot.id());
+    for (const repo::CommittedSnapshot& snapshot : repository.log().snapshots()) committed.insert(snapshot.id());
     repo::NoteBook notes(repository.store(), repository.keys(), repository.world());
     find_damage(findings, repo::names::notes, "holds, tags and times of its snapshot are not known",
                 [&] { notes.read(); });
@@ -183,8 +239,12 @@ CheckReport check_once(repo::Repository& repository, const CheckPlan& plan, Prog
     CheckFindings findings;
     CheckReport report;
     check_keys(repository, findings);
-    check_logs(repository, findings);
-    check_notes(repository, findings);
+    repo::Keyring keys = repository.keys();
+    repo::LogBook log(repository.store(), keys, repository.world());
+    check_logs(repository, log, findings);
+    check_checkpoints(repository, log, findings);
+    check_replaced_fragments(repository, log, findings);
+    check_notes(repository, log, findings);
     check_collections(repository, findings);
 
     CheckPlaces places(repository, findings);
@@ -204,6 +264,7 @@ CheckReport check_once(repo::Repository& repository, const CheckPlan& plan, Prog
     report.packs = places.packs().size();
     report.chunks = places.chunks();
     report.errors = findings.told();
+    report.damaged = places.damaged_packs();
     return report;
 }
 
@@ -222,7 +283,7 @@ CheckReport check(repo::Repository& repository, const CheckPlan& plan, Progress&
         report = check_once(repository, plan, progress);
         if (report.errors.empty() || attempt == attempts_max) return report;
         // Others may have committed, forgotten and collected meanwhile: what came or went is no damage.
-        repository.refresh(repo::Repository::NotesFrom::names);
+        repository.refresh(repo::NotesFrom::names);
         if (repository.log().stamp() == stamp && repository.snapshots().size() == snapshots) return report;
         repository.world().log.info("others worked in the repository meanwhile; it is checked again");
     }

@@ -20,8 +20,7 @@ struct Origin {
 // The wanted snapshots, oldest first.
 std::vector<Origin> origins_of(const repo::Repository& from, const std::vector<repo::SnapshotId>& ids) {
     std::map<repo::SnapshotId, const repo::CommittedSnapshot*> committed;
-    for (const repo::CommittedSnapshot& one : from.log().snapshots())
-        committed[repo::SnapshotId{crypto::sha256(one.provenance.empty() ? one.record : one.provenance)}] = &one;
+    for (const repo::CommittedSnapshot& one : from.log().snapshots()) committed[one.id()] = &one;
     std::set<repo::SnapshotId> wanted(ids.begin(), ids.end());
     std::vector<Origin> out;
     for (const repo::Snapshot& snapshot : from.snapshots()) {
@@ -41,11 +40,6 @@ const repo::Snapshot* find(const repo::Repository& repository, const repo::Snaps
     const auto& all = repository.snapshots();
     const auto at = std::ranges::find(all, id, &repo::Snapshot::id);
     return at == all.end() ? nullptr : &*at;
-}
-
-bool was_forgotten(const repo::Repository& repository, const repo::SnapshotId& id) {
-    return std::ranges::any_of(repository.notes().of(id),
-                               [](const auto& note) { return note.kind == repo::NoteKind::forgotten; });
 }
 
 // What people and retention have said of a snapshot goes along; proofs do not, for the copy was not proven.
@@ -151,7 +145,7 @@ CopyReport copy(repo::Repository& from, repo::Repository& to, const std::vector<
     for (const Origin& origin : origins) {
         const repo::SnapshotId& id = origin.snapshot.id;
         const bool there = find(to, id) != nullptr;
-        if (!there && was_forgotten(to, id)) {
+        if (!there && to.was_forgotten(id)) {
             if (!ids.empty())
                 throw Error{Code::failed, "snapshot {} was forgotten in {}", id.short_hex(), target}
                     .unharmed("nothing was copied")
@@ -178,7 +172,7 @@ CopyReport copy(repo::Repository& from, repo::Repository& to, const std::vector<
     std::optional<std::set<repo::SnapshotId>> still_there;
     const auto is_forgotten_by_now = [&](const repo::SnapshotId& id) {
         if (!still_there) {
-            from.refresh(repo::Repository::NotesFrom::names);
+            from.refresh(repo::NotesFrom::names);
             still_there.emplace();
             for (const repo::Snapshot& snapshot : from.snapshots()) still_there->insert(snapshot.id);
         }

@@ -4,7 +4,7 @@
 //          it lies: within chunks of which other parts are out of date
 // Limits   wear is bounded: what lies in chunks that are half out of date, or in too many pieces, is not kept
 // Threads  pure
-// Source   doc/adr/0009
+// Source   doc/adr/0011
 #pragma once
 
 #include <vector>

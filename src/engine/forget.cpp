@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "engine/journals.h"
+#include "repo/keys.h"
 
 namespace holdfast::engine {
 
@@ -76,7 +77,9 @@ void keep_bases(const repo::Repository& repository, const ForgetPlan& plan, Forg
 }  // namespace
 
 ForgetReport forget(repo::Repository& repository, const ForgetPlan& plan) {
+    repository.keys().require(repo::Right::collect, "forget snapshots");
     repository.refresh();
+    if (!plan.dry_run) repository.note_received();
     const std::vector<repo::Snapshot>& snapshots = repository.snapshots();
     ForgetReport report;
     if (!plan.ids.empty())

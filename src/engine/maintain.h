@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@ struct CheckReport {
     std::uint64_t chunks = 0;
     std::uint64_t bytes = 0;  // read
     std::vector<Damage> errors;
+    std::set<repo::PackId> damaged;  // packs of which something is missing
 };
 CheckReport check(repo::Repository& repository, const CheckPlan& plan, Progress& progress);
 
@@ -60,6 +62,7 @@ struct PrunePlan {
     bool dry_run = false;
     double unused_max = 0.05;  // share of the stored bytes that may stay unused
     JournalWindows windows = {};
+    std::uint64_t checkpoint_entries = 64;  // so many of the logs since the last checkpoint make one due
 };
 struct PruneReport {
     std::uint64_t packs_deleted = 0;

@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/journals.h"
+#include "repo/checkpoint.h"
 #include "repo/collector.h"
 
 namespace holdfast::engine {
@@ -14,11 +15,8 @@ std::string describe(repo::Repository& repository, const repo::SessionName& sess
                        who == nullptr ? "unknown" : who->label, session.lane.lane, rfc3339_seconds(lane.open_time));
 }
 
-}  // namespace
-
-PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress&) {
+void collect(repo::Repository& repository, const PrunePlan& plan, PruneReport& report) {
     repo::Collector collector(repository);
-    PruneReport report;
     const auto add = [&](const repo::Collector::Settled& settled) {
         report.packs_deleted += settled.packs_deleted;
         report.bytes_freed += settled.bytes_freed;
@@ -31,7 +29,7 @@ PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress&
     repository.read_collections();
     keep_journals(repository, plan, report);
     // What an earlier run left comes first: collections are settled one after another.
-    if (!plan.dry_run && !add(collector.settle())) return report;
+    if (!plan.dry_run && !add(collector.settle())) return;
 
     repo::Survey survey = collector.survey(plan.unused_max);
     if (!plan.dry_run) collector.repack(survey);
@@ -42,9 +40,9 @@ PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress&
         for (const repo::PackUse& use : survey.garbage) report.bytes_freed += use.bytes;
         for (const repo::PackUse& use : survey.rewritten)
             report.bytes_freed += use.bytes - std::min(use.bytes, use.bytes_live);
-        return report;
+        return;
     }
-    if (survey.garbage.empty() && survey.rewritten.empty()) return report;
+    if (survey.garbage.empty() && survey.rewritten.empty()) return;
     const std::uint64_t freed_before = report.bytes_freed;
     if (!collector.condemn(survey))
         repository.world().log.warning("another prune began at the same time; its collection is settled instead");
@@ -52,6 +50,15 @@ PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress&
     for (const repo::PackUse& use : survey.rewritten)  // their kept parts were written anew
         if (report.bytes_freed > freed_before)
             report.bytes_freed -= std::min(report.bytes_freed - freed_before, use.bytes_live);
+}
+
+}  // namespace
+
+PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress&) {
+    repository.keys().require(repo::Right::collect, "prune");
+    PruneReport report;
+    collect(repository, plan, report);
+    if (!plan.dry_run) repo::keep_checkpoint(repository, plan.checkpoint_entries);
     return report;
 }
 

@@ -49,9 +49,9 @@ std::optional<CollectionVerdict> read_verdict(Store& store, const Keyring& keys,
     return out;
 }
 
-std::set<PackId> condemned_packs(Store& store, const Keyring& keys, std::uint64_t number) {
+std::set<PackId> condemned_packs(Store& store, const Keyring& keys, std::uint64_t before, std::uint64_t last) {
     std::set<PackId> out;
-    for (std::uint64_t n = 1; n <= number; ++n) {
+    for (std::uint64_t n = before + 1; n <= last; ++n) {
         const auto condemned = read_condemned(store, keys, n);
         // A STAMP names it, so it exists; to take an absence for an empty set would lose data.
         if (!condemned)

@@ -27,7 +27,7 @@ struct CollectionVerdict {
 std::optional<Condemned> read_condemned(Store& store, const Keyring& keys, std::uint64_t number);
 std::optional<CollectionVerdict> read_verdict(Store& store, const Keyring& keys, std::uint64_t number);
 
-// Packs of collections up to `number` that were not spared: gone, or about to be.
-std::set<PackId> condemned_packs(Store& store, const Keyring& keys, std::uint64_t number);
+// Packs of the collections after `before`, up to `last`, that were not spared: gone, or about to be.
+std::set<PackId> condemned_packs(Store& store, const Keyring& keys, std::uint64_t before, std::uint64_t last);
 
 }  // namespace holdfast::repo

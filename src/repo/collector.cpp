@@ -130,7 +130,7 @@ std::vector<ChunkPrefix> mark(Repository& repository) {
     } catch (const Error& error) {
         if (error.code() != Code::corrupt) throw;
         // A snapshot whose forgetting a listing missed may reach what an earlier collection took rightly.
-        repository.refresh(Repository::NotesFrom::names);
+        repository.refresh(NotesFrom::names);
         live = mark_trees(repository);
     }
     for (const Snapshot& snapshot : repository.snapshots())
@@ -140,13 +140,21 @@ std::vector<ChunkPrefix> mark(Repository& repository) {
     for (const Snapshot& snapshot : repository.snapshots())
         if (!snapshot.state.is_zero())
             newest[{snapshot.source, snapshot.host + "/" + snapshot.signer.hex()}] = &snapshot;
+    bool states_hidden = false;
     for (const auto& [source, snapshot] : newest) {
         try {
             for (const ChunkId& id : state_chunks(repository.chunks(), snapshot->state)) live.push_back(prefix_of(id));
         } catch (const Error& error) {
+            if (error.code() == Code::denied) states_hidden = true;
             if (error.code() != Code::corrupt && error.code() != Code::denied) throw;
         }
     }
+    // Who cannot see which of them are in use keeps all.
+    if (states_hidden)
+        for (const auto& fragment : repository.index().fragments())
+            fragment->scan([&](const ChunkPrefix& id, const Location& place) {
+                if (place.pack.kind == PackKind::state) live.push_back(id);
+            });
     std::ranges::sort(live);
     live.erase(std::ranges::unique(live).begin(), live.end());
     return live;

@@ -14,6 +14,7 @@ constexpr std::string_view magic = "HFIX";
 constexpr std::size_t record_bytes = 16 + 4 + 4 + 4;
 constexpr std::size_t block_records = 64 * 1024 / record_bytes;
 constexpr std::size_t filter_bits_each = 12;
+constexpr std::uint64_t whole_bytes_max = 32 * 1024;  // one request for all of it costs less than two
 
 std::uint64_t key_of(ByteView id) {
     std::uint64_t value;
@@ -64,15 +65,20 @@ Secret block_key(const Keyring& keys, ByteView salt, std::size_t number) {
 }  // namespace
 
 EncodedFragment encode_fragment(const Keyring& keys, std::span<const PackContents> packs, Random& random) {
-    struct Record {
-        ChunkId id;
-        std::uint32_t pack, offset, length;
-    };
-    std::vector<Record> records;
-    for (std::size_t i = 0; i < packs.size(); ++i)
-        for (const ChunkPlace& place : packs[i].places)
-            records.push_back({place.id, static_cast<std::uint32_t>(i), place.offset, place.length});
-    std::ranges::sort(records, {}, [](const Record& record) { return record.id; });
+    std::vector<IndexedPack> listed;
+    std::vector<IndexRecord> records;
+    for (const PackContents& pack : packs) {
+        for (const ChunkPlace& place : pack.places)
+            records.push_back(
+                {prefix_of(place.id), static_cast<std::uint32_t>(listed.size()), place.offset, place.length});
+        listed.push_back({pack.pack, pack.bytes});
+    }
+    return encode_fragment(keys, listed, std::move(records), random);
+}
+
+EncodedFragment encode_fragment(const Keyring& keys, std::span<const IndexedPack> packs,
+                                std::vector<IndexRecord> records, Random& random) {
+    std::ranges::sort(records, {}, [](const IndexRecord& record) { return record.id; });
 
     const auto salt = random.array<16>();
     EncodedFragment out;
@@ -84,9 +90,9 @@ EncodedFragment encode_fragment(const Keyring& keys, std::span<const PackContent
     Bytes header;
     ByteWriter head(header);
     head.varint(packs.size());
-    for (const PackContents& pack : packs) {
-        head.u8(static_cast<std::uint8_t>(pack.pack.kind));
-        head.raw(pack.pack.id.view());
+    for (const IndexedPack& pack : packs) {
+        head.u8(static_cast<std::uint8_t>(pack.ref.kind));
+        head.raw(pack.ref.id.view());
         head.varint(pack.bytes);
     }
     const std::size_t lines = std::max<std::size_t>(1, (records.size() * filter_bits_each + 511) / 512);
@@ -97,9 +103,9 @@ EncodedFragment encode_fragment(const Keyring& keys, std::span<const PackContent
         plain.clear();
         ByteWriter block(plain);
         for (std::size_t i = begin; i < std::min(records.size(), begin + block_records); ++i) {
-            const Record& record = records[i];
+            const IndexRecord& record = records[i];
             filter_add(filter, record.id.view());
-            block.raw(record.id.view().first(16));
+            block.raw(record.id.view());
             block.u32(record.pack);
             block.u32(record.offset);
             block.u32(record.length);
@@ -135,10 +141,13 @@ Fragment::Fragment(Store& store, const Keyring& keys, const KnownFragment& known
     const std::size_t lead_bytes = magic.size() + 1 + salt_.size();
     if (known.body.bytes < tail_bytes + lead_bytes)
         throw Error{Code::corrupt, "{} is said to be shorter than its header", object};
-    const auto lead = store.read_range(object, 0, lead_bytes);
-    const auto tail = store.read_range(object, known.body.bytes - tail_bytes, tail_bytes);
+    const bool is_small = known.body.bytes <= whole_bytes_max;
+    auto tail = is_small ? store.read(object) : store.read_range(object, known.body.bytes - tail_bytes, tail_bytes);
+    const auto lead = is_small ? tail : store.read_range(object, 0, lead_bytes);
     if (!lead || !tail)
-        throw Error{Code::corrupt, "{} is missing", object}.hint("Run `holdfast repair`, it rebuilds the index.");
+        throw Error{Code::corrupt, "{} is missing", object}.hint("Bring the object back from a copy of the bucket or folder; a `holdfast copy` of the repository has the snapshots.");
+    if (is_small && tail->size() > tail_bytes)
+        tail->erase(tail->begin(), tail->end() - static_cast<std::ptrdiff_t>(tail_bytes));
     ByteReader reader(*lead, object);
     if (as_text(reader.raw(magic.size())) != magic || reader.u8() != 1)
         reader.fail("it does not begin as an index fragment does");
@@ -152,7 +161,7 @@ Fragment::Fragment(Store& store, const Keyring& keys, const KnownFragment& known
     ByteReader head(*header, object);
     const std::size_t packs = head.count(34);
     for (std::size_t i = 0; i < packs; ++i) {
-        Pack pack;
+        IndexedPack pack;
         const std::uint8_t kind = head.u8();
         if (kind < 1 || kind > 3) head.fail("a pack is of a kind that this version does not know");
         pack.ref = {static_cast<PackKind>(kind), PackId::from(head.raw(PackId::size))};
@@ -239,7 +248,7 @@ void Fragment::scan(const std::function<void(const ChunkPrefix&, const Location&
 }
 
 std::size_t Fragment::resident_bytes() const {
-    return filter_.size() + blocks_.size() * sizeof(Block) + packs_.size() * sizeof(Pack);
+    return filter_.size() + blocks_.size() * sizeof(Block) + packs_.size() * sizeof(IndexedPack);
 }
 
 Index::Index(Store& store, const Keyring& keys) : store_(store), keys_(keys) {}
@@ -273,6 +282,11 @@ void Index::distrust(std::set<PackId> packs) {
     distrusted_ = std::move(packs);
 }
 
+void Index::believe(std::set<FragmentId> attested) {
+    const std::unique_lock lock(mutex_);
+    believed_ = std::move(attested);
+}
+
 std::vector<Location> Index::find(const ChunkId& id, bool also_excluded) {
     const std::shared_lock lock(mutex_);
     std::vector<Location> all;
@@ -288,7 +302,8 @@ bool Index::knows(const ChunkId& id) {
     const std::shared_lock lock(mutex_);
     std::vector<Location> found;
     for (auto fragment = fragments_.rbegin(); fragment != fragments_.rend(); ++fragment) {
-        if (!keys_.trusts_chunks_of((*fragment)->known().author)) continue;
+        const KnownFragment& known = (*fragment)->known();
+        if (!keys_.trusts_chunks_of(known.author) && !believed_.contains(known.body.id)) continue;
         found.clear();
         (*fragment)->find(prefix_of(id), found);
         const auto may_rely = [&](const Location& at) {

@@ -49,11 +49,25 @@ struct PackContents {
 using ChunkPrefix = Id<struct ChunkPrefixTag, 16>;
 inline ChunkPrefix prefix_of(const ChunkId& id) { return ChunkPrefix::from(id.view()); }
 
+struct IndexedPack {
+    PackRef ref;
+    std::uint64_t bytes = 0;  // of the object
+};
+
+struct IndexRecord {
+    ChunkPrefix id;
+    std::uint32_t pack = 0;  // its place in the fragment's list
+    std::uint32_t offset = 0;
+    std::uint32_t length = 0;
+};
+
 struct EncodedFragment {
     Bytes bytes;
     FragmentBody body;
 };
 EncodedFragment encode_fragment(const Keyring& keys, std::span<const PackContents> packs, Random& random);
+EncodedFragment encode_fragment(const Keyring& keys, std::span<const IndexedPack> packs,
+                                std::vector<IndexRecord> records, Random& random);
 
 class Fragment {
 public:
@@ -61,11 +75,7 @@ public:
     void find(const ChunkPrefix& id, std::vector<Location>& found);
     // Every record, in id order.
     void scan(const std::function<void(const ChunkPrefix&, const Location&)>& each);
-    struct Pack {
-        PackRef ref;
-        std::uint64_t bytes = 0;
-    };
-    const std::vector<Pack>& packs() const { return packs_; }
+    const std::vector<IndexedPack>& packs() const { return packs_; }
     const KnownFragment& known() const { return known_; }
     std::size_t resident_bytes() const;
 
@@ -83,7 +93,7 @@ private:
     KnownFragment known_;
     // fixed after construction
     std::array<std::uint8_t, 16> salt_{};
-    std::vector<Pack> packs_;
+    std::vector<IndexedPack> packs_;
     std::vector<Block> blocks_;
     Bytes filter_;
     // guarded by mutex_
@@ -104,6 +114,9 @@ public:
     // Packs that a check found damaged: they are still read, but knows() does not rely on them.
     void distrust(std::set<PackId> packs);
 
+    // Fragments whose author is not believed by himself, but which somebody who reads has attested.
+    void believe(std::set<FragmentId> attested);
+
     // Every place of a chunk, in packs not excluded first; excluded ones follow when `also_excluded`.
     std::vector<Location> find(const ChunkId& id, bool also_excluded = false);
     // Is there a place that a writer may rely on: neither excluded nor distrusted, by an author who is believed?
@@ -121,6 +134,7 @@ private:
     std::vector<std::unique_ptr<Fragment>> fragments_;
     std::set<PackId> excluded_;
     std::set<PackId> distrusted_;
+    std::set<FragmentId> believed_;
 };
 
 }  // namespace holdfast::repo

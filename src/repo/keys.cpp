@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "repo/names.h"
+#include "store/read_many.h"
 
 namespace holdfast::repo {
 
@@ -125,6 +126,27 @@ std::string_view name_of(Role role) {
             return "full";
     }
     return "unknown";
+}
+
+std::optional<Role> role_named(std::string_view name) {
+    for (const Role role : {Role::writer, Role::reader, Role::maintainer, Role::full})
+        if (name_of(role) == name) return role;
+    return std::nullopt;
+}
+
+bool has(Role role, Right right) {
+    if (role == Role::full) return true;
+    switch (right) {
+        case Right::back_up:
+            return role == Role::writer;
+        case Right::read:
+            return role == Role::reader;
+        case Right::collect:
+            return role == Role::maintainer;
+        case Right::administer:
+            return false;
+    }
+    return false;
 }
 
 Bytes encode(const Credential& credential, const RepositoryId& repository, const crypto::SigningKey& root) {
@@ -258,14 +280,37 @@ bool Keyring::trusts_chunks_of(const SignerId& author) const {
     return credential != nullptr && credential->role == Role::full;
 }
 
-bool Keyring::may_collect(const SignerId& author) const {
+bool Keyring::may(const SignerId& author, Right right) const {
     const Credential* credential = find(author);
-    return credential != nullptr && (credential->role == Role::full || credential->role == Role::maintainer);
+    return credential != nullptr && has(credential->role, right);
 }
 
-Bytes encode_slot(const Config& config, const Credential& credential, const Secrets& secrets, const Unlock& unlock,
+bool Keyring::may_back_up(const SignerId& author, std::string_view source) const {
+    const Credential* credential = find(author);
+    if (credential == nullptr || !has(credential->role, Right::back_up)) return false;
+    return credential->sources.empty() || std::ranges::find(credential->sources, source) != credential->sources.end();
+}
+
+void Keyring::require(Right right, std::string_view what) const {
+    if (has(own_.role, right)) return;
+    std::string_view other = "full";
+    for (const Role role : {Role::writer, Role::reader, Role::maintainer})
+        if (has(role, right)) other = name_of(role);
+    throw Error{Code::denied, "this key may not {}: it is a {}'s", what, name_of(own_.role)}
+        .unharmed("nothing was changed")
+        .hint(fmt::format("A key with the role {} may; `holdfast key list` shows which there are.",
+                          other == "full" ? "full" : fmt::format("{} or full", other)));
+}
+
+Secrets secrets_of(Role role, Secrets secrets) {
+    if (!has(role, Right::administer)) secrets.root.reset();
+    if (!has(role, Right::read)) secrets.reader.reset();
+    if (!has(role, Right::collect)) secrets.maintainer.reset();
+    return secrets;
+}
+
+Bytes encode_slot(const Config& config, ByteView signed_credential, const Secrets& secrets, const Unlock& unlock,
                   Random& random) {
-    HF_ASSERT(secrets.root.has_value());
     const crypto::Argon2Cost cost;
     const auto salt = random.array<16>();
     Bytes out;
@@ -282,10 +327,11 @@ Bytes encode_slot(const Config& config, const Credential& credential, const Secr
         put(writer, SlotTag::argon2, numbers);
     }
     put(writer, SlotTag::salt, salt);
-    put(writer, SlotTag::credential, encode(credential, config.repository, *secrets.root));
+    put(writer, SlotTag::credential, signed_credential);
+    const SignerId signer = signer_id_of(secrets.signer.public_key());
     Secret plain(encode_secrets(secrets));
     put(writer, SlotTag::sealed,
-        crypto::seal(key_for(unlock, salt, cost), slot_context(config.repository, credential.id()), plain.reveal()));
+        crypto::seal(key_for(unlock, salt, cost), slot_context(config.repository, signer), plain.reveal()));
     return out;
 }
 
@@ -299,11 +345,15 @@ std::vector<SlotInfo> list_slots(Store& store, const Config& config, std::vector
         const auto revision = names::parse_number(rest.substr(dash + 1));
         if (!signer || !revision) return;
         SlotInfo& slot = newest[*signer];
-        if (slot.object.empty() || *revision > slot.revision) slot = {object.name, *signer, *revision, {}, {}};
+        if (slot.object.empty() || *revision > slot.revision) slot = {object.name, *signer, *revision, {}, {}, {}, {}};
     });
+    std::vector<std::string> objects;
+    for (const auto& [signer, slot] : newest) objects.push_back(slot.object);
+    std::vector<std::optional<Bytes>> stored = read_many(store, objects);
     std::vector<SlotInfo> out;
+    std::size_t number = 0;
     for (auto& [signer, slot] : newest) {
-        const auto bytes = store.read(slot.object);
+        std::optional<Bytes>& bytes = stored[number++];
         if (!bytes) continue;
         try {
             const ParsedSlot parsed = parse_slot(*bytes, slot.object);
@@ -311,7 +361,9 @@ std::vector<SlotInfo> list_slots(Store& store, const Config& config, std::vector
             slot.credential = decode_credential(parsed.credential, config.repository, config.root);
             if (slot.credential.id() != signer)
                 throw Error{Code::corrupt, "{} holds the slot of another signer", slot.object};
-            out.push_back(slot);
+            slot.signed_credential = to_bytes(parsed.credential);
+            slot.stored = std::move(*bytes);
+            out.push_back(std::move(slot));
         } catch (const Error& error) {
             if (damaged == nullptr || error.code() != Code::corrupt) throw;
             damaged->push_back({slot.object, error});
@@ -326,9 +378,7 @@ Keyring unlock_keyring(Store& store, const Config& config, const Unlock& unlock)
     const std::vector<SlotInfo> slots = list_slots(store, config, &damaged);
     for (const SlotInfo& slot : slots) {
         if (slot.way != unlock.way) continue;
-        const auto bytes = store.read(slot.object);
-        if (!bytes) continue;
-        const ParsedSlot parsed = parse_slot(*bytes, slot.object);
+        const ParsedSlot parsed = parse_slot(slot.stored, slot.object);
         const auto plain = crypto::open(key_for(unlock, parsed.salt, parsed.cost),
                                         slot_context(config.repository, slot.signer), parsed.sealed);
         if (!plain) continue;

@@ -24,8 +24,17 @@
 
 namespace holdfast::repo {
 
-enum class Role : std::uint8_t { writer = 1, reader = 2, maintainer = 3, full = 4 };
 std::string_view name_of(Role role);
+std::optional<Role> role_named(std::string_view name);
+
+// What a role may do. Everybody with a key sees ids, the index and the sources of what it may open.
+enum class Right : std::uint8_t {
+    back_up,     // commit snapshots, write journals: writer, full
+    read,        // open contents and names, prove, attest: reader, full
+    collect,     // forget, prune, hold, say when a snapshot was received: maintainer, full
+    administer,  // keys: full
+};
+bool has(Role role, Right right);
 
 // Public; signed by the root.
 struct Credential {
@@ -96,7 +105,12 @@ public:
 
     // May this author's fragments be believed when deduplicating (review.md A2)?
     bool trusts_chunks_of(const SignerId& author) const;
-    bool may_collect(const SignerId& author) const;
+    bool may(const SignerId& author, Right right) const;
+    bool may_collect(const SignerId& author) const { return may(author, Right::collect); }
+    // May this author's snapshots and journals be of that source?
+    bool may_back_up(const SignerId& author, std::string_view source) const;
+    // denied, in words that say what was wanted, when this key has not that right.
+    void require(Right right, std::string_view what) const;
 
 private:
     Config config_;
@@ -116,9 +130,13 @@ struct SlotInfo {
     std::uint64_t revision = 0;
     Unlock::Way way = Unlock::Way::passphrase;
     Credential credential;
+    Bytes stored;
+    Bytes signed_credential;
 };
-Bytes encode_slot(const Config& config, const Credential& credential, const Secrets& secrets, const Unlock& unlock,
+Bytes encode_slot(const Config& config, ByteView signed_credential, const Secrets& secrets, const Unlock& unlock,
                   Random& random);
+// Less what the role has no use for.
+Secrets secrets_of(Role role, Secrets secrets);
 struct DamagedSlot {
     std::string object;
     Error why;

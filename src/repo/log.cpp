@@ -16,26 +16,6 @@ std::string describe(const LaneName& lane, std::uint64_t slot) {
     return names::log_entry(lane.signer, lane.lane, slot);
 }
 
-Bytes encode_open(const OpenBody& body) {
-    Bytes out;
-    ByteWriter writer(out);
-    writer.varint(body.gc_number);
-    writer.u64(body.host_tag);
-    writer.raw(body.lock_token);
-    writer.string(body.program);
-    return out;
-}
-
-OpenBody decode_open(ByteView bytes) {
-    ByteReader reader(bytes, "an OPEN entry");
-    OpenBody body;
-    body.gc_number = reader.varint();
-    body.host_tag = reader.u64();
-    body.lock_token = reader.array<16>();
-    body.program = reader.string();
-    return body;
-}
-
 Bytes encode_payload(const LogEntry& entry) {
     Bytes payload;
     ByteWriter writer(payload);
@@ -72,6 +52,40 @@ LogEntry decode_payload(const SignedView& view, ByteView whole, std::string_view
 std::string_view name_of(EntryType type) {
     static constexpr std::array names{"", "ENROL", "LANE", "OPEN", "FRAGMENT", "COMMIT", "CLOSE", "FENCED", "STAMP"};
     return names[static_cast<std::size_t>(type)];
+}
+
+Bytes encode(const OpenBody& body) {
+    Bytes out;
+    ByteWriter writer(out);
+    writer.varint(body.gc_number);
+    writer.u64(body.host_tag);
+    writer.raw(body.lock_token);
+    writer.string(body.program);
+    return out;
+}
+
+OpenBody decode_open(ByteView bytes) {
+    ByteReader reader(bytes, "an OPEN entry");
+    OpenBody body;
+    body.gc_number = reader.varint();
+    body.host_tag = reader.u64();
+    body.lock_token = reader.array<16>();
+    body.program = reader.string();
+    return body;
+}
+
+KnownFragment known_fragment(ByteView entry, const Keyring& keys) {
+    const SignedView view = parse_signed(entry, SignedKind::log_entry, "a FRAGMENT entry");
+    keys.verify(view, "a FRAGMENT entry");
+    const LogEntry parsed = decode_payload(view, entry, "a FRAGMENT entry");
+    if (parsed.type != EntryType::fragment || parsed.author != parsed.lane.signer)
+        throw Error{Code::corrupt, "what should be a FRAGMENT entry is a {} by {}", name_of(parsed.type),
+                    parsed.author.short_hex()};
+    return {parsed.author, decode_fragment(parsed.body), to_bytes(entry)};
+}
+
+SnapshotId CommittedSnapshot::id() const {
+    return SnapshotId{crypto::sha256(provenance.empty() ? record : provenance)};
 }
 
 Bytes encode(const FragmentBody& body) {
@@ -112,19 +126,21 @@ Bytes encode_commit(ByteView record, ByteView provenance) {
 
 LogBook::LogBook(Store& store, Keyring& keys, World& world) : store_(store), keys_(keys), world_(world) {}
 
-void LogBook::start_from(Base base) {
-    for (const Credential& credential : base.credentials) {
-        keys_.enrol(credential);
-        own_enrolment_seen_ = own_enrolment_seen_ || credential.id() == keys_.own_id();
-    }
-    lanes_ = std::move(base.lanes);
-    fragments_ = std::move(base.fragments);
-    snapshots_ = std::move(base.snapshots);
-    for (const auto& [name, lane] : lanes_) stamp_ = std::max(stamp_, lane.stamp);
+void LogBook::start_from(State state) {
+    HF_ASSERT(state_.lanes.empty());
+    state_ = std::move(state);
+    for (const Bytes& credential : state_.enrolments) enrol_signed(credential);
+}
+
+void LogBook::enrol_signed(ByteView bytes) {
+    const Credential credential = decode_credential(bytes, keys_.repository(), keys_.config().root);
+    keys_.enrol(credential);
+    own_enrolment_seen_ = own_enrolment_seen_ || credential.id() == keys_.own_id();
 }
 
 // The root's log first, for it says who there is; then each signer's lane 0, for it says which lanes there are.
 void LogBook::read() {
+    if (!anything_new()) return;
     const LaneName root{keys_.root_id(), 0};
     lane_of(root);
     read_lane(root);
@@ -134,9 +150,19 @@ void LogBook::read() {
         read_lane(first);
     }
     std::vector<LaneName> others;
-    for (const auto& [name, lane] : lanes_)
+    for (const auto& [name, lane] : state_.lanes)
         if (name.lane != 0) others.push_back(name);
     for (const LaneName& name : others) read_lane(name);
+}
+
+// Of many lanes on a remote store most end where they did: one round trip says so for all.
+bool LogBook::anything_new() {
+    constexpr std::size_t lanes_worth_asking = 3;
+    if (!store_.traits().is_remote || state_.lanes.size() < lanes_worth_asking) return true;
+    std::vector<std::string> objects;
+    for (const auto& [name, lane] : state_.lanes) objects.push_back(describe(name, lane.next));
+    const auto found = read_many(store_, objects);
+    return std::ranges::any_of(found, [](const auto& entry) { return entry.has_value(); });
 }
 
 void LogBook::read_lane(const LaneName& name) {
@@ -149,22 +175,15 @@ void LogBook::read_lane(const LaneName& name) {
         const auto found = read_many(store_, objects);
         for (std::size_t i = 0; i < count; ++i) {
             if (!found[i]) return;
-            absorb(verified(*found[i], name, first + i));
+            absorb(verified(*found[i], name, first + i), *found[i]);
         }
     }
 }
 
 Lane& LogBook::lane_of(const LaneName& name) {
-    Lane& lane = lanes_[name];
+    Lane& lane = state_.lanes[name];
     lane.name = name;
     return lane;
-}
-
-std::optional<LogEntry> LogBook::read_entry(const LaneName& lane, std::uint64_t slot) {
-    const std::string object = describe(lane, slot);
-    const auto bytes = store_.read(object);
-    if (!bytes) return std::nullopt;
-    return verified(*bytes, lane, slot);
 }
 
 LogEntry LogBook::verified(ByteView bytes, const LaneName& lane, std::uint64_t slot) {
@@ -195,6 +214,9 @@ void LogBook::check_right(const LogEntry& entry) const {
         case EntryType::enrol:
             allowed = own && entry.author == keys_.root_id();
             break;
+        case EntryType::commit:
+            allowed = own && keys_.may(entry.author, Right::back_up);
+            break;
         default:
             break;
     }
@@ -203,7 +225,7 @@ void LogBook::check_right(const LogEntry& entry) const {
                     name_of(entry.type), entry.author.short_hex()};
 }
 
-void LogBook::absorb(const LogEntry& entry) {
+void LogBook::absorb(const LogEntry& entry, ByteView stored) {
     Lane& lane = lane_of(entry.lane);
     HF_ASSERT(entry.slot == lane.next);
     lane.next = entry.slot + 1;
@@ -212,15 +234,13 @@ void LogBook::absorb(const LogEntry& entry) {
     ByteReader body(entry.body, "a log entry");
     switch (entry.type) {
         case EntryType::enrol: {
-            stamp_ = std::max(stamp_, body.varint());
-            const Credential credential =
-                decode_credential(body.string_view(), keys_.repository(), keys_.config().root);
-            keys_.enrol(credential);
-            own_enrolment_seen_ = own_enrolment_seen_ || credential.id() == keys_.own_id();
+            state_.stamp = std::max(state_.stamp, body.varint());
+            state_.enrolments.push_back(to_bytes(body.string_view()));
+            enrol_signed(state_.enrolments.back());
             break;
         }
         case EntryType::lane:
-            stamp_ = std::max(stamp_, body.varint());
+            state_.stamp = std::max(state_.stamp, body.varint());
             lane_of({entry.lane.signer, body.u32()});
             break;
         case EntryType::open:
@@ -230,12 +250,12 @@ void LogBook::absorb(const LogEntry& entry) {
             lane.session = decode_open(entry.body);
             break;
         case EntryType::fragment:
-            fragments_.push_back({entry.author, decode_fragment(entry.body)});
+            state_.fragments.push_back({entry.author, decode_fragment(entry.body), to_bytes(stored)});
             break;
         case EntryType::commit: {
             CommittedSnapshot snapshot{entry.lane, entry.slot, to_bytes(body.string_view()), {}};
             snapshot.provenance = to_bytes(body.string_view());
-            snapshots_.push_back(std::move(snapshot));
+            state_.snapshots.push_back(std::move(snapshot));
             lane.open = false;
             break;
         }
@@ -245,7 +265,7 @@ void LogBook::absorb(const LogEntry& entry) {
             break;
         case EntryType::stamp:
             lane.stamp = std::max(lane.stamp, body.varint());
-            stamp_ = std::max(stamp_, lane.stamp);
+            state_.stamp = std::max(state_.stamp, lane.stamp);
             break;
     }
 }
@@ -266,14 +286,14 @@ bool LogBook::append(const LaneName& name, EntryType type, ByteView body, const 
         entry.author = signer_id_of(author.public_key());
         entry.hash = crypto::sha256(bytes);
         if (store_.create(object, bytes) == Created::created) {
-            absorb(entry);
+            absorb(entry, bytes);
             return true;
         }
-        const auto there = read_entry(name, entry.slot);
+        const auto there = store_.read(object);
         if (!there) throw Error{Code::unreachable, "{} exists but cannot be read", object};
-        absorb(*there);
+        absorb(verified(*there, name, entry.slot), *there);
         // After a lost reply the entry in the way is the very one that we wrote.
-        if (there->hash == entry.hash) return true;
+        if (equal(*there, bytes)) return true;
     }
     return false;
 }
@@ -309,25 +329,25 @@ SessionName LogBook::open_session(const OpenBody& wanted) {
         std::optional<LaneName> free;
         std::uint32_t count = 1;
         lane_of({own, 0});
-        for (const auto& [name, lane] : lanes_) {
+        for (const auto& [name, lane] : state_.lanes) {
             if (name.signer != own) continue;
             count = std::max(count, name.lane + 1);
             if (!lane.open && !free) free = name;
         }
         if (!free) {
-            Bytes body = encode_stamp(stamp_);
+            Bytes body = encode_stamp(state_.stamp);
             ByteWriter(body).u32(count);
             const LaneName made{own, count};
-            append({own, 0}, EntryType::lane, body, key, [&](const Lane&) { return !lanes_.contains(made); });
+            append({own, 0}, EntryType::lane, body, key, [&](const Lane&) { return !state_.lanes.contains(made); });
             continue;
         }
         // W1: every entry before the slot that OPEN takes is read, so the STAMPs before it are known; the number in
         // OPEN must not be below them, so it is made anew whenever one turns up.
         read_lane(*free);
         OpenBody body = wanted;
-        body.gc_number = stamp_;
-        const bool opened = append(*free, EntryType::open, encode_open(body), key,
-                                   [&](const Lane& lane) { return !lane.open && stamp_ == body.gc_number; });
+        body.gc_number = state_.stamp;
+        const bool opened = append(*free, EntryType::open, encode(body), key,
+                                   [&](const Lane& lane) { return !lane.open && state_.stamp == body.gc_number; });
         if (opened) return {*free, lane_of(*free).open_slot};
     }
 }
@@ -335,7 +355,7 @@ SessionName LogBook::open_session(const OpenBody& wanted) {
 // The root's log comes first: what is not in it no collector would see.
 void LogBook::enrol(const Credential& credential) {
     HF_ASSERT(keys_.secrets().root.has_value());
-    Bytes body = encode_stamp(stamp_);
+    Bytes body = encode_stamp(state_.stamp);
     ByteWriter(body).string(encode(credential, keys_.repository(), *keys_.secrets().root));
     append({keys_.root_id(), 0}, EntryType::enrol, body, *keys_.secrets().root, [](const Lane&) { return true; });
 }
@@ -358,8 +378,8 @@ LogBook::Marks LogBook::read_marks(const std::string& path) {
 
 bool LogBook::shows_less(const Marks::value_type& known) const {
     const auto& [name, mark] = known;
-    const auto lane = lanes_.find(name);
-    if (lane == lanes_.end()) return mark.next > 0;
+    const auto lane = state_.lanes.find(name);
+    if (lane == state_.lanes.end()) return mark.next > 0;
     return lane->second.next < mark.next ||
            (lane->second.next == mark.next && to_hex(lane->second.last_hash) != mark.hash);
 }
@@ -374,8 +394,8 @@ void LogBook::check_marks(const std::string& folder) {
     if (std::ranges::any_of(marks, is_behind)) read();
     if (const auto known = std::ranges::find_if(marks, is_behind); known != marks.end()) {
         const auto& [name, mark] = *known;
-        const auto lane = lanes_.find(name);
-        const std::uint64_t next = lane == lanes_.end() ? 0 : lane->second.next;
+        const auto lane = state_.lanes.find(name);
+        const std::uint64_t next = lane == state_.lanes.end() ? 0 : lane->second.next;
         throw Error{Code::rolled_back,
                     "{} shows {} entries of signer {} lane {}, this machine has seen {}{}",
                     store_.url(),
@@ -389,7 +409,7 @@ void LogBook::check_marks(const std::string& folder) {
                 fmt::format("The store was rolled back or replaced. If you restored it on purpose, remove {}.", path));
     }
     std::string text;
-    for (const auto& [name, lane] : lanes_)
+    for (const auto& [name, lane] : state_.lanes)
         if (lane.next > 0)
             text += fmt::format("{} {} {} {}\n", name.signer.hex(), name.lane, lane.next, to_hex(lane.last_hash));
     try {

@@ -87,20 +87,25 @@ struct Lane {
     Nanoseconds last_time = 0;
 };
 
-// A fragment as the log or a checkpoint knows it.
 struct KnownFragment {
     SignerId author;
     FragmentBody body;
+    Bytes entry{};  // the signed FRAGMENT that says so
 };
+// From the stored bytes of its entry; corrupt when it is no FRAGMENT of an enrolled author.
+KnownFragment known_fragment(ByteView entry, const Keyring& keys);
 
 struct CommittedSnapshot {
     LaneName lane;
     std::uint64_t slot = 0;
     Bytes record;      // the signed snapshot record
     Bytes provenance;  // of a copy: the origin's signed record
+    SnapshotId id() const;
 };
 
 // COMMIT ends its session (doc/adr/0003).
+Bytes encode(const OpenBody& body);
+OpenBody decode_open(ByteView bytes);
 Bytes encode_stamp(std::uint64_t gc_number);
 Bytes encode_commit(ByteView record, ByteView provenance);
 
@@ -108,23 +113,26 @@ class LogBook {
 public:
     LogBook(Store& store, Keyring& keys, World& world);
 
-    // The state that a checkpoint stands for; reading then begins there. Empty at first.
-    struct Base {
+    // What all entries read so far say together.
+    struct State {
         std::map<LaneName, Lane> lanes;
-        std::vector<Credential> credentials;
+        std::vector<Bytes> enrolments;  // signed credentials
         std::vector<KnownFragment> fragments;
         std::vector<CommittedSnapshot> snapshots;
+        std::uint64_t stamp = 0;  // the highest gc number that any entry names
     };
-    void start_from(Base base);
+    const State& state() const { return state_; }
+    // Reading then goes on from there. For a book that has read nothing.
+    void start_from(State state);
     // Reads every lane to its present end. Only what is new is read on later calls.
     void read();
     // Compares with, then raises the high-water marks of this client (`folder` may be empty: none are kept).
     void check_marks(const std::string& folder);
 
-    const std::map<LaneName, Lane>& lanes() const { return lanes_; }
-    const std::vector<KnownFragment>& fragments() const { return fragments_; }
-    const std::vector<CommittedSnapshot>& snapshots() const { return snapshots_; }
-    std::uint64_t stamp() const { return stamp_; }  // the highest gc number that any entry names
+    const std::map<LaneName, Lane>& lanes() const { return state_.lanes; }
+    const std::vector<KnownFragment>& fragments() const { return state_.fragments; }
+    const std::vector<CommittedSnapshot>& snapshots() const { return state_.snapshots; }
+    std::uint64_t stamp() const { return state_.stamp; }
     std::uint64_t entries_read() const { return entries_read_; }
 
     // Entries of a session, which its OPEN's slot names. fenced when that session is over.
@@ -150,9 +158,10 @@ private:
     // `still_wanted` says no.
     bool append(const LaneName& lane, EntryType type, ByteView body, const crypto::SigningKey& author,
                 const std::function<bool(const Lane&)>& still_wanted);
-    std::optional<LogEntry> read_entry(const LaneName& lane, std::uint64_t slot);
     LogEntry verified(ByteView bytes, const LaneName& lane, std::uint64_t slot);
-    void absorb(const LogEntry& entry);
+    void absorb(const LogEntry& entry, ByteView stored);
+    void enrol_signed(ByteView credential);
+    bool anything_new();
     void read_lane(const LaneName& lane);
     void check_right(const LogEntry& entry) const;
     Lane& lane_of(const LaneName& name);
@@ -160,10 +169,7 @@ private:
     Store& store_;
     Keyring& keys_;
     World& world_;
-    std::map<LaneName, Lane> lanes_;
-    std::vector<KnownFragment> fragments_;
-    std::vector<CommittedSnapshot> snapshots_;
-    std::uint64_t stamp_ = 0;
+    State state_;
     bool own_enrolment_seen_ = false;
     std::uint64_t entries_read_ = 0;
 };

@@ -22,7 +22,8 @@ std::string log_entry(const SignerId& signer, std::uint32_t lane, std::uint64_t 
     return fmt::format("{}{}/{}/{}", log, signer.hex(), lane, number(slot));
 }
 std::string fragment(const FragmentId& id) { return index + id.hex(); }
-std::string checkpoint(std::uint64_t value) { return index + number(value); }
+std::string checkpoint(std::string_view day) { return fmt::format("{}{}", checkpoints, day); }
+std::string attestation(const FragmentId& id) { return attestations + id.hex(); }
 std::string note(const SnapshotId& snapshot, std::uint64_t value) {
     return notes + snapshot.hex() + "/" + number(value);
 }

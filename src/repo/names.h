@@ -16,8 +16,10 @@ inline const std::string state = "state/";
 inline const std::string log = "log/";
 inline const std::string journal = "journal/";
 inline const std::string index = "index/";
+inline const std::string checkpoints = "index/checkpoint-";
 inline const std::string notes = "notes/";
 inline const std::string collections = "gc/";
+inline const std::string attestations = "attest/";
 
 std::string number(std::uint64_t value);  // ten digits at least, so that listings sort
 std::optional<std::uint64_t> parse_number(std::string_view text);
@@ -25,7 +27,8 @@ std::optional<std::uint64_t> parse_number(std::string_view text);
 std::string key_slot(const SignerId& signer, std::uint64_t revision);
 std::string log_entry(const SignerId& signer, std::uint32_t lane, std::uint64_t slot);
 std::string fragment(const FragmentId& id);
-std::string checkpoint(std::uint64_t number);
+std::string checkpoint(std::string_view day);
+std::string attestation(const FragmentId& id);
 std::string note(const SnapshotId& snapshot, std::uint64_t number);
 std::string condemned(std::uint64_t gc_number);
 std::string journal_of(std::uint64_t source_tag);  // a prefix

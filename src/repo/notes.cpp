@@ -6,10 +6,10 @@
 
 namespace holdfast::repo {
 
-SnapshotNote NoteBook::decode(ByteView bytes, const SnapshotId& snapshot, std::uint64_t number) const {
+SnapshotNote decode_note(ByteView stored, const Keyring& keys, const SnapshotId& snapshot, std::uint64_t number) {
     const std::string object = names::note(snapshot, number);
-    const SignedView view = parse_signed(bytes, SignedKind::note, object);
-    keys_.verify(view, object);
+    const SignedView view = parse_signed(stored, SignedKind::note, object);
+    keys.verify(view, object);
     ByteReader reader(view.payload, object);
     if (SnapshotId::from(reader.raw(SnapshotId::size)) != snapshot) reader.fail("it is a note about another snapshot");
     SnapshotNote note;
@@ -21,10 +21,11 @@ SnapshotNote NoteBook::decode(ByteView bytes, const SnapshotId& snapshot, std::u
     if (!reader.done() && reader.varint() != number) reader.fail("it is the note of another place");
     reader.expect_done();
     note.author = view.author;
+    note.stored = to_bytes(stored);
     return note;
 }
 
-void NoteBook::read() {
+void NoteBook::read(const std::function<bool(const SnapshotId&)>& wanted) {
     std::map<SnapshotId, std::uint64_t> counts;
     store_.list(names::notes, [&](const ObjectInfo& object) {
         const std::string_view rest = std::string_view(object.name).substr(names::notes.size());
@@ -32,7 +33,8 @@ void NoteBook::read() {
         if (slash == std::string_view::npos) return;
         const auto snapshot = SnapshotId::from_hex_text(rest.substr(0, slash));
         const auto number = names::parse_number(rest.substr(slash + 1));
-        if (snapshot && number) counts[*snapshot] = std::max(counts[*snapshot], *number + 1);
+        if (snapshot && number && (!wanted || wanted(*snapshot)))
+            counts[*snapshot] = std::max(counts[*snapshot], *number + 1);
     });
     std::vector<std::string> objects;
     for (const auto& [snapshot, count] : counts)
@@ -45,7 +47,7 @@ void NoteBook::read() {
         bool dense = true;
         for (std::uint64_t number = known.size(); number < count; ++number, ++at) {
             dense = dense && found[at];
-            if (dense) known.push_back(decode(*found[at], snapshot, number));
+            if (dense) known.push_back(decode_note(*found[at], keys_, snapshot, number));
         }
     }
 }
@@ -55,7 +57,7 @@ void NoteBook::read_on(const SnapshotId& snapshot) {
     while (true) {
         const auto bytes = store_.read(names::note(snapshot, known.size()));
         if (!bytes) return;
-        known.push_back(decode(*bytes, snapshot, known.size()));
+        known.push_back(decode_note(*bytes, keys_, snapshot, known.size()));
     }
 }
 
@@ -81,7 +83,7 @@ void NoteBook::append(const SnapshotId& snapshot, NoteKind kind, Nanoseconds tim
         const bool created = store_.create(object, bytes) == Created::created;
         const std::optional<Bytes> there = created ? bytes : store_.read(object);
         if (!there) throw Error{Code::unreachable, "{} exists but cannot be read", object};
-        known.push_back(decode(*there, snapshot, number));
+        known.push_back(decode_note(*there, keys_, snapshot, number));
         if (created || equal(*there, bytes)) return;  // not created, but equal: a lost reply
     }
 }

@@ -5,6 +5,7 @@
 // Source   doc/format/notes.md; review.md C6
 #pragma once
 
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -28,14 +29,16 @@ struct SnapshotNote {
     Nanoseconds time = 0;  // received: the instant itself; else when the note was written
     std::string text;      // reason, name of the hold, tag
     SignerId author;
+    Bytes stored;  // as it was signed
 };
+SnapshotNote decode_note(ByteView stored, const Keyring& keys, const SnapshotId& snapshot, std::uint64_t number);
 
 class NoteBook {
 public:
     NoteBook(Store& store, const Keyring& keys, World& world) : store_(store), keys_(keys), world_(world) {}
     // Reads the notes that a listing shows and that are not known yet. A listing that misses one is not dangerous:
     // the snapshot then counts as not forgotten.
-    void read();
+    void read(const std::function<bool(const SnapshotId&)>& wanted = {});
     // The further notes of one snapshot, by name.
     void read_on(const SnapshotId& snapshot);
     const std::vector<SnapshotNote>& of(const SnapshotId& snapshot) const;
@@ -46,7 +49,6 @@ public:
     void start_from(Notes notes) { notes_ = std::move(notes); }
 
 private:
-    SnapshotNote decode(ByteView bytes, const SnapshotId& snapshot, std::uint64_t number) const;
     Store& store_;
     const Keyring& keys_;
     World& world_;

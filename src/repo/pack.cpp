@@ -298,7 +298,9 @@ void SectionOpener::open(const ChunkRecord& record, Part part, ByteView sealed, 
     auto& cipher = part == Part::content ? tools_->content : tools_->reachable;
     // Every section is sealed to readers: when one of them finds no key for it, the list of keys is damaged.
     if (!cipher && tools_->is_reader) throw Error{Code::corrupt, "a section of {} has no key for its readers", what};
-    if (!cipher) throw Error{Code::denied, "this key may not read that part of {}", what};
+    if (!cipher)
+        throw Error{Code::denied, "this key may not read that part of {}", what}.hint(
+            "A writer and a maintainer read nothing back: use a reader's key or a full one.");
     const codec::Codec codec = part == Part::content ? record.codec_content : record.codec_reachable;
     const auto info = chunk_info(record.id, codec, record.counter, part);
     const auto context = chunk_context(tools_->config, tools_->salt, record.id, record.counter, tools_->kind);

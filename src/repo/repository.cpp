@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "repo/checkpoint.h"
 #include "repo/chunk_reader.h"
 #include "repo/collection.h"
 #include "repo/index.h"
@@ -20,13 +21,14 @@ namespace {
 // Bounds by measurement: doc/adr/0005.
 constexpr std::uint32_t small_file_max = 64 * 1024;
 
-Credential make_credential(const Secrets& secrets, const std::string& label, World& world) {
+Credential make_credential(const Secrets& secrets, const NewKey& key, World& world) {
     Credential credential;
-    credential.role = Role::full;
+    credential.role = key.role;
+    credential.sources = key.sources;
     credential.signer = secrets.signer.public_key();
     credential.box = secrets.box.public_key();
     credential.domain = "default";
-    credential.label = label;
+    credential.label = key.label;
     credential.created = world.clock.now();
     return credential;
 }
@@ -37,10 +39,10 @@ void write_once(Store& store, const std::string& name, ByteView bytes) {
             "it was left as it is");
 }
 
-void write_slot(Store& store, const Config& config, const Credential& credential, const Secrets& secrets,
+void write_slot(Store& store, const Config& config, ByteView signed_credential, const Secrets& secrets,
                 const Unlock& unlock, World& world, std::uint64_t revision) {
-    write_once(store, names::key_slot(credential.id(), revision),
-               encode_slot(config, credential, secrets, unlock, world.random));
+    write_once(store, names::key_slot(signer_id_of(secrets.signer.public_key()), revision),
+               encode_slot(config, signed_credential, secrets, unlock, world.random));
 }
 
 }  // namespace
@@ -65,14 +67,15 @@ void Repository::init(Store& store, const Unlock& unlock, const InitOptions& opt
     config.small_file_max = std::min(small_file_max, options.chunk_sizes.max);
     config.pack_bytes = options.pack_bytes;
     config.created = world.clock.now();
-    const Credential credential = make_credential(secrets, options.label, world);
+    const Credential credential = make_credential(secrets, {options.label}, world);
     Keyring keys(config, credential, std::move(secrets));
     // The configuration goes first, for its name is what two that init at once compete for.
     write_once(store, names::config, encode(config, *keys.secrets().root));
     LogBook log(store, keys, world);
     log.enrol(credential);
     // The slot comes last: what can be opened is whole.
-    write_slot(store, config, credential, keys.secrets(), unlock, world, 0);
+    write_slot(store, config, encode(credential, config.repository, *keys.secrets().root), keys.secrets(), unlock,
+               world, 0);
 }
 
 std::unique_ptr<Repository> Repository::open(std::unique_ptr<Store> store, const Unlock& unlock,
@@ -87,7 +90,8 @@ std::unique_ptr<Repository> Repository::open(std::unique_ptr<Store> store, const
     Keyring keys = unlock_keyring(*store, config, unlock);
     std::unique_ptr<Repository> repository(
         new Repository(std::move(store), world, options.client_folder, std::move(keys)));
-    repository->refresh();
+    repository->start_from_checkpoint();
+    repository->refresh(options.notes);
     return repository;
 }
 
@@ -107,9 +111,7 @@ Repository::~Repository() = default;
 void Repository::refresh(NotesFrom notes) {
     log_->read();
     keep_marks();
-    notes_->read();
-    if (notes == NotesFrom::names)
-        for (const Snapshot& snapshot : snapshots_) notes_->read_on(snapshot.id);
+    read_notes(notes);
     index_->load(log_->fragments());
     try {
         read_collections();
@@ -119,27 +121,61 @@ void Repository::refresh(NotesFrom notes) {
         world_.log.warning(fmt::format("what was collected is not known: {}", error.message()));
     }
     snapshots_.clear();
-    for (const CommittedSnapshot& committed : log_->snapshots()) {
-        Snapshot snapshot = decode_snapshot(*keys_, committed.record, committed.provenance);
-        bool forgotten = false;
-        for (const SnapshotNote& note : notes_->of(snapshot.id)) {
-            if (note.kind == NoteKind::received) snapshot.received = note.time;
-            if (note.kind == NoteKind::forgotten) forgotten = true;
-            if (note.kind == NoteKind::hold) snapshot.holds.push_back(note.text);
-            if (note.kind == NoteKind::release) std::erase(snapshot.holds, note.text);
-            if (note.kind == NoteKind::flag) snapshot.flags.push_back(note.text);
-            if (note.kind == NoteKind::proof) {
-                read_proof(note, snapshot);
-            }
-            if (note.kind == NoteKind::tag) {
-                const std::size_t equals = note.text.find('=');
-                snapshot.tags[note.text.substr(0, equals)] =
-                    equals == std::string::npos ? "" : note.text.substr(equals + 1);
-            }
-        }
-        if (!forgotten) snapshots_.push_back(std::move(snapshot));
-    }
+    for (const CommittedSnapshot& committed : log_->snapshots())
+        if (auto snapshot = noted(committed)) snapshots_.push_back(std::move(*snapshot));
     std::ranges::stable_sort(snapshots_, {}, &Snapshot::received);
+}
+
+// Nothing: it is forgotten, its signer may not back up that source, or it is none of this key's business.
+std::optional<Snapshot> Repository::noted(const CommittedSnapshot& committed) {
+    Snapshot snapshot;
+    try {
+        snapshot = decode_snapshot(*keys_, committed.record, committed.provenance);
+    } catch (const Error& error) {
+        if (error.code() != Code::denied) throw;
+        return std::nullopt;
+    }
+    if (!keys_->may_back_up(snapshot.signer, snapshot.source)) {
+        world_.log.warning(fmt::format("snapshot {} is passed over: its signer {} may not back up {}",
+                                       snapshot.id.short_hex(), snapshot.signer.short_hex(), snapshot.source));
+        return std::nullopt;
+    }
+    for (const SnapshotNote& note : notes_->of(snapshot.id)) {
+        const bool reads = keys_->may(note.author, Right::read), collects = keys_->may(note.author, Right::collect);
+        // A note by someone who has no right to it says nothing, and harms nobody.
+        if (note.kind == NoteKind::received && (collects || reads)) snapshot.received = note.time;
+        if (note.kind == NoteKind::forgotten && collects) forgotten_.insert(snapshot.id);
+        if (note.kind == NoteKind::hold && (collects || reads)) snapshot.holds.push_back(note.text);
+        if (note.kind == NoteKind::release && collects) std::erase(snapshot.holds, note.text);
+        if (note.kind == NoteKind::flag) snapshot.flags.push_back(note.text);
+        if (note.kind == NoteKind::proof && reads) read_proof(note, snapshot);
+        if (note.kind == NoteKind::tag && (collects || reads || note.author == snapshot.signer)) {
+            const std::size_t equals = note.text.find('=');
+            snapshot.tags[note.text.substr(0, equals)] =
+                equals == std::string::npos ? "" : note.text.substr(equals + 1);
+        }
+    }
+    if (forgotten_.contains(snapshot.id)) return std::nullopt;
+    return snapshot;
+}
+
+void Repository::start_from_checkpoint() {
+    std::optional<Checkpoint> checkpoint = find_checkpoint(*store_, *keys_, world_);
+    if (!checkpoint) return;
+    log_->start_from(std::move(checkpoint->log));
+    notes_->start_from(std::move(checkpoint->notes));
+    forgotten_ = std::move(checkpoint->forgotten);
+    collections_ = checkpoint->collections;
+    excluded_before_ = std::move(checkpoint->excluded);
+}
+
+void Repository::read_notes(NotesFrom from) {
+    if (from == NotesFrom::checkpoint) return;
+    std::set<SnapshotId> committed;
+    for (const CommittedSnapshot& snapshot : log_->snapshots()) committed.insert(snapshot.id());
+    notes_->read([&](const SnapshotId& id) { return committed.contains(id); });
+    if (from == NotesFrom::names)
+        for (const Snapshot& snapshot : snapshots_) notes_->read_on(snapshot.id);
 }
 
 // One of a later version says nothing to this one, but harms nobody.
@@ -155,7 +191,11 @@ void Repository::read_proof(const SnapshotNote& note, Snapshot& snapshot) const 
 
 void Repository::keep_marks() { log_->check_marks(client_folder_.empty() ? "" : client_folder_ + "/marks"); }
 
-void Repository::read_collections() { index_->exclude(condemned_packs(*store_, *keys_, log_->stamp())); }
+void Repository::read_collections() {
+    std::set<PackId> excluded = condemned_packs(*store_, *keys_, collections_, log_->stamp());
+    excluded.insert(excluded_before_.begin(), excluded_before_.end());
+    index_->exclude(std::move(excluded));
+}
 
 const RepositoryId& Repository::id() const { return keys_->repository(); }
 
@@ -179,25 +219,25 @@ std::vector<KeySlot> Repository::key_slots() const {
         world_.log.warning(fmt::format("{} is damaged: {}", slot.object, slot.why.message()));
     for (const SlotInfo& slot : slots)
         out.push_back({slot.signer.hex().substr(0, 12), slot.credential.label,
-                       std::string(name_of(slot.credential.role)), slot.way, slot.credential.created,
-                       slot.signer == keys_->own_id()});
+                       std::string(name_of(slot.credential.role)), slot.credential.sources, slot.way,
+                       slot.credential.created, slot.signer == keys_->own_id()});
     return out;
 }
 
-std::string Repository::add_key(const Unlock& unlock, const std::string& label) {
-    Secrets secrets = keys_->secrets();
-    if (!secrets.root)
-        throw Error{Code::denied, "this key may not add keys"}.hint(
-            "Use a key of the role full, which holds the root key.");
+std::string Repository::add_key(const Unlock& unlock, const NewKey& key) {
+    keys_->require(Right::administer, "add keys");
+    Secrets secrets = secrets_of(key.role, keys_->secrets());
     secrets.signer = crypto::SigningKey::generate(world_.random);
     secrets.box = crypto::BoxKey::generate(world_.random);
-    const Credential credential = make_credential(secrets, label, world_);
-    write_slot(*store_, keys_->config(), credential, secrets, unlock, world_, 0);
+    const Credential credential = make_credential(secrets, key, world_);
+    write_slot(*store_, keys_->config(), encode(credential, keys_->repository(), *keys_->secrets().root), secrets,
+               unlock, world_, 0);
     log_->enrol(credential);
     return credential.id().hex().substr(0, 12);
 }
 
 void Repository::remove_key(const std::string& slot_id) {
+    keys_->require(Right::administer, "remove keys");
     const std::vector<SlotInfo> slots = list_slots(*store_, keys_->config());
     std::vector<SlotInfo> matching;
     for (const SlotInfo& slot : slots)
@@ -216,9 +256,8 @@ void Repository::remove_key(const std::string& slot_id) {
 void Repository::change_key(const Unlock& to) {
     for (const SlotInfo& slot : list_slots(*store_, keys_->config())) {
         if (slot.signer != keys_->own_id()) continue;
-        if (!keys_->secrets().root) throw Error{Code::denied, "this key may not change its slot"};
         // The new one first: there is never a moment without a slot that opens.
-        write_slot(*store_, keys_->config(), keys_->own(), keys_->secrets(), to, world_, slot.revision + 1);
+        write_slot(*store_, keys_->config(), slot.signed_credential, keys_->secrets(), to, world_, slot.revision + 1);
         for (std::uint64_t revision = 0; revision <= slot.revision; ++revision)
             store_->remove(names::key_slot(slot.signer, revision));
         return;
@@ -226,8 +265,23 @@ void Repository::change_key(const Unlock& to) {
     throw Error{Code::not_found, "the key slot in use is gone"};
 }
 
+void Repository::note_received() {
+    for (Snapshot& snapshot : snapshots_) {
+        const bool is_known = std::ranges::any_of(notes_->of(snapshot.id), [&](const SnapshotNote& note) {
+            return note.kind == NoteKind::received &&
+                   (keys_->may(note.author, Right::collect) || keys_->may(note.author, Right::read));
+        });
+        if (is_known) continue;
+        snapshot.received = world_.clock.now();
+        notes_->append(snapshot.id, NoteKind::received, snapshot.received, "");
+    }
+    std::ranges::stable_sort(snapshots_, {}, &Snapshot::received);
+}
+
 void Repository::forget(const std::vector<SnapshotId>& ids, const std::string& reason) {
+    keys_->require(Right::collect, "forget snapshots");
     for (const SnapshotId& id : ids) notes_->append(id, NoteKind::forgotten, world_.clock.now(), reason);
+    forgotten_.insert(ids.begin(), ids.end());
     std::erase_if(snapshots_,
                   [&](const Snapshot& snapshot) { return std::ranges::find(ids, snapshot.id) != ids.end(); });
 }

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@
 
 namespace holdfast::repo {
 
+enum class Role : std::uint8_t { writer = 1, reader = 2, maintainer = 3, full = 4 };
+
 // How a key slot is opened.
 struct Unlock {
     enum class Way : std::uint8_t { passphrase, keyfile };
@@ -32,12 +35,19 @@ struct Unlock {
 };
 
 struct KeySlot {
-    std::string id;     // short hex, as `key list` shows it
-    std::string label;  // "root" for the first, else what `key add` was given
-    std::string role;   // "full"
+    std::string id;                    // short hex, as `key list` shows it
+    std::string label;                 // "root" for the first, else what `key add` was given
+    std::string role;                  // "writer", "reader", "maintainer" or "full"
+    std::vector<std::string> sources;  // that it may back up; empty: all
     Unlock::Way way = Unlock::Way::passphrase;
     Nanoseconds created = 0;
     bool current = false;  // opened this session
+};
+
+struct NewKey {
+    std::string label;
+    Role role = Role::full;
+    std::vector<std::string> sources = {};  // a writer's; empty: all
 };
 
 // Sizes are settled here for ever; tests make them small.
@@ -48,9 +58,14 @@ struct InitOptions {
     std::optional<crypto::IdSuite> id_suite = {};  // none: what is fastest on this machine
 };
 
+// A listing may miss the newest notes, so that a forgotten snapshot still shows; asked by name they cannot be missed, at a
+// request a snapshot. Whoever needs none is content with those of the checkpoint.
+enum class NotesFrom : std::uint8_t { listing, names, checkpoint };
+
 struct OpenOptions {
     // Where this client keeps its high-water marks and the locks of its sessions; empty: none are kept.
     std::string client_folder;
+    NotesFrom notes = NotesFrom::listing;
 };
 
 class Keyring;
@@ -58,6 +73,7 @@ class Index;
 class LogBook;
 class ChunkReader;
 class NoteBook;
+struct CommittedSnapshot;
 struct SnapshotNote;
 
 class Repository {
@@ -74,15 +90,13 @@ public:
 
     // Every committed and not forgotten snapshot, oldest received first.
     const std::vector<Snapshot>& snapshots() const { return snapshots_; }
-    // Reads logs and notes anew (others may have written). A listing may miss the newest notes, so that a forgotten
-    // snapshot still shows; asked by name they cannot be missed, at a request a snapshot.
-    enum class NotesFrom : std::uint8_t { listing, names };
+    // Reads logs and notes anew (others may have written).
     void refresh(NotesFrom notes = NotesFrom::listing);
 
     std::vector<KeySlot> key_slots() const;
-    std::string add_key(const Unlock& unlock, const std::string& label);  // the new slot's id
-    void remove_key(const std::string& slot_id);                          // refuses the slot in use and the last one
-    void change_key(const Unlock& to);                                    // of the slot in use
+    std::string add_key(const Unlock& unlock, const NewKey& key);  // the new slot's id
+    void remove_key(const std::string& slot_id);                   // refuses the slot in use and the last one
+    void change_key(const Unlock& to);                             // of the slot in use
 
     const Keyring& keys() const { return *keys_; }
     Index& index() const { return *index_; }
@@ -92,15 +106,24 @@ public:
     const std::string& client_folder() const { return client_folder_; }
     // Collections whose packs count as absent or may be; read from the store as the logs' stamps name them.
     void read_collections();
+    // Those up to here, a checkpoint has counted.
+    std::uint64_t collections_read() const { return collections_; }
+    bool was_forgotten(const SnapshotId& id) const { return forgotten_.contains(id); }
+    const std::set<SnapshotId>& forgotten() const { return forgotten_; }
     // Remembers how far the logs go now, so that a store that is rolled back shows.
     void keep_marks();
 
+    // A note says when each was first seen by somebody whose word retention takes, where none does yet.
+    void note_received();
     // Signed `forgotten` notes: the snapshots no longer exist; their space comes back with a collection.
     void forget(const std::vector<SnapshotId>& ids, const std::string& reason);
 
 private:
     Repository(std::unique_ptr<Store> store, World& world, std::string client_folder, Keyring keys);
 
+    std::optional<Snapshot> noted(const CommittedSnapshot& committed);
+    void start_from_checkpoint();
+    void read_notes(NotesFrom from);
     void read_proof(const SnapshotNote& note, Snapshot& snapshot) const;
 
     std::unique_ptr<Store> store_;
@@ -112,6 +135,9 @@ private:
     std::unique_ptr<ChunkReader> chunks_;
     std::unique_ptr<NoteBook> notes_;
     std::vector<Snapshot> snapshots_;
+    std::set<SnapshotId> forgotten_;
+    std::uint64_t collections_ = 0;
+    std::set<PackId> excluded_before_;  // by those
 };
 
 }  // namespace holdfast::repo

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "repo/attestation.h"
 #include "repo/distrust.h"
 #include "repo/names.h"
 #include "repo/notes.h"
@@ -48,6 +49,7 @@ Session::Session(Repository& repository, Mode mode) : repository_(repository), m
     const std::set<PackId> damaged = read_distrusted(repository);
     distrusts_ = !damaged.empty();
     repository.index().distrust(damaged);
+    repository.index().believe(read_attestations(repository));
     published_ = world.clock.steady();
     packs_ = std::make_unique<PackWriter>(repository.keys(), repository.store(), repository.index(), world,
                                           dry ? PackWriter::Mode::count_only : PackWriter::Mode::upload);
@@ -77,11 +79,14 @@ void Session::publish() {
     std::ranges::move(std::exchange(adopted_, {}), std::back_inserter(packs));
     published_ = repository_.world().clock.steady();
     if (packs.empty()) return;
-    const EncodedFragment fragment = encode_fragment(repository_.keys(), packs, repository_.world().random);
+    publish(encode_fragment(repository_.keys(), packs, repository_.world().random));
+    packs_->forget(packs);
+}
+
+void Session::publish(const EncodedFragment& fragment) {
     repository_.store().create(names::fragment(fragment.body.id), fragment.bytes);
     repository_.log().append_in_session(session_, EntryType::fragment, encode(fragment.body));
     repository_.index().load(repository_.log().fragments());
-    packs_->forget(packs);
 }
 
 void Session::publish_if_due() {
@@ -90,6 +95,7 @@ void Session::publish_if_due() {
 }
 
 Snapshot Session::commit(Snapshot snapshot, ByteView provenance) {
+    repository_.keys().require(Right::back_up, "commit snapshots");
     packs_->finish();
     snapshot.bytes.stored = packs_->bytes_stored();
     snapshot.bytes.added = packs_->bytes_added();

@@ -32,6 +32,8 @@ public:
     Snapshot commit(Snapshot snapshot, ByteView provenance = {});
     // A pack that somebody else than packs() stored in this session; published with the rest.
     void adopt(PackContents pack) { adopted_.push_back(std::move(pack)); }
+    // A fragment that says anew where chunks of published packs lie.
+    void publish(const EncodedFragment& fragment);
     // Publishes all, then CLOSE: for sessions that only move chunks.
     void publish_and_close();
 

@@ -23,6 +23,7 @@ enum class SignedKind : std::uint8_t {
     checkpoint = 8,
     segment = 9,
     segment_pack = 10,
+    attestation = 11,
 };
 
 SignerId signer_id_of(const crypto::PublicKey& key);

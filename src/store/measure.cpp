@@ -2,41 +2,31 @@
 
 namespace holdfast {
 
+void TrafficMeter::count(VerbTraffic StoreTraffic::*verb, std::optional<std::uint64_t> bytes) {
+    const std::lock_guard lock(mutex_);
+    VerbTraffic& traffic = traffic_.*verb;
+    ++traffic.requests;
+    traffic.bytes += bytes.value_or(0);
+    if (!bytes) ++traffic.failures;
+}
+
 // Counts itself when it ends; as a failure unless done() was reached.
 class MeasuredStore::Request {
 public:
-    Request(MeasuredStore& store, VerbTraffic StoreTraffic::*verb) : store_(store), verb_(verb) {}
+    Request(MeasuredStore& store, VerbTraffic StoreTraffic::*verb) : meter_(*store.meter_), verb_(verb) {}
     Request(const Request&) = delete;
     Request& operator=(const Request&) = delete;
-    ~Request() {
-        const std::lock_guard lock(store_.mutex_);
-        VerbTraffic& traffic = store_.traffic_.*verb_;
-        ++traffic.requests;
-        if (done_) {
-            traffic.bytes += bytes_;
-        } else {
-            ++traffic.failures;
-        }
-    }
-    void done(std::uint64_t bytes) {
-        bytes_ = bytes;
-        done_ = true;
-    }
+    ~Request() { meter_.count(verb_, bytes_); }
+    void done(std::uint64_t bytes) { bytes_ = bytes; }
 
 private:
-    MeasuredStore& store_;
+    TrafficMeter& meter_;
     VerbTraffic StoreTraffic::*verb_;
-    std::uint64_t bytes_ = 0;
-    bool done_ = false;
+    std::optional<std::uint64_t> bytes_;
 };
 
 std::uint64_t StoreTraffic::requests() const {
     return create.requests + read.requests + read_range.requests + find.requests + list.requests + remove.requests;
-}
-
-StoreTraffic MeasuredStore::traffic() const {
-    const std::lock_guard lock(mutex_);
-    return traffic_;
 }
 
 Created MeasuredStore::create(std::string_view name, ByteView bytes) {

@@ -1,10 +1,13 @@
 // store/measure.h: counts what is asked of a store and how many bytes travel.
 //
 // Units    bytes of objects: for create what was sent, for reads what came back, for list what it told
+//          a request that a decorator below repeats counts once
 // Threads  as store.h; traffic() may be asked while calls run
 #pragma once
 
+#include <memory>
 #include <mutex>
+#include <optional>
 
 #include "store/decorator.h"
 
@@ -29,11 +32,29 @@ struct StoreTraffic {
     std::uint64_t bytes_received() const { return read.bytes + read_range.bytes; }
 };
 
+// What several stores count in together; it may outlive them.
+class TrafficMeter {
+public:
+    StoreTraffic traffic() const {
+        const std::lock_guard lock(mutex_);
+        return traffic_;
+    }
+    // Nothing for `bytes`: the request failed.
+    void count(VerbTraffic StoreTraffic::*verb, std::optional<std::uint64_t> bytes);
+
+private:
+    mutable std::mutex mutex_;
+    // guarded by mutex_
+    StoreTraffic traffic_;
+};
+
 class MeasuredStore final : public StoreDecorator {
 public:
-    explicit MeasuredStore(std::unique_ptr<Store> inner) : StoreDecorator(std::move(inner)) {}
+    explicit MeasuredStore(std::unique_ptr<Store> inner,
+                           std::shared_ptr<TrafficMeter> meter = std::make_shared<TrafficMeter>())
+        : StoreDecorator(std::move(inner)), meter_(std::move(meter)) {}
 
-    StoreTraffic traffic() const;
+    StoreTraffic traffic() const { return meter_->traffic(); }
 
     Created create(std::string_view name, ByteView bytes) override;
     std::optional<Bytes> read(std::string_view name) override;
@@ -45,9 +66,7 @@ public:
 private:
     class Request;
 
-    mutable std::mutex mutex_;
-    // guarded by mutex_
-    StoreTraffic traffic_;
+    const std::shared_ptr<TrafficMeter> meter_;
 };
 
 }  // namespace holdfast

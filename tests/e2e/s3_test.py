@@ -1,6 +1,7 @@
 """Repositories in a bucket, on a real S3 server: the whole way, many writers, and a network and a store that misbehave."""
 
 import atexit
+import shutil
 
 from harness import SCALE, Case, main, noise
 from s3 import Minio, Proxy, one_in
@@ -118,6 +119,31 @@ class Bucket(Case):
 
         proxy.faults = lie
         self.fails(2, "init", env=self.through(proxy), says="overwrite", hints="If-None-Match")
+
+    def requests(self, command):
+        return self.holdfast("stats", "--requests", "--json").document()["commands"][command]
+
+    def test_a_machine_without_any_cache_asks_little_after_a_long_history(self):
+        self.init()
+        for turn in range(25):
+            self.change(turn, files=1)
+            self.backup(f"files:{self.tree}")
+        self.holdfast("forget", "--keep-last", "20", "--yes")
+        before = self.requests("backup")["requests"]
+        self.holdfast("prune")
+        shutil.rmtree(self.home)  # the pod of the night before is gone
+        self.home.mkdir()
+        same = self.backup(f"files:{self.tree}")[0]
+        self.assertEqual(same["bytes"]["read"], 0)
+        backup = self.requests("backup")
+        self.assertLessEqual(backup["requests"], 30, backup)
+        self.assertLess(backup["requests"], before)
+        self.assertEqual(backup["list"], 1, backup)
+        self.assert_restores(same["snapshot"], self.contents(self.tree))
+        restore = self.requests("restore")
+        self.assertLessEqual(restore["requests"], 40, restore)
+        self.assertLess(restore["bytes"]["received"], 2 * sum(len(each) for each in self.contents(self.tree).values()))
+        self.holdfast("check")
 
     def test_many_writers_at_once_with_a_collector(self):
         self.init()

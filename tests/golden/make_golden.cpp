@@ -37,7 +37,7 @@ public:
                                sim_.world());
         repository_ = repo::Repository::open(std::make_unique<LocalStore>(place_, LocalStore::Open::existing), unlock,
                                              {}, sim_.world());
-        repository_->add_key(testing_support::test_key(key), "key file");
+        repository_->add_key(testing_support::test_key(key), {"key file"});
     }
 
     void make() {

@@ -165,7 +165,7 @@ TEST(Check, a_damaged_key_slot_is_told_and_does_not_lock_out_others) {
     FilledRepository small;
     small.back_up(two_files());
     small.open()->add_key({repo::Unlock::Way::keyfile, Secret(as_bytes("another key file of at least 32 bytes"))},
-                          "second");
+                          {"second"});
     const auto slots = small.store.names("keys/");
     ASSERT_EQ(slots.size(), 2U);
     const std::string own = small.open()->keys().own_id().hex();

@@ -16,7 +16,7 @@ std::uint64_t stored_bytes(Store& store) {
 
 engine::PruneReport prune(Client& client) {
     engine::Progress progress;
-    return engine::prune(*client.open(), {}, progress);
+    return engine::prune(*client.open(), {.checkpoint_entries = 4}, progress);
 }
 
 MemoryTree make_tree(const std::string& source, int version) {

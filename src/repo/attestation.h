@@ -1,0 +1,20 @@
+// repo/attestation.h: who reads says of a fragment that its chunks are what their ids stand for.
+//
+// Shape    attest/<fragment>: signed by somebody with the right to read; a writer then relies on chunks of an author whom it
+//          would not believe by himself (doc/format/attest.md; review.md A2)
+// Errors   unreachable; one that cannot be believed counts as absent
+// Threads  one thread
+#pragma once
+
+#include <set>
+
+#include "repo/index.h"
+#include "repo/repository.h"
+
+namespace holdfast::repo {
+
+// Of the fragments in the logs, by name: a request for each whose author is not believed.
+std::set<FragmentId> read_attestations(const Repository& repository);
+void write_attestation(const Repository& repository, const FragmentId& fragment);
+
+}  // namespace holdfast::repo

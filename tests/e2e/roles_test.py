@@ -1,0 +1,122 @@
+"""Keys with a part of the rights: what each can do, and what a thief of it cannot."""
+
+import shutil
+
+from harness import Case, main, noise
+
+
+class Roles(Case):
+    def setUp(self):
+        super().setUp()
+        self.init()
+        self.tree = self.folder / "tree"
+        self.tree.mkdir()
+        for i in range(20):
+            (self.tree / f"{i:02}").write_bytes(noise(i, 150_000))
+        self.writer = self.machine("writer", "--source", "uploads")
+        self.other = self.machine("writer", label="other")
+        self.reader = self.machine("reader")
+        self.maintainer = self.machine("maintainer")
+
+    def machine(self, role, *args, label=None):
+        path = self.folder / f"{label or role}.key"
+        self.holdfast("key", "generate", path)
+        self.holdfast("key", "add", "--role", role, "--label", label or role, "--new-key-file", path, *args)
+        # A machine of its own, with nothing but this key.
+        home = self.folder / f"home-{label or role}"
+        home.mkdir()
+        return {"HOLDFAST_KEY_FILE": str(path), "HOLDFAST_PASSWORD": None, "HOME": str(home)}
+
+    def upload(self, env, *args, name="uploads"):
+        return self.backup(f"files:{self.tree}", "--name", name, *args, env=env)[0]
+
+    def test_the_list_says_who_may_what(self):
+        keys = self.holdfast("key", "list", "--json").document()["keys"]
+        self.assertEqual(sorted(each["role"] for each in keys), ["full", "maintainer", "reader", "writer", "writer"])
+        self.assertIn(["uploads"], [each["sources"] for each in keys])
+        self.fails(2, "key", "add", "--role", "king", says="no role king", hints="writer, reader, maintainer")
+        self.fails(2, "key", "add", "--role", "reader", "--source", "x", says="for the role writer")
+
+    def test_a_writer_backs_up_and_reads_nothing_back(self):
+        first = self.upload(self.writer)
+        self.fails(12, "restore", "latest", "--to", self.folder / "stolen", says="may not", hints="reader",
+                   env=self.writer)
+        self.assertEqual([p for p in (self.folder / "stolen").rglob("*") if p.is_file()]
+                         if (self.folder / "stolen").exists() else [], [])
+        self.fails(12, "dump", f"latest:{self.tree}/00", env=self.writer, says="may not")
+        self.fails(12, "forget", first["snapshot"], "--allow-last", "--yes", env=self.writer, says="may not forget")
+        self.fails(12, "prune", env=self.writer, says="may not prune")
+        self.fails(12, "key", "add", env={**self.writer, "HOLDFAST_NEW_PASSWORD": "x"}, says="may not add keys")
+        self.fails(12, "backup", f"files:{self.tree}", "--name", "orders", env=self.writer, says="may not back up orders",
+                   hints="uploads")
+        out = self.folder / "out"
+        self.holdfast("restore", f"latest:{self.tree}", "--to", out, env=self.reader)
+        self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()},
+                         {p.name: p.read_bytes() for p in self.tree.iterdir()})
+        self.holdfast("check", "--read-data")
+
+    def test_a_writer_without_any_cache_reads_only_what_changed(self):
+        self.upload(self.writer)
+        shutil.rmtree(self.writer["HOME"])
+        (self.folder / "home-writer").mkdir()
+        (self.tree / "00").write_bytes(noise(99, 150_000))
+        second = self.upload(self.writer)
+        self.assertLess(second["bytes"]["read"], 200_000)
+        self.assertEqual(second["items"]["new"], 0)
+
+    def test_one_writer_sees_nothing_of_another(self):
+        self.upload(self.writer)
+        self.upload(self.other, name="secret-plans")
+        seen = self.holdfast("snapshots", "--json", env=self.writer).document()["snapshots"]
+        self.assertEqual([each["source"] for each in seen], ["uploads"])
+        self.assertEqual(len(self.holdfast("snapshots", "--json").document()["snapshots"]), 2)
+
+    def test_a_maintainer_gives_space_back_and_reads_nothing(self):
+        self.upload(self.writer)
+        for i in range(15):
+            (self.tree / f"{i:02}").write_bytes(noise((2, i), 150_000))
+        self.upload(self.writer)
+        kept = {p.name: p.read_bytes() for p in self.tree.iterdir()}
+        self.fails(12, "restore", "latest", "--to", self.folder / "stolen", env=self.maintainer, says="may not")
+        self.fails(12, "backup", f"files:{self.tree}", env=self.maintainer, says="may not back up")
+        self.holdfast("forget", "--keep-last", "1", "--yes", env=self.maintainer)
+        freed = self.holdfast("prune", "--json", env=self.maintainer).document()["bytes"]["freed"]
+        self.assertGreater(freed, 1_500_000)
+        out = self.folder / "out"
+        self.holdfast("restore", f"latest:{self.tree}", "--to", out, env=self.reader)
+        self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()}, kept)
+        # What the maintainer moved, the writer believes once a reader has looked at it; then it goes on where it was.
+        self.holdfast("attest", env=self.reader)
+        third = self.upload(self.writer)
+        self.assertEqual(third["bytes"]["read"], 0)
+        self.holdfast("check", "--read-data")
+
+    def test_writers_share_what_a_reader_has_attested(self):
+        self.upload(self.writer)
+        unshared = self.upload(self.other, "--dry-run", name="same")
+        self.assertGreater(unshared["bytes"]["added"], 2_500_000)
+        self.fails(12, "attest", env=self.other, says="may not attest")
+        report = self.holdfast("attest", "--json", env=self.reader).document()
+        self.assertGreaterEqual(report["attested"], 1)
+        self.assertEqual(report["refused"], [])
+        shared = self.upload(self.other, name="same")
+        self.assertLess(shared["bytes"]["added"], 100_000)
+        self.assertEqual(self.holdfast("attest", "--json", env=self.reader).document()["refused"], [])
+        out = self.folder / "out"
+        self.holdfast("restore", f"latest:{self.tree}", "--source", "same", "--to", out, env=self.reader)
+        self.assertEqual(len(list(out.iterdir())), 20)
+        self.holdfast("check", "--read-data")
+
+    def test_a_reader_changes_nothing_but_its_own_key(self):
+        self.upload(self.writer)
+        self.fails(12, "backup", f"files:{self.tree}", env=self.reader, says="may not back up")
+        self.fails(12, "forget", "--keep-last", "1", "--yes", env=self.reader, says="may not forget")
+        self.fails(12, "prune", env=self.reader, says="may not prune")
+        new = self.folder / "new.key"
+        self.holdfast("key", "generate", new)
+        self.holdfast("key", "change", "--new-key-file", new, env=self.reader)
+        self.holdfast("restore", "latest", "--to", self.folder / "out", env={**self.reader, "HOLDFAST_KEY_FILE": str(new)})
+
+
+if __name__ == "__main__":
+    main()
