@@ -146,6 +146,11 @@ run "$holdfast" check --read-data
 step "Proof: the newest backup of the database, in a throwaway server that reaches nothing"
 if run "$holdfast" prove latest --source bank; then :; else [ $? -eq 3 ] || verdict=1; fi # 3: not all could be tested here
 
+if command -v mongod > /dev/null || compgen -G "${XDG_CACHE_HOME:-$HOME/.cache}/holdfast-test-servers/ferretdb-*[0-9a-f]" > /dev/null; then
+    step "MongoDB: out, one document in a hundred changed, out again, dropped, back, compared"
+    tools/demo_mongodb.py "$holdfast" || verdict=1
+fi
+
 step "The nightly run: a daemon runs one scheduled job (within a minute), then the report"
 export BANK_URL=$bank HOLDFAST_CONFIG=$work/holdfast.yaml
 cat > "$HOLDFAST_CONFIG" << END
@@ -172,7 +177,7 @@ step "Summary"
 printf '%-34s %12s %10s %14s\n' "" data time rate
 printf '%s\n' "${rows[@]}"
 stored=$(du -s -B1 --apparent-size "$HOLDFAST_REPO" | cut -f1)
-echo "repository with all five snapshots: $(numfmt --to=si "$stored")B"
+echo "repository with all snapshots: $(numfmt --to=si "$stored")B"
 cat << 'END'
 
 What to type next:

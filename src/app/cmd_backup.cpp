@@ -129,6 +129,7 @@ private:
 
 int run_backup(Context& context, const BackupChoice& choice) {
     SourceRequest request = choice.request;
+    request.command_line = context.command_line;
     request.host = choice.host.value_or(current_host_name());
     for (const std::string& word : request.words) warn_of_password(context.out, word);
     const auto sources = make_sources(
