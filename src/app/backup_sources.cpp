@@ -153,7 +153,7 @@ private:
 
     void named(const std::string& word) {
         const Config& config = config_();
-        if (const SourceConfig* source = config.source(word)) {
+        if (const SourceConfig* source = config.source(word); source != nullptr && source->name == word) {
             from_configuration(*source);
             return;
         }

@@ -1,9 +1,7 @@
 #include "app/check_plan.h"
 
-#include <charconv>
-
 #include "base/error.h"
-#include "base/text.h"
+#include "policy/job.h"
 
 namespace holdfast::app {
 
@@ -15,20 +13,14 @@ engine::CheckPlan check_plan(const std::optional<std::string>& read_data) {
     engine::CheckPlan plan;
     if (!read_data) return plan;
     plan.read_data = true;
-    const std::string& text = *read_data;
-    if (text.empty()) return plan;
-    if (text.ends_with('%')) {
-        double percent = 0;
-        const char* const end = text.data() + text.size() - 1;
-        const auto [at, failure] = std::from_chars(text.data(), end, percent);
-        if (failure == std::errc{} && at == end && percent > 0 && percent <= 100) {
-            plan.share = percent / 100;
-            return plan;
-        }
-    } else if ((plan.bytes_max = parse_size(text))) {
-        return plan;
-    }
-    throw Error{Code::usage, "--read-data needs a share such as `10%` or a size such as `5G`, not `{}`", text};
+    if (read_data->empty()) return plan;
+    const auto task = policy::parse_read_data(*read_data);
+    if (!task)
+        throw Error{Code::usage, "--read-data needs a share such as `10%` or a size such as `5G`, not `{}`",
+                    *read_data};
+    plan.share = task->share;
+    plan.bytes_max = task->bytes_max;
+    return plan;
 }
 
 }  // namespace holdfast::app

@@ -1,15 +1,19 @@
+#include <algorithm>
+
 #include "app/backup_report.h"
 #include "app/backup_sources.h"
 #include "app/command.h"
 #include "app/context.h"
 #include "app/exit_order.h"
 #include "app/progress_line.h"
+#include "app/recorder.h"
 #include "app/registry.h"
 #include "app/source_options.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "engine/back_up.h"
+#include "source/parts.h"
 
 namespace holdfast::app {
 
@@ -47,12 +51,87 @@ bool ends_everything(Code code) {
            code == Code::wrong_key || code == Code::denied;
 }
 
+ledger::Outcome outcome_of(const engine::BackupReport& report) {
+    const repo::Snapshot& snapshot = report.snapshot;
+    const bool partial = snapshot.partial || !report.findings.empty();
+    return {.source = snapshot.source,
+            .snapshot = snapshot.id.is_zero() ? "" : snapshot.id.hex(),
+            .result = partial ? "partial" : "ok",
+            .error = partial ? counted(report.findings.size(), "finding", "findings") : "",
+            .seconds = report.seconds,
+            .bytes = snapshot.bytes.logical,
+            .stored = snapshot.bytes.stored,
+            .items = snapshot.items};
+}
+
+// Backs up one source after the other; what fails is told, and the others follow.
+class BackupRun {
+public:
+    BackupRun(Context& context, repo::Repository& repository, engine::BackupPlan plan)
+        : context_(context), repository_(repository), plan_(std::move(plan)) {}
+
+    // False: after this one the next would fail for the same reason.
+    bool back_up(Source& source) {
+        std::vector<std::unique_ptr<Source>> parts;
+        if (!attempt(source, [&] {
+                parts = parts_of(source, context_.world);
+                if (parts.empty()) back_up_one(source);
+            }))
+            return false;
+        return std::ranges::all_of(parts, [&](const auto& part) { return attempt(*part, [&] { back_up_one(*part); }); });
+    }
+    const Totals& totals() const { return totals_; }
+    int exit() const { return exit_; }
+
+private:
+    void back_up_one(Source& source) {
+        engine::Progress progress;
+        const engine::BackupReport report = [&] {
+            const ProgressLine line(context_.out, context_.world.clock, progress, source.name());
+            return engine::back_up(source, repository_, plan_, progress);
+        }();
+        print_report(context_.out, report, plan_.dry_run);
+        totals_.add(report.snapshot);
+        record(context_, outcome_of(report));
+        if (!report.snapshot.partial && report.findings.empty()) return;
+        const std::string name = source.name();
+        context_.out.error(
+            Error{Code::partial, "{} was backed up in part: {}", name,
+                  counted(report.findings.size(), "item was not as it should be", "items were not as they should be")}
+                .unharmed("everything else is in the snapshot"));
+        exit_ = worse_exit(exit_, info_of(Code::partial).exit_status);
+    }
+
+    template <class Work>
+    bool attempt(const Source& source, const Work& work) {
+        try {
+            work();
+        } catch (Error& error) {
+            if (error.code() == Code::cancelled || error.code() == Code::terminated)
+                error.set_unharmed(
+                    "no snapshot was made of this source; what was stored already need not be stored again");
+            context_.out.error(error);
+            record(context_, {.source = source.name(),
+                              .result = std::string(info_of(error.code()).slug),
+                              .error = error.message()});
+            exit_ = worse_exit(exit_, error.exit_status());
+            return !ends_everything(error.code());
+        }
+        return true;
+    }
+
+    Context& context_;
+    repo::Repository& repository_;
+    const engine::BackupPlan plan_;
+    Totals totals_;
+    int exit_ = 0;
+};
+
 int run_backup(Context& context, const BackupChoice& choice) {
     SourceRequest request = choice.request;
     request.command_line = context.command_line;
     request.host = choice.host.value_or(current_host_name());
     for (const std::string& word : request.words) warn_of_password(context.out, word);
-    const engine::BackupPlan plan{parse_tags(choice.tags), request.host, choice.dry_run, choice.reread};
     const auto sources = make_sources(
         request, source_types(), [&]() -> const Config& { return context.config(); },
         [&](const SecretReference& reference) {
@@ -61,34 +140,10 @@ int run_backup(Context& context, const BackupChoice& choice) {
     const auto repository = context.open_repository(repo::NotesFrom::checkpoint);
 
     const Nanoseconds begin = context.world.clock.steady();
-    Totals totals;
-    int exit = 0;
-    for (const auto& source : sources) {
-        try {
-            engine::Progress progress;
-            const engine::BackupReport report = [&] {
-                const ProgressLine line(context.out, context.world.clock, progress, source->name());
-                return engine::back_up(*source, *repository, plan, progress);
-            }();
-            print_report(context.out, report, choice.dry_run);
-            totals.add(report.snapshot);
-            if (report.snapshot.partial || !report.findings.empty()) {
-                const std::string name = source->name();
-                context.out.error(Error{
-                    Code::partial, "{} was backed up in part: {}", name,
-                    counted(report.findings.size(), "item was not as it should be", "items were not as they should be")}
-                                      .unharmed("everything else is in the snapshot"));
-                exit = worse_exit(exit, info_of(Code::partial).exit_status);
-            }
-        } catch (Error& error) {
-            if (error.code() == Code::cancelled || error.code() == Code::terminated)
-                error.set_unharmed(
-                    "no snapshot was made of this source; what was stored already need not be stored again");
-            context.out.error(error);
-            exit = worse_exit(exit, error.exit_status());
-            if (ends_everything(error.code())) break;
-        }
-    }
+    BackupRun run(context, *repository, {parse_tags(choice.tags), request.host, choice.dry_run, choice.reread});
+    for (const auto& source : sources)
+        if (!run.back_up(*source)) break;
+    const Totals& totals = run.totals();
     if (context.out.is_json())
         context.out.record({{"type", "summary"},
                             {"schema", "holdfast.backup/1"},
@@ -96,7 +151,7 @@ int run_backup(Context& context, const BackupChoice& choice) {
                             {"seconds", static_cast<double>(context.world.clock.steady() - begin) / one_second},
                             {"items", json_of(totals.items)},
                             {"bytes", json_of(totals.bytes)}});
-    return exit;
+    return run.exit();
 }
 
 }  // namespace
@@ -122,6 +177,7 @@ Command backup_command() {
         {"holdfast backup command:orders.sql -- pg_dump orders", "what a command prints"},
         {"pg_dump orders | holdfast backup command:orders.sql -", "what another program sends"}};
     out.takes_command_line = true;
+    out.is_recorded = true;
     out.options.words(choice->request.words, "SOURCE", "name from the configuration, `files:/path` or `command:NAME`")
         .offers = Option::Offers::sources;
     out.options.flag(choice->request.all, "-a,--all", "every source of the configuration");

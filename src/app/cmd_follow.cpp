@@ -8,7 +8,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "base/workers.h"
 #include "engine/follow.h"
+#include "source/parts.h"
 
 namespace holdfast::app {
 
@@ -58,6 +60,12 @@ engine::FollowEvents events_for(Output& out, const std::string& source) {
         if (out.is_json()) return out.record({{"type", "snapshot"}, {"snapshot", base.id.hex()}, {"source", source}});
         if (!out.quiet) out.say(fmt::format("{}: base {}", printable(source), base.id.short_hex()));
     };
+    // Whoever supervises the following reads how far it has come.
+    events.stored = [&out, source](const engine::FollowReport& report) {
+        if (!out.is_json() || !report.reached) return;
+        out.record({{"type", "stored"}, {"source", source}, {"reached", json_of(*report.reached)}});
+        out.finish();
+    };
     events.trouble = [&out, source](const Error& error, Nanoseconds wait) {
         out.warn(fmt::format("{}: {}; trying again in {}", printable(source), error.message(), human_duration(wait)));
     };
@@ -85,6 +93,35 @@ void print_report(Output& out, const engine::FollowReport& report, const std::st
     if (report.reached) out.line(fmt::format("  reaches  {}", rfc3339(report.reached->time)));
 }
 
+void follow_one(Context& context, Source& source, const engine::FollowPlan& plan) {
+    // The first signal ends the following, not what is then still to be written.
+    Stop never;
+    World calm{context.world.clock, context.world.random, never, context.world.log};
+    Context writing(calm, context.out, context.globals, {});
+    const auto repository = writing.open_repository();
+    const std::string name = source.name();
+    engine::Progress progress;
+    const engine::FollowReport report =
+        engine::follow(source, *repository, context.world, plan, events_for(context.out, name), progress);
+    print_report(context.out, report, name);
+}
+
+// Each keeps a journal of its own. When one fails the others end cleanly.
+void follow_together(Context& context, const std::vector<std::unique_ptr<Source>>& parts,
+                     const engine::FollowPlan& plan) {
+    Workers workers(parts.size(), parts.size());
+    for (const auto& part : parts)
+        workers.submit([&context, &part, &plan] {
+            try {
+                follow_one(context, *part, plan);
+            } catch (...) {
+                context.world.stop.request();
+                throw;
+            }
+        });
+    workers.finish();
+}
+
 int run_follow(Context& context, const FollowChoice& choice) {
     SourceRequest request = choice.request;
     request.words = {choice.source};
@@ -96,20 +133,17 @@ int run_follow(Context& context, const FollowChoice& choice) {
             return std::string(as_text(context.secrets.resolve(reference, SecretForm::passphrase).reveal()));
         });
     if (sources.size() != 1) throw Error{Code::usage, "`follow` needs one source"};
-    // The first signal ends the following, not what is then still to be written.
-    Stop never;
-    World calm{context.world.clock, context.world.random, never, context.world.log};
-    Context writing(calm, context.out, context.globals, {});
-    const auto repository = writing.open_repository();
-    const std::string name = sources.front()->name();
     const engine::FollowPlan plan{.host = request.host,
                                   .once = choice.once,
                                   .take_over = choice.take_over,
                                   .flush_every = flush_of(context, choice)};
-    engine::Progress progress;
-    const engine::FollowReport report =
-        engine::follow(*sources.front(), *repository, context.world, plan, events_for(context.out, name), progress);
-    print_report(context.out, report, name);
+    const auto parts = parts_of(*sources.front(), context.world);
+    if (parts.empty())
+        follow_one(context, *sources.front(), plan);
+    else if (choice.once)
+        for (const auto& part : parts) follow_one(context, *part, plan);
+    else
+        follow_together(context, parts, plan);
     return 0;
 }
 

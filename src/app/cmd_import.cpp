@@ -147,13 +147,15 @@ Command import_command() {
     const auto choice = std::make_shared<ImportChoice>();
     Command out;
     out.name = "import";
+    out.is_recorded = true;
     out.part = Part::make;
     out.summary = "make a snapshot of a dump that another program made";
     out.details =
         "PostgreSQL: plain SQL of pg_dump or pg_dumpall, custom, directory and tar; files also in gzip. The dump is "
         "loaded into a throwaway server in a sandbox (as `prove` does), and that is captured. The snapshot can be "
         "listed, restored in whole or in part, exported and proven like any other.\n"
-        "MongoDB: archives, folders and tars of mongodump, also in gzip, with the oplog in them. Redis: RDB files.\n"
+        "MongoDB: archives, folders and tars of mongodump, also in gzip, with the oplog in them. Redis: RDB and "
+        "append-only files, and folders of these.\n"
         "It is of --time, else of the time at which the file was last written, and has the tag `imported=FORMAT`. "
         "When a statement of the dump fails nothing is kept, and the exit status is 15.\n"
         "A dump of one database in SQL does not say its name: it is that of the file, unless --database is given.";

@@ -1,6 +1,7 @@
 #include "app/command.h"
 #include "app/context.h"
 #include "app/progress_line.h"
+#include "app/recorder.h"
 #include "app/registry.h"
 #include "app/select.h"
 #include "app/verified.h"
@@ -8,6 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/prove.h"
+#include "policy/job.h"
 #include "repo/keys.h"
 #include "sandbox/isolation.h"
 #include "sandbox/sandbox.h"
@@ -26,10 +28,9 @@ struct ProveChoice {
     bool dry_run = false;
 };
 
-std::uint8_t parse_level(std::string_view text) {
-    const std::string_view digits = text.starts_with('V') || text.starts_with('v') ? text.substr(1) : text;
-    if (digits.size() == 1 && digits[0] >= '0' && digits[0] <= '4') return static_cast<std::uint8_t>(digits[0] - '0');
-    if (digits == "5")
+std::uint8_t level_of(std::string_view text) {
+    if (const auto level = policy::parse_level(text)) return *level;
+    if (text == "V5" || text == "v5" || text == "5")
         throw Error{Code::usage, "V5 is part of holdfast's design but this version does not build it yet"}.hint(
             "`checks` of the source run at V4.");
     throw Error{Code::usage, "`{}` is no level of proof", text}.hint("There is V0 to V4.");
@@ -130,8 +131,15 @@ int fail_unless_passed(const engine::ProofReport& report, std::uint8_t wanted) {
     return 0;
 }
 
+std::string first_failure(const engine::ProofReport& report) {
+    for (const CheckLine& line : report.checks)
+        if (line.result != CheckLine::Result::pass)
+            return fmt::format("{}: expected {}, found {}", line.name, line.expected, line.found);
+    return "";
+}
+
 int run_prove(Context& context, const ProveChoice& choice) {
-    const std::uint8_t level = parse_level(choice.level);
+    const std::uint8_t level = level_of(choice.level);
     if (choice.reap) {
         reap(context, choice);
         return 0;
@@ -157,6 +165,15 @@ int run_prove(Context& context, const ProveChoice& choice) {
         return engine::prove(*repository, plan, *type, progress);
     }();
     engine::record_proof(*repository, report, fmt::format("holdfast {}", version));
+    record(context, {.source = report.source,
+                     .snapshot = report.snapshot.hex(),
+                     .result = std::string(name_of(report.result)),
+                     .error = first_failure(report),
+                     .proof_level = report.level,
+                     .seconds = report.seconds,
+                     .restore_seconds = report.restore_seconds,
+                     .bytes = report.bytes,
+                     .items = report.items});
     print_report(context.out, report);
     return fail_unless_passed(report, level);
 }
@@ -167,6 +184,7 @@ Command prove_command() {
     const auto choice = std::make_shared<ProveChoice>();
     Command out;
     out.name = "prove";
+    out.is_recorded = true;
     out.part = Part::bring_back;
     out.summary = "restore a snapshot into a sandbox and compare it with what was captured";
     out.details =

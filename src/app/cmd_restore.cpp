@@ -5,6 +5,7 @@
 #include "app/context.h"
 #include "app/environment.h"
 #include "app/progress_line.h"
+#include "app/recorder.h"
 #include "app/registry.h"
 #include "app/select.h"
 #include "app/source_options.h"
@@ -232,6 +233,16 @@ void restore_and_verify(const RestoredTarget& target, const RestoreChoice& choic
     const auto record = [&](std::string_view result) {
         if (!choice.dry_run) record_run(target, report, verified, result);
     };
+    const auto record_outcome = [&](std::string_view result, const std::string& error) {
+        app::record(context, {.source = target.snapshot.source,
+                              .snapshot = target.snapshot.id.hex(),
+                              .result = std::string(result),
+                              .error = error,
+                              .seconds = report.seconds,
+                              .restore_seconds = report.seconds,
+                              .bytes = report.bytes,
+                              .items = report.items});
+    };
     const auto rebuild = target.type.rebuild(target.request);  // a target that is refused is no run
     try {
         {
@@ -246,9 +257,11 @@ void restore_and_verify(const RestoredTarget& target, const RestoreChoice& choic
         fail_if_incomplete(report);
     } catch (const Error& error) {
         record(info_of(error.code()).slug);
+        record_outcome(info_of(error.code()).slug, error.message());
         throw;
     }
     record("ok");
+    record_outcome("ok", "");
 }
 
 void print_renamed(Output& out, const std::vector<std::string>& lines) {
@@ -308,11 +321,14 @@ int run_restore(Context& context, const RestoreChoice& given) {
         add_what_they_stand_for(*type, engine::read_facts(*repository, snapshot).value_or(Facts{}), plan);
     const engine::RestorePlan wanted = plan;
     if (type->own_folder_form) choose_items_that_hold(plan);
+    // What a change does may depend on anything.
+    if (type->own_folder_form && plan.journal) plan.include = plan.exclude = {};
     if (choice.plan) return print_plan(context, *repository, plan, snapshot);
 
     RebuildRequest request = request_for(context, choice, snapshot);
     if (into_server) {
         request.options = choice.server;
+        if (plan.journal) request.options["until"] = {fmt::format("{}", *plan.part.request.until)};
         if (is_given(request.options, "beside"))
             request.target = with_database(request.target, request.options.find("beside")->second.front());
         request.facts = engine::read_facts(*repository, snapshot);
@@ -350,6 +366,7 @@ Command restore_command() {
     const auto choice = std::make_shared<RestoreChoice>();
     Command out;
     out.name = "restore";
+    out.is_recorded = true;
     out.part = Part::bring_back;
     out.summary = "bring a snapshot, or a part of it, back";
     out.details =

@@ -57,7 +57,7 @@ RepositoryChoice Context::choose_repository(const std::string& text) {
     std::vector<std::string> names;
     for (const RepositoryConfig& each : known) names.push_back(each.name);
     if (wanted.empty()) {
-        if (known.size() == 1) return choice_of(known[0]);
+        if (const RepositoryConfig* main = config().main_repository()) return choice_of(*main);
         if (known.empty())
             throw Error{Code::usage, "no repository is named"}.hint(
                 "Use `-r PATH`, set HOLDFAST_REPO, or name one under `repositories` in the configuration.");

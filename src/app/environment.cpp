@@ -1,6 +1,7 @@
 #include "app/environment.h"
 
 #include "app/backup_sources.h"
+#include "app/part_name.h"
 #include "app/registry.h"
 #include "app/select.h"
 #include "base/error.h"
@@ -10,9 +11,9 @@ namespace holdfast::app {
 
 namespace {
 
-// "uploads" stands for "uploads@web1", as it does in --source.
+// "uploads" stands for "uploads@web1", as it does in --source, and "carts" for its parts.
 bool is_called(std::string_view source, std::string_view key) {
-    return source == key || source.substr(0, source.rfind('@')) == key;
+    return source == key || source.substr(0, source.rfind('@')) == key || whole_of(source) == key;
 }
 
 std::string names_of(const EnvironmentConfig& environment) {
@@ -52,9 +53,9 @@ void refuse_the_source(Context& context, const SourceType& type, const repo::Sna
     if (type.is_own_place == nullptr) return;
     std::vector<std::string> described = snapshot.describes;
     // It may have moved since.
-    if (context.config().source(snapshot.source) != nullptr) {
+    if (const SourceConfig* const configured = context.config().source(snapshot.source)) {
         SourceRequest request;
-        request.words = {snapshot.source};
+        request.words = {configured->name};
         const auto sources = make_sources(
             request, source_types(), [&]() -> const Config& { return context.config(); },
             [&](const SecretReference& reference) {

@@ -1,75 +1,13 @@
 """Redis: keys go out and come back in another server; DEBUG DIGEST of real servers is the judge."""
 
-import datetime
 import itertools
 import random
 import signal
 import subprocess
 import time
 
-from harness import SCALE, Case, RedisServer, free_port, main, wait_until
-
-
-def everything(seed=1, keys=300):
-    """Commands that make keys of all types, small and large, with and without expiry."""
-    rng = random.Random(seed)
-    yield ["SELECT", 0]
-    yield ["SET", b"binary\x00\xff\r\n", bytes(range(256))]
-    yield ["SET", "empty", ""]
-    yield ["SET", "number", 12345]
-    yield ["SET", "negative", -7]
-    yield ["SET", "wide", -2 ** 62]
-    yield ["SET", "compressible", "abc" * 20000]
-    yield ["SET", "large", rng.randbytes(3 << 20)]
-    yield ["SET", "with/slash", "x"]
-    yield ["SET", "expires", "later", "EX", 100000]
-    yield ["SETBIT", "bits", 100000, 1]
-    yield ["PFADD", "hll", *range(50)]
-    yield ["RPUSH", "list", *range(10)]
-    yield ["RPUSH", "long list", *[rng.randbytes(rng.randrange(200)) for _ in range(500)]]
-    yield ["RPUSH", "list of large", rng.randbytes(20000), "small"]
-    yield ["SADD", "ints", *range(-50, 50), 2 ** 40]
-    yield ["SADD", "small set", "a", "b", 7]
-    yield ["SADD", "large set", *[rng.randbytes(12) for _ in range(1000)]]
-    yield ["HSET", "small hash", "a", 1, "b", "two", 3, "-5"]
-    yield ["HSET", "large hash", *[rng.randbytes(10) for _ in range(1000)]]
-    yield ["ZADD", "small zset", "1.5", "a", "-inf", "b", "3", "c", "1e300", "d"]
-    yield ["ZADD", "large zset", *sum(([rng.random(), rng.randbytes(8)] for _ in range(500)), [])]
-    for i in range(250):
-        yield ["XADD", "stream", f"{i + 1}-{i}", "field", f"value {i}", "other" if i % 3 else "field2", i]
-    yield ["XDEL", "stream", "5-4", "100-99"]
-    yield ["XGROUP", "CREATE", "stream", "readers", "0"]
-    yield ["XREADGROUP", "GROUP", "readers", "one", "COUNT", 20, "STREAMS", "stream", ">"]
-    yield ["XREADGROUP", "GROUP", "readers", "two", "COUNT", 3, "STREAMS", "stream", ">"]
-    yield ["XACK", "stream", "readers", "1-0"]
-    yield ["XGROUP", "CREATE", "new stream", "g", "$", "MKSTREAM"]
-    yield ["GEOADD", "geo", 13.36, 38.11, "Palermo"]
-    yield ["SELECT", 3]
-    for i in range(keys):
-        yield ["SET", f"key:{i}", rng.randbytes(rng.randrange(300))]
-    yield ["SELECT", 11]
-    yield ["SET", "in eleven", 1]
-    yield ["FUNCTION", "LOAD", "REPLACE", "#!lua name=lib\nredis.register_function('f', function() return 1 end)"]
-
-
-class Redis(Case):
-    def setUp(self):
-        super().setUp()
-        self.init()
-
-    def server(self, *settings, **options):
-        out = RedisServer(*settings, **options)
-        self.addCleanup(out.remove)
-        return out
-
-    def filled(self, *settings, **options):
-        out = self.server(*settings)
-        out.send(everything(**options))
-        return out
-
-    def started_on(self, folder, *settings):
-        """A server on what a restore made."""
-        return self.server("--appendonly", "yes", *settings, data=folder)
+from harness import SCALE, free_port, main, wait_until
+from redis_case import Following, Redis, everything, now
 
 
 class Whole(Redis):
@@ -142,6 +80,30 @@ class Whole(Redis):
         self.backup(url.replace("wrong", "secret"))
         self.assertNotIn("secret", self.holdfast("snapshots", "--json").text)
 
+    def test_by_tls_with_a_client_certificate_and_an_account_of_its_own(self):
+        def openssl(*args):
+            subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True, cwd=self.folder)
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca",
+                "-days", 2)
+        (self.folder / "names").write_text("subjectAltName=IP:127.0.0.1")
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "own.key", "-out", "own.csr", "-subj", "/CN=server")
+        openssl("x509", "-req", "-in", "own.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "own.pem",
+                "-days", 2, "-extfile", "names")
+        port = free_port()
+        source = self.filled("--tls-port", port, "--tls-cert-file", self.folder / "own.pem", "--tls-key-file",
+                             self.folder / "own.key", "--tls-ca-cert-file", self.folder / "ca.pem")
+        source.run("ACL", "SETUSER", "backup", "on", ">pw", "+psync", "+replconf", "+info", "+ping", "+config|get")
+        ca = f"?ca={self.folder}/ca.pem"
+        own = f"&cert={self.folder}/own.pem&key={self.folder}/own.key"
+        url = f"rediss://backup:pw@127.0.0.1:{port}"
+        self.backup(url + ca + own, "--name", "s")
+        other = self.server()
+        self.restore("latest", other.url())
+        self.assertEqual(other.digest(), source.digest())
+        self.fails(15, "backup", url, says="certificate")
+        self.fails(15, "backup", url.replace("rediss", "redis"), says=str(port))
+        self.fails(15, "backup", url + ca)  # the server wants one of the client, too
+
     def test_an_account_that_may_not_is_told_which_command(self):
         source = self.filled()
         source.run("ACL", "SETUSER", "less", "on", ">pw", "+ping", "+info", "+replconf", "+auth")
@@ -150,7 +112,7 @@ class Whole(Redis):
         self.fails(15, "backup", f"redis://none:pw@127.0.0.1:{source.port}", says="replconf", hints="ACL SETUSER")
 
 
-class Parts(Redis):
+class Parts(Following):
     def test_one_database_under_another_number_and_keys_by_pattern(self):
         source = self.filled()
         self.backup(source.url(), "--name", "s")
@@ -208,6 +170,42 @@ class Parts(Redis):
             elif choice == "keep":
                 self.assertEqual((ttl, other.run("GET", "short")), (-1, found))
 
+    def test_keys_by_pattern_at_an_instant(self):
+        source = self.server()
+        source.send([["SET", "user:1", "old"], ["SET", "user:2", "old"], ["SET", "cart:1", "old"], ["SELECT", 3],
+                     ["SET", "user:3", "old"], ["SELECT", 0], ["SET", "short", "lives", "PX", 1500]])
+        child = self.follow(source)
+        wait_until(lambda: source.run("WAIT", 1, 100) == "1", "it follows")
+        source.send([["PERSIST", "short"], ["RENAME", "user:2", "user:22"], ["MOVE", "cart:1", 5],
+                     ["SUNIONSTORE", "user:none", "x"], ["APPEND", "user:1", "er"]])
+        time.sleep(0.3)
+        instant = now()
+        time.sleep(0.3)
+        source.run("FLUSHALL")
+        self.wait_for(now())
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        at = ("restore", "--source", "s", "--at", instant)
+        folder = self.folder / "part"
+        self.holdfast(*at, "--include", "0/user:*", "--to", folder)
+        again = self.started_on(folder)
+        self.assertEqual(sorted(again.run("KEYS", "*").split()), ["user:1", "user:22"])
+        self.assertEqual((again.run("GET", "user:1"), again.run("DBSIZE", database=3)), ("older", "0"))
+        # Among other keys, in a server; the plan says as much.
+        target = self.server()
+        target.send([["SET", "user:1", "new"], ["SET", "other", "new"]])
+        self.fails(16, *at, "--include", "0/user:*", "--to", target.url(), says="is at")
+        self.holdfast(*at, "--include", "0/user:*", "--to", target.url(), "--existing", "replace")
+        self.assertEqual([target.run("GET", k) for k in ("user:1", "user:22", "other")], ["older", "old", "new"])
+        self.holdfast(*at, "--include", "5", "--to", target.url(9))
+        self.assertEqual(target.run("GET", "cart:1", database=9), "old")
+        # Its time came after the base, and somebody had made it last.
+        time.sleep(1)
+        whole = self.server()
+        self.holdfast(*at, "--to", whole.url())
+        self.assertEqual((whole.run("GET", "short"), whole.run("PTTL", "short")), ("lives", "-1"))
+        self.holdfast(*at, "--to", whole.url(), "--dry-run")
+
     def test_targets_that_take_no_writes(self):
         source = self.filled()
         self.backup(source.url(), "--name", "s")
@@ -215,6 +213,46 @@ class Parts(Redis):
         self.fails(16, "restore", "latest", "--to", replica.url(), says="replica")
         small = self.server("--maxmemory", "2mb")
         self.fails(16, "restore", "latest", "--to", small.url(), says="OOM", hints="maxmemory")
+
+
+class Environments(Redis):
+    def test_a_place_by_name_that_is_not_the_source_and_what_is_live(self):
+        source = self.server()
+        source.run("CONFIG", "SET", "requirepass", "secret")
+        source.settings += ["--requirepass", "secret"]
+        target = self.server()
+        secret = {"REDIS_PASSWORD": "secret", "TARGET": target.url(), "TRAP": f"redis://:secret@{source.socket}".replace(
+            str(source.socket), str(source.socket).replace("/", "%2F"))}
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"""version: 1
+sources:
+  carts: {{kind: redis, host: 127.0.0.1, port: {source.port}, password: "env:REDIS_PASSWORD", with_settings: true}}
+environments:
+  staging: {{carts: "env:TARGET"}}
+  trap: {{carts: "env:TRAP"}}
+""")
+        subprocess.run(source.cli("-a", "secret", "SET", "a", "1"), check=True, capture_output=True)
+        subprocess.run(source.cli("-a", "secret", "ACL", "SETUSER", "reader", "on", ">pw", "+get", "~*"), check=True,
+                       capture_output=True)
+        self.backup("-c", config, "carts", env=secret)
+        self.fails(16, "-c", config, "restore", "latest", "--to", "trap", env=secret, says="points at what snapshot",
+                   hints="environments")
+        self.holdfast("-c", config, "restore", "latest", "--to", "staging", env=secret)
+        self.assertEqual(target.run("GET", "a"), "1")
+        self.assertIn("user reader on", self.holdfast("dump", "latest:users.acl").text)
+        self.assertIn("requirepass secret", self.holdfast("dump", "latest:redis.conf").text)
+        folder = self.folder / "data"
+        self.restore("latest", folder)
+        self.assertIn("user reader on", (folder / "users.acl").read_text())
+        started = self.server("--appendonly", "yes", "--aclfile", folder / "users.acl", data=folder, wait=False)
+        wait_until(lambda: started.try_run("--user", "reader", "-a", "pw", "--no-auth-warning", "GET", "a") == "1",
+                   "the user is known")
+        # What is live now differs.
+        same = self.holdfast("-c", config, "diff", "latest", "live", "--json", env=secret).lines()
+        self.assertEqual([line for line in same if line["type"] == "difference"], [])
+        subprocess.run(source.cli("-a", "secret", "SET", "b", "1"), check=True, capture_output=True)
+        now_differs = self.holdfast("-c", config, "diff", "latest", "live", "--json", env=secret).lines()
+        self.assertEqual([line["path"] for line in now_differs if line["type"] == "difference"], ["0"])
 
 
 class Again(Redis):
@@ -256,34 +294,13 @@ class Again(Redis):
             self.assertEqual(self.started_on(folder).digest(), source.digest())
 
 
-def now():
-    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-class Follow(Redis):
-    def follow(self, source, *args):
-        child = self.start("follow", source.url(), "--name", "s", "--flush", "200ms", *args, stderr=subprocess.DEVNULL,
-                           stdout=subprocess.DEVNULL)
-        return child
-
-    def window(self):
-        windows = self.holdfast("windows", "s", "--json").document()["windows"]
-        return windows[-1] if windows else None
-
-    def wait_for(self, time):
-        wait_until(lambda: (self.window() or {}).get("to", "") > time, f"the journal reaches {time}", 60)
-
-    def restored(self, at, name):
-        folder = self.folder / name
-        result = self.holdfast("restore", "--source", "s", "--at", at, "--to", folder, "--json")
-        return self.started_on(folder), result
-
+class Follow(Following):
     def test_a_random_writer_comes_back_at_ten_random_instants(self):
         source = self.server("--repl-backlog-size", "64mb")
         source.send(everything())
         child = self.follow(source)
         wait_until(lambda: self.snapshots(), "the base is there")
-        seconds = 20 * SCALE
+        seconds = 60 * SCALE
         load = subprocess.Popen(["redis-benchmark", "-p", str(source.port), "-c", "2", "-n", "100000000", "-r", "10000",
                                  "-t", "set", "--dbnum", "7", "-q"], stdout=subprocess.DEVNULL,
                                 stderr=subprocess.DEVNULL)
@@ -380,20 +397,108 @@ class Follow(Redis):
         self.assertEqual(server.digest(), replica.digest())
 
 
-class Sentinel(Redis):
+    def test_a_follower_that_was_too_slow_goes_on_or_says_why_not(self):
+        """The server ends a connection whose output buffer is full."""
+        for backlog, windows in (("64mb", 1), ("16kb", 2)):
+            source = self.server("--repl-backlog-size", backlog, "--client-output-buffer-limit", "replica 1mb 1mb 1")
+            name = f"s{windows}"
+            child = self.start("follow", source.url(), "--name", name, "--flush", "200ms", stderr=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL)
+            wait_until(lambda: source.run("WAIT", 1, 100) == "1", "it follows")
+            child.send_signal(signal.SIGSTOP)
+            value = "x" * 100_000
+            for i in range(400):
+                source.send([["SET", f"k{i}", value]])
+                if "connected_slaves:0" in source.run("INFO", "replication"):
+                    break
+            self.assertIn("connected_slaves:0", source.run("INFO", "replication"))
+            child.send_signal(signal.SIGCONT)
+            wait_until(lambda: source.run("WAIT", 1, 100) == "1", "it follows again")
+            source.send([["SET", "last", 1], ["WAIT", 1, 60000]])
+            child.send_signal(signal.SIGTERM)
+            child.wait()
+            found = self.holdfast("windows", name, "--json").document()["windows"]
+            self.assertEqual(len(found), windows, found)
+            folder = self.folder / name
+            self.holdfast("restore", "--source", name, "--at", found[-1]["to"], "--to", folder)
+            self.assertEqual(self.started_on(folder).digest(), source.digest())
+
+    def test_connections_that_are_cut_within_transactions(self):
+        source = self.server("--repl-backlog-size", "64mb")
+        child = self.follow(source)
+        wait_until(lambda: source.run("WAIT", 1, 100) == "1", "it follows")
+        for turn in range(10):
+            source.send([["MULTI"], *[["APPEND", f"k{i}", "x" * 5000] for i in range(100)], ["INCR", "turns"], ["EXEC"]])
+            source.run("CLIENT", "KILL", "TYPE", "replica")
+        wait_until(lambda: source.run("WAIT", 1, 100) == "1", "it follows again")
+        self.wait_for(now())
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        window, = self.holdfast("windows", "s", "--json").document()["windows"]
+        server, _ = self.restored(window["to"], "after")
+        self.assertEqual((server.digest(), server.run("GET", "turns")), (source.digest(), "10"))
+
+    def test_what_wait_confirmed_is_there_after_the_server_is_killed(self):
+        source = self.server("--appendonly", "yes", "--appendfsync", "always")
+        child = self.follow(source)
+        wait_until(lambda: source.run("WAIT", 1, 100) == "1", "it follows")
+        source.send([*[["SET", f"k{i}", i] for i in range(500)], ["WAIT", 1, 60000]])
+        digest = source.digest()
+        source.stop()
+        source.start()
+        # Also what a base holds that is on its way.
+        source.send([["SET", "after", 1]])
+        wait_until(lambda: len(self.snapshots()) == 2, "it follows again")
+        source.send([["SET", "last", 1], ["WAIT", 1, 60000]])
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        first, second = self.holdfast("windows", "s", "--json").document()["windows"]
+        self.assertIn("history", second["because"])
+        for number, (window, expected) in enumerate(((first, digest), (second, source.digest()))):
+            server, _ = self.restored(window["to"], f"window{number}")
+            self.assertEqual(server.digest(), expected)
+
+class Sentinel(Following):
+    def sentinel(self, master):
+        port = free_port()
+        conf = self.folder / "sentinel.conf"
+        conf.write_text(f"port {port}\nbind 127.0.0.1\ndir {self.folder}\nsentinel monitor carts 127.0.0.1 {master.port} 1\n"
+                        "sentinel down-after-milliseconds carts 1000\nsentinel failover-timeout carts 5000\n")
+        child = subprocess.Popen(["redis-server", conf, "--sentinel"], stdout=subprocess.DEVNULL)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        wait_until(lambda: subprocess.run(["redis-cli", "-p", str(port), "PING"], capture_output=True,
+                                          check=False).stdout == b"PONG\n", "the Sentinel starts")
+        return port
+
+    def test_a_failover_in_mid_stream_goes_on_without_a_gap(self):
+        master = self.server("--repl-backlog-size", "16mb")
+        replica = self.server("--replicaof", f"127.0.0.1 {master.port}", "--repl-backlog-size", "16mb")
+        master.send([["SET", f"k{i}", i] for i in range(100)])
+        wait_until(lambda: replica.digest() == master.digest(), "the replica is in step")
+        port = self.sentinel(master)
+        wait_until(lambda: b"num-slaves\n1\n" in subprocess.run(["redis-cli", "-p", str(port), "SENTINEL", "MASTER", "carts"],
+                                                                capture_output=True, check=False).stdout, "it knows the replica")
+        child = self.start("follow", f"redis://127.0.0.1:{port}?sentinel=carts", "--name", "s", "--flush", "200ms",
+                           stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        wait_until(lambda: master.run("WAIT", 2, 100) == "2", "it follows")
+        master.stop()
+        wait_until(lambda: "role:master" in replica.run("INFO", "replication"), "the replica takes over")
+        replica.send([["SET", f"n{i}", i] for i in range(100)])
+        wait_until(lambda: replica.run("WAIT", 1, 100) == "1", "it follows the new master")
+        self.wait_for(now())
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        window, = self.holdfast("windows", "s", "--json").document()["windows"]
+        server, _ = self.restored(window["to"], "after")
+        self.assertEqual(server.digest(), replica.digest())
+
     def test_sentinel_names_the_master_and_a_replica_is_preferred(self):
         master = self.server()
         replica = self.server("--replicaof", f"127.0.0.1 {master.port}")
         master.send(everything())
         wait_until(lambda: replica.digest() == master.digest(), "the replica is in step")
-        port = free_port()
-        conf = self.folder / "sentinel.conf"
-        conf.write_text(f"port {port}\nbind 127.0.0.1\ndir {self.folder}\nsentinel monitor carts 127.0.0.1 {master.port} 1\n")
-        sentinel = subprocess.Popen(["redis-server", conf, "--sentinel"], stdout=subprocess.DEVNULL)
-        self.addCleanup(sentinel.wait)
-        self.addCleanup(sentinel.kill)
-        wait_until(lambda: subprocess.run(["redis-cli", "-p", str(port), "PING"], capture_output=True,
-                                          check=False).stdout == b"PONG\n", "the Sentinel starts")
+        port = self.sentinel(master)
         self.fails(15, "backup", f"redis://127.0.0.1:{port}?sentinel=nobody", says="knows no master", hints="SENTINEL")
         config = self.folder / "holdfast.yaml"
         config.write_text(f"version: 1\nsources:\n  carts: {{kind: redis, host: 127.0.0.1, port: {port}, sentinel: carts, "

@@ -1,8 +1,10 @@
 #include "clients/redis/discover.h"
 
 #include <charconv>
+#include <tuple>
 
 #include "base/text.h"
+#include "clients/redis/cluster.h"
 #include "clients/redis/connection.h"
 
 namespace holdfast::redis {
@@ -41,10 +43,32 @@ Endpoint master_of(World& world, const Endpoint& endpoint, Code failure) {
     return out;
 }
 
+// Any server of the cluster that answers is asked.
+Endpoint master_of_slot(World& world, const Endpoint& endpoint, Code failure) {
+    std::vector<std::pair<std::string, int>> places{{endpoint.host, endpoint.port}};
+    places.insert(places.end(), endpoint.others.begin(), endpoint.others.end());
+    for (std::size_t i = 0; i < places.size(); ++i) {
+        Endpoint any = endpoint;
+        any.slot.reset();
+        std::tie(any.host, any.port) = places[i];
+        try {
+            Connection asked(world, any, failure);
+            for (const Shard& shard : ask_cluster(asked))
+                if (shard.slots[static_cast<std::size_t>(*endpoint.slot)]) return shard.master;
+        } catch (const Error& error) {
+            if (error.code() != failure || i + 1 == places.size()) throw;
+        }
+    }
+    throw Error{failure, "no server of the cluster at {} serves slot {}", endpoint.place(), *endpoint.slot}.hint(
+        "CLUSTER NODES lists who serves what.");
+}
+
 }  // namespace
 
 Endpoint discover(World& world, const Endpoint& endpoint, bool prefer_replica, Code failure) {
-    const Endpoint master = endpoint.sentinel.empty() ? endpoint : master_of(world, endpoint, failure);
+    const Endpoint master = !endpoint.sentinel.empty() ? master_of(world, endpoint, failure)
+                            : endpoint.slot            ? master_of_slot(world, endpoint, failure)
+                                                       : endpoint;
     if (!prefer_replica) return master;
     Connection asked(world, master, failure);
     const std::string info = asked.ask({"INFO", "replication"}).text;

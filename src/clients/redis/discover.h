@@ -1,4 +1,4 @@
-// clients/redis/discover.h: which server is meant: a master that Sentinels know, or a replica of it.
+// clients/redis/discover.h: which server is meant: a master that Sentinels or a cluster know, or a replica of it.
 //
 // Errors   as clients/redis/connection.h
 #pragma once
@@ -9,7 +9,7 @@
 
 namespace holdfast::redis {
 
-// Asks the Sentinel of the endpoint, if it names one. With `prefer_replica`, a replica that is in step is chosen, so that
+// Asks the Sentinel of the endpoint, or the cluster for the master of its slot, if it names one. With `prefer_replica`, a replica that is in step is chosen, so that
 // the master need not fork; the master when there is none.
 Endpoint discover(World& world, const Endpoint& endpoint, bool prefer_replica, Code failure);
 

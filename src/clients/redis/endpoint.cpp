@@ -1,6 +1,7 @@
 #include "clients/redis/endpoint.h"
 
 #include <charconv>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -63,11 +64,13 @@ void take_query(Endpoint& out, std::string_view query) {
             out.key = value;
         else if (name == "sentinel")
             out.sentinel = value;
+        else if (name == "slot")
+            out.slot = number(value, cluster_slots - 1);
         else if (name == "insecure")
             out.insecure = value == "true" || value == "1";
         else
             throw Error{Code::config, "an address of a Redis server knows no parameter `{}`", name}.hint(
-                "It knows ca, cert, key, insecure and sentinel.");
+                "It knows ca, cert, key, insecure, sentinel and slot.");
     }
 }
 
@@ -121,11 +124,29 @@ std::string Endpoint::place() const {
 }
 
 std::string Endpoint::shown() const {
-    std::string out = tls ? "rediss://" : "redis://";
-    if (!user.empty()) out += encoded(user) + "@";
-    out += is_socket() ? encoded(host) : place();
+    std::string out = fmt::format("{}{}{}", tls ? "rediss://" : "redis://", user.empty() ? "" : encoded(user) + "@",
+                                  is_socket() ? encoded(host) : place());
     if (database) out += fmt::format("/{}", *database);
     if (!sentinel.empty()) out += "?sentinel=" + encoded(sentinel);
+    if (slot) out += fmt::format("?slot={}", *slot);
+    return out;
+}
+
+std::string Endpoint::url() const {
+    std::string out = tls ? "rediss://" : "redis://";
+    if (!user.empty() || !password.empty()) out += fmt::format("{}:{}@", encoded(user), encoded(password));
+    out += is_socket() ? encoded(host) : place();
+    if (database) out += fmt::format("/{}", *database);
+    char sign = '?';
+    const auto add = [&](std::string_view name, const std::string& value) {
+        if (!value.empty()) out += fmt::format("{}{}={}", std::exchange(sign, '&'), name, encoded(value));
+    };
+    add("ca", ca);
+    add("cert", cert);
+    add("key", key);
+    add("sentinel", sentinel);
+    add("slot", slot ? fmt::format("{}", *slot) : "");
+    add("insecure", insecure ? "true" : "");
     return out;
 }
 

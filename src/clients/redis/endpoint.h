@@ -3,14 +3,17 @@
 // Shape    redis://USER:PASSWORD@HOST:PORT/DB?ca=FILE, rediss:// for TLS; a socket's path stands as host: %2Frun%2Fredis.sock
 // Errors   config when the text is neither
 // Threads  a value
-// I1  the password leaves it only for the connection: never in shown()
+// I1  the password leaves it only for the connection and in url(): never in shown()
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace holdfast::redis {
+
+constexpr int cluster_slots = 16384;
 
 bool is_url(std::string_view text);  // redis://… or rediss://…
 
@@ -25,11 +28,15 @@ struct Endpoint {
     std::string ca;         // file of certificates that are trusted; empty: the system's
     std::string cert;
     std::string key;
-    std::string sentinel;  // name of a master: host and port are those of a Sentinel
+    std::string sentinel;     // name of a master: host and port are those of a Sentinel
+    std::optional<int> slot;  // the master of a cluster that serves it; host and port are those of any of its servers
+
+    std::vector<std::pair<std::string, int>> others = {};  // servers of the cluster, for when this one is gone
 
     static Endpoint parse(const std::string& text);
     bool is_socket() const { return host.starts_with('/'); }
     std::string shown() const;  // "redis://user@host:port/0"
+    std::string url() const;    // all of it, as parse() takes it
     std::string place() const;  // "host:port", or the socket
 };
 

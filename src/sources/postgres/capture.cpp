@@ -204,10 +204,6 @@ public:
     }
 
 private:
-    static Endpoint endpoint_for_lists(const Endpoint& endpoint) {
-        return endpoint.database().empty() ? endpoint.with_database("postgres") : endpoint;
-    }
-
     // Better known now than when a proof is asked for.
     void say_if_not_provable(int major) const {
         try {

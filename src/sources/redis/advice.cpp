@@ -1,9 +1,11 @@
 #include "sources/redis/advice.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
 #include "base/text.h"
+#include "sources/redis/names.h"
 
 namespace holdfast::redis {
 
@@ -30,6 +32,24 @@ std::uint64_t number(std::string_view text) {
     return out;
 }
 
+// As redis.conf has it.
+std::string quoted(std::string_view text) {
+    const bool is_plain = !text.empty() && std::ranges::all_of(text, [](char c) {
+        return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '\'' && c != '#';
+    });
+    if (is_plain) return std::string(text);
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\')
+            out += {'\\', c};
+        else if (c >= ' ' && c < 0x7f)
+            out += c;
+        else
+            out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    }
+    return out + '"';
+}
+
 }  // namespace
 
 Settings settings_of(Connection& connection) {
@@ -40,6 +60,17 @@ Settings settings_of(Connection& connection) {
         for (std::size_t j = 0; j + 1 < got.list.size(); j += 2) out[got.list[j].text] = got.list[j + 1].text;
     }
     return out;
+}
+
+std::map<std::string, std::string> settings_texts(Connection& connection) {
+    const Reply config = connection.ask({"CONFIG", "GET", "*"});
+    std::map<std::string_view, std::string_view> sorted;
+    for (std::size_t i = 0; i + 1 < config.list.size(); i += 2) sorted[config.list[i].text] = config.list[i + 1].text;
+    std::string lines;
+    for (const auto& [name, text] : sorted) lines += fmt::format("{} {}\n", name, quoted(text));
+    std::string users;
+    for (const Reply& each : connection.ask({"ACL", "LIST"}).list) users += each.text + "\n";
+    return {{std::string(config_item), lines}, {std::string(users_item), users}};
 }
 
 std::vector<std::string> advice(std::string_view info, const Settings& settings) {

@@ -12,6 +12,8 @@ namespace holdfast::redis {
 
 using Settings = std::map<std::string, std::string, std::less<>>;
 Settings settings_of(Connection& connection);  // what the account may see of them
+// What it runs with, as it stands in its files: "redis.conf" and "users.acl" (names.h).
+std::map<std::string, std::string> settings_texts(Connection& connection);
 std::vector<std::string> advice(std::string_view info, const Settings& settings);
 // What matters for who follows the stream of changes.
 std::vector<std::string> advice_for_following(const Settings& settings);

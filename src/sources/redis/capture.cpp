@@ -7,12 +7,14 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "clients/redis/cluster.h"
 #include "clients/redis/discover.h"
 #include "sources/redis/advice.h"
 #include "sources/redis/key_store.h"
 #include "sources/redis/layers.h"
 #include "sources/redis/memory.h"
 #include "sources/redis/names.h"
+#include "sources/redis/own_place.h"
 #include "sources/redis/replication.h"
 
 namespace holdfast::redis {
@@ -100,6 +102,30 @@ private:
     ByteView bytes_;
 };
 
+// About how many bytes each database has.
+std::map<std::uint64_t, std::uint64_t> estimated_bytes(std::string_view info) {
+    const auto number = [](std::string_view text) {
+        std::uint64_t out = 0;
+        std::from_chars(text.data(), text.data() + text.size(), out);
+        return out;
+    };
+    const std::uint64_t all = number(info_value(info, "used_memory_dataset"));
+    std::map<std::uint64_t, std::uint64_t> keys;
+    std::uint64_t sum = 0;
+    for (const std::string& line : split(info, '\n')) {
+        const std::size_t colon = line.find(":keys=");
+        if (!line.starts_with("db") || colon == std::string::npos) continue;
+        const std::uint64_t count = number(std::string_view(line).substr(colon + 6));
+        keys[number(std::string_view(line).substr(2, colon - 2))] = count;
+        sum += count;
+    }
+    for (auto& [database, count] : keys)
+        count = sum == 0 ? 0
+                         : static_cast<std::uint64_t>(static_cast<double>(all) * static_cast<double>(count) /
+                                                      static_cast<double>(sum));
+    return keys;
+}
+
 Item item_of(std::string path, ItemKind kind) {
     Item out;
     out.path = std::move(path);
@@ -144,6 +170,8 @@ public:
             for (const std::uint64_t number : databases_)
                 batch.entries.push_back({item_of(fmt::format("{}", number), ItemKind::folder), "", 0});
             batch.entries.push_back({item_of(std::string(server_item), ItemKind::file), "", store_.server().size()});
+            for (const auto& [item, text] : origin_.settings)
+                batch.entries.push_back({item_of(item, ItemKind::file), "", text.size()});
             std::ranges::sort(batch.entries, {}, [](const Batch::Entry& entry) { return tree_key(entry.item.path); });
             return true;
         }
@@ -158,6 +186,8 @@ public:
 
     Opened open(const Batch& batch, const Batch::Entry& entry) override {
         if (entry.item.path == server_item) return {std::make_unique<BytesData>(store_.server()), std::nullopt};
+        if (const auto found = origin_.settings.find(entry.item.path); found != origin_.settings.end())
+            return {std::make_unique<BytesData>(as_bytes(found->second)), std::nullopt};
         const auto* const places = static_cast<const Places*>(batch.handle.get());
         const auto number = static_cast<std::size_t>(&entry - batch.entries.data());
         const Place& place = places->list.at(number);
@@ -170,10 +200,10 @@ public:
         if (after_) after_->commit();
         CaptureSummary out;
         out.facts = store_.facts();
-        if (origin_.moment) {
+        out.facts->list.insert(out.facts->list.end(), origin_.about.begin(), origin_.about.end());
+        if (origin_.moment)
             out.facts->list.push_back({"", "about instant", fmt::format("{}", origin_.moment->time / 1'000'000)});
-            out.facts->sort();
-        }
+        out.facts->sort();
         out.moment = origin_.moment;
         return out;
     }
@@ -266,27 +296,18 @@ std::unique_ptr<Capture> capture_of(World& world, RdbOrigin origin, const RdbInp
     return std::make_unique<RedisCapture>(world, std::move(origin), read);
 }
 
-std::map<std::uint64_t, std::uint64_t> estimated_bytes(std::string_view info) {
-    const auto number = [](std::string_view text) {
-        std::uint64_t out = 0;
-        std::from_chars(text.data(), text.data() + text.size(), out);
-        return out;
-    };
-    const std::uint64_t all = number(info_value(info, "used_memory_dataset"));
-    std::map<std::uint64_t, std::uint64_t> keys;
-    std::uint64_t sum = 0;
-    for (const std::string& line : split(info, '\n')) {
-        const std::size_t colon = line.find(":keys=");
-        if (!line.starts_with("db") || colon == std::string::npos) continue;
-        const std::uint64_t count = number(std::string_view(line).substr(colon + 6));
-        keys[number(std::string_view(line).substr(2, colon - 2))] = count;
-        sum += count;
-    }
-    for (auto& [database, count] : keys)
-        count = sum == 0 ? 0
-                         : static_cast<std::uint64_t>(static_cast<double>(all) * static_cast<double>(count) /
-                                                      static_cast<double>(sum));
-    return keys;
+void describe_server(RdbOrigin& origin, Connection& connection, bool with_settings) {
+    if (with_settings) origin.settings = settings_texts(connection);
+    const Reply got = connection.try_ask({"INFO"});
+    if (got.is_error()) return;
+    const std::string& info = got.text;
+    if (info_value(info, "cluster_enabled") == "1")
+        if (const Slots slots = own_slots(connection); slots.any())
+            origin.about.push_back({"", std::string(slots_fact), to_text(slots)});
+    origin.bytes = estimated_bytes(info);
+    for (const auto& [fact, field] : {std::pair(run_id_fact, "run_id"), {history_fact, "master_replid"}})
+        if (const std::string value = info_value(info, field); !value.empty())
+            origin.about.push_back({"", std::string(fact), value});
 }
 
 std::unique_ptr<Capture> begin_capture(World& world, const CaptureOptions& options) {
@@ -296,7 +317,7 @@ std::unique_ptr<Capture> begin_capture(World& world, const CaptureOptions& optio
     {
         Connection asked(world, endpoint, Code::source_failed);
         const Reply info = asked.try_ask({"INFO"});
-        if (!info.is_error()) origin.bytes = estimated_bytes(info.text);
+        describe_server(origin, asked, options.with_settings);
         for (const std::string& line : advice(info.is_error() ? "" : info.text, settings_of(asked)))
             world.log.warning(line);
     }

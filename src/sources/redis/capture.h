@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 
+#include "clients/redis/connection.h"
 #include "source/source.h"
 #include "sources/redis/options.h"
 #include "sources/redis/rdb_input.h"
@@ -21,13 +22,15 @@ struct RdbOrigin {
     std::string place;
     std::map<std::uint64_t, std::uint64_t> bytes = {};  // about how much each database has; 0 is not known
     std::optional<Moment> moment = {};
-    std::optional<std::uint64_t> only = {};  // one database
+    std::optional<std::uint64_t> only = {};            // one database
+    std::vector<Fact> about = {};                      // what is known of the server itself
+    std::map<std::string, std::string> settings = {};  // by item
 };
 
 std::unique_ptr<Capture> capture_of(World& world, RdbOrigin origin, const RdbInput::Read& read);
 std::unique_ptr<Capture> begin_capture(World& world, const CaptureOptions& options);
 
-// About how many bytes each database has, as INFO tells.
-std::map<std::uint64_t, std::uint64_t> estimated_bytes(std::string_view info);
+// Takes what a server tells of itself, as far as the account may ask.
+void describe_server(RdbOrigin& origin, Connection& connection, bool with_settings);
 
 }  // namespace holdfast::redis

@@ -49,7 +49,7 @@ std::size_t CommandScanner::step(ByteView bytes) {
     const std::string line = std::exchange(line_, {});
     switch (state_) {
         case State::count:
-            if (line.empty()) break;  // a sign of life
+            if (line.empty() || line[0] == '#') break;  // a sign of life, or a note in an append-only file
             arguments_left_ = number_after(line, '*');
             if (arguments_left_ == 0) break;
             number_ = 0;

@@ -5,6 +5,7 @@
 namespace holdfast::redis {
 
 void RdbCounts::function(ByteView raw) {
+    if (passes_over_functions_) return;
     Hash128 hash(12);
     hash.string(raw);
     functions_.add(hash.value());
@@ -13,6 +14,7 @@ void RdbCounts::function(ByteView raw) {
 
 void RdbCounts::end_key(const RdbKey& key, const Value& value) {
     if (only_ && key.database != *only_) return;
+    if (takes_ && !takes_(key)) return;
     Database& database = databases_[key.database];
     Half& half = key.expiry_ms == no_expiry ? database.lasting : database.expiring;
     ++half.keys;

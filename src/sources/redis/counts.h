@@ -5,6 +5,7 @@
 // Source   doc/format/redis.md
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 
@@ -20,6 +21,10 @@ public:
     void aux(const std::string& name, const std::string& value) override { aux_[name] = value; }
     void function(ByteView raw) override;
     void end_key(const RdbKey& key, const Value& value) override;
+
+    // Only keys that it is true of.
+    void choose(std::function<bool(const RdbKey&)> takes) { takes_ = std::move(takes); }
+    void pass_over_functions() { passes_over_functions_ = true; }
 
     // Of a database that holds nothing too, when it is among these.
     Facts facts(const std::vector<std::uint64_t>& databases = {}) const;
@@ -40,7 +45,9 @@ private:
     };
     static void add_half(Facts& facts, const std::string& item, const std::string& prefix, const Half& half);
 
-    const std::optional<std::uint64_t> only_;
+    std::optional<std::uint64_t> only_;
+    std::function<bool(const RdbKey&)> takes_;
+    bool passes_over_functions_ = false;
     int version_ = 0;
     std::map<std::uint64_t, Database> databases_;
     std::map<std::string, std::string> aux_;

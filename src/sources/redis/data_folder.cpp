@@ -40,6 +40,10 @@ public:
         version_ = number;
         begin();
     }
+    void setting(const std::string& name, const std::string& text) override {
+        const Fd out = create_at(target_.path() + "/" + name);
+        write_all(out.get(), as_bytes(text), name);
+    }
     void function(ByteView raw) override { writer().function(raw); }
     void module_aux(ByteView raw) override { writer().module_aux(raw); }
     void begin_key(const RdbKey& key, std::uint64_t) override { writer().begin_key(key); }
@@ -75,8 +79,9 @@ private:
         throw Error{errno_code(errno, Code::target_failed), "cannot {} {}: {}", verb, path, errno_text(errno)};
     }
 
-    Fd create(std::string_view name) {
-        const std::string path = file(name);
+    Fd create(std::string_view name) { return create_at(file(name)); }
+
+    static Fd create_at(const std::string& path) {
         Fd out(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
         if (!out) fail("create", path);
         return out;

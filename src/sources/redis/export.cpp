@@ -16,7 +16,8 @@ public:
     explicit RdbExport(const ExportRequest& request) : writer_(request.write) {}
 
     void begin_item(const std::string& path) override {
-        if (path == server_item) return;
+        is_passed_over_ = is_setting(path);
+        if (path == server_item || is_passed_over_) return;
         const auto place = place_of(path);
         if (!place)
             throw Error{Code::corrupt, "the snapshot has an item that no Redis capture has: {}", printable(path)};
@@ -25,7 +26,9 @@ public:
         bucket_ = place->bucket;
         seen_.clear();
     }
-    void write(ByteView bytes) override { reader_.feed(bytes); }
+    void write(ByteView bytes) override {
+        if (!is_passed_over_) reader_.feed(bytes);
+    }
     void end_item() override { reader_.end(); }
     void finish() override {
         begin();
@@ -61,6 +64,7 @@ private:
     RdbWriter writer_;
     RecordReader reader_{*this};
     bool has_begun_ = false;
+    bool is_passed_over_ = false;
     int version_ = rdb_version_max;
     std::uint64_t database_ = 0;
     std::string bucket_;

@@ -90,7 +90,8 @@ public:
         if (start_.continues) start_.at.time = request.from->time;
         line_ = start_.at.position.line;
         received_ = boundary_ = cut_ = spool_base_ = start_.at.position.at;
-        safe_ = taken_ = start_.at.position.at;
+        taken_ = start_.at.position.at;
+        if (start_.continues) safe_ = taken_;  // a new base is not stored yet
         last_ = start_.at;
         if (once_) {
             const auto goal = sampler_->take();
@@ -110,8 +111,7 @@ public:
         if (start_.continues || is_reading_) return nullptr;
         RdbOrigin origin{options_.source, options_.endpoint.shown()};
         Connection asked(world_, endpoint_, Code::source_failed);
-        const Reply info = asked.try_ask({"INFO"});
-        if (!info.is_error()) origin.bytes = estimated_bytes(info.text);
+        describe_server(origin, asked, options_.with_settings);
         origin.moment = start_.at;
         auto out = capture_of(world_, std::move(origin), [&](MutableByteView into) { return read_rdb(into); });
         begin_reading();
@@ -185,7 +185,7 @@ private:
 
     void run() noexcept {
         try {
-            replication_->acknowledge(start_.at.position.at);
+            replication_->acknowledge(start_.continues ? start_.at.position.at : 0);  // the server waits for the first
             while (!stopping_ && !world_.stop.requested()) {
                 try {
                     step();

@@ -8,6 +8,8 @@ namespace {
 
 constexpr std::uint8_t kind_stretch = 1;
 constexpr std::uint8_t kind_line = 2;
+constexpr std::uint8_t kind_jump = 3;
+constexpr std::size_t jump_bytes = 1 + 8 + 8;
 constexpr std::size_t stretch_head_bytes = 1 + 8 + 8 + 4 + 8;
 constexpr std::size_t line_bytes_max = 255;
 
@@ -18,6 +20,13 @@ void append_line(Bytes& out, const std::string& line) {
     writer.u8(kind_line);
     writer.u8(static_cast<std::uint8_t>(std::min(line.size(), line_bytes_max)));
     writer.raw(as_bytes(line).first(std::min(line.size(), line_bytes_max)));
+}
+
+void append_jump(Bytes& out, std::uint64_t end, std::uint64_t begin) {
+    ByteWriter writer(out);
+    writer.u8(kind_jump);
+    writer.u64(end);
+    writer.u64(begin);
 }
 
 void append_stretch(Bytes& out, const Stretch& stretch) {
@@ -48,16 +57,26 @@ bool JournalReader::feed(ByteView bytes) {
         if (bytes.empty()) return true;
         const std::size_t wanted = held_.empty()              ? 1
                                    : held_[0] == kind_stretch ? stretch_head_bytes
+                                   : held_[0] == kind_jump    ? jump_bytes
                                    : held_.size() < 2         ? 2
                                                               : 2U + held_[1];
         const std::size_t some = std::min(bytes.size(), wanted - held_.size());
         append(held_, bytes.first(some));
         bytes = bytes.subspan(some);
-        if (held_[0] != kind_stretch && held_[0] != kind_line)
+        if (held_[0] != kind_stretch && held_[0] != kind_line && held_[0] != kind_jump)
             throw Error{Code::corrupt, "a record of a Redis journal is of an unknown kind {}", held_[0]};
         if (held_[0] == kind_line) {
             if (held_.size() < 2 || held_.size() < 2U + held_[1]) continue;
             sink_.line(std::string(as_text(held_).substr(2)));
+            held_.clear();
+            continue;
+        }
+        if (held_[0] == kind_jump) {
+            if (held_.size() < jump_bytes) continue;
+            ByteReader jump(held_, "a Redis journal");
+            jump.u8();
+            const std::uint64_t end = jump.u64();
+            sink_.jump(end, jump.u64());
             held_.clear();
             continue;
         }

@@ -20,12 +20,15 @@ struct Stretch {
 };
 
 void append_line(Bytes& out, const std::string& line);
+// What came before ends at `end`, and what follows begins at `begin`: nothing lies between.
+void append_jump(Bytes& out, std::uint64_t end, std::uint64_t begin);
 void append_stretch(Bytes& out, const Stretch& stretch);  // its bytes follow
 
 class JournalSink {
 public:
     virtual ~JournalSink() = default;
     virtual void line(const std::string&) {}
+    virtual void jump(std::uint64_t /*end*/, std::uint64_t /*begin*/) {}
     virtual bool begin_stretch(const Stretch&) = 0;  // false: nothing more is needed
     virtual void stretch_bytes(ByteView) = 0;        // in pieces
     virtual void end_stretch(const Stretch&) = 0;

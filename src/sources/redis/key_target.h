@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "source/source.h"
@@ -18,6 +19,8 @@ public:
     virtual ~KeyTarget() = default;
     virtual void add_database(std::uint64_t /*number*/) {}  // before the first key of any
     virtual void version(int number) = 0;
+    // What the server ran with, as a file of this name; nobody applies it.
+    virtual void setting(const std::string& /*name*/, const std::string& /*text*/) {}
     virtual void function(ByteView raw) = 0;
     virtual void module_aux(ByteView raw) = 0;
     virtual void begin_key(const RdbKey& key, std::uint64_t value_bytes) = 0;
@@ -27,6 +30,8 @@ public:
     virtual void end_keys() = 0;
     virtual std::unique_ptr<Replay> replay(const ReplayRequest&) { return nullptr; }
     virtual std::uint64_t left_alone() const { return 0; }  // keys that were there already
+    // Keys that came to where they are wanted, when that is not all that begin_key() was told of.
+    virtual std::optional<std::uint64_t> written() const { return std::nullopt; }
     virtual std::vector<Finding> finish() = 0;
 };
 

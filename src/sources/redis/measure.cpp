@@ -11,9 +11,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "clients/redis/connection.h"
+#include "clients/redis/cluster.h"
 #include "clients/redis/discover.h"
 #include "sources/redis/counts.h"
+#include "sources/redis/own_place.h"
 #include "sources/redis/replication.h"
 
 namespace holdfast::redis {
@@ -34,21 +35,40 @@ std::vector<std::uint64_t> databases_in(const Facts& facts) {
     return {out.begin(), out.end()};
 }
 
-RdbCounts count(const RdbInput::Read& read) {
-    RdbCounts out;
+void count(const RdbInput::Read& read, RdbCounts& into) {
     RdbInput in(read);
-    read_rdb(in, out);
-    return out;
+    read_rdb(in, into);
 }
 
-RdbCounts count_server(World& world, const Endpoint& endpoint) {
+void count_server(World& world, const Endpoint& endpoint, RdbCounts& into) {
     try {
         Replication replication(world, endpoint, {.rdb_only = true, .from = {}});
-        return count([&](MutableByteView into) { return replication.read_rdb(into); });
+        count([&](MutableByteView bytes) { return replication.read_rdb(bytes); }, into);
     } catch (const Error& error) {
         if (error.code() != Code::source_failed) throw;
         throw Error{Code::target_failed, "{}", error.message()}.hint(std::string(error.hint()));
     }
+}
+
+// Of a cluster, what lies in the slots that were captured, whoever serves them.
+RdbCounts count_servers(World& world, const Endpoint& endpoint, const Facts& expected) {
+    Connection asked(world, endpoint, Code::target_failed);
+    RdbCounts out;
+    if (info_value(asked.ask({"INFO", "cluster"}).text, "cluster_enabled") != "1") {
+        count_server(world, endpoint, out);
+        return out;
+    }
+    const std::string captured = expected.value("", slots_fact).value_or("");
+    const Slots slots = captured.empty() ? ~Slots() : parse_slots(captured);
+    out.choose([slots](const RdbKey& key) { return slots[static_cast<std::size_t>(slot_of(key.name))]; });
+    bool is_first = true;
+    for (const Shard& shard : ask_cluster(asked)) {
+        if (!is_first && (shard.slots & slots).none()) continue;
+        // All have the same.
+        if (!std::exchange(is_first, false)) out.pass_over_functions();
+        count_server(world, shard.master, out);
+    }
+    return out;
 }
 
 RdbCounts count_folder(const std::string& folder) {
@@ -59,11 +79,15 @@ RdbCounts count_folder(const std::string& folder) {
     const std::string path = folder + "/appendonlydir/appendonly.aof.1.base.rdb";
     const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file) throw Error{Code::target_failed, "cannot open {}: {}", path, errno_text(errno)};
-    return count([&](MutableByteView into) {
-        const ssize_t got = ::read(file.get(), into.data(), into.size());
-        if (got < 0) throw Error{Code::target_failed, "cannot read {}: {}", path, errno_text(errno)};
-        return static_cast<std::size_t>(got);
-    });
+    RdbCounts out;
+    count(
+        [&](MutableByteView into) {
+            const ssize_t got = ::read(file.get(), into.data(), into.size());
+            if (got < 0) throw Error{Code::target_failed, "cannot read {}: {}", path, errno_text(errno)};
+            return static_cast<std::size_t>(got);
+        },
+        out);
+    return out;
 }
 
 // One word after the other, those in quotes as they stand.
@@ -102,7 +126,7 @@ Facts measure(const MeasureRequest& request) {
     const Endpoint given = discover(request.world, Endpoint::parse(request.target), false, Code::target_failed);
     Endpoint endpoint = given;
     endpoint.database.reset();
-    const RdbCounts counts = count_server(request.world, endpoint);
+    const RdbCounts counts = count_servers(request.world, endpoint, request.expected);
     Facts found = counts.facts(given.database ? std::vector{static_cast<std::uint64_t>(*given.database)} : expected);
     Facts out;
     out.basis = request.expected.basis;

@@ -9,10 +9,18 @@
 
 namespace holdfast::redis {
 
+// How a server's data is had: as a replica gets it, from the RDB file that it writes, or from its append-only files.
+enum class Method : std::uint8_t { psync, bgsave, aof };
+
 struct CaptureOptions {
     std::string source;  // its name
     Endpoint endpoint;
     bool prefer_replica = false;
+    bool is_cluster = false;  // the endpoint is one of many
+    Method method = Method::psync;
+    std::string data_dir;        // the server's folder, as it is seen here; empty: what the server says
+    std::string bin_dir;         // of redis-server
+    bool with_settings = false;  // users and configuration, too
 };
 
 // What becomes of keys whose time has come since the capture.
@@ -22,6 +30,7 @@ struct RestoreOptions {
     Present present = Present::fail;
     Expired expired = Expired::drop;
     std::string beside;
+    std::optional<Nanoseconds> until;  // the journal follows, up to this instant
 };
 RestoreOptions restore_options(const SourceOptions& options);  // throws usage
 

@@ -7,10 +7,13 @@
 #include "base/text.h"
 #include "clients/redis/endpoint.h"
 #include "source/rebuild_gate.h"
+#include "sources/redis/key_choice.h"
 #include "sources/redis/key_target.h"
 #include "sources/redis/names.h"
 #include "sources/redis/options.h"
 #include "sources/redis/record.h"
+#include "sources/redis/replay.h"
+#include "sources/redis/scratch.h"
 
 namespace holdfast::redis {
 
@@ -19,17 +22,8 @@ namespace {
 // Items come in turn, each from a thread of its own: a bucket's newest layer says what counts of those below.
 class KeyRebuild final : public Rebuild, private RecordSink {
 public:
-    KeyRebuild(const RebuildRequest& request, std::unique_ptr<KeyTarget> target, Expired expired)
-        : world_(request.world),
-          wants_(request.wants),
-          is_dry_run_(request.dry_run),
-          expired_(expired),
-          target_(std::move(target)) {
-        now_ms_ = world_.clock.now() / 1'000'000;
-        if (!request.facts) return;
-        if (const auto instant = request.facts->value("", "about instant"))
-            std::from_chars(instant->data(), instant->data() + instant->size(), captured_ms_);
-    }
+    KeyRebuild(const RebuildRequest& request, std::unique_ptr<KeyTarget> target, KeyChoice choice)
+        : world_(request.world), is_dry_run_(request.dry_run), choice_(std::move(choice)), target_(std::move(target)) {}
 
     bool sequential() const override { return true; }
 
@@ -41,7 +35,7 @@ public:
             if (!is_dry_run_) target_->add_database(number);
             return {0, false};
         }
-        if (item.path != server_item && !place_of(item.path)) unknown(item.path);
+        if (item.path != server_item && !is_setting(item.path) && !place_of(item.path)) unknown(item.path);
         if (is_dry_run_) return {0, false};
         const std::lock_guard lock(gate_.mutex);
         paths_.push_back(item.path);
@@ -51,7 +45,10 @@ public:
     void write(const Ticket& ticket, std::uint64_t, ByteView bytes) override {
         gate_.guarded([&] {
             take_turn(ticket.number);
-            reader_.feed(bytes);
+            if (is_setting(paths_at(ticket.number)))
+                setting_ += as_text(bytes);
+            else
+                reader_.feed(bytes);
         });
     }
 
@@ -59,6 +56,10 @@ public:
         gate_.guarded([&] {
             take_turn(ticket.number);
             reader_.end();
+            if (const std::string path = paths_at(ticket.number); is_setting(path)) {
+                target_->setting(path, std::exchange(setting_, {}));
+                ++summary_.items_written;
+            }
             end_turn();
         });
     }
@@ -71,7 +72,7 @@ public:
     }
 
     std::unique_ptr<Replay> replay(const ReplayRequest& request) override {
-        if (is_dry_run_ || wants_) return nullptr;
+        if (is_dry_run_) return replay_into_file(request, [](ByteView) {});
         end_keys();
         return target_->replay(request);
     }
@@ -83,18 +84,21 @@ public:
                         summary_.findings.front().text};
         end_keys();
         for (Finding& finding : target_->finish()) summary_.findings.push_back(std::move(finding));
+        summary_.items_written = target_->written().value_or(summary_.items_written);
         summary_.items_unchanged = target_->left_alone();
         summary_.items_written -= std::min(summary_.items_written, summary_.items_unchanged);
-        if (expired_keys_ > 0)
-            world_.log.info(fmt::format("{} whose time has come since the capture {}",
-                                        expired_keys_ == 1 ? "a key" : fmt::format("{} keys", expired_keys_),
-                                        expired_ == Expired::keep ? "came back without an expiry" : "were left out"));
+        if (const std::string text = choice_.expired_text(); !text.empty()) world_.log.info(text);
         return std::move(summary_);
     }
 
 private:
     [[noreturn]] static void unknown(const std::string& path) {
         throw Error{Code::corrupt, "the snapshot has an item that no Redis capture has: {}", printable(path)};
+    }
+
+    std::string paths_at(std::uint64_t number) {
+        const std::lock_guard lock(gate_.mutex);
+        return paths_[number];
     }
 
     void end_keys() {
@@ -125,21 +129,9 @@ private:
     void key(const RecordHead& head) override {
         is_taken_ = seen_.insert(key_id(as_bytes(head.name))).second;
         if (!is_taken_) return;
-        if (wants_ && !wants_(key_path(database_, head.name))) {
-            is_taken_ = false;
-            return;
-        }
         std::int64_t expiry = head.expiry_ms;
-        if (expiry != no_expiry && expired_ == Expired::shift && captured_ms_ != 0)
-            expiry += std::max<std::int64_t>(0, now_ms_ - captured_ms_);
-        if (expiry != no_expiry && expiry <= now_ms_ && !keeps_all_expiries_) {
-            ++expired_keys_;
-            if (expired_ == Expired::drop) {
-                is_taken_ = false;
-                return;
-            }
-            expiry = no_expiry;
-        }
+        is_taken_ = choice_.wants_key(database_, head.name) && choice_.take_expiry(expiry);
+        if (!is_taken_) return;
         target_->begin_key({database_, head.name, expiry, head.type}, head.value_bytes);
     }
     void value(ByteView raw) override {
@@ -152,34 +144,25 @@ private:
     }
     void gone(const KeyId& id) override { seen_.insert(id); }
     void function(ByteView raw) override {
-        if (!wants_ || wants_(std::string(server_item))) target_->function(raw);
+        if (choice_.wants(std::string(server_item))) target_->function(raw);
     }
     void module_aux(ByteView raw) override {
-        if (!wants_ || wants_(std::string(server_item))) target_->module_aux(raw);
+        if (choice_.wants(std::string(server_item))) target_->module_aux(raw);
     }
     void version(int number) override { target_->version(number); }
 
-public:
-    // A data folder can hold keys whose time has come; the server drops them when they are touched.
-    void keep_all_expiries() { keeps_all_expiries_ = true; }
-
-private:
     World& world_;
-    const std::function<bool(const std::string&)> wants_;
     const bool is_dry_run_;
-    const Expired expired_;
-    bool keeps_all_expiries_ = false;
-    std::int64_t now_ms_ = 0;
-    std::int64_t captured_ms_ = 0;
+    KeyChoice choice_;
     const std::unique_ptr<KeyTarget> target_;
     // of whose turn it is
     RecordReader reader_{*this};
+    std::string setting_;
     std::uint64_t database_ = 0;
     std::string bucket_;
     std::unordered_set<KeyId, IdHash> seen_;  // said by newer layers of this bucket
     bool is_taken_ = false;
     bool has_ended_ = false;
-    std::uint64_t expired_keys_ = 0;
     Summary summary_;
     RebuildGate gate_{world_};
     // guarded by gate_.mutex
@@ -187,6 +170,20 @@ private:
     std::uint64_t turn_ = 0;
     std::uint64_t begun_ = 0;
 };
+
+}  // namespace
+
+namespace {
+
+// Of the instant that comes back; 0: not known.
+std::int64_t milliseconds_of(const RebuildRequest& request, const RestoreOptions& options) {
+    if (options.until) return *options.until / 1'000'000;
+    std::int64_t out = 0;
+    if (!request.facts) return out;
+    if (const auto instant = request.facts->value("", "about instant"))
+        std::from_chars(instant->data(), instant->data() + instant->size(), out);
+    return out;
+}
 
 }  // namespace
 
@@ -209,17 +206,26 @@ RestoreOptions restore_options(const SourceOptions& options) {
     else if (!expired.empty() && expired != "drop")
         throw Error{Code::usage, "--expired is drop, keep or shift, not `{}`", expired};
     out.beside = option_text(options, "beside");
+    if (const std::string until = option_text(options, "until"); !until.empty())
+        std::from_chars(until.data(), until.data() + until.size(), out.until.emplace());
     return out;
 }
 
 std::unique_ptr<Rebuild> rebuild(const RebuildRequest& request) {
     const RestoreOptions options = restore_options(request.options);
-    if (is_url(request.target))
-        return std::make_unique<KeyRebuild>(request, request.dry_run ? nullptr : server_target(request),
-                                            options.expired);
-    auto out = std::make_unique<KeyRebuild>(request, data_folder(request), options.expired);
-    if (option_text(request.options, "expired") != "drop") out->keep_all_expiries();
-    return out;
+    const bool into_server = is_url(request.target);
+    KeyChoice choice(request.wants, options.expired, request.world.clock.now() / 1'000'000,
+                     milliseconds_of(request, options));
+    if (!into_server && option_text(request.options, "expired") != "drop") choice.keep_all_expiries();
+    if (into_server && request.dry_run) return std::make_unique<KeyRebuild>(request, nullptr, choice);
+    auto target = into_server ? server_target(request) : data_folder(request);
+    const bool can_follow = !into_server && !choice.is_part();
+    if (!options.until || can_follow || request.dry_run)
+        return std::make_unique<KeyRebuild>(request, std::move(target), choice);
+    // The journal needs all keys with all expiries, as they were.
+    KeyChoice all({}, Expired::drop, 0, 0);
+    all.keep_all_expiries();
+    return std::make_unique<KeyRebuild>(request, by_way_of_scratch(request, std::move(target), choice), all);
 }
 
 }  // namespace holdfast::redis

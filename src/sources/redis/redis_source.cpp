@@ -5,16 +5,22 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "clients/redis/cluster.h"
+#include "clients/redis/discover.h"
 #include "source/option_values.h"
+#include "source/parts.h"
+#include "sources/redis/aof_follower.h"
 #include "sources/redis/capture.h"
+#include "sources/redis/dump_file.h"
 #include "sources/redis/export.h"
 #include "sources/redis/follower.h"
 #include "sources/redis/measure.h"
 #include "sources/redis/options.h"
-#include "sources/redis/rdb_file.h"
+#include "sources/redis/own_place.h"
 #include "sources/redis/rebuild.h"
 #include "sources/redis/replay.h"
 #include "sources/redis/server.h"
+#include "sources/redis/server_files.h"
 #include "sources/redis/swap.h"
 
 namespace holdfast::redis {
@@ -36,7 +42,12 @@ constexpr std::array options_table{
     SourceOption{"insecure", Type::flag, "do not look at the server's certificate"},
     SourceOption{"sentinel", Type::reference, "name of a master; host and port are then a Sentinel's"},
     SourceOption{"prefer_replica", Type::flag, "capture from a replica that is in step"},
-    SourceOption{"bin_dir", Type::text, "the folder of redis-server, for proofs"},
+    SourceOption{"cluster", Type::flag, "all masters of the server's cluster, each as a source NAME.SLOT"},
+    SourceOption{"slot", Type::reference, "of a cluster, the master that serves this slot"},
+    SourceOption{"method", Type::text, "psync (default), bgsave, or aof: the server's files instead of its stream"},
+    SourceOption{"data_dir", Type::text, "the server's folder as it is seen here, for bgsave and aof"},
+    SourceOption{"with_settings", Type::flag, "keep its users (ACL) and configuration, too"},
+    SourceOption{"bin_dir", Type::text, "the folder of redis-server, for proofs and append-only files"},
 };
 
 constexpr std::array restore_table{
@@ -45,25 +56,70 @@ constexpr std::array restore_table{
     SourceOption{"expired", Type::text, "Redis keys whose time has come since: drop (default), keep or shift"},
 };
 
-class RedisSource final : public Source {
+std::vector<std::unique_ptr<Source>> masters(World& world, const CaptureOptions& options);
+
+class RedisSource final : public PartedSource {
 public:
     explicit RedisSource(CaptureOptions options) : options_(std::move(options)) {}
     std::string name() const override { return options_.source; }
     std::string kind() const override { return "redis"; }
     std::vector<std::string> describe() const override { return {options_.endpoint.shown()}; }
+    std::vector<std::unique_ptr<Source>> parts(World& world) override { return masters(world, options_); }
     std::unique_ptr<Capture> begin(const CaptureRequest& request) override {
+        switch (options_.method) {
+            case Method::bgsave:
+                return capture_by_bgsave(request.world, options_);
+            case Method::aof:
+                return capture_append_folder(request.world, options_).capture;
+            case Method::psync:
+                break;
+        }
         return begin_capture(request.world, options_);
     }
-    std::unique_ptr<Follower> follow(const FollowRequest& request) override { return redis::follow(request, options_); }
+    std::unique_ptr<Follower> follow(const FollowRequest& request) override {
+        if (options_.method == Method::aof) return follow_append_files(request, options_);
+        return redis::follow(request, options_);
+    }
 
 private:
     const CaptureOptions options_;
 };
 
+// Each is named by a slot that it serves: who serves it after a failover has the same history.
+std::vector<std::unique_ptr<Source>> masters(World& world, const CaptureOptions& options) {
+    std::vector<std::unique_ptr<Source>> out;
+    if (!options.is_cluster) return out;
+    Connection connection(world, discover(world, options.endpoint, false, Code::source_failed), Code::source_failed);
+    const std::vector<Shard> shards = ask_cluster(connection);
+    for (const Shard& shard : shards) {
+        CaptureOptions each = options;
+        each.is_cluster = false;
+        each.source = fmt::format("{}.{}", options.source, shard.first_slot());
+        each.endpoint.slot = shard.first_slot();
+        for (const Shard& other : shards)
+            each.endpoint.others.insert(each.endpoint.others.end(), other.servers.begin(), other.servers.end());
+        out.push_back(std::make_unique<RedisSource>(std::move(each)));
+    }
+    return out;
+}
+
+// Nothing when it is not given, or not resolved yet.
+std::optional<int> option_number(const std::string& name, const SourceOptions& options, std::string_view option,
+                                 int least, int most) {
+    const std::string text = option_text(options, option);
+    if (text.empty() || is_unresolved(text)) return std::nullopt;
+    int out = 0;
+    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), out);
+    if (problem != std::errc{} || end != text.data() + text.size() || out < least || out > most)
+        throw Error{Code::config,   "source {}: {} is no number from {} to {}: {}", name, option, least, most,
+                    printable(text)};
+    return out;
+}
+
 Endpoint endpoint_of(const std::string& name, const SourceOptions& options) {
     const std::string argument = option_text(options, "argument");
     const std::string url = argument.empty() ? option_text(options, "url") : argument;
-    if (url.empty() && option_text(options, "host").empty())
+    if (url.empty() && option_text(options, "host").empty() && option_text(options, "data_dir").empty())
         throw Error{Code::config, "source {} names no server", name}.hint(
             "Give `url: \"redis://HOST:6379\"`, or `host` and `port`.");
     Endpoint out = url.empty() || is_unresolved(url) ? Endpoint() : Endpoint::parse(url);
@@ -79,13 +135,17 @@ Endpoint endpoint_of(const std::string& name, const SourceOptions& options) {
     take("sentinel", out.sentinel);
     if (option_text(options, "tls") == "true") out.tls = true;
     if (option_text(options, "insecure") == "true") out.insecure = true;
-    const std::string port = option_text(options, "port");
-    if (!port.empty() && !is_unresolved(port)) {
-        const auto [end, problem] = std::from_chars(port.data(), port.data() + port.size(), out.port);
-        if (problem != std::errc{} || end != port.data() + port.size() || out.port < 1 || out.port > 65535)
-            throw Error{Code::config, "source {}: port is no number of a port: {}", name, printable(port)};
-    }
+    if (const auto port = option_number(name, options, "port", 1, 65535)) out.port = *port;
+    if (const auto slot = option_number(name, options, "slot", 0, cluster_slots - 1)) out.slot = *slot;
     return out;
+}
+
+Method method_of(const std::string& name, const SourceOptions& options) {
+    const std::string text = option_text(options, "method");
+    if (text.empty() || text == "psync") return Method::psync;
+    if (text == "bgsave") return Method::bgsave;
+    if (text == "aof") return Method::aof;
+    throw Error{Code::config, "source {}: method is psync, bgsave or aof, not `{}`", name, printable(text)};
 }
 
 std::unique_ptr<Source> make(const std::string& name, const SourceOptions& options) {
@@ -93,8 +153,19 @@ std::unique_ptr<Source> make(const std::string& name, const SourceOptions& optio
     out.source = name;
     out.endpoint = endpoint_of(name, options);
     out.prefer_replica = option_text(options, "prefer_replica") == "true";
+    out.is_cluster = option_text(options, "cluster") == "true";
+    out.method = method_of(name, options);
+    out.data_dir = option_text(options, "data_dir");
+    out.bin_dir = option_text(options, "bin_dir");
+    out.with_settings = option_text(options, "with_settings") == "true";
+    if (out.method == Method::aof && out.endpoint.database)
+        throw Error{Code::config, "source {}: append-only files are of all databases, not of {}", name,
+                    *out.endpoint.database}
+            .hint("Leave the database out of its address.");
     return std::make_unique<RedisSource>(std::move(out));
 }
+
+std::string live_place(const SourceOptions& options) { return endpoint_of("", options).url(); }
 
 std::string not_comparable(const Fact& found, const Fact*, const SourceOptions& options) {
     const RestoreOptions chosen = restore_options(options);
@@ -128,6 +199,8 @@ const SourceType redis_source_type{
     .not_comparable = redis::not_comparable,
     .dump_format = redis::dump_format,
     .load_dump = redis::load_dump,
+    .live_place = redis::live_place,
+    .is_own_place = redis::is_own_place,
     .export_formats = redis::export_formats,
     .export_as = redis::export_as,
     .has_journal = true,

@@ -47,7 +47,10 @@ protected:
         return out;
     }
 
-    std::unique_ptr<Rebuild> restore(const Taken& taken, const std::string& target, SourceOptions options = {}) {
+    std::unique_ptr<Rebuild> restore(const Taken& taken, const std::string& target,
+                                     std::optional<Nanoseconds> until = {}) {
+        SourceOptions options;
+        if (until) options["until"] = {std::to_string(*until)};
         auto rebuild = redis_source_type.rebuild({.world = world_,
                                                   .target = target,
                                                   .sync = false,
@@ -175,7 +178,7 @@ TEST_F(RedisSourceTest, EveryInstantComesBackAsItWas) {
     int number = 0;
     for (const Instant& instant : instants) {
         const std::string target = folder_.path() + "/at" + std::to_string(++number);
-        const auto rebuild = restore(base, target);
+        const auto rebuild = restore(base, target, instant.time);
         const auto replay = rebuild->replay({*base.summary.moment, instant.time, {}});
         ASSERT_NE(replay, nullptr);
         play(*replay);
@@ -183,7 +186,7 @@ TEST_F(RedisSourceTest, EveryInstantComesBackAsItWas) {
         rebuild->finish();
         EXPECT_EQ(RedisServer({"--appendonly", "yes"}, target).digest(), instant.digest) << number;
         const RedisServer other;
-        const auto into = restore(base, other.url());
+        const auto into = restore(base, other.url(), instant.time);
         const auto by_commands = into->replay({*base.summary.moment, instant.time, {}});
         play(*by_commands);
         by_commands->finish();

@@ -4,21 +4,12 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "clients/redis/connection.h"
 #include "sources/redis/commands.h"
 #include "sources/redis/journal_form.h"
 
 namespace holdfast::redis {
 
 namespace {
-
-// Takes commands that are to be applied.
-class ChangeTarget {
-public:
-    virtual ~ChangeTarget() = default;
-    virtual void put(ByteView bytes, std::uint64_t commands) = 0;  // whole commands
-    virtual void finish() = 0;
-};
 
 std::string select_command(std::uint32_t database) {
     const std::string number = fmt::format("{}", database);
@@ -30,28 +21,34 @@ bool is_idle(const Command& command) { return command.name == "PING" || command.
 
 class ChangeReplay final : public Replay, private JournalSink {
 public:
-    ChangeReplay(const ReplayRequest& request, std::unique_ptr<ChangeTarget> target)
-        : request_(request), target_(std::move(target)), at_(request.from.position.at) {
+    ChangeReplay(const ReplayRequest& request, std::function<void(ByteView)> write)
+        : request_(request), write_(std::move(write)), at_(request.from.position.at) {
         reached_ = request.from;
     }
 
     void begin_lane() override { reader_.begin_lane(); }
     bool feed(ByteView bytes) override { return reader_.feed(bytes); }
-    Summary finish() override {
-        target_->finish();
-        return {records_, reached_};
-    }
+    Summary finish() override { return {records_, reached_}; }
 
 private:
     void line(const std::string& name) override { line_ = name; }
+
+    void jump(std::uint64_t end, std::uint64_t begin) override {
+        if (is_over_ || begin <= at_) return;
+        if (end > at_) throw gap(end);
+        at_ = begin;
+    }
+
+    Error gap(std::uint64_t end) const {
+        return Error{Code::corrupt, "the journal has a gap: changes from {} to {} are missing", at_, end};
+    }
 
     bool begin_stretch(const Stretch& stretch) override {
         begun_ = {};
         if (stretch.database != StreamState::unknown_database) state_.database = stretch.database;
         if (request_.until && stretch.time > *request_.until && stretch.end > at_) return false;
         if (request_.until_before && stretch.begin >= request_.until_before->at) return false;
-        if (stretch.begin > at_)
-            throw Error{Code::corrupt, "the journal has a gap: changes from {} to {} are missing", at_, stretch.begin};
+        if (stretch.begin > at_) throw gap(stretch.begin);
         return !is_over_;
     }
 
@@ -102,15 +99,15 @@ private:
             if (!says_so && database == StreamState::unknown_database)
                 throw Error{Code::corrupt, "the journal does not say which database was selected at {}", at_}.hint(
                     "Restore from an earlier snapshot, whose journal does.");
-            if (!says_so) target_->put(as_bytes(select_command(database)), 1);
+            if (!says_so) write_(as_bytes(select_command(database)));
         }
-        target_->put(bytes, commands);
+        write_(bytes);
         selected_ = state_.database;
         records_ += commands;
     }
 
     const ReplayRequest request_;
-    const std::unique_ptr<ChangeTarget> target_;
+    const std::function<void(ByteView)> write_;
     JournalReader reader_{*this};
     std::uint64_t at_;  // everything up to here is applied
     std::string line_;
@@ -120,44 +117,6 @@ private:
     bool is_over_ = false;
     std::uint64_t records_ = 0;
     Moment reached_;
-};
-
-class FileTarget final : public ChangeTarget {
-public:
-    explicit FileTarget(std::function<void(ByteView)> write) : write_(std::move(write)) {}
-    void put(ByteView bytes, std::uint64_t) override { write_(bytes); }
-    void finish() override {}
-
-private:
-    const std::function<void(ByteView)> write_;
-};
-
-class ServerChanges final : public ChangeTarget {
-public:
-    ServerChanges(World& world, Connection& connection) : world_(world), connection_(connection) {}
-    void put(ByteView bytes, std::uint64_t commands) override {
-        world_.stop.check();
-        connection_.put_raw(bytes);
-        due_ += commands;
-        while (due_ > answers_max) take();
-    }
-    void finish() override {
-        while (due_ > 0) take();
-    }
-
-private:
-    static constexpr std::uint64_t answers_max = 4096;
-    void take() {
-        const Reply got = connection_.reply();
-        --due_;
-        if (got.is_error()) connection_.fail(got, "a change of the journal");
-        // What a transaction's commands gave.
-        for (const Reply& each : got.list)
-            if (each.is_error()) connection_.fail(each, "a change of the journal");
-    }
-    World& world_;
-    Connection& connection_;
-    std::uint64_t due_ = 0;
 };
 
 // Deletions are counted by database, second by second.
@@ -243,11 +202,7 @@ private:
 }  // namespace
 
 std::unique_ptr<Replay> replay_into_file(const ReplayRequest& request, std::function<void(ByteView)> write) {
-    return std::make_unique<ChangeReplay>(request, std::make_unique<FileTarget>(std::move(write)));
-}
-
-std::unique_ptr<Replay> replay_into_server(const ReplayRequest& request, World& world, Connection& connection) {
-    return std::make_unique<ChangeReplay>(request, std::make_unique<ServerChanges>(world, connection));
+    return std::make_unique<ChangeReplay>(request, std::move(write));
 }
 
 std::unique_ptr<Replay> history(const HistoryRequest& request) { return std::make_unique<HistoryReplay>(request); }

@@ -1,4 +1,4 @@
-// sources/redis/replay.h: a journal on its way back: onto the end of a data folder, into a server, or looked through.
+// sources/redis/replay.h: a journal on its way back: onto the end of a data folder, or looked through.
 //
 // Errors   target_failed; corrupt when something is missing between the base and the journal, or within it
 // Threads  one
@@ -12,12 +12,8 @@
 
 namespace holdfast::redis {
 
-class Connection;
-
 // `write` gets what an append-only file holds.
 std::unique_ptr<Replay> replay_into_file(const ReplayRequest& request, std::function<void(ByteView)> write);
-// The connection must stay.
-std::unique_ptr<Replay> replay_into_server(const ReplayRequest& request, World& world, Connection& connection);
 // FLUSHALL and FLUSHDB, and keys that were deleted in numbers.
 std::unique_ptr<Replay> history(const HistoryRequest& request);
 

@@ -1,24 +1,21 @@
-#include <deque>
-
 #include "base/error.h"
 #include "base/text.h"
-#include "clients/redis/connection.h"
 #include "clients/redis/discover.h"
 #include "sources/redis/crc64.h"
 #include "sources/redis/key_target.h"
 #include "sources/redis/options.h"
-#include "sources/redis/replay.h"
+#include "sources/redis/own_place.h"
+#include "sources/redis/target_lanes.h"
 
 namespace holdfast::redis {
 
 namespace {
 
-constexpr std::size_t answers_max = 2048;
-constexpr std::uint64_t in_one_piece_max = 1024 * 1024;
 // RESTORE takes a payload as one argument, and an argument has at most proto-max-bulk-len bytes, 512 MiB: a string
 // about as long goes by SET.
 constexpr std::uint64_t restore_bytes_max = 512ULL * 1024 * 1024 - 64;
 constexpr std::size_t footer_bytes = 10;
+constexpr int keys_at_once = 1000;
 
 class ServerTarget final : public KeyTarget {
 public:
@@ -28,16 +25,15 @@ public:
           endpoint_(discover(request.world, Endpoint::parse(request.target), false, Code::target_failed)),
           is_part_(static_cast<bool>(request.wants)),
           version_(rdb_version_in(request.facts)),
-          connection_(request.world, without_database(endpoint_), Code::target_failed) {
-        const std::string info = connection_.ask({"INFO"}).text;
-        if (info_value(info, "role") == "slave")
+          lanes_(request.world, without_database(endpoint_),
+                 [this](const std::string& name, const Reply& got) { refused(name, got); }) {
+        // In a cluster, masters were looked for.
+        if (!lanes_.is_cluster() && info_value(lanes_.any().ask({"INFO", "replication"}).text, "role") == "slave")
             throw Error{Code::target_failed, "the server at {} is a replica, which takes no writes", endpoint_.place()}
                 .unharmed("nothing was written to the target")
                 .hint("Name its master, or end the replication by REPLICAOF NO ONE.");
-        if (info_value(info, "cluster_enabled") == "1")
-            throw Error{Code::target_failed, "the server at {} belongs to a cluster", endpoint_.place()}
-                .unharmed("nothing was written to the target")
-                .hint("This version restores into single servers, and into folders.");
+        const std::string captured = request.facts ? request.facts->value("", slots_fact).value_or("") : "";
+        slots_ = captured.empty() ? ~Slots() : parse_slots(captured);
         if (options_.present == Present::drop && is_part_)
             throw Error{Code::usage, "--existing drop is for whole databases, not for some of their keys"}.hint(
                 "--existing replace gives each key that is restored its captured value.");
@@ -50,11 +46,13 @@ public:
                 .hint("Name one of them by --include NUMBER, or a target without a database.");
         databases_.push_back(number);
         const std::uint64_t here = database_here(number);
-        select(here);
-        if (options_.present == Present::drop) return;
+        if (lanes_.is_cluster() && here != 0)
+            throw Error{Code::usage, "a cluster has only database 0, not {}", here}
+                .unharmed("nothing was changed at the target")
+                .hint("One captured database goes there by --include NUMBER and a target that ends in /0.");
+        lanes_.select(here);
         if (options_.present != Present::fail || is_part_) return;
-        drain(0);
-        const std::int64_t keys = connection_.ask({"DBSIZE"}).number;
+        const std::uint64_t keys = keys_there();
         if (keys > 0)
             throw Error{Code::target_failed, "database {} at {} has {} already", here, endpoint_.place(),
                         keys == 1 ? "a key" : fmt::format("{} keys", keys)}
@@ -73,7 +71,8 @@ public:
 
     void begin_key(const RdbKey& key, std::uint64_t value_bytes) override {
         begin_writing();
-        select(database_here(key.database));
+        lanes_.select(database_here(key.database));
+        lanes_.begin(key.name, value_bytes);
         key_ = key;
         value_bytes_ = value_bytes;
         as_set_ = key.type == rdb_type_string && value_bytes > restore_bytes_max;
@@ -89,7 +88,7 @@ public:
             return;
         }
         crc_ = crc64(crc_, raw);
-        connection_.put_raw(raw);
+        lanes_.put(raw);
     }
 
     void end_key() override {
@@ -97,19 +96,13 @@ public:
             end_set();
         else
             end_restore();
-        asked_.push_back(key_.name);
-        drain(answers_max);
+        lanes_.end();
     }
 
     void end_keys() override {
         begin_writing();
-        drain(0);
+        lanes_.drain();
         restore_functions();
-    }
-
-    std::unique_ptr<Replay> replay(const ReplayRequest& request) override {
-        if (endpoint_.database) return nullptr;
-        return replay_into_server(request, world_, connection_);
     }
 
     std::uint64_t left_alone() const override { return left_alone_; }
@@ -132,35 +125,69 @@ private:
         return endpoint_.database ? static_cast<std::uint64_t>(*endpoint_.database) : captured;
     }
 
-    void select(std::uint64_t number) {
-        if (selected_ == number) return;
-        drain(0);
-        connection_.ask({"SELECT", fmt::format("{}", number)});
-        selected_ = number;
+    // Of the slots that were captured.
+    std::uint64_t keys_there() {
+        std::uint64_t out = 0;
+        lanes_.for_each([&](Connection& master, const Slots& served) {
+            if (slots_.all() || !lanes_.is_cluster()) {
+                out += static_cast<std::uint64_t>(master.ask({"DBSIZE"}).number);
+                return;
+            }
+            std::size_t asked = 0;
+            for (std::size_t slot = 0; slot < slots_.size(); ++slot)
+                if (slots_[slot] && served[slot]) {
+                    master.put({"CLUSTER", "COUNTKEYSINSLOT", fmt::format("{}", slot)});
+                    ++asked;
+                }
+            for (; asked > 0; --asked) out += static_cast<std::uint64_t>(master.reply().number);
+        });
+        return out;
+    }
+
+    void empty() {
+        lanes_.for_each([&](Connection& master, const Slots& served) {
+            if (slots_.all() || !lanes_.is_cluster()) {
+                master.ask({"FLUSHDB"});
+                return;
+            }
+            for (std::size_t slot = 0; slot < slots_.size(); ++slot)
+                if (slots_[slot] && served[slot]) empty_slot(master, slot);
+        });
+    }
+
+    static void empty_slot(Connection& master, std::size_t slot) {
+        while (true) {
+            const Reply keys =
+                master.ask({"CLUSTER", "GETKEYSINSLOT", fmt::format("{}", slot), fmt::format("{}", keys_at_once)});
+            if (keys.list.empty()) return;
+            std::vector<std::string> command{"UNLINK"};
+            for (const Reply& key : keys.list) command.push_back(key.text);
+            master.ask(command);
+        }
     }
 
     // Once all databases were looked at, so that a refusal comes before the first change.
     void begin_writing() {
         if (std::exchange(has_begun_, true) || options_.present != Present::drop) return;
         for (const std::uint64_t number : databases_) {
-            select(database_here(number));
-            connection_.ask({"FLUSHDB"});
+            lanes_.select(database_here(number));
+            empty();
         }
     }
 
     void begin_restore() {
         const bool replaces = options_.present == Present::replace;
-        connection_.put_raw(as_bytes(fmt::format("*{}\r\n$7\r\nRESTORE\r\n", replaces ? 6 : 5)));
+        lanes_.put(fmt::format("*{}\r\n$7\r\nRESTORE\r\n", replaces ? 6 : 5));
         argument(key_.name);
         argument(fmt::format("{}", key_.expiry_ms));
-        connection_.put_raw(as_bytes(fmt::format("${}\r\n", 1 + value_bytes_ + footer_bytes)));
+        lanes_.put(fmt::format("${}\r\n", 1 + value_bytes_ + footer_bytes));
         const std::uint8_t type = key_.type;
-        connection_.put_raw(ByteView(&type, 1));
+        lanes_.put(ByteView(&type, 1));
     }
 
     void end_restore() {
-        connection_.put_raw(dump_footer(crc_, version_));
-        connection_.put_raw(as_bytes("\r\n"));
+        lanes_.put(dump_footer(crc_, version_));
+        lanes_.put("\r\n");
         argument("ABSTTL");
         if (options_.present == Present::replace) argument("REPLACE");
     }
@@ -172,15 +199,15 @@ private:
             if (++sent_ < 5) continue;
             const bool fails = options_.present != Present::replace;
             const bool expires = key_.expiry_ms != no_expiry;
-            connection_.put_raw(as_bytes(fmt::format("*{}\r\n$3\r\nSET\r\n", 3 + (fails ? 1 : 0) + (expires ? 2 : 0))));
+            lanes_.put(fmt::format("*{}\r\n$3\r\nSET\r\n", 3 + (fails ? 1 : 0) + (expires ? 2 : 0)));
             argument(key_.name);
-            connection_.put_raw(as_bytes(fmt::format("${}\r\n", value_bytes_ - 5)));
+            lanes_.put(fmt::format("${}\r\n", value_bytes_ - 5));
         }
-        connection_.put_raw(raw);
+        lanes_.put(raw);
     }
 
     void end_set() {
-        connection_.put_raw(as_bytes("\r\n"));
+        lanes_.put("\r\n");
         if (options_.present != Present::replace) argument("NX");
         if (key_.expiry_ms == no_expiry) return;
         argument("PXAT");
@@ -193,20 +220,9 @@ private:
     }
 
     void argument(std::string_view text) {
-        connection_.put_raw(as_bytes(fmt::format("${}\r\n", text.size())));
-        connection_.put_raw(as_bytes(text));
-        connection_.put_raw(as_bytes("\r\n"));
-    }
-
-    // Reads answers until at most so many are due; then half of them, so that the server always has something to do.
-    void drain(std::size_t most) {
-        if (asked_.size() <= most) return;
-        while (asked_.size() > most / 2) {
-            const Reply got = connection_.reply();
-            const std::string name = std::move(asked_.front());
-            asked_.pop_front();
-            if (got.is_error() || got.kind == Reply::Kind::nil) refused(name, got);
-        }
+        lanes_.put(fmt::format("${}\r\n", text.size()));
+        lanes_.put(text);
+        lanes_.put("\r\n");
     }
 
     void refused(const std::string& name, const Reply& got) {
@@ -227,7 +243,7 @@ private:
             throw Error{Code::target_failed, "the server at {} cannot read the value of key {}", endpoint_.place(),
                         printable(name)}
                 .hint("A value of a module needs a server with the same module.");
-        connection_.fail(got, "key " + printable(name));
+        lanes_.any().fail(got, "key " + printable(name));
     }
 
     void restore_functions() {
@@ -237,13 +253,17 @@ private:
         const char* const policy = options_.present == Present::drop      ? "FLUSH"
                                    : options_.present == Present::replace ? "REPLACE"
                                                                           : "APPEND";
-        const Reply got = connection_.try_ask({"FUNCTION", "RESTORE", std::string(as_text(functions_)), policy});
-        if (!got.is_error()) return;
-        if (options_.present == Present::missing && got.text.find("already exists") != std::string::npos) {
-            world_.log.info("the server has functions already; they were left as they are");
-            return;
-        }
-        connection_.fail(got, "FUNCTION RESTORE");
+        lanes_.for_each([&](Connection& master, const Slots&) {
+            const Reply got = master.try_ask({"FUNCTION", "RESTORE", std::string(as_text(functions_)), policy});
+            if (!got.is_error()) return;
+            // Each master's snapshot has them.
+            const bool may_be_there = options_.present == Present::missing || lanes_.is_cluster();
+            if (may_be_there && got.text.find("already exists") != std::string::npos) {
+                world_.log.info("the server has functions already; they were left as they are");
+                return;
+            }
+            master.fail(got, "FUNCTION RESTORE");
+        });
     }
 
     World& world_;
@@ -251,9 +271,9 @@ private:
     const Endpoint endpoint_;
     const bool is_part_;
     int version_;
-    Connection connection_;
+    TargetLanes lanes_;
+    Slots slots_;  // of the keys that were captured
     std::vector<std::uint64_t> databases_;
-    std::optional<std::uint64_t> selected_;
     bool has_begun_ = false;
     Bytes functions_;
     std::uint64_t module_aux_ = 0;
@@ -262,7 +282,6 @@ private:
     std::uint64_t crc_ = 0;
     bool as_set_ = false;
     unsigned sent_ = 0;
-    std::deque<std::string> asked_;
     std::uint64_t left_alone_ = 0;
 };
 

@@ -1,4 +1,5 @@
-// sources/redis/rdb_file.h: an RDB file that a server wrote, as a source: `holdfast import dump.rdb`.
+// sources/redis/dump_file.h: files that a server wrote, as a source: `holdfast import dump.rdb`, or a folder of append-only
+// files.
 //
 // Errors   source_failed when it cannot be read; corrupt, newer_format
 #pragma once
@@ -7,7 +8,7 @@
 
 namespace holdfast::redis {
 
-std::string dump_format(const std::string& path);  // "rdb", or empty
+std::string dump_format(const std::string& path);  // "rdb", "aof", or empty
 std::unique_ptr<Source> load_dump(const ImportRequest& request);
 
 }  // namespace holdfast::redis

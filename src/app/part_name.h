@@ -1,0 +1,11 @@
+// app/part_name.h: the names of what a source consists of: "carts.5461" is a master of the cluster "carts".
+#pragma once
+
+#include <string_view>
+
+namespace holdfast::app {
+
+// "carts"; any other name is its own.
+std::string_view whole_of(std::string_view part);
+
+}  // namespace holdfast::app

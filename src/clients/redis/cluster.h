@@ -1,0 +1,35 @@
+// clients/redis/cluster.h: who serves which slots of a Redis Cluster.
+//
+// Shape    slot_of(key); ask_cluster(connection) gives the masters, by their first slot
+// Errors   as clients/redis/connection.h
+// Threads  values
+// Source   redis: doc "cluster-spec"; src/crc16.c
+#pragma once
+
+#include <bitset>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "clients/redis/connection.h"
+
+namespace holdfast::redis {
+
+// Of the part in braces, when the key has one.
+int slot_of(std::string_view key);
+
+using Slots = std::bitset<cluster_slots>;
+Slots parse_slots(std::string_view text);  // "0-5460,7000"
+std::string to_text(const Slots& slots);
+
+struct Shard {
+    Endpoint master;
+    std::vector<std::pair<std::string, int>> servers;  // host and port of all of them, the master first
+    Slots slots;
+    int first_slot() const;
+};
+std::vector<Shard> ask_cluster(Connection& connection);
+// The slots of the server that is asked, or of its master; none when it belongs to no cluster.
+Slots own_slots(Connection& connection);
+
+}  // namespace holdfast::redis

@@ -1,0 +1,24 @@
+// source/parts.h: a source that may consist of several servers, each captured and followed by itself (a cluster's masters).
+//
+// Errors   source_failed
+// Threads  one
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "source/source.h"
+
+namespace holdfast {
+
+class PartedSource : public Source {
+public:
+    virtual std::vector<std::unique_ptr<Source>> parts(World& world) = 0;  // empty: it is one
+};
+
+inline std::vector<std::unique_ptr<Source>> parts_of(Source& source, World& world) {
+    auto* const parted = dynamic_cast<PartedSource*>(&source);
+    return parted == nullptr ? std::vector<std::unique_ptr<Source>>() : parted->parts(world);
+}
+
+}  // namespace holdfast

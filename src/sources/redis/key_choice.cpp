@@ -1,0 +1,30 @@
+#include "sources/redis/key_choice.h"
+
+#include <fmt/format.h>
+
+#include "sources/redis/names.h"
+
+namespace holdfast::redis {
+
+bool KeyChoice::wants_key(std::uint64_t database, std::string_view name) const {
+    return !wants_ || wants_(key_path(database, name));
+}
+
+bool KeyChoice::take_expiry(std::int64_t& expiry_ms) {
+    if (expiry_ms == no_expiry) return true;
+    if (expired_ == Expired::shift && captured_ms_ != 0) expiry_ms += std::max<std::int64_t>(0, now_ms_ - captured_ms_);
+    if (expiry_ms > now_ms_ || keeps_all_expiries_) return true;
+    ++expired_keys_;
+    if (expired_ == Expired::drop) return false;
+    expiry_ms = no_expiry;
+    return true;
+}
+
+std::string KeyChoice::expired_text() const {
+    if (expired_keys_ == 0) return "";
+    return fmt::format("{} whose time has come since the capture {}",
+                       expired_keys_ == 1 ? "a key" : fmt::format("{} keys", expired_keys_),
+                       expired_ == Expired::keep ? "came back without an expiry" : "were left out");
+}
+
+}  // namespace holdfast::redis

@@ -1,0 +1,19 @@
+// sources/redis/own_place.h: whether a target is the very server that a snapshot was made of.
+//
+// Shape    by its address, or by what it says of itself: its run id, or the history that it and its replicas share
+// Errors   none of its own: a target that does not answer is not the source, as far as can be told
+#pragma once
+
+#include <string>
+
+#include "source/source.h"
+
+namespace holdfast::redis {
+
+constexpr std::string_view run_id_fact = "about run id";
+constexpr std::string_view history_fact = "about replication id";
+constexpr std::string_view slots_fact = "about slots";  // of a cluster's master: "0-5460"
+
+std::string is_own_place(const OwnPlaceRequest& request);
+
+}  // namespace holdfast::redis

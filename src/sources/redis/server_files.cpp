@@ -1,0 +1,126 @@
+#include "sources/redis/server_files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "clients/redis/discover.h"
+#include "sources/redis/advice.h"
+#include "sources/redis/aof_folder.h"
+#include "sources/redis/replication.h"
+#include "sources/redis/throwaway.h"
+
+namespace holdfast::redis {
+
+namespace {
+
+constexpr std::uint64_t bytes_at_least = 64 * 1024 * 1024;
+constexpr Nanoseconds look_every = one_second / 10;
+constexpr Nanoseconds wait_for_others = 600 * one_second;  // a BGSAVE or a rewrite that runs already
+
+std::string setting(Connection& connection, const std::string& name) {
+    const Reply got = connection.ask({"CONFIG", "GET", name});
+    if (got.list.size() < 2)
+        throw Error{Code::source_failed, "the server at {} does not say what its {} is", connection.endpoint().place(),
+                    name}
+            .hint("Name its folder by `data_dir`.");
+    return got.list[1].text;
+}
+
+Connection connected(World& world, const CaptureOptions& options) {
+    return {world, discover(world, options.endpoint, false, Code::source_failed), Code::source_failed};
+}
+
+// Ends with a file that was written from its beginning to its end since.
+void save_in_background(World& world, Connection& connection) {
+    const Nanoseconds give_up = world.clock.steady() + wait_for_others;
+    while (true) {
+        const Reply got = connection.try_ask({"BGSAVE"});
+        if (!got.is_error()) break;
+        const bool is_for_now =
+            got.text.find("in progress") != std::string::npos || got.text.find("child process") != std::string::npos;
+        if (!is_for_now || world.clock.steady() > give_up) connection.fail(got, "BGSAVE");
+        world.stop.check();
+        world.clock.sleep(look_every);
+    }
+    std::string info = connection.ask({"INFO", "persistence"}).text;
+    while (info_value(info, "rdb_bgsave_in_progress") == "1") {
+        world.stop.check();
+        world.clock.sleep(look_every);
+        info = connection.ask({"INFO", "persistence"}).text;
+    }
+    if (info_value(info, "rdb_last_bgsave_status") != "ok")
+        throw Error{Code::source_failed, "the BGSAVE of the server at {} failed", connection.endpoint().place()}.hint(
+            "Its log says why; room on its disk and memory for the fork are usual reasons.");
+}
+
+}  // namespace
+
+std::string append_folder(World& world, const CaptureOptions& options) {
+    if (options.data_dir.empty()) {
+        Connection connection = connected(world, options);
+        if (setting(connection, "appendonly") != "yes")
+            throw Error{Code::source_failed, "the server at {} keeps no append-only files (appendonly no)",
+                        connection.endpoint().place()}
+                .hint("CONFIG SET appendonly yes, or capture it by `method: psync`.");
+        return setting(connection, "dir") + "/" + setting(connection, "appenddirname");
+    }
+    return find_manifest(options.data_dir).empty() ? options.data_dir + "/appendonlydir" : options.data_dir;
+}
+
+std::unique_ptr<Capture> capture_loaded(Sandbox& sandbox, const std::string& data, const std::string& bin_dir,
+                                        RdbOrigin origin) {
+    Throwaway server(sandbox, data, {.bin_dir = bin_dir});
+    try {
+        server.start();
+    } catch (const Error& error) {
+        if (error.code() != Code::target_failed) throw;
+        throw Error{Code::source_failed, "{}", error.message()}.hint(
+            "redis-check-aof says where append-only files are damaged.");
+    }
+    Replication replication(sandbox.world(), Endpoint::parse(server.url()), {.rdb_only = true, .from = {}});
+    return capture_of(sandbox.world(), std::move(origin),
+                      [&](MutableByteView into) { return replication.read_rdb(into); });
+}
+
+std::unique_ptr<Capture> capture_rdb_file(World& world, const std::string& path, RdbOrigin origin,
+                                          std::function<void(std::uint64_t)> on_bytes) {
+    const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat info {};
+    if (!file || ::fstat(file.get(), &info) != 0)
+        throw Error{Code::source_failed, "cannot open {}: {}", path, errno_text(errno)};
+    if (origin.bytes.empty()) origin.bytes[0] = static_cast<std::uint64_t>(info.st_size);
+    return capture_of(world, std::move(origin), [&](MutableByteView into) {
+        world.stop.check();
+        const ssize_t got = ::read(file.get(), into.data(), into.size());
+        if (got < 0) throw Error{Code::source_failed, "cannot read {}: {}", path, errno_text(errno)};
+        if (on_bytes) on_bytes(static_cast<std::uint64_t>(got));
+        return static_cast<std::size_t>(got);
+    });
+}
+
+AppendFolderCapture capture_append_folder(World& world, const CaptureOptions& options) {
+    const AofFolder folder(append_folder(world, options));
+    Sandbox sandbox(world, default_sandbox_root(), folder.bytes() + bytes_at_least);
+    const std::string data = sandbox.work() + "/data";
+    RdbOrigin origin{options.source, options.endpoint.shown()};
+    const std::uint64_t place = folder.copy_to(world, data, true);
+    const Moment moment{{folder.identity(), place}, world.clock.now()};
+    origin.moment = moment;
+    return {capture_loaded(sandbox, data, options.bin_dir, std::move(origin)), moment};
+}
+
+std::unique_ptr<Capture> capture_by_bgsave(World& world, const CaptureOptions& options) {
+    Connection connection = connected(world, options);
+    RdbOrigin origin{options.source, options.endpoint.shown()};
+    describe_server(origin, connection, options.with_settings);
+    save_in_background(world, connection);
+    const std::string folder = options.data_dir.empty() ? setting(connection, "dir") : options.data_dir;
+    return capture_rdb_file(world, folder + "/" + setting(connection, "dbfilename"), std::move(origin));
+}
+
+}  // namespace holdfast::redis
