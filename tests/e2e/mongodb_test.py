@@ -80,14 +80,14 @@ class Whole(Mongodb):
 
     def test_one_per_cent_of_changed_documents_stores_about_as_much(self):
         noise = random.Random(5)
-        self.mongo.insert("one", "c", *[{"_id": i, "data": noise.randbytes(500)} for i in range(3000)])
+        self.mongo.insert("one", "c", *[{"_id": i, "data": noise.randbytes(500)} for i in range(1500)])
         url = self.server.url("one")
         first = self.backup(url)[0]["bytes"]["stored"]
         self.assertLess(self.backup(url)[0]["bytes"]["stored"], first / 500)
         for round in range(3):
-            for id in range(round, 3000, 100):
+            for id in range(round, 1500, 100):
                 self.mongo.set("one", "c", id, data=noise.randbytes(500))
-            self.mongo.delete("one", "c", *range(7 + round, 3000, 1000))
+            self.mongo.delete("one", "c", *range(7 + round, 1500, 500))
             self.mongo.insert("one", "c", *[{"_id": 100000 + 10 * round + i, "data": noise.randbytes(500)} for i in range(5)])
             self.assertLess(self.backup(url)[0]["bytes"]["stored"], first * 0.03)
         self.restore("latest", self.other.url())
@@ -393,7 +393,9 @@ sources:
         child.communicate()
         self.restore_newest()
         canary, = self.there.find("shop", "holdfast_canary")
-        self.assertEqual(canary, self.mongo.find("shop", "holdfast_canary")[0])
+        newest, = self.mongo.find("shop", "holdfast_canary")
+        self.assertEqual(canary["_id"], "shop")
+        self.assertTrue(0 < canary["at"] <= newest["at"], (canary, newest))
 
     def test_a_query_is_asked_of_the_documents_as_they_were_then(self):
         self.mongo.insert("shop", "a", *[{"_id": i, "state": "open"} for i in range(6)])
@@ -460,25 +462,6 @@ class Followed(Mongodb):
         self.holdfast("restore", "--source", "shop", "--at", windows.document()["windows"][0]["to"], "--to", self.other.url())
         self.assertEqual(self.there.content("shop"), mongo.content("shop"))
 
-
-    def test_a_server_that_is_killed_right_after_the_start_is_followed_again(self):
-        server = mongo_server("third")
-        server.clear()
-        server.mongo.insert("shop", "a", *orders(500))
-        child = self.start("follow", server.url("shop"), "--name", "shop", "--flush", "200ms")
-        # The base is being taken: its failure is no reason to stop listening.
-        wait_until(lambda: self.objects("journal") or self.objects("log"), "it began")
-        for outage in range(2):
-            server.stop()
-            time.sleep(1.5)
-            server.start()
-            server.mongo.insert("shop", "a", {"_id": f"after outage {outage}"})
-            windows = self.wait_until_followed(server.mongo)
-        child.terminate()
-        child.communicate()
-        self.assertEqual(windows.document()["windows"][-1]["bases"], 1)
-        self.restore_newest()
-        self.assertEqual(self.there.content("shop"), server.mongo.content("shop"))
 
     def wait_until_followed(self, mongo):
         newest = mongo.documents("local", {"find": "oplog.rs", "sort": {"$natural": -1}, "limit": 1})[0]["wall"]
