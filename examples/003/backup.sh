@@ -6,6 +6,5 @@ export POSTGRES_PORT=${POSTGRES_PORT:-5432}
 export HOLDFAST_CONFIG=${HOLDFAST_CONFIG:-$(dirname "$(readlink -f "$0")")/holdfast.yaml}
 
 "${HOLDFAST:-holdfast}" backup eazepay-postgres --tag "why=${1:-daily}"
-# Retention of the plan: daily 30 days, weekly 12 weeks, monthly 12 months, yearly 7 years.
-"${HOLDFAST:-holdfast}" forget --source eazepay-postgres --keep-daily 30 --keep-weekly 12 --keep-monthly 12 --keep-yearly 7 \
-    --keep-within 2d --keep-tag why=pre_deployment --keep-last-good 1
+# By the retention in holdfast.yaml: daily 30 days, weekly 12 weeks, monthly 12 months, yearly 7 years.
+"${HOLDFAST:-holdfast}" forget --source eazepay-postgres

@@ -12,4 +12,4 @@ if [ -n "${BACKUP_DIR:-}" ]; then
     "$holdfast" export "latest:$POSTGRES_DB" --source postgres --as custom --to "$BACKUP_DIR/postgres_$stamp.dump"
     "$holdfast" export "latest:$POSTGRES_DB" --source postgres --as sql --gzip=9 --to "$BACKUP_DIR/postgres_$stamp.sql.gz"
 fi
-"$holdfast" forget --source postgres --keep-within 30d --keep-last-good 1
+"$holdfast" forget --source postgres

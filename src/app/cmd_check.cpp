@@ -1,5 +1,4 @@
-#include <charconv>
-
+#include "app/check_plan.h"
 #include "app/command.h"
 #include "app/context.h"
 #include "app/progress_line.h"
@@ -11,32 +10,8 @@ namespace holdfast::app {
 
 namespace {
 
-struct CheckChoice {
-    std::optional<std::string> read_data;
-};
-
-engine::CheckPlan plan_of(const CheckChoice& choice) {
-    engine::CheckPlan plan;
-    if (!choice.read_data) return plan;
-    plan.read_data = true;
-    const std::string& text = *choice.read_data;
-    if (text.empty()) return plan;
-    if (text.ends_with('%')) {
-        double percent = 0;
-        const char* const end = text.data() + text.size() - 1;
-        const auto [at, failure] = std::from_chars(text.data(), end, percent);
-        if (failure == std::errc{} && at == end && percent > 0 && percent <= 100) {
-            plan.share = percent / 100;
-            return plan;
-        }
-    } else if ((plan.bytes_max = parse_size(text))) {
-        return plan;
-    }
-    throw Error{Code::usage, "--read-data needs a share such as `10%` or a size such as `5G`, not `{}`", text};
-}
-
-int run_check(Context& context, const CheckChoice& choice) {
-    const engine::CheckPlan plan = plan_of(choice);
+int run_check(Context& context, const std::optional<std::string>& read_data) {
+    const engine::CheckPlan plan = check_plan(read_data);
     const auto repository = context.open_repository();
     engine::Progress progress;
     const engine::CheckReport report = [&] {
@@ -73,14 +48,14 @@ int run_check(Context& context, const CheckChoice& choice) {
         throw Error{Code::corrupt, "the repository is damaged: {}", counted(report.errors.size(), "object", "objects")}
             .hint(
                 "Items that are not listed can be restored. Back up again: what is stored damaged is then "
-                "stored anew.");
+                "stored anew. `holdfast repair --from REPO` takes it from a copy.");
     return 0;
 }
 
 }  // namespace
 
 Command check_command() {
-    const auto choice = std::make_shared<CheckChoice>();
+    const auto choice = std::make_shared<std::optional<std::string>>();
     Command out;
     out.name = "check";
     out.part = Part::keep;
@@ -94,8 +69,7 @@ Command check_command() {
     out.examples = {{"holdfast check", "structure only: fast"},
                     {"holdfast check --read-data", "every byte"},
                     {"holdfast check --read-data=10%", "a tenth of the packs, another tenth next time"}};
-    out.options.optional_value(choice->read_data, "--read-data", "10%|5G",
-                               "also read packs: all, a share, or about so many bytes");
+    add_read_data_option(out.options, *choice);
     out.run = [choice](Context& context) { return run_check(context, *choice); };
     return out;
 }

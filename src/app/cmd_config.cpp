@@ -51,9 +51,10 @@ int run_check(Context& context) {
         for (const Error& error : errors) list.push_back({{"message", error.message()}, {"hint", error.hint()}});
         context.out.record({{"schema", "holdfast.config/1"}, {"file", path}, {"ok", errors.empty()}, {"errors", list}});
     } else if (errors.empty()) {
-        context.out.line(fmt::format("ok: {}, {}, {}", path,
+        context.out.line(fmt::format("ok: {}, {}, {}, {}", path,
                                      counted(parsed.config.repositories.size(), "repository", "repositories"),
-                                     counted(parsed.config.sources.size(), "source", "sources")));
+                                     counted(parsed.config.sources.size(), "source", "sources"),
+                                     counted(parsed.config.jobs.size(), "job", "jobs")));
     }
     if (!errors.empty()) return info_of(Code::config).exit_status;
     warn_of_open_files(context, parsed.config);
@@ -70,12 +71,70 @@ std::string unlock_text(const RepositoryConfig& repository) {
                        scheme, secret.text);
 }
 
+std::string place_text(const RepositoryConfig& repository) {
+    std::vector<std::string> out;
+    if (!repository.site.empty()) out.push_back(repository.site);
+    if (!repository.medium.empty()) out.push_back(repository.medium);
+    if (repository.offsite) out.emplace_back("off-site");
+    if (!repository.replica_of.empty()) out.push_back("replica of " + repository.replica_of);
+    return join(out, ", ");
+}
+
+std::string retention_text(const policy::Retention& rules) {
+    std::vector<std::string> out;
+    for (const auto& [name, count] : {std::pair{"last", rules.last},
+                                      {"hourly", rules.hourly},
+                                      {"daily", rules.daily},
+                                      {"weekly", rules.weekly},
+                                      {"monthly", rules.monthly},
+                                      {"yearly", rules.yearly}})
+        if (count != 0) out.push_back(fmt::format("{} {}", name, count));
+    if (rules.within) out.push_back("within " + human_duration(*rules.within));
+    for (const std::string& tag : rules.tags) out.push_back("tag " + tag);
+    if (rules.window) out.push_back("window " + human_duration(*rules.window));
+    if (rules.last_good != 1) out.push_back(fmt::format("last good {}", rules.last_good));
+    return join(out, ", ");
+}
+
+std::string schedule_text(const policy::Job& job) {
+    if (job.schedule) return fmt::format("{} {}", job.schedule->text(), job.timezone);
+    return job.after.empty() ? "" : "after " + join(job.after, ", ");
+}
+
+Json jobs_json(const Config& config) {
+    Json out = Json::object();
+    for (const policy::Job& job : config.jobs) {
+        Json& each = out[job.name];
+        each = {{"kind", policy::kind_of(job.task)},
+                {"sources", job.sources},
+                {"copies", job.copies},
+                {"after", job.after},
+                {"timezone", job.timezone}};
+        if (job.schedule) each["schedule"] = job.schedule->text();
+        if (job.retention) each["retention"] = retention_text(job.retention->rules);
+    }
+    return out;
+}
+
+void print_jobs(Output& out, const Config& config) {
+    Table jobs({{"JOB"}, {"KIND"}, {"SOURCES"}, {"SCHEDULE"}, {"KEEPS"}});
+    for (const policy::Job& job : config.jobs) {
+        const auto* exported = std::get_if<policy::ExportTask>(&job.task);
+        jobs.add({job.name, std::string(policy::kind_of(job.task)),
+                  exported != nullptr ? exported->source : join(job.sources, ", "), schedule_text(job),
+                  job.retention ? retention_text(job.retention->rules) : ""});
+    }
+    if (!jobs.empty()) jobs.print(out);
+}
+
 int run_show(Context& context) {
     const Config config = load_config(path_of(context), source_types());
     if (context.out.is_json()) {
         Json repositories = Json::object();
         for (const RepositoryConfig& each : config.repositories)
-            repositories[each.name] = {{"url", each.url}, {"unlock", unlock_text(each)}};
+            repositories[each.name] = {{"url", each.url},         {"unlock", unlock_text(each)},
+                                       {"site", each.site},       {"medium", each.medium},
+                                       {"offsite", each.offsite}, {"replica_of", each.replica_of}};
         Json sources = Json::object();
         for (const SourceConfig& each : config.sources) {
             Json options = Json::object();
@@ -85,12 +144,15 @@ int run_show(Context& context) {
         context.out.record({{"schema", "holdfast.config/1"},
                             {"file", config.path},
                             {"repositories", repositories},
-                            {"sources", sources}});
+                            {"sources", sources},
+                            {"jobs", jobs_json(config)},
+                            {"service", {{"listen", config.service.listen}, {"ledger", config.service.ledger}}}});
         return 0;
     }
     context.out.line(config.path);
-    Table repositories({{"REPOSITORY"}, {"URL"}, {"UNLOCK"}});
-    for (const RepositoryConfig& each : config.repositories) repositories.add({each.name, each.url, unlock_text(each)});
+    Table repositories({{"REPOSITORY"}, {"URL"}, {"UNLOCK"}, {"PLACE"}});
+    for (const RepositoryConfig& each : config.repositories)
+        repositories.add({each.name, each.url, unlock_text(each), place_text(each)});
     if (!repositories.empty()) repositories.print(context.out);
     Table sources({{"SOURCE"}, {"KIND"}, {"OPTIONS"}});
     for (const SourceConfig& each : config.sources) {
@@ -100,6 +162,7 @@ int run_show(Context& context) {
         sources.add({each.name, each.kind, join(options, "; ")});
     }
     if (!sources.empty()) sources.print(context.out);
+    print_jobs(context.out, config);
     return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/prove.h"
+#include "policy/job.h"
 #include "repo/keys.h"
 #include "sandbox/isolation.h"
 #include "sandbox/sandbox.h"
@@ -26,10 +27,9 @@ struct ProveChoice {
     bool dry_run = false;
 };
 
-std::uint8_t parse_level(std::string_view text) {
-    const std::string_view digits = text.starts_with('V') || text.starts_with('v') ? text.substr(1) : text;
-    if (digits.size() == 1 && digits[0] >= '0' && digits[0] <= '4') return static_cast<std::uint8_t>(digits[0] - '0');
-    if (digits == "5")
+std::uint8_t level_of(std::string_view text) {
+    if (const auto level = policy::parse_level(text)) return *level;
+    if (text == "V5" || text == "v5" || text == "5")
         throw Error{Code::usage, "V5 is part of holdfast's design but this version does not build it yet"}.hint(
             "`checks` of the source run at V4.");
     throw Error{Code::usage, "`{}` is no level of proof", text}.hint("There is V0 to V4.");
@@ -131,7 +131,7 @@ int fail_unless_passed(const engine::ProofReport& report, std::uint8_t wanted) {
 }
 
 int run_prove(Context& context, const ProveChoice& choice) {
-    const std::uint8_t level = parse_level(choice.level);
+    const std::uint8_t level = level_of(choice.level);
     if (choice.reap) {
         reap(context, choice);
         return 0;

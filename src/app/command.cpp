@@ -70,6 +70,18 @@ Option& Options::number(std::uint32_t& target, std::string names, std::string va
     return option;
 }
 
+Option& Options::rate(std::uint64_t& target, std::string names, std::string value, std::string help) {
+    Option& option = add(Option::Kind::value, std::move(names), std::move(value), std::move(help), {});
+    option.take = [&target, name = option.long_name()](const std::string& text) {
+        const auto bytes = parse_size(text);
+        if (!bytes || *bytes == 0)
+            throw Error{Code::usage, "{} needs bytes a second, not `{}`", name, text}.hint(
+                "Rates look like `500K`, `20M` or `1G`.");
+        target = *bytes;
+    };
+    return option;
+}
+
 Option& Options::duration(std::optional<Nanoseconds>& target, std::string names, std::string value, std::string help) {
     Option& option = add(Option::Kind::value, std::move(names), std::move(value), std::move(help), {});
     option.take = [&target, name = option.long_name()](const std::string& text) {
@@ -104,25 +116,29 @@ Options global_options(Globals& globals) {
     out.flag(globals.verbose, "-v,--verbose", "print more of what happens");
     out.flag(globals.no_input, "--no-input", "never ask; fail when something is missing");
     out.flag(globals.yes, "-y,--yes", "answer every question with yes");
+    out.rate(globals.limit.up, "--limit-upload", "RATE",
+             "send at most so many bytes a second to the store, such as 20M");
+    out.rate(globals.limit.down, "--limit-download", "RATE", "read at most so many bytes a second from the store");
     return out;
 }
 
 std::vector<Command> all_commands() {
     std::vector<Command> out;
     for (auto* const make :
-         {init_command,       backup_command,       import_command,       attest_command,      follow_command,
-          windows_command,    history_command,      snapshots_command,    ls_command,          mount_command,
-          find_command,       diff_command,         dump_command,         export_command,      stats_command,
-          restore_command,    prove_command,        check_command,        forget_command,      prune_command,
-          copy_command,       unlock_command,       key_list_command,     key_add_command,     key_remove_command,
-          key_change_command, key_generate_command, config_check_command, config_show_command, config_schema_command,
-          version_command,    completion_command,   man_command,          names_command,       errors_command})
+         {init_command,        backup_command,        import_command,       attest_command,       follow_command,
+          windows_command,     history_command,       snapshots_command,    ls_command,           mount_command,
+          find_command,        diff_command,          dump_command,         export_command,       stats_command,
+          restore_command,     repair_command,        prove_command,        check_command,        forget_command,
+          prune_command,       copy_command,          unlock_command,       key_list_command,     key_add_command,
+          key_remove_command,  key_change_command,    key_generate_command, config_check_command, config_lint_command,
+          config_show_command, config_schema_command, version_command,      completion_command,   man_command,
+          names_command,       errors_command})
         out.push_back(make());
     return out;
 }
 
 bool is_planned_verb(std::string_view verb) {
-    constexpr std::array planned{"repair",   "serve",  "run",   "jobs",   "runs",  "dr",
+    constexpr std::array planned{"serve",    "run",    "jobs",  "runs",   "dr",
                                  "incident", "report", "audit", "doctor", "deploy"};
     return std::ranges::find(planned, verb) != planned.end();
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/world.h"
+#include "store/limit.h"
 
 namespace holdfast::app {
 
@@ -48,6 +49,7 @@ public:
     // Given without a value it sets `target` to "".
     Option& optional_value(std::optional<std::string>& target, std::string names, std::string value, std::string help);
     Option& list(std::vector<std::string>& target, std::string names, std::string value, std::string help);
+    Option& rate(std::uint64_t& target, std::string names, std::string value, std::string help);
     Option& number(std::uint32_t& target, std::string names, std::string value, std::string help);
     Option& duration(std::optional<Nanoseconds>& target, std::string names, std::string value, std::string help);
     Option& word(std::string& target, std::string name, std::string help);
@@ -89,6 +91,7 @@ struct Globals {
     bool verbose = false;
     bool no_input = false;
     bool yes = false;
+    Bandwidth limit;
 };
 Options global_options(Globals& globals);
 
@@ -103,6 +106,7 @@ Command backup_command();
 Command check_command();
 Command completion_command();
 Command config_check_command();
+Command config_lint_command();
 Command config_schema_command();
 Command config_show_command();
 Command copy_command();
@@ -127,6 +131,7 @@ Command man_command();
 Command names_command();
 Command prune_command();
 Command prove_command();
+Command repair_command();
 Command restore_command();
 Command snapshots_command();
 Command stats_command();

@@ -5,6 +5,7 @@
 #include "app/part_name.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 
 namespace holdfast::app {
 
@@ -19,12 +20,29 @@ const Each* named(const std::vector<Each>& all, std::string_view name) {
 }  // namespace
 
 const RepositoryConfig* Config::repository(std::string_view name) const { return named(repositories, name); }
+
+const RepositoryConfig* Config::main_repository() const {
+    const RepositoryConfig* found = nullptr;
+    for (const RepositoryConfig& each : repositories) {
+        if (!each.replica_of.empty()) continue;
+        if (found != nullptr) return nullptr;
+        found = &each;
+    }
+    return found;
+}
+
 const SourceConfig* Config::source(std::string_view name) const {
     if (const SourceConfig* const found = named(sources, name)) return found;
     return named(sources, whole_of(name));
 }
 
 const EnvironmentConfig* Config::environment(std::string_view name) const { return named(environments, name); }
+const policy::Job* Config::job(std::string_view name) const { return named(jobs, name); }
+
+std::optional<policy::Retention> Config::rules(std::string_view name) const {
+    const RetentionConfig* const found = named(retention, name);
+    return found == nullptr ? policy::retention_class(name) : std::optional(found->rules);
+}
 
 Error error_of(const ConfigProblem& problem, const std::string& path) {
     Error error = problem.line == 0
@@ -42,8 +60,12 @@ std::vector<std::string> config_places() {
 }
 
 std::string read_config(const std::string& path) {
+    constexpr std::size_t bytes_max = 4 << 20;
     try {
-        return std::string(as_text(read_file(path)));
+        const Bytes bytes = read_file(path);
+        if (bytes.size() > bytes_max)
+            throw Error{Code::config, "{} is larger than a configuration of {} can be", path, human_bytes(bytes_max)};
+        return std::string(as_text(bytes));
     } catch (const Error& error) {
         throw Error{Code::config, "the configuration cannot be read: {}", error.message()};
     }

@@ -16,7 +16,7 @@
 #include "app/secrets.h"
 #include "base/error.h"
 #include "engine/checks.h"
-#include "engine/hooks.h"
+#include "policy/job.h"
 #include "repo/repository.h"
 #include "source/source.h"
 
@@ -33,6 +33,11 @@ struct RepositoryConfig {
     std::string endpoint;  // of an object store; empty: what the environment says
     std::string region;
     std::optional<UnlockConfig> unlock;
+    std::string site = {};    // where its machines stand; empty: not said
+    std::string medium = {};  // "disk", "object store", "tape" …
+    bool offsite = false;
+    std::string replica_of = {};  // the name of another repository
+    std::string where = {};
 };
 
 struct SourceConfig {
@@ -41,7 +46,7 @@ struct SourceConfig {
     SourceOptions options;
     std::string where;  // "holdfast.yaml:7:3"
     std::vector<engine::Check> checks = {};
-    engine::Hooks hooks = {};
+    policy::Hooks hooks = {};
     bool follow = false;
     std::optional<Nanoseconds> window = {};  // how long every instant stays reachable
     std::optional<Nanoseconds> rpo = {};     // no more than this may be lost
@@ -54,15 +59,34 @@ struct EnvironmentConfig {
     std::string where;
 };
 
+struct RetentionConfig {
+    std::string name;
+    policy::Retention rules;
+    std::string where;
+};
+
+struct ServiceConfig {
+    std::string listen = "127.0.0.1:8480";
+    std::string ledger = "sqlite:/var/lib/holdfast/ledger.db";  // or "postgres://…", or a reference to one
+};
+
 struct Config {
     std::string path;  // empty: there is no configuration file
     std::vector<RepositoryConfig> repositories;
     std::vector<SourceConfig> sources;
     std::vector<EnvironmentConfig> environments = {};
+    std::vector<RetentionConfig> retention = {};
+    std::vector<policy::Job> jobs = {};
+    ServiceConfig service = {};
 
     const RepositoryConfig* repository(std::string_view name) const;
+    // The only one that is no replica; null: there is none, or more than one.
+    const RepositoryConfig* main_repository() const;
     const SourceConfig* source(std::string_view name) const;
     const EnvironmentConfig* environment(std::string_view name) const;
+    const policy::Job* job(std::string_view name) const;
+    // Configured rules, or a class that everybody has.
+    std::optional<policy::Retention> rules(std::string_view retention) const;
 };
 
 struct ConfigProblem {

@@ -10,13 +10,13 @@ namespace holdfast::app::config_keys {
 
 using Names = std::span<const std::string_view>;
 
-inline constexpr std::array<std::string_view, 4> top{"version", "repositories", "sources", "environments"};
-inline constexpr std::array<std::string_view, 8> top_planned{"services",   "jobs",   "retention", "contacts",
-                                                             "escalation", "notify", "service",   "plans"};
+inline constexpr std::array<std::string_view, 7> top{"version", "repositories", "sources", "environments",
+                                                     "jobs",    "retention",    "service"};
+inline constexpr std::array<std::string_view, 5> top_planned{"services", "contacts", "escalation", "notify", "plans"};
 
-inline constexpr std::array<std::string_view, 4> repository{"url", "unlock", "endpoint", "region"};
-inline constexpr std::array<std::string_view, 6> repository_planned{"site",       "medium", "offsite",
-                                                                    "replica_of", "lock",   "storage"};
+inline constexpr std::array<std::string_view, 8> repository{"url",  "unlock", "endpoint", "region",
+                                                            "site", "medium", "offsite",  "replica_of"};
+inline constexpr std::array<std::string_view, 2> repository_planned{"lock", "storage"};
 
 inline constexpr std::array<std::string_view, 2> unlock{"passphrase", "keyfile"};
 inline constexpr std::array<std::string_view, 1> unlock_planned{"credential"};
@@ -34,6 +34,26 @@ inline constexpr std::array<std::string_view, 1> objectives{"rpo"};
 inline constexpr std::array<std::string_view, 1> objectives_planned{"rto"};
 inline constexpr std::array<std::string_view, 6> check{"sql", "exec", "http", "expect", "timeout", "database"};
 inline constexpr std::array<std::string_view, 3> hooks{"before", "after", "on_failure"};
+
+inline constexpr std::array<std::string_view, 2> service{"listen", "ledger"};
+
+// What makes a job another than a backup.
+inline constexpr std::array<std::string_view, 5> tasks{"prove", "export", "forget", "prune", "check"};
+inline constexpr std::array<std::string_view, 22> job{
+    "prove",       "export",     "forget",   "prune",         "check",  "sources",       "repository", "copies",
+    "tags",        "retention",  "schedule", "timezone",      "after",  "allowed_hours", "jitter",     "catch_up",
+    "concurrency", "on_failure", "timeout",  "overdue_after", "limits", "hooks"};
+inline constexpr std::array<std::string_view, 3> prove{"pick", "level", "budget"};
+inline constexpr std::array<std::string_view, 2> budget{"bytes", "time"};
+inline constexpr std::array<std::string_view, 4> export_job{"source", "as", "to", "keep"};
+inline constexpr std::array<std::string_view, 1> check_job{"read_data"};
+inline constexpr std::array<std::string_view, 2> on_failure{"retry", "backoff"};
+inline constexpr std::array<std::string_view, 2> limits{"upload", "load"};
+inline constexpr std::array<std::string_view, 3> catch_up{"none", "once", "all"};            // as policy::CatchUp
+inline constexpr std::array<std::string_view, 3> concurrency{"forbid", "allow", "replace"};  // as policy::Concurrency
+inline constexpr std::array<std::string_view, 2> pick{"latest", "random"};  // as policy::ProveTask::Pick
+inline constexpr std::array<std::string_view, 10> retention{"last",   "hourly", "daily", "weekly",         "monthly",
+                                                            "yearly", "within", "tags",  "keep_last_good", "window"};
 
 // Options of sources whose values are paths; relative ones begin at the folder of the configuration file.
 inline constexpr std::array<std::string_view, 3> path_options{"paths", "exclude_from", "bin_dir"};

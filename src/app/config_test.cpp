@@ -81,12 +81,12 @@ TEST(Config, unknown_keys_name_the_nearest_right_one) {
 
 TEST(Config, keys_of_the_design_are_refused_as_not_built_yet) {
     const std::string_view words = "is part of holdfast's design but this version does not build it yet";
-    for (const char* key : {"services", "jobs", "retention", "contacts", "escalation", "notify", "service", "plans"}) {
+    for (const char* key : {"services", "contacts", "escalation", "notify", "plans"}) {
         const auto found = problems(fmt::format("version: 1\n{}: {{}}\n", key));
         ASSERT_EQ(found.size(), 1U) << key;
         EXPECT_THAT(found[0], testing::StartsWith(fmt::format("2:1 `{}` {}", key, words)));
     }
-    for (const char* key : {"site", "medium", "offsite", "replica_of", "lock", "storage"})
+    for (const char* key : {"lock", "storage"})
         EXPECT_THAT(problems(fmt::format("version: 1\nrepositories: {{m: {{url: /x, {}: y}}}}\n", key)),
                     ElementsAre(HasSubstr(words)))
             << key;
@@ -188,7 +188,7 @@ TEST(Config, the_rules_of_a_source_count_as_errors_of_the_file) {
 TEST(Config, all_problems_are_found_in_the_order_of_the_file) {
     EXPECT_THAT(
         problems("version: 1\nsources:\n  a: {kind: files, pats: [/x], exclude: 3}\nrepositories:\n  "
-                 "m: {uri: /x}\njobs: {}\n"),
+                 "m: {uri: /x}\nplans: {}\n"),
         ElementsAre(HasSubstr("3:20"), HasSubstr("3:41"), HasSubstr("5:3"), HasSubstr("5:7"), HasSubstr("6:1")));
 }
 
@@ -202,7 +202,7 @@ TEST(Config, what_is_not_yaml_is_said_with_its_place) {
 TEST(Config, loading_throws_the_first_problem_and_counts_the_rest) {
     const TemporaryFolder folder;
     const std::string path = folder.path() + "/h.yaml";
-    write_file_durably(path, as_bytes("version: 1\nsurces: {}\njobs: {}\nplans: {}\n"));
+    write_file_durably(path, as_bytes("version: 1\nsurces: {}\nnotify: {}\nplans: {}\n"));
     try {
         load_config(path, test_types::all);
         FAIL() << "no error";

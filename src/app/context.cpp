@@ -57,7 +57,7 @@ RepositoryChoice Context::choose_repository(const std::string& text) {
     std::vector<std::string> names;
     for (const RepositoryConfig& each : known) names.push_back(each.name);
     if (wanted.empty()) {
-        if (known.size() == 1) return choice_of(known[0]);
+        if (const RepositoryConfig* main = config().main_repository()) return choice_of(*main);
         if (known.empty())
             throw Error{Code::usage, "no repository is named"}.hint(
                 "Use `-r PATH`, set HOLDFAST_REPO, or name one under `repositories` in the configuration.");
@@ -118,7 +118,10 @@ std::unique_ptr<Store> Context::open_measured(const RepositoryChoice& choice, Na
         open_store({choice.url, choice.endpoint, choice.region}, StoreUse::open, world, {.total = patience});
     std::shared_ptr<TrafficMeter>& meter = traffic_[store->url()];
     if (!meter) meter = std::make_shared<TrafficMeter>();
-    return std::make_unique<MeasuredStore>(std::move(store), meter);
+    store = std::make_unique<MeasuredStore>(std::move(store), meter);
+    const Bandwidth& limit = globals.limit;
+    if (limit.up != 0 || limit.down != 0) store = std::make_unique<LimitedStore>(std::move(store), limit, world);
+    return store;
 }
 
 std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const SecretPlaces& places,

@@ -183,6 +183,8 @@ std::vector<Variable> environment_variables() {
             {"HOLDFAST_KEY_FILE", "a key file, as with --key-file"},
             {"HOLDFAST_TO_PASSWORD",
              "of `copy`: the passphrase of the other repository (also _TO_PASSWORD_FILE, _TO_KEY_FILE)"},
+            {"HOLDFAST_FROM_PASSWORD",
+             "of `repair`: the passphrase of the other repository (also _FROM_PASSWORD_FILE, _FROM_KEY_FILE)"},
             {"HOLDFAST_NEW_PASSWORD",
              "of `key add` and `key change`: the new passphrase (also _NEW_PASSWORD_FILE, _NEW_KEY_FILE)"}};
 }

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "policy/lint.h"
 
 namespace holdfast::app {
 namespace {
@@ -155,6 +156,14 @@ TEST_F(HelpTest, the_guide_names_every_key_of_a_source) {
         for (const SourceOption& option : type->options)
             EXPECT_THAT(guide, HasSubstr(fmt::format("| `{}` |", option.name)));
     }
+}
+
+TEST_F(HelpTest, the_guide_names_every_rule_of_lint) {
+    const Bytes bytes = read_file(std::string(HF_SOURCE_FOLDER) + "/doc/guide/lint.md");
+    const std::string guide(as_text(bytes));
+    for (const policy::LintRule& rule : policy::lint_rules())
+        EXPECT_THAT(guide, HasSubstr(fmt::format("| `{}` | {} |", rule.name,
+                                                 rule.severity == policy::Severity::error ? "error" : "warning")));
 }
 
 TEST_F(HelpTest, the_page_of_errors_is_made_from_the_table) {

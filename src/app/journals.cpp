@@ -1,9 +1,12 @@
 #include "app/journals.h"
 
+#include <algorithm>
+
 #include "app/part_name.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/windows.h"
+#include "policy/keep_policies.h"
 
 namespace holdfast::app {
 
@@ -14,8 +17,9 @@ engine::JournalWindows journal_windows(Context& context, const repo::Repository&
         for (const std::string& source : engine::sources_with_journals(repository)) out[source] = *given;
         return out;
     }
+    const policy::KeepPolicies policies(context.config().jobs, {});
     for (const SourceConfig& source : context.config().sources)
-        if (source.window) out[source.name] = *source.window;
+        if (const auto window = std::max(source.window, policies.window_of(source.name))) out[source.name] = *window;
     for (const std::string& source : engine::sources_with_journals(repository))
         if (const auto whole = out.find(std::string(whole_of(source))); whole != out.end())
             out.try_emplace(source, whole->second);

@@ -10,7 +10,7 @@
 
 namespace holdfast::app {
 
-// `window:` of each configured source; `given` (--journal-window) is for all of these sources instead.
+// `window:` of each configured source, or of its jobs' retention when that is longer; `given` (--journal-window) is for all of these sources instead.
 engine::JournalWindows journal_windows(Context& context, const repo::Repository& repository,
                                        std::optional<Nanoseconds> given);
 

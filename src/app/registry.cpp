@@ -47,6 +47,12 @@ const SourceType* source_type_of_argument(std::string_view argument) {
     return nullptr;
 }
 
+DatabaseList database_list(std::string_view kind) {
+    if (kind == postgres_source_type.kind) return postgres::served_databases;
+    if (kind == mongodb_source_type.kind) return mongodb::served_databases;
+    return nullptr;
+}
+
 std::unique_ptr<Store> open_store(const StorePlace& place, StoreUse use, World& world, const RetryBudget& budget) {
     std::string path = place.url;
     if (const std::size_t end = place.url.find("://"); end != std::string::npos) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "source/served.h"
 #include "source/source.h"
 #include "store/retry.h"
 
@@ -16,6 +17,10 @@ namespace holdfast::app {
 std::span<const SourceType* const> source_types();
 const SourceType* source_type(std::string_view kind);                  // nothing when there is none
 const SourceType* source_type_of_argument(std::string_view argument);  // "files:/etc"; nothing for a plain name
+
+// The databases of a source's server; null for kinds without any.
+using DatabaseList = std::vector<ServedDatabase> (*)(World& world, const SourceOptions& options);
+DatabaseList database_list(std::string_view kind);
 
 enum class StoreUse : std::uint8_t { open, create };
 struct StorePlace {

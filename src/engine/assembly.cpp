@@ -11,7 +11,7 @@ Assembly::Assembly(Capture& capture, const repo::Keyring& keys, repo::PackWriter
       tree_(keys, packs),
       state_(keys, packs) {}
 
-void Assembly::add(const ItemJob& job) {
+void Assembly::add(ItemJob& job) {
     totals_.findings.insert(totals_.findings.end(), job.findings.begin(), job.findings.end());
     if (job.left_out) {
         ++totals_.failed;
@@ -19,7 +19,8 @@ void Assembly::add(const ItemJob& job) {
     }
     give_up_run();
     // What changed while it was read is read again next time.
-    write({job.item, job.content}, job.findings.empty() ? std::string_view(job.entry().version) : std::string_view());
+    write({std::move(job.item), std::move(job.content)},
+          job.findings.empty() ? std::string_view(job.entry().version) : std::string_view());
 }
 
 void Assembly::add_unchanged(const std::shared_ptr<const Batch>& batch, std::size_t number,
@@ -71,7 +72,8 @@ void Assembly::write(const repo::TreeEntry& entry, std::string_view version) {
     row.path = state_tag(keys_, entry.item.path);
     // Zero matches no version: state_tag of an empty text is as unlikely as any.
     row.version = version.empty() ? 0 : state_tag(keys_, version);
-    row.content = entry.content;
+    // What is read again in any case is not looked up here.
+    if (row.version != 0) row.content = entry.content;
     row.size = entry.item.size;
     state_.add(split_path(entry.item.path).first, std::move(row));
     if (const auto ended = tree_.add(entry)) state_.end_leaf(*ended);

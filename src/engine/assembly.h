@@ -26,8 +26,8 @@ public:
     Assembly(Capture& capture, const repo::Keyring& keys, repo::PackWriter& packs, const repo::StateReader* previous,
              bool may_reuse_leaves);
 
-    // A job that is done.
-    void add(const ItemJob& job);
+    // A job that is done; its item and content are taken.
+    void add(ItemJob& job);
     // An item that is as it was: `row` is of the state before.
     void add_unchanged(const std::shared_ptr<const Batch>& batch, std::size_t number,
                        const repo::StateReader::Found& row);

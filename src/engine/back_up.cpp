@@ -150,7 +150,9 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
     Previous previous = plan.reread ? Previous{} : read_previous(repository, draft, session);
     const auto capture = source.begin({world});  // freezes one consistent point
     const repo::Keyring& keys = repository.keys();
-    Contents contents(*capture, session.packs(), keys, world.stop, progress, core_count());
+    LineMemory lines(repository.client_folder(), keys, draft.source, draft.host);
+    if (plan.reread) lines.know_nothing();
+    Contents contents(*capture, session.packs(), keys, world.stop, progress, lines, core_count());
     Assembly assembly(*capture, keys, session.packs(), previous.state.get(), previous.complete);
     PresentChunks present(session.packs(), previous.complete);
     Line line(contents, assembly);
@@ -203,6 +205,7 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
     draft.partial = !report.findings.empty();
     world.stop.check();
     draft = session.commit(std::move(draft));  // the one step that makes the backup exist
+    if (!plan.dry_run) lines.commit();
     report.seconds = static_cast<double>(world.clock.steady() - began) / one_second;
     return report;
 }

@@ -91,7 +91,7 @@ std::size_t OpenedItem::read(std::uint64_t offset, MutableByteView into) {
         sequential = offset == next_;
         next_ = offset + wanted;
     }
-    if (sequential) fetch_ahead(number);
+    if (sequential) fetch_ahead(number, offset);
     std::size_t done = 0;
     for (; done < wanted && number < begins_.size(); ++number) {
         const repo::Extent& extent = entry_.content[number];
@@ -111,16 +111,21 @@ std::size_t OpenedItem::read(std::uint64_t offset, MutableByteView into) {
     return done;
 }
 
-void OpenedItem::fetch_ahead(std::size_t extent) {
+void OpenedItem::fetch_ahead(std::size_t extent, std::uint64_t offset) {
     std::size_t from, to;
     {
         const std::lock_guard lock(mutex_);
         from = std::max(extent, ahead_to_);
-        to = std::min(extent + chunks_ahead, entry_.content.size());
+        to = static_cast<std::size_t>(std::ranges::lower_bound(begins_, offset + ahead_bytes) - begins_.begin());
         ahead_to_ = std::max(ahead_to_, to);
     }
-    for (; from < to; ++from)
-        if (!entry_.content[from].is_hole()) cache_.fetch_ahead(entry_.content[from].chunk);
+    const repo::ChunkId* last = nullptr;
+    for (; from < to; ++from) {
+        const repo::Extent& each = entry_.content[from];
+        if (each.is_hole() || (last != nullptr && each.chunk == *last)) continue;
+        last = &each.chunk;
+        cache_.fetch_ahead(each.chunk);
+    }
 }
 
 Browser::Browser(repo::Repository& repository, const repo::Snapshot& snapshot)

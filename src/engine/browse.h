@@ -64,8 +64,8 @@ public:
     const Item& item() const { return entry_.item; }
 
 private:
-    static constexpr std::size_t chunks_ahead = 8;
-    void fetch_ahead(std::size_t extent);
+    static constexpr std::uint64_t ahead_bytes = 8 * 1024 * 1024;
+    void fetch_ahead(std::size_t extent, std::uint64_t offset);
 
     ChunkCache& cache_;
     repo::TreeEntry entry_;

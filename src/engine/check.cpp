@@ -264,6 +264,7 @@ CheckReport check_once(repo::Repository& repository, const CheckPlan& plan, Prog
     report.packs = places.packs().size();
     report.chunks = places.chunks();
     report.errors = findings.told();
+    report.damaged = places.damaged_packs();
     return report;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "engine/line_item.h"
+#include "source/line_data.h"
 
 namespace holdfast::engine {
 
@@ -12,6 +14,7 @@ constexpr std::size_t bundle_min = 128 * 1024;
 constexpr std::size_t bundle_mean_more = 384 * 1024;
 constexpr std::size_t bundle_max = 2 * 1024 * 1024;
 constexpr std::size_t known_max = 400'000;
+constexpr std::size_t lines_read_bytes = 256 * 1024;
 
 // A bundle ends behind a file with a chance in proportion to its size, drawn from its content.
 bool ends_bundle(const std::array<std::uint8_t, 16>& fingerprint, std::size_t bytes, std::size_t bundle_bytes) {
@@ -25,12 +28,13 @@ bool ends_bundle(const std::array<std::uint8_t, 16>& fingerprint, std::size_t by
 }  // namespace
 
 Contents::Contents(Capture& capture, repo::PackWriter& packs, const repo::Keyring& keys, const Stop& stop,
-                   Progress& progress, std::size_t workers)
+                   Progress& progress, LineMemory& lines, std::size_t workers)
     : capture_(capture),
       packs_(packs),
       keys_(keys),
       stop_(stop),
       progress_(progress),
+      lines_(lines),
       small_max_(keys.config().small_file_max),
       workers_(workers, workers_waiting_max) {}
 
@@ -219,7 +223,10 @@ void Contents::read_large(const std::shared_ptr<ItemJob>& job) {
             job->findings.push_back(std::move(*opened.finding));
             job->left_out = true;
         } else {
-            read_stream(job, *opened.data, {}, 0);
+            if (dynamic_cast<const LineData*>(opened.data.get()) != nullptr)
+                read_lines(job, *opened.data);
+            else
+                read_stream(job, *opened.data, {}, 0);
             if (auto changed = opened.data->verdict()) job->findings.push_back(std::move(*changed));
         }
     }
@@ -265,6 +272,49 @@ void Contents::read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data, 
         job->content.push_back({{}, 0, piece.hole});
     }
     job->item.size = size;
+}
+
+// The item is done when the last of its chunks is stored and its extents have their ids.
+void Contents::read_lines(const std::shared_ptr<ItemJob>& job, ItemData& data) {
+    const std::string& path = job->item.path;
+    const std::uint64_t expected = job->entry().expected_bytes;
+    struct Lines {
+        std::unique_ptr<LineItem> item;
+        std::atomic<std::uint32_t> parts{1};
+    };
+    const auto lines = std::make_shared<Lines>();
+    const auto part_of_lines_done = [this, job, lines] {
+        if (lines->parts.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+        LineItem::Finished finished = lines->item->finish();
+        if (finished.is_remembered) lines_.keep(job->item.path);
+        job->content = std::move(finished.content);
+        lines->item.reset();
+        part_done(*job);
+    };
+    // Called while this function runs, as it would keep what it belongs to.
+    const auto store = [&](std::uint32_t number, Bytes bytes) {
+        ++lines->parts;
+        workers_.submit([this, lines, part_of_lines_done, number, bytes = std::move(bytes)] {
+            lines->item->settle(number, packs_.add(bytes).id);
+            part_of_lines_done();
+        });
+    };
+    job->parts.fetch_add(1);
+    lines->item = std::make_unique<LineItem>(
+        lines_.key(), lines_.known(path, [this](const repo::ChunkId& id) { return packs_.knows(id); }),
+        lines_.record(path, expected), keys_.config().chunk_sizes, line_extents_left_, store);
+    Bytes buffer(lines_read_bytes);
+    while (true) {
+        const ItemData::Piece piece = read_piece(data, buffer);
+        HF_ASSERT(piece.hole == 0);
+        if (piece.bytes == 0) break;
+        bytes_read_ += piece.bytes;
+        progress_.bytes += piece.bytes;
+        lines->item->add(ByteView(buffer).first(piece.bytes));
+    }
+    lines->item->end();
+    job->item.size = lines->item->bytes();
+    part_of_lines_done();
 }
 
 void Contents::store_piece(const std::shared_ptr<ItemJob>& job, ByteView plain, bool spread) {

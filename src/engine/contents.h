@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/workers.h"
+#include "engine/line_memory.h"
 #include "engine/progress.h"
 #include "repo/session.h"
 #include "repo/tree.h"
@@ -46,9 +47,10 @@ public:
     static constexpr std::size_t run_items = 256;
     static constexpr std::size_t workers_waiting_max = 8;
     static constexpr std::uint64_t spread_bytes = 16 * 1024 * 1024;  // larger files use all workers
+    static constexpr std::int64_t line_extents_max = 768 * 1024;     // of items that are lines, all together
 
     Contents(Capture& capture, repo::PackWriter& packs, const repo::Keyring& keys, const Stop& stop, Progress& progress,
-             std::size_t workers);
+             LineMemory& lines, std::size_t workers);
     ~Contents();
 
     // In item order. Items without content are completed, files read and stored.
@@ -101,6 +103,7 @@ private:
     void read_large(const std::shared_ptr<ItemJob>& job);
     // `begun` and `hole` were read from the data before.
     void read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data, ByteView begun, std::uint64_t hole);
+    void read_lines(const std::shared_ptr<ItemJob>& job, ItemData& data);
     void store_piece(const std::shared_ptr<ItemJob>& job, ByteView plain, bool spread);
     void part_done(ItemJob& job);
 
@@ -109,6 +112,8 @@ private:
     const repo::Keyring& keys_;
     const Stop& stop_;
     Progress& progress_;
+    LineMemory& lines_;
+    std::atomic<std::int64_t> line_extents_left_{line_extents_max};
     const std::uint64_t small_max_;
     std::atomic<std::uint64_t> bytes_read_{0};
     std::shared_ptr<Run> filling_;

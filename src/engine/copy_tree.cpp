@@ -6,29 +6,6 @@
 
 namespace holdfast::engine {
 
-namespace {
-
-// The items of a tree one after the other.
-class Items {
-public:
-    Items(repo::Repository& repository, const repo::Snapshot& snapshot)
-        : tree_(repository.keys(), repository.chunks(), snapshot.root), leaves_(tree_.leaves()) {}
-    const repo::TreeEntry* next() {
-        while (at_ == entries_.size()) {
-            if (leaf_ == leaves_.size()) return nullptr;
-            entries_ = tree_.read_leaf(leaves_[leaf_++].id);
-            at_ = 0;
-        }
-        return &entries_[at_++];
-    }
-
-private:
-    repo::TreeReader tree_;
-    std::vector<repo::LeafRef> leaves_;
-    std::vector<repo::TreeEntry> entries_;
-    std::size_t leaf_ = 0, at_ = 0;
-};
-
 bool same_shape(const repo::TreeEntry& a, const repo::TreeEntry& b) {
     return a.item.path == b.item.path &&
            std::ranges::equal(a.content, b.content, [](const repo::Extent& x, const repo::Extent& y) {
@@ -36,7 +13,17 @@ bool same_shape(const repo::TreeEntry& a, const repo::TreeEntry& b) {
            });
 }
 
-}  // namespace
+TreeItems::TreeItems(repo::Repository& repository, const repo::Snapshot& snapshot)
+    : tree_(repository.keys(), repository.chunks(), snapshot.root), leaves_(tree_.leaves()) {}
+
+const repo::TreeEntry* TreeItems::next() {
+    while (at_ == entries_.size()) {
+        if (leaf_ == leaves_.size()) return nullptr;
+        entries_ = tree_.read_leaf(leaves_[leaf_++].id);
+        at_ = 0;
+    }
+    return &entries_[at_++];
+}
 
 void ChunkNames::put(const repo::ChunkId& origin, const repo::ChunkId& name) {
     if (full()) names_.clear();
@@ -51,8 +38,8 @@ std::optional<repo::ChunkId> ChunkNames::find(const repo::ChunkId& origin) const
 
 void ChunkNames::learn(repo::Repository& from, const repo::Snapshot& origin, repo::Repository& to,
                        const repo::Snapshot& copy) {
-    Items there(to, copy);
-    for (Items here(from, origin); const repo::TreeEntry* entry = here.next();) {
+    TreeItems there(to, copy);
+    for (TreeItems here(from, origin); const repo::TreeEntry* entry = here.next();) {
         const repo::TreeEntry* twin = there.next();
         if (twin == nullptr || !same_shape(*entry, *twin) || full()) return;
         for (std::size_t i = 0; i < entry->content.size(); ++i)

@@ -17,6 +17,22 @@
 
 namespace holdfast::engine {
 
+// The items of a tree one after the other.
+class TreeItems {
+public:
+    TreeItems(repo::Repository& repository, const repo::Snapshot& snapshot);
+    const repo::TreeEntry* next();
+
+private:
+    repo::TreeReader tree_;
+    std::vector<repo::LeafRef> leaves_;
+    std::vector<repo::TreeEntry> entries_;
+    std::size_t leaf_ = 0, at_ = 0;
+};
+
+// The same item with its contents cut at the same places.
+bool same_shape(const repo::TreeEntry& a, const repo::TreeEntry& b);
+
 // What a chunk of the origin is called in the target. Kept from snapshot to snapshot, and only a help: what is not in it
 // is read again and found to be known.
 class ChunkNames {

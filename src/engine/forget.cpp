@@ -1,16 +1,13 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "engine/clock_guard.h"
 #include "engine/journals.h"
 #include "repo/keys.h"
 
 namespace holdfast::engine {
 
 namespace {
-
-bool is_source(const repo::Snapshot& snapshot, const std::string& name) {
-    return snapshot.source == name || snapshot.source.substr(0, snapshot.source.rfind('@')) == name;
-}
 
 std::string group_of(const repo::Snapshot& snapshot) { return snapshot.source + "\n" + snapshot.host; }
 
@@ -26,15 +23,26 @@ void choose_by_id(const std::vector<repo::Snapshot>& snapshots, const ForgetPlan
                         fmt::format("{}", fmt::join(snapshot.holds, ", "))}
                 .unharmed("nothing was forgotten");
         } else {
-            report.remove.push_back(snapshot);
+            report.remove.push_back({snapshot, {"named"}});
         }
     }
+}
+
+std::vector<policy::KeepPolicies::Decision> decide(const ForgetPlan& plan,
+                                                   const std::vector<policy::Candidate>& candidates) {
+    if (plan.policies) return plan.policies->decide(candidates);
+    std::vector<policy::KeepPolicies::Decision> out;
+    for (std::vector<std::string>& reasons : policy::keep_reasons(candidates, *plan.keep)) {
+        const bool keep = !reasons.empty();
+        out.push_back({keep, keep ? std::move(reasons) : std::vector<std::string>{"no rule keeps it"}});
+    }
+    return out;
 }
 
 void choose_by_rule(const std::vector<repo::Snapshot>& snapshots, const ForgetPlan& plan, ForgetReport& report) {
     std::vector<repo::Snapshot> asked;
     for (const repo::Snapshot& snapshot : snapshots) {
-        if (!plan.source || is_source(snapshot, *plan.source))
+        if (!plan.source || policy::is_source_of(snapshot.source, *plan.source))
             asked.push_back(snapshot);
         else
             report.keep.push_back({snapshot, {"another source"}});
@@ -46,21 +54,19 @@ void choose_by_rule(const std::vector<repo::Snapshot>& snapshots, const ForgetPl
                               .tags = snapshot.tags,
                               .held = !snapshot.holds.empty(),
                               .good = snapshot.is_good(),
-                              .flagged = !snapshot.flags.empty()});
-    const auto reasons = policy::keep_reasons(candidates, *plan.keep);
-    for (std::size_t i = 0; i < asked.size(); ++i) {
-        if (reasons[i].empty())
-            report.remove.push_back(asked[i]);
-        else
-            report.keep.push_back({asked[i], reasons[i]});
-    }
+                              .flagged = !snapshot.flags.empty(),
+                              .source = snapshot.source});
+    auto decisions = decide(plan, candidates);
+    for (std::size_t i = 0; i < asked.size(); ++i)
+        (decisions[i].keep ? report.keep : report.remove).push_back({asked[i], std::move(decisions[i].reasons)});
 }
 
 // What a window begins with stays as long as the window does.
 void keep_bases(const repo::Repository& repository, const ForgetPlan& plan, ForgetReport& report) {
     if (report.remove.empty()) return;
     const std::set<repo::SnapshotId> bases = bases_of_windows(repository, plan.windows);
-    std::erase_if(report.remove, [&](const repo::Snapshot& snapshot) {
+    std::erase_if(report.remove, [&](const Verdict& verdict) {
+        const repo::Snapshot& snapshot = verdict.snapshot;
         if (!bases.contains(snapshot.id)) return false;
         if (!plan.ids.empty())
             throw Error{Code::retention, "snapshot {} is the base of a window of {}", snapshot.id.short_hex(),
@@ -82,27 +88,30 @@ ForgetReport forget(repo::Repository& repository, const ForgetPlan& plan) {
     if (!plan.dry_run) repository.note_received();
     const std::vector<repo::Snapshot>& snapshots = repository.snapshots();
     ForgetReport report;
-    if (!plan.ids.empty())
+    if (!plan.ids.empty()) {
         choose_by_id(snapshots, plan, report);
-    else if (plan.keep && !plan.keep->empty())
+    } else if (plan.policies || (plan.keep && !plan.keep->empty())) {
+        check_clock(repository, plan.trust_clock);
         choose_by_rule(snapshots, plan, report);
-    else
+    } else {
         throw Error{Code::usage, "neither snapshots nor rules say what to forget"}.unharmed("nothing was forgotten");
+    }
 
     keep_bases(repository, plan, report);
     if (!plan.allow_last) {
-        for (const repo::Snapshot& gone : report.remove) {
-            const bool another = std::ranges::any_of(
-                report.keep, [&](const Verdict& kept) { return kept.snapshot.source == gone.source; });
+        for (const Verdict& gone : report.remove) {
+            const std::string& source = gone.snapshot.source;
+            const bool another =
+                std::ranges::any_of(report.keep, [&](const Verdict& kept) { return kept.snapshot.source == source; });
             if (!another)
-                throw Error{Code::retention, "this would forget the last snapshot of {}", gone.source}
+                throw Error{Code::retention, "this would forget the last snapshot of {}", source}
                     .unharmed("nothing was forgotten")
                     .hint("--allow-last forgets it all the same.");
         }
     }
     if (plan.dry_run || report.remove.empty()) return report;
     std::vector<repo::SnapshotId> ids;
-    for (const repo::Snapshot& snapshot : report.remove) ids.push_back(snapshot.id);
+    for (const Verdict& each : report.remove) ids.push_back(each.snapshot.id);
     repository.forget(ids, plan.ids.empty() ? "retention" : "by hand");
     return report;
 }

@@ -1,4 +1,4 @@
-// engine/hooks.h: commands that run around a restore: stop the application, start it, tell somebody.
+// engine/hooks.h: commands that run around a restore or a job: stop the application, start it, tell somebody.
 //
 // Shape    a hook is an argv; one that was written as a string is run by /bin/sh. What it prints goes to our stderr
 // Errors   target_failed when one does not exit 0; cancelled
@@ -8,20 +8,13 @@
 #include <vector>
 
 #include "base/world.h"
+#include "policy/hooks.h"
 
 namespace holdfast::engine {
 
-struct Hook {
-    std::vector<std::string> argv;
-};
+using policy::Hook;
+using policy::Hooks;
 Hook shell_hook(const std::string& line);
-
-struct Hooks {
-    std::vector<Hook> before;
-    std::vector<Hook> after;
-    std::vector<Hook> on_failure;
-    bool empty() const { return before.empty() && after.empty() && on_failure.empty(); }
-};
 
 // What a hook finds in its environment: HOLDFAST_SOURCE and so on.
 struct HookScene {

@@ -5,12 +5,15 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/browse.h"
 #include "repo/chunk_reader.h"
 #include "repo/tree.h"
 
 namespace holdfast::engine {
 
 namespace {
+
+constexpr std::size_t read_bytes = 1024 * 1024;
 
 std::string without_slash(std::string path) {
     while (path.size() > 1 && path.back() == '/') path.pop_back();
@@ -28,23 +31,20 @@ bool same_metadata(const Item& a, const Item& b) {
     return with_size_of_b == b;
 }
 
+void read_content(ChunkCache& cache, repo::TreeEntry&& entry, const std::function<void(ByteView)>& each) {
+    OpenedItem item(cache, std::move(entry));
+    Bytes buffer(read_bytes);
+    for (std::uint64_t at = 0; const std::size_t got = item.read(at, buffer); at += got)
+        each(ByteView(buffer).first(got));
+}
+
 // Two lists of extents may cut the same bytes differently; only what is read tells then.
-bool same_content(repo::Repository& repository, const repo::TreeEntry& a, const repo::TreeEntry& b) {
+bool same_content(ChunkCache& cache, const repo::TreeEntry& a, const repo::TreeEntry& b) {
     if (a.item.size != b.item.size) return false;
     if (a.content == b.content) return true;
-    const auto hash = [&](const repo::TreeEntry& entry) {
-        std::vector<crypto::Digest> out;
+    const auto hash = [&](repo::TreeEntry entry) {
         crypto::Sha256 sum;
-        const Bytes zeros(64 * 1024, 0);
-        for (const repo::Extent& extent : entry.content) {
-            if (!extent.is_hole()) {
-                const Bytes plain = repository.chunks().read(extent.chunk);
-                sum.update(ByteView(plain).subspan(extent.offset, extent.length));
-            } else {
-                for (std::uint64_t left = extent.length; left > 0; left -= std::min<std::uint64_t>(left, zeros.size()))
-                    sum.update(ByteView(zeros).first(std::min<std::uint64_t>(left, zeros.size())));
-            }
-        }
+        read_content(cache, std::move(entry), [&](ByteView bytes) { sum.update(bytes); });
         return sum.finish();
     };
     return hash(a) == hash(b);
@@ -147,6 +147,7 @@ void diff(repo::Repository& repository, const repo::Snapshot& from, const repo::
     const auto tell = [&](const std::string& path, Change change) {
         if (is_within(path, folder)) each({path, change});
     };
+    ChunkCache cache(repository);
     Side a(from_tree, from_leaves, to_ids), b(to_tree, to_leaves, from_ids);
     while (!a.done() || !b.done()) {
         if (b.done() || (!a.done() && a.key() < b.key())) {
@@ -157,8 +158,7 @@ void diff(repo::Repository& repository, const repo::Snapshot& from, const repo::
             b.next();
         } else {
             const bool wanted = is_within(a.entry().item.path, folder);
-            if (wanted &&
-                (a.entry().item.kind != b.entry().item.kind || !same_content(repository, a.entry(), b.entry())))
+            if (wanted && (a.entry().item.kind != b.entry().item.kind || !same_content(cache, a.entry(), b.entry())))
                 tell(a.entry().item.path, Change::content);
             else if (!same_metadata(a.entry().item, b.entry().item))
                 tell(a.entry().item.path, Change::metadata);
@@ -191,22 +191,11 @@ void dump(repo::Repository& repository, const repo::Snapshot& snapshot, const st
         });
         if (!wanted) throw Error{Code::not_found, "snapshot {} holds no file", snapshot.id.short_hex()};
     }
-    for (const repo::Extent& extent : wanted->content) {
+    ChunkCache cache(repository);
+    read_content(cache, std::move(*wanted), [&](ByteView bytes) {
         repository.world().stop.check();
-        if (extent.is_hole()) {
-            const Bytes zeros(static_cast<std::size_t>(std::min<std::uint64_t>(extent.length, 1024 * 1024)), 0);
-            for (std::uint64_t left = extent.length; left > 0;) {
-                const std::size_t now = static_cast<std::size_t>(std::min<std::uint64_t>(left, zeros.size()));
-                write(ByteView(zeros).first(now));
-                left -= now;
-            }
-            continue;
-        }
-        const Bytes plain = repository.chunks().read(extent.chunk);
-        if (extent.offset + extent.length > plain.size())
-            throw Error{Code::corrupt, "{} refers to bytes that its chunk does not have", path};
-        write(ByteView(plain).subspan(extent.offset, extent.length));
-    }
+        write(bytes);
+    });
 }
 
 Stats stats(repo::Repository& repository) {

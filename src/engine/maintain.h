@@ -5,10 +5,12 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "engine/progress.h"
+#include "policy/keep_policies.h"
 #include "policy/retention.h"
 #include "repo/repository.h"
 
@@ -30,6 +32,7 @@ struct CheckReport {
     std::uint64_t chunks = 0;
     std::uint64_t bytes = 0;  // read
     std::vector<Damage> errors;
+    std::set<repo::PackId> damaged;  // packs of which something is missing
 };
 CheckReport check(repo::Repository& repository, const CheckPlan& plan, Progress& progress);
 
@@ -40,20 +43,22 @@ using JournalWindows = std::map<std::string, Nanoseconds>;
 struct ForgetPlan {
     std::vector<repo::SnapshotId> ids;  // these, or by rule:
     std::optional<policy::Retention> keep;
-    std::optional<std::string> source;  // only this source's (with or without @host)
+    std::optional<policy::KeepPolicies> policies;  // or by those of the configuration
+    std::optional<std::string> source;             // only this source's (with or without @host)
+    bool trust_clock = false;                      // by rule: although this machine's clock jumped
     bool allow_last = false;
     bool dry_run = false;
     JournalWindows windows = {};
 };
 struct Verdict {
     repo::Snapshot snapshot;
-    std::vector<std::string> reasons;  // why it is kept: "daily 2026-03-01", "last 3"
+    std::vector<std::string> reasons;  // why it is kept ("daily 2026-03-01", "last 3"), or goes
 };
 struct ForgetReport {
     std::vector<Verdict> keep;
-    std::vector<repo::Snapshot> remove;
+    std::vector<Verdict> remove;
 };
-// retention (14) when it would remove the last snapshot of a source without allow_last.
+// retention (14) when it would remove the last snapshot of a source without allow_last, or the clock jumped.
 ForgetReport forget(repo::Repository& repository, const ForgetPlan& plan);
 
 struct PrunePlan {

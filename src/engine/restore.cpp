@@ -72,13 +72,14 @@ private:
     void send(const Rebuild::Ticket& ticket, const repo::TreeEntry& entry) {
         std::uint64_t at = 0;
         std::size_t next = 0;
+        Plain plain;
         try {
             while (next < entry.content.size()) {
                 if (given_up_) break;
                 const std::size_t begin = next;
                 for (std::uint64_t bytes = 0; next < entry.content.size() && bytes < piece_bytes; ++next)
                     bytes += entry.content[next].length;
-                if (!send_piece(ticket, entry, begin, next, at)) return;
+                if (!send_piece(ticket, entry, begin, next, at, plain)) return;
             }
         } catch (...) {
             {
@@ -95,33 +96,45 @@ private:
             rebuild_.end_item(ticket);
     }
 
+    // Chunks that the pieces of one item share are read once.
+    using Plain = std::unordered_map<repo::ChunkId, std::shared_ptr<const Bytes>, IdHash>;
+
     bool send_piece(const Rebuild::Ticket& ticket, const repo::TreeEntry& entry, std::size_t begin, std::size_t end,
-                    std::uint64_t& at) {
+                    std::uint64_t& at, Plain& before) {
+        Plain plain;
         std::vector<repo::ChunkId> ids;
-        for (std::size_t i = begin; i < end; ++i)
-            if (!entry.content[i].is_hole()) ids.push_back(entry.content[i].chunk);
-        std::vector<Bytes> plain(ids.size());
+        for (std::size_t i = begin; i < end; ++i) {
+            const repo::ChunkId& id = entry.content[i].chunk;
+            if (entry.content[i].is_hole() || plain.contains(id)) continue;
+            const auto there = before.find(id);
+            plain.emplace(id, there == before.end() ? nullptr : there->second);
+            if (there == before.end()) ids.push_back(id);
+        }
+        before.clear();
         std::optional<std::string> lost;
         for (const repo::ReadRun& run : repository_.chunks().plan(ids)) {
             repository_.world().stop.check();
             repository_.chunks().read_run(
-                run, ids, [&](std::size_t number, ByteView bytes) { plain[number] = to_bytes(bytes); },
+                run, ids,
+                [&](std::size_t number, ByteView bytes) {
+                    plain[ids[number]] = std::make_shared<const Bytes>(to_bytes(bytes));
+                },
                 [&](std::size_t, const Error& error) { lost = error.message(); });
         }
-        std::size_t number = 0;
         for (std::size_t i = begin; i < end && !lost; ++i) {
             const repo::Extent& extent = entry.content[i];
             if (!extent.is_hole()) {
-                const Bytes& bytes = plain[number++];
-                if (extent.offset + extent.length > bytes.size()) {
+                const auto& bytes = plain[extent.chunk];
+                if (!bytes || extent.offset + extent.length > bytes->size()) {
                     lost = fmt::format("chunk {} is not whole", extent.chunk.short_hex());
                     break;
                 }
-                rebuild_.write(ticket, at, ByteView(bytes).subspan(extent.offset, extent.length));
+                rebuild_.write(ticket, at, ByteView(*bytes).subspan(extent.offset, extent.length));
                 progress_.bytes += extent.length;
             }
             at += extent.length;
         }
+        before = std::move(plain);
         if (!lost) return true;
         {
             const std::lock_guard lock(mutex_);

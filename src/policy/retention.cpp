@@ -11,6 +11,8 @@ namespace holdfast::policy {
 
 namespace {
 
+constexpr Nanoseconds one_day = 24 * 3600 * one_second;
+
 struct LocalTime {
     std::tm parts{};
     std::string date() const {
@@ -66,8 +68,7 @@ bool has_tag(const Candidate& candidate, std::string_view wanted) {
 }
 
 std::string text_of(Nanoseconds length) {
-    constexpr Nanoseconds day = 24 * 3600 * one_second;
-    if (length > 0 && length % day == 0) return fmt::format("{} d", length / day);
+    if (length > 0 && length % one_day == 0) return fmt::format("{} d", length / one_day);
     return human_duration(length);
 }
 
@@ -148,7 +149,18 @@ private:
     std::vector<std::vector<std::string>>& reasons_;
 };
 
+constexpr RetentionClass classes[] = {
+    {"operational", 30 * one_day}, {"dr", 90 * one_day}, {"compliance", 7 * 365 * one_day}, {"test", 7 * one_day}};
+
 }  // namespace
+
+std::span<const RetentionClass> retention_classes() { return classes; }
+
+std::optional<Retention> retention_class(std::string_view name) {
+    for (const RetentionClass& each : classes)
+        if (each.name == name) return Retention{.within = each.within};
+    return std::nullopt;
+}
 
 std::vector<std::vector<std::string>> keep_reasons(std::span<const Candidate> candidates, const Retention& rules) {
     std::vector<std::vector<std::string>> reasons(candidates.size());

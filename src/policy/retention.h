@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/world.h"
@@ -23,19 +24,28 @@ struct Retention {
     std::uint32_t yearly = 0;
     std::optional<Nanoseconds> within{};  // of the newest one of the group
     std::vector<std::string> tags{};      // "key" or "key=value"
-    std::uint32_t last_good = 0;          // proven ones
-    bool empty() const {
-        return last + hourly + daily + weekly + monthly + yearly + last_good == 0 && !within && tags.empty();
-    }
+    std::uint32_t last_good = 1;          // proven ones
+    // Of sources that are followed: how long every instant stays reachable. Says nothing of snapshots by itself.
+    std::optional<Nanoseconds> window{};
+    bool empty() const { return last + hourly + daily + weekly + monthly + yearly == 0 && !within && tags.empty(); }
 };
 
+// Rules that everybody has by name: operational (30 days), dr (90 days), compliance (7 years), test (7 days).
+struct RetentionClass {
+    std::string_view name;
+    Nanoseconds within;
+};
+std::span<const RetentionClass> retention_classes();
+std::optional<Retention> retention_class(std::string_view name);
+
 struct Candidate {
-    std::string group;  // source and host: rules count within a group
+    std::string group{};  // source and host: rules count within a group
     Nanoseconds received = 0;
-    std::map<std::string, std::string> tags;
+    std::map<std::string, std::string> tags{};
     bool held = false;     // always kept
     bool good = false;     // proven at V3 or better, and not flagged
     bool flagged = false;  // suspicious: never the one that a period keeps while an unflagged one exists
+    std::string source{};  // for policies that speak of some sources only
 };
 
 // For each candidate the reasons to keep it; none: it goes. In each period the newest unflagged one is kept.

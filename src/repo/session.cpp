@@ -94,6 +94,21 @@ void Session::publish_if_due() {
     if (packs_->places_waiting() >= publish_places || (due && packs_->places_waiting() > 0)) publish();
 }
 
+namespace {
+
+// This machine's clock where the store has none, or agrees: the store's is known to the second only.
+Nanoseconds received_now(const Repository& repository, const SessionName& session) {
+    constexpr Nanoseconds skew_max = 60 * one_second;
+    const Nanoseconds now = repository.world().clock.now();
+    if (!repository.store().traits().has_clock) return now;
+    const Lane& lane = repository.log().lanes().at(session.lane);
+    const auto commit = repository.store().find(names::log_entry(lane.name.signer, lane.name.lane, lane.next - 1));
+    if (!commit || (now > commit->time - skew_max && now < commit->time + skew_max)) return now;
+    return commit->time;
+}
+
+}  // namespace
+
 Snapshot Session::commit(Snapshot snapshot, ByteView provenance) {
     repository_.keys().require(Right::back_up, "commit snapshots");
     packs_->finish();
@@ -109,7 +124,7 @@ Snapshot Session::commit(Snapshot snapshot, ByteView provenance) {
     repository_.keep_marks();
     Snapshot committed = decode_snapshot(keys, record, provenance);
     if (provenance.empty() && keys.own().role == Role::full) {
-        committed.received = repository_.world().clock.now();
+        committed.received = received_now(repository_, session_);
         repository_.notes().append(committed.id, NoteKind::received, committed.received, "");
     }
     return committed;

@@ -94,5 +94,31 @@ class Examples(Case):
         self.assertIn("- PostgreSQL Backup: FAIL", self.script("004/backup-validation.sh", code=13))
 
 
+class Configurations(Case):
+    CONTRADICTIONS = {
+        "000": set(),
+        "001": {"rpo-unattainable", "copies"},
+        "002": {"misleading-command"},
+        "003": {"rpo-unattainable", "misleading-command"},
+        "004": {"rpo-unattainable", "threshold-beyond-objective"},
+    }
+
+    def test_all_pass_the_check_and_lint_names_what_the_plans_get_wrong(self):
+        self.environment["HOLDFAST_PASSWORD"] = "not asked for"
+        for plan, expected in self.CONTRADICTIONS.items():
+            file = EXAMPLES / plan / "holdfast.yaml"
+            self.holdfast("-c", file, "config", "check")
+            found = self.run_program("-c", file, "config", "lint", "--json")
+            rules = {each["rule"] for each in found.document()["findings"]}
+            self.assertEqual(rules, set(expected), f"{plan}: {found}")
+            errors = any(each["severity"] == "error" for each in found.document()["findings"])
+            self.assertEqual(found.code, 1 if errors else 3 if rules else 0)
+
+    def test_scripts_pass_shellcheck(self):
+        scripts = sorted(EXAMPLES.rglob("*.sh"))
+        self.assertGreater(len(scripts), 10)
+        subprocess.run(["shellcheck", "-S", "warning", *scripts], check=True)
+
+
 if __name__ == "__main__":
     main()

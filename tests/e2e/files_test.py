@@ -18,6 +18,17 @@ class Files(Case):
     def whole(self, snapshot="latest"):
         return f"{snapshot}:{self.tree}"
 
+    def test_a_limit_of_the_bandwidth_is_kept(self):
+        tree = self.folder / "noise"
+        tree.mkdir()
+        (tree / "file").write_bytes(noise("bandwidth", 3_000_000))
+        limited = self.holdfast("--limit-upload", "1M", "backup", f"files:{tree}")
+        self.assertGreater(limited.seconds, 1)  # the least: what is sent first waits for nobody
+        self.fails(2, "--limit-upload", "fast", "snapshots", says="bytes a second", hints="20M")
+        out = self.folder / "limited"
+        self.holdfast("--limit-download", "1M", "restore", f"latest:{tree}", "--to", out)
+        self.assertEqual((out / "file").read_bytes(), (tree / "file").read_bytes())
+
     def test_a_nasty_tree_comes_back_as_it_was(self):
         nasty.make(self.tree)
         nasty.make_deep(self.tree / "names")

@@ -309,7 +309,7 @@ class Plans(Mongodb):
         self.mongo.insert("omnify_cloud", "campaigns", {"_id": "new"})
         self.script("001/restore-collection.sh")
         self.assertEqual(len(self.mongo.find("omnify_cloud", "campaigns")), 21)
-        self.script("001/full-restore.sh")
+        self.script("001/restore-mongodb.sh")
         self.assertEqual(self.mongo.find("omnify_cloud", "campaigns"), orders(20))
 
 

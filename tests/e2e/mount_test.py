@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 import nasty
-from harness import Case, main, noise, wait_until
+from harness import Case, main, noise, postgres_server, wait_until
 
 HAS_FUSE = os.path.exists("/dev/fuse") and os.geteuid() == 0
 
@@ -73,6 +73,23 @@ class WithFuse(Mounting):
             for at in (19_999_000, 0, 7_000_001, 6_999_999):
                 file.seek(at)
                 self.assertEqual(file.read(5000), noise("large", 20_000_000)[at:at + 5000])
+        self.end_of(child)
+
+    def test_a_database_is_there_as_its_dump_files(self):
+        server, other = postgres_server("first"), postgres_server("second")
+        server.sql("CREATE DATABASE mounted")
+        self.addCleanup(server.sql, "DROP DATABASE mounted")
+        server.sql("CREATE TABLE t AS SELECT i AS id, md5(i::text) AS text FROM generate_series(1, 50000) i; "
+                   "CREATE INDEX ON t (id)", "mounted")
+        self.backup(server.url("mounted"))
+        server.sql("UPDATE t SET text = 'changed' WHERE id % 100 = 0", "mounted")
+        self.backup(server.url("mounted"))
+        child = self.mount("latest")
+        other.sql("CREATE DATABASE mounted")
+        self.addCleanup(other.sql, "DROP DATABASE mounted")
+        other.run("pg_restore", "-d", "mounted", str(self.mounted / "mounted/archive.dump"))
+        other.run("psql", "-q", "-v", "ON_ERROR_STOP=1", "-d", "mounted", "-f", str(self.mounted / "mounted/public/t"))
+        self.assertEqual(other.dump("mounted"), server.dump("mounted"))
         self.end_of(child)
 
     def test_what_is_damaged_is_an_error_and_the_rest_is_there(self):

@@ -1,11 +1,12 @@
 """PostgreSQL: databases go out and come back in another server; pg_dump is the judge, real servers are the witnesses."""
 
 import gzip
+import os
 import pathlib
 import shutil
 import subprocess
 
-from harness import Case, main, postgres_server
+from harness import POSTGRES_BIN, Case, PostgresServer, main, postgres_server, wait_until
 
 EVERYTHING = pathlib.Path(__file__).with_name("postgres_everything.sql").read_text()
 
@@ -117,6 +118,121 @@ sources:
         self.backup("postgres:///shop?service=shop", env={"PGPASSFILE": passfile, "PGSERVICEFILE": services})
 
 
+class Encrypted(Postgres):
+    def test_modes_of_tls_are_honoured(self):
+        folder = self.folder / "tls"
+        folder.mkdir()
+        self.folder.chmod(0o755)
+        key, certificate = folder / "key", folder / "certificate"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                        "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate], check=True,
+                       capture_output=True)
+        if os.geteuid() == 0:
+            shutil.chown(key, "postgres", "postgres")
+        server = PostgresServer(ssl="on", ssl_cert_file=certificate, ssl_key_file=key)
+        self.addCleanup(server.stop)
+        server.sql("CREATE DATABASE shop")
+        url = f"postgres://postgres:secret%20of%20the%20superuser@localhost:{server.port}/shop"
+        self.backup(f"{url}?sslmode=verify-full&sslrootcert={certificate}")
+        self.backup(f"{url}?sslmode=require")
+        self.fails(15, "backup", f"{url}?sslmode=verify-full&sslrootcert={folder}/nowhere", says="root certificate")
+        by_address = url.replace("localhost", "127.0.0.1")
+        self.fails(15, "backup", f"{by_address}?sslmode=verify-full&sslrootcert={certificate}", says="does not match host name")
+        plain = self.server.url("postgres", password="secret%20of%20the%20superuser")
+        self.fails(15, "backup", f"{plain}?sslmode=require", says="does not support SSL")
+
+
+class Again(Postgres):
+    """Captures of what changed since the one before."""
+
+    ROWS = ("CREATE TABLE notes (id int PRIMARY KEY, at timestamptz, note text); INSERT INTO notes SELECT i, "
+            "'2026-01-01'::timestamptz + i * interval '1 min', md5(i::text) || md5((i * 3)::text) || md5((i * 7)::text) "
+            "FROM generate_series(1, 60000) i; CREATE TABLE small AS SELECT * FROM notes LIMIT 50")
+    # Spread over the whole table; new versions go to the end of the heap, or to where there is room.
+    CHANGES = "UPDATE notes SET note = md5(note) || md5(note || '{day}') WHERE id % 100 = {day}"
+
+    def stored(self, source):
+        return self.backup(source)[0]["bytes"]["stored"]
+
+    def assert_restored_as_it_is(self, snapshot, expected):
+        self.restore(snapshot, self.other.url(), "--existing", "drop")
+        self.assertEqual(self.other.dump("shop"), expected)
+
+    def test_rows_that_changed_all_over_a_table_cost_what_they_are(self):
+        self.database("shop", self.ROWS)
+        source = self.server.url("shop")
+        was = [self.server.dump("shop")]
+        first = self.stored(source)
+        self.assertLess(self.stored(source), first / 100)
+        for day in range(3):
+            self.server.sql(self.CHANGES.format(day=day), "shop")
+            was.append(self.server.dump("shop"))
+            self.assertLess(self.stored(source), first / 20, f"day {day}")
+        self.server.sql("DELETE FROM notes WHERE id BETWEEN 20000 AND 24000", "shop")
+        self.server.sql("VACUUM notes", "shop")
+        self.server.sql("INSERT INTO notes SELECT i, NULL, md5(i::text) FROM generate_series(70001, 70600) i", "shop")
+        self.assertLess(self.stored(source), first / 10)
+        snapshots = [each["id"] for each in sorted(self.snapshots(), key=lambda each: each["time"])]
+        self.assert_restored_as_it_is(snapshots[-1], self.server.dump("shop"))
+        self.assert_restored_as_it_is(snapshots[2], was[1])
+        self.assert_restored_as_it_is(snapshots[0], was[0])
+        rows = self.holdfast("dump", f"{snapshots[-1]}:shop/public/notes").out
+        expected = self.server.sql("COPY notes TO STDOUT", "shop").encode()
+        self.assertEqual(b"\n".join(rows.splitlines()[1:-1]), expected)
+        self.assertEqual(self.check("--read-data")["errors"], [])
+        self.holdfast("export", f"{snapshots[-1]}:shop", "--as", "custom", "--to", self.folder / "shop.dump")
+        self.other.run("pg_restore", "--clean", "--if-exists", "-d", "shop", str(self.folder / "shop.dump"))
+        self.assertEqual(self.other.dump("shop"), self.server.dump("shop"))
+        diff = self.holdfast("diff", snapshots[0], snapshots[2], "--json").lines()
+        self.assertIn(("shop/public/notes", "content"), [(line.get("path"), line.get("change")) for line in diff])
+        self.assertNotIn("shop/public/small", [line.get("path") for line in diff])
+
+    def test_a_machine_without_memory_stores_more_and_loses_nothing(self):
+        self.database("shop", self.ROWS)
+        source = self.server.url("shop")
+        first = self.stored(source)
+        memory = self.home / ".local/state/holdfast/lines"
+        self.assertEqual(len([each for each in memory.rglob("*") if each.is_file()]), 1)
+        for file in [each for each in memory.rglob("*") if each.is_file()]:
+            file.write_bytes(file.read_bytes()[:-1] + b"x")
+        self.server.sql(self.CHANGES.format(day=1), "shop")
+        self.assertGreater(self.stored(source), first / 2)
+        self.assert_restored_as_it_is("latest", self.server.dump("shop"))
+        shutil.rmtree(memory)
+        self.assertLess(self.stored(source), first / 100)
+        self.server.sql(self.CHANGES.format(day=2), "shop")
+        self.assertLess(self.stored(source), first / 20)
+        self.assert_restored_as_it_is("latest", self.server.dump("shop"))
+
+    def test_rows_that_were_forgotten_and_pruned_are_stored_again(self):
+        self.database("shop", self.ROWS)
+        source = self.server.url("shop")
+        first = self.stored(source)
+        self.holdfast("forget", self.snapshots()[0]["id"], "--allow-last")
+        self.holdfast("prune")
+        self.holdfast("prune")
+        self.assertGreater(self.stored(source), first / 2)
+        self.assertEqual(self.check("--read-data")["errors"], [])
+        self.assert_restored_as_it_is("latest", self.server.dump("shop"))
+
+    def test_a_database_in_use_comes_back_as_of_one_moment(self):
+        self.database("bank")
+        self.server.run("pgbench", "-i", "-q", "-s", "2", "bank")
+        load = subprocess.Popen([POSTGRES_BIN / "pgbench", "-n", "-c", "2", "-T", "600", "bank"], stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL, env=self.server.environment())
+        self.addCleanup(load.wait)
+        self.addCleanup(load.kill)
+        for _ in range(2):
+            wait_until(lambda: int(self.server.sql("SELECT count(*) FROM pgbench_history", "bank")) > 50, "transactions")
+            self.backup(self.server.url("bank"))
+        self.assertIsNone(load.poll())
+        self.restore("latest", self.other.url())
+        sums = self.other.sql("SELECT (SELECT sum(delta) FROM pgbench_history), (SELECT sum(abalance) FROM pgbench_accounts), "
+                              "(SELECT sum(bbalance) FROM pgbench_branches), (SELECT sum(tbalance) FROM pgbench_tellers)", "bank")
+        self.assertEqual(len(set(sums.split("|"))), 1, sums)
+        self.assertNotEqual(self.other.sql("SELECT count(*) FROM pgbench_history", "bank"), "0")
+
+
 class BadInput(Postgres):
     def setUp(self):
         super().setUp()
@@ -174,6 +290,22 @@ class BadInput(Postgres):
         out, err = child.communicate()
         # Either it was there first, or all of the table is in the snapshot.
         self.assertEqual(child.returncode, 0, err)
+
+    def test_a_table_dropped_meanwhile_is_left_out_and_the_rest_is_whole(self):
+        self.server.sql("CREATE TABLE going AS SELECT 1 AS i", "shop")
+        session = self.server.session("shop")
+        self.addCleanup(session.kill)
+        session.stdin.write("BEGIN; DROP TABLE going; SELECT 'dropped';\n")
+        session.stdout.readline()
+        child = self.start("backup", self.server.url("shop"))
+        # It has listed the table and waits for its lock.
+        wait_until(lambda: self.server.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holdfast' AND "
+                                           "wait_event_type = 'Lock'") != "0", "the lock")
+        session.stdin.write("COMMIT; SELECT 'done';\n")
+        out, err = child.communicate()
+        self.assertEqual(child.returncode, 0, err)
+        self.restore("latest", self.other.url())
+        self.assertEqual(self.other.dump("shop"), self.server.dump("shop"))
 
     def test_a_connection_cut_in_mid_capture_commits_nothing(self):
         self.server.sql("INSERT INTO t SELECT i, repeat(md5(i::text), 20) FROM generate_series(1, 300000) i", "shop")

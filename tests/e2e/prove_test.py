@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import stat
 import subprocess
@@ -550,6 +551,22 @@ class Postgres(Prove):
         summary = json.loads(done.stdout.decode().splitlines()[-1])
         self.assert_proof(summary, "V1", "not_tested")
         self.assertIn("postgresql-15", json.dumps(summary["checks"]))
+
+    def test_a_backup_says_that_its_proof_lacks_a_server(self):
+        self.database(self.SIMPLE)
+        clients = self.folder / "15/bin"
+        clients.mkdir(parents=True)
+        for program in ("pg_dump", "pg_dumpall", "pg_restore"):
+            shutil.copy(POSTGRES_BIN / program, clients / program)
+        url = self.server.url(self.name)
+        done = subprocess.run(["unshare", "-m", "sh", "-c", 'mount --bind "$1" /usr/lib/postgresql && shift && exec "$@"', "sh",
+                               self.folder, PROGRAM, "backup", url], env=self.environment, cwd=self.folder,
+                              capture_output=True, check=False)
+        said = " ".join(done.stderr.decode().split())
+        self.assertEqual(done.returncode, 0, said)
+        self.assertIn("NOT TESTED", said)
+        self.assertIn("postgresql-15", said)
+        self.assertNotIn("NOT TESTED", self.holdfast("backup", url).errors)
 
     def test_the_server_of_a_killed_proof_ends_and_is_removed(self):
         self.database(self.SIMPLE)

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "source/folder_rebuild.h"
 #include "sources/command/output.h"
-#include "sources/command/redact.h"
+#include "base/redact.h"
 
 namespace holdfast::command {
 

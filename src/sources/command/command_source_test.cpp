@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "sources/command/redact.h"
+#include "base/redact.h"
 
 namespace holdfast {
 
@@ -196,7 +196,7 @@ TEST(Redacted, hides_what_looks_like_a_secret) {
                                             "--Secret-Key",
                                             "***",
                                             "plain=1"};
-    EXPECT_EQ(command::redacted(arguments), expected);
+    EXPECT_EQ(redacted(arguments), expected);
 }
 
 }  // namespace holdfast

@@ -11,6 +11,7 @@
 #include "sandbox/sandbox.h"
 #include "source/option_values.h"
 #include "sources/mongodb/capture.h"
+#include "sources/mongodb/catalog.h"
 #include "sources/mongodb/dump.h"
 #include "sources/mongodb/export.h"
 #include "sources/mongodb/follower.h"
@@ -101,7 +102,7 @@ Consistency consistency_of(const std::string& name, const std::string& text) {
                 printable(text)};
 }
 
-std::unique_ptr<Source> make(const std::string& name, const SourceOptions& options) {
+CaptureOptions capture_options(const std::string& name, const SourceOptions& options) {
     CaptureOptions out;
     out.endpoint = endpoint_of(name, options);
     out.databases = option_list(options, "databases");
@@ -112,7 +113,11 @@ std::unique_ptr<Source> make(const std::string& name, const SourceOptions& optio
         if (each.find('/') == std::string::npos && out.databases.size() == 1)
             each = encode_database(out.databases.front()) + "/" + each;
     out.consistency = consistency_of(name, option_text(options, "consistency"));
-    return std::make_unique<MongoSource>(name, std::move(out));
+    return out;
+}
+
+std::unique_ptr<Source> make(const std::string& name, const SourceOptions& options) {
+    return std::make_unique<MongoSource>(name, capture_options(name, options));
 }
 
 bool is_renamed(const std::string& item, const RestoreOptions& chosen) {
@@ -137,6 +142,20 @@ bool comes_along(std::string_view path, std::string_view top) {
 }
 
 }  // namespace
+
+std::vector<ServedDatabase> served_databases(World& world, const SourceOptions& options) {
+    const CaptureOptions chosen = capture_options("", options);
+    Client client(world, chosen.endpoint, Code::source_failed);
+    std::vector<ServedDatabase> out;
+    for (const std::string& name : list_databases(client)) {
+        if (is_internal_database(name)) continue;
+        const bool is_answered_for = chosen.databases.empty() || is_among(chosen.databases, name) ||
+                                     is_among(chosen.exclude, encode_database(name));
+        out.push_back({client.server(), name, is_answered_for});
+    }
+    return out;
+}
+
 }  // namespace holdfast::mongodb
 
 namespace holdfast {

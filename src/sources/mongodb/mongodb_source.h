@@ -5,10 +5,16 @@
 // Source   doc/format/mongodb.md, doc/guide/mongodb.md
 #pragma once
 
+#include "source/served.h"
 #include "source/source.h"
 
 namespace holdfast {
 
 extern const SourceType mongodb_source_type;
+
+namespace mongodb {
+// Of the server that these options name, references resolved; admin, config and local left out.
+std::vector<ServedDatabase> served_databases(World& world, const SourceOptions& options);
+}  // namespace mongodb
 
 }  // namespace holdfast

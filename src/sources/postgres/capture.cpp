@@ -6,10 +6,12 @@
 #include "base/text.h"
 #include "clients/postgres/tools.h"
 #include "source/item_list.h"
+#include "source/line_data.h"
 #include "sources/postgres/globals.h"
 #include "sources/postgres/measure.h"
 #include "sources/postgres/names.h"
 #include "sources/postgres/row_checksum.h"
+#include "sources/postgres/server.h"
 #include "sources/postgres/snapshot.h"
 #include "sources/postgres/toc.h"
 
@@ -56,7 +58,7 @@ private:
 };
 
 // A table's rows as a statement that any psql reads: COPY … FROM stdin; lines; \.
-class TableData final : public ItemData {
+class TableData final : public LineData {
 public:
     TableData(DatabaseSnapshot& database, const Table& table, std::string path, FactBook& book)
         : lease_(database.copy_out(table)), table_(table), path_(std::move(path)), book_(book) {
@@ -163,6 +165,7 @@ public:
         tools_ = find_tools(asked.server_major(), options_.bin_dir, Code::source_failed);
         book_.add({{"", "about server version", asked.value("SHOW server_version").value_or("")},
                    {"", "about system identifier", system_identifier(asked)}});
+        say_if_not_provable(asked.server_major());
         globals_ = read_globals(world_, asked, tools_);
         for (const std::string& name : chosen(databases_of(asked))) {
             databases_.push_back(std::make_unique<DatabaseSnapshot>(world, options_, name));
@@ -201,8 +204,14 @@ public:
     }
 
 private:
-    static Endpoint endpoint_for_lists(const Endpoint& endpoint) {
-        return endpoint.database().empty() ? endpoint.with_database("postgres") : endpoint;
+    // Better known now than when a proof is asked for.
+    void say_if_not_provable(int major) const {
+        try {
+            find_server(major, options_.bin_dir, Fit::exact);
+        } catch (const Error& error) {
+            world_.log.warning(
+                fmt::format("a proof on this machine will be NOT TESTED: {}. {}", error.message(), error.hint()));
+        }
     }
 
     std::vector<std::string> chosen(const std::vector<std::string>& present) {

@@ -27,6 +27,10 @@ void prepare_session(Connection& connection, const std::string& encoding, const 
         encoding.empty() ? "pg_catalog.current_setting('server_encoding')" : quote_literal(encoding)));
 }
 
+Endpoint endpoint_for_lists(const Endpoint& endpoint) {
+    return endpoint.database().empty() ? endpoint.with_database("postgres") : endpoint;
+}
+
 std::vector<std::string> databases_of(Connection& connection) {
     const Rows rows = connection.query(
         "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname COLLATE "

@@ -26,6 +26,8 @@ struct Table {
 // Settings under which equal rows give equal lines. `encoding`: empty: the database's own.
 void prepare_session(Connection& connection, const std::string& encoding, const std::string& lock_timeout);
 
+// Where lists are asked for when no database is named.
+Endpoint endpoint_for_lists(const Endpoint& endpoint);
 // Databases that can be connected to, templates left out.
 std::vector<std::string> databases_of(Connection& connection);
 // Tables whose rows are read by COPY: no foreign ones, none of extensions, of partitioned ones the leaves; by name.

@@ -15,7 +15,6 @@ struct CaptureOptions {
     std::vector<std::string> exclude;    // item paths or globs: rows of these are left out, or whole databases
     std::string bin_dir;
     std::string lock_timeout = "30s";
-    std::size_t jobs = 0;  // 0: as many as there are workers
 };
 
 }  // namespace holdfast::postgres

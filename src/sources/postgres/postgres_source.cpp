@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "source/option_values.h"
 #include "sources/postgres/capture.h"
+#include "sources/postgres/catalog.h"
 #include "sources/postgres/export.h"
 #include "sources/postgres/import.h"
 #include "sources/postgres/measure.h"
@@ -85,7 +86,7 @@ Endpoint endpoint_of(const std::string& name, const SourceOptions& options) {
     return out;
 }
 
-std::unique_ptr<Source> make(const std::string& name, const SourceOptions& options) {
+CaptureOptions capture_options(const std::string& name, const SourceOptions& options) {
     CaptureOptions out;
     out.endpoint = endpoint_of(name, options);
     out.databases = option_list(options, "databases");
@@ -99,7 +100,11 @@ std::unique_ptr<Source> make(const std::string& name, const SourceOptions& optio
                 "Write a number with a unit, such as 30s or 5m.");
         out.lock_timeout = fmt::format("{}ms", *duration / 1'000'000);
     }
-    return std::make_unique<PostgresSource>(name, std::move(out));
+    return out;
+}
+
+std::unique_ptr<Source> make(const std::string& name, const SourceOptions& options) {
+    return std::make_unique<PostgresSource>(name, capture_options(name, options));
 }
 
 bool is_of_schema(const std::string& item, const Renames& schemas) {
@@ -143,6 +148,21 @@ bool comes_along(std::string_view path, std::string_view top) {
 }
 
 }  // namespace
+
+std::vector<ServedDatabase> served_databases(World& world, const SourceOptions& options) {
+    const CaptureOptions chosen = capture_options("", options);
+    Connection connection(world, endpoint_for_lists(chosen.endpoint), Code::source_failed);
+    const std::string system = system_identifier(connection);
+    const std::string server = system.empty() ? chosen.endpoint.with_database("").shown() : system;
+    std::vector<ServedDatabase> out;
+    for (const std::string& name : databases_of(connection)) {
+        const bool is_answered_for = chosen.databases.empty() || name == "postgres" ||
+                                     is_among(chosen.databases, name) || is_among(chosen.exclude, encode_part(name));
+        out.push_back({server, name, is_answered_for});
+    }
+    return out;
+}
+
 }  // namespace holdfast::postgres
 
 namespace holdfast {

@@ -5,10 +5,16 @@
 // Source   doc/format/postgres.md, doc/guide/postgres.md
 #pragma once
 
+#include "source/served.h"
 #include "source/source.h"
 
 namespace holdfast {
 
 extern const SourceType postgres_source_type;
+
+namespace postgres {
+// Of the server that these options name, references resolved. The database `postgres` counts where it is captured only.
+std::vector<ServedDatabase> served_databases(World& world, const SourceOptions& options);
+}  // namespace postgres
 
 }  // namespace holdfast

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Plan 001, "Full Database Restore": full-restore.sh [SNAPSHOT]. What is there is dropped; afterwards everything is counted and
+# Plan 001, "Full Database Restore": restore-mongodb.sh [SNAPSHOT]. What is there is dropped; afterwards everything is counted and
 # compared. STOP and START are commands that stop and start the application.
 set -euo pipefail
 cd "$(dirname "$0")"

@@ -1,10 +1,10 @@
-#include "sources/command/redact.h"
+#include "base/redact.h"
 
 #include <algorithm>
 #include <array>
 #include <string_view>
 
-namespace holdfast::command {
+namespace holdfast {
 
 namespace {
 
@@ -51,4 +51,4 @@ std::vector<std::string> redacted(std::span<const std::string> arguments) {
     return out;
 }
 
-}  // namespace holdfast::command
+}  // namespace holdfast

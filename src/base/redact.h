@@ -1,4 +1,4 @@
-// sources/command/redact.h: a command line as it may be shown and stored: without the secrets that stand in
+// base/redact.h: a command line as it may be shown and stored: without the secrets that stand in
 // it.
 #pragma once
 
@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-namespace holdfast::command {
+namespace holdfast {
 
 // "--password=x", "--token x", "PGPASSWORD=x" and the password of "scheme://user:x@host" become "***".
 std::vector<std::string> redacted(std::span<const std::string> arguments);
 
-}  // namespace holdfast::command
+}  // namespace holdfast

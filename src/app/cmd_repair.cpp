@@ -1,0 +1,105 @@
+#include "app/check_plan.h"
+#include "app/command.h"
+#include "app/context.h"
+#include "app/progress_line.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "engine/repair.h"
+
+namespace holdfast::app {
+
+namespace {
+
+struct RepairChoice {
+    std::string from;
+    std::string from_key_file;
+    std::optional<std::string> read_data;
+    bool dry_run = false;
+};
+
+Json ids_of(const std::vector<repo::SnapshotId>& ids) {
+    Json out = Json::array();
+    for (const repo::SnapshotId& id : ids) out.push_back(id.hex());
+    return out;
+}
+
+void print_report(Output& out, const engine::RepairReport& report, bool dry_run) {
+    if (out.is_json()) {
+        Json failed = Json::array();
+        for (const auto& each : report.failed) failed.push_back({{"snapshot", each.id.hex()}, {"why", each.why}});
+        out.record({{"type", "summary"},
+                    {"schema", "holdfast.repair/1"},
+                    {"damaged", {{"packs", report.before.damaged.size()}, {"objects", report.before.errors.size()}}},
+                    {"chunks", report.chunks},
+                    {"bytes", report.bytes},
+                    {"repaired", ids_of(report.repaired)},
+                    {"failed", failed},
+                    {"absent", ids_of(report.absent)},
+                    {"dry_run", dry_run}});
+        return;
+    }
+    for (const engine::Damage& each : report.before.errors)
+        out.line(fmt::format("{}: {}", printable(each.object), each.kind));
+    for (const auto& each : report.failed)
+        out.line(fmt::format("not repaired: snapshot {}: {}", each.id.short_hex(), each.why));
+    for (const repo::SnapshotId& id : report.absent) out.line(fmt::format("not there: snapshot {}", id.short_hex()));
+    if (out.quiet) return;
+    if (report.before.errors.empty() && report.chunks == 0)
+        out.line("there is no damage");
+    else
+        out.line(fmt::format("{} {} of {}, {}", dry_run ? "would store" : "stored",
+                             counted(report.chunks, "chunk", "chunks"),
+                             counted(report.repaired.size(), "snapshot", "snapshots"), human_bytes(report.bytes)));
+}
+
+int run_repair(Context& context, const RepairChoice& choice) {
+    const engine::CheckPlan plan = check_plan(choice.read_data);
+    const RepositoryChoice damaged_choice = context.choose_repository(context.globals.repository);
+    const RepositoryChoice from_choice = context.choose_repository(choice.from);
+    const auto repository = context.open_repository(damaged_choice, context.usual_places());
+    const SecretPlaces places{choice.from_key_file, "HOLDFAST_FROM_KEY_FILE", "HOLDFAST_FROM_PASSWORD",
+                              "HOLDFAST_FROM_PASSWORD_FILE"};
+    const auto from = context.open_repository(from_choice, places);
+    if (from->id() == repository->id())
+        throw Error{Code::usage, "{} and {} are the same repository", damaged_choice.name, from_choice.name};
+    engine::Progress progress;
+    const engine::RepairReport report = [&] {
+        const ProgressLine line(context.out, context.world.clock, progress, "repairing");
+        return engine::repair(*repository, *from, plan, choice.dry_run, progress);
+    }();
+    print_report(context.out, report, choice.dry_run);
+    if (report.failed.empty()) return 0;
+    throw Error{Code::corrupt, "{} could not be repaired whole", counted(report.failed.size(), "snapshot", "snapshots")}
+        .unharmed("what could be had was stored, nothing was removed")
+        .hint("`holdfast check` says what is still missing; another copy may have it.");
+}
+
+}  // namespace
+
+Command repair_command() {
+    const auto choice = std::make_shared<RepairChoice>();
+    Command out;
+    out.name = "repair";
+    out.part = Part::keep;
+    out.summary = "bring back what is damaged from a copy";
+    out.details =
+        "Checks the repository, then reads what no sound pack holds from another repository that has the same "
+        "snapshots (its "
+        "copy, or the one that it is a copy of) and stores it anew. Nothing is removed; a later `prune` takes the "
+        "damaged packs. "
+        "The other one's passphrase comes from HOLDFAST_FROM_PASSWORD, HOLDFAST_FROM_PASSWORD_FILE or `unlock` in the "
+        "configuration, or is asked for.";
+    out.examples = {{"holdfast -r main repair --from offsite --dry-run", "what is damaged, and could it be had there"},
+                    {"holdfast -r main repair --from offsite --read-data", "read every byte, repair what is damaged"}};
+    Option& from = out.options.value(choice->from, "--from", "REPO", "a configured name, a path or a URL");
+    from.required = true;
+    from.offers = Option::Offers::folders;
+    out.options.value(choice->from_key_file, "--from-key-file", "FILE", "unlock it with this key file").offers =
+        Option::Offers::files;
+    add_read_data_option(out.options, choice->read_data);
+    out.options.flag(choice->dry_run, "-n,--dry-run", "say what is damaged and what the other one has, store nothing");
+    out.run = [choice](Context& context) { return run_repair(context, *choice); };
+    return out;
+}
+
+}  // namespace holdfast::app

@@ -1,0 +1,108 @@
+#include "engine/repair.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "engine/copy_tree.h"
+#include "repo/chunk_reader.h"
+#include "repo/distrust.h"
+#include "repo/index.h"
+#include "repo/keys.h"
+
+namespace holdfast::engine {
+
+namespace {
+
+class Repairer {
+public:
+    Repairer(repo::Repository& repository, repo::Repository& from, repo::Session& session, Progress& progress)
+        : repository_(repository), from_(from), session_(session), progress_(progress) {}
+
+    void repair(const repo::Snapshot& snapshot, const repo::Snapshot& twin) {
+        try {
+            contents(snapshot, twin);
+        } catch (const Error& error) {
+            if (error.code() != Code::corrupt || is_of_other_) throw;
+            tree(snapshot, twin);  // a node is gone, and with it the names of what lies below
+        }
+        if (snapshot.facts.size() != twin.facts.size()) throw Error{Code::corrupt, "its facts differ there"};
+        for (std::size_t i = 0; i < snapshot.facts.size(); ++i) chunk(snapshot.facts[i], twin.facts[i]);
+    }
+
+private:
+    // Both trees hold the same items in the same order, cut at the same places.
+    void contents(const repo::Snapshot& snapshot, const repo::Snapshot& twin) {
+        is_of_other_ = true;
+        TreeItems there(from_, twin);
+        is_of_other_ = false;
+        TreeItems here(repository_, snapshot);
+        while (const repo::TreeEntry* entry = here.next()) {
+            repository_.world().stop.check();
+            is_of_other_ = true;
+            const repo::TreeEntry* other = there.next();
+            if (other == nullptr || !same_shape(*entry, *other)) throw Error{Code::corrupt, "it has other items there"};
+            for (std::size_t i = 0; i < entry->content.size(); ++i)
+                if (!entry->content[i].is_hole()) chunk(entry->content[i].chunk, other->content[i].chunk);
+            is_of_other_ = false;
+            ++progress_.items;
+        }
+    }
+
+    void chunk(const repo::ChunkId& id, const repo::ChunkId& there) {
+        if (session_.packs().knows(id)) return;
+        if (session_.packs().add(from_.chunks().read(there)).id != id)
+            throw Error{Code::corrupt, "chunk {} has other bytes there", id.short_hex()};
+    }
+
+    void tree(const repo::Snapshot& snapshot, const repo::Snapshot& twin) {
+        ChunkNames names;
+        if (TreeCopy(from_, repository_, session_, names, progress_).copy(twin) != snapshot.root)
+            throw Error{Code::corrupt, "its tree comes out as another one from there"};
+    }
+
+    repo::Repository& repository_;
+    repo::Repository& from_;
+    repo::Session& session_;
+    Progress& progress_;
+    bool is_of_other_ = false;  // what is read now
+};
+
+}  // namespace
+
+RepairReport repair(repo::Repository& repository, repo::Repository& from, const CheckPlan& plan, bool dry_run,
+                    Progress& progress) {
+    repository.keys().require(repo::Right::read, "repair");
+    repository.keys().require(repo::Right::back_up, "repair");
+    from.keys().require(repo::Right::read, "be repaired from");
+    RepairReport report;
+    report.before = check(repository, plan, progress);
+    std::set<repo::PackId> damaged = repo::read_distrusted(repository);
+    damaged.insert(report.before.damaged.begin(), report.before.damaged.end());
+    if (damaged.empty()) return report;
+
+    repo::Session session(repository, dry_run ? repo::Session::Mode::dry_run : repo::Session::Mode::write);
+    repository.index().distrust(damaged);
+    Repairer repairer(repository, from, session, progress);
+    for (const repo::Snapshot& snapshot : repository.snapshots()) {
+        const auto twin = std::ranges::find(from.snapshots(), snapshot.id, &repo::Snapshot::id);
+        if (twin == from.snapshots().end()) {
+            report.absent.push_back(snapshot.id);
+            continue;
+        }
+        const std::uint64_t chunks_before = session.packs().chunks_added();
+        try {
+            repairer.repair(snapshot, *twin);
+        } catch (const Error& error) {
+            if (error.code() != Code::corrupt) throw;
+            report.failed.push_back({snapshot.id, error.message()});
+        }
+        if (session.packs().chunks_added() != chunks_before) report.repaired.push_back(snapshot.id);
+        session.publish_if_due();
+    }
+    report.chunks = session.packs().chunks_added();
+    report.bytes = session.packs().bytes_added();
+    session.publish_and_close();
+    return report;
+}
+
+}  // namespace holdfast::engine

@@ -1,0 +1,31 @@
+// engine/repair.h: what is damaged in a repository comes back from another one that has the same snapshots.
+//
+// Shape    check → for each snapshot that both have: what no sound pack holds is read there and stored anew here. Chunks are
+//          sealed anew under this repository's keys; ids decide that they are the same
+// Errors   denied, unreachable; corrupt of the other repository ends one snapshot, not the repair
+// Threads  one thread
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/maintain.h"
+
+namespace holdfast::engine {
+
+struct RepairReport {
+    CheckReport before;
+    std::uint64_t chunks = 0;  // stored anew
+    std::uint64_t bytes = 0;   // of them, plaintext
+    struct Failed {
+        repo::SnapshotId id;
+        std::string why;
+    };
+    std::vector<repo::SnapshotId> repaired;  // something of theirs was stored anew
+    std::vector<Failed> failed;
+    std::vector<repo::SnapshotId> absent;  // not in the other repository, so nothing could be looked up
+};
+RepairReport repair(repo::Repository& repository, repo::Repository& from, const CheckPlan& plan, bool dry_run,
+                    Progress& progress);
+
+}  // namespace holdfast::engine
