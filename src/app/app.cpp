@@ -1,5 +1,6 @@
 #include "app/app.h"
 
+#include <algorithm>
 #include <csignal>
 
 #include "app/command.h"
@@ -7,6 +8,7 @@
 #include "app/help.h"
 #include "app/output.h"
 #include "app/parse.h"
+#include "app/recorder.h"
 #include "app/traffic.h"
 #include "app/version.h"
 #include "base/error.h"
@@ -16,15 +18,24 @@ namespace holdfast::app {
 
 namespace {
 
-int run_command(const Command& command, Context& context) {
+// `--dry-run` does nothing that would be worth a record.
+bool does_something(const std::vector<std::string>& words) {
+    return std::ranges::none_of(words, [](const std::string& word) {
+        return word == "--dry-run" || word == "-n" || word == "--plan" || word == "--explain";
+    });
+}
+
+int execute(const Command& command, const std::vector<std::string>& words, Context& context) {
     // Whoever only looks may be ended by the reader going away, as other tools are.
     if (command.ends_with_its_reader) std::signal(SIGPIPE, SIG_DFL);
     const auto keep_count = [&] {
         for (const auto& [url, meter] : context.traffic())
             keep_traffic(state_folder(), url, command.name, meter->traffic(), context.world);
     };
+    const auto run = [&] { return command.run(context); };
     try {
-        const int exit = command.run(context);
+        const int exit =
+            command.is_recorded && does_something(words) ? recorded_by_hand(context, command.name, run) : run();
         keep_count();
         context.out.finish();
         return exit;
@@ -53,7 +64,7 @@ int run_words(const std::vector<std::string>& words, World& world, Output& out) 
     out.quiet = globals.quiet;
     out.verbose = globals.verbose;
     Context context(world, out, globals, call.command_line);
-    return run_command(*call.command, context);
+    return execute(*call.command, words, context);
 }
 
 }  // namespace

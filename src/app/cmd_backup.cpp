@@ -6,6 +6,7 @@
 #include "app/context.h"
 #include "app/exit_order.h"
 #include "app/progress_line.h"
+#include "app/recorder.h"
 #include "app/registry.h"
 #include "app/source_options.h"
 #include "base/error.h"
@@ -50,6 +51,19 @@ bool ends_everything(Code code) {
            code == Code::wrong_key || code == Code::denied;
 }
 
+ledger::Outcome outcome_of(const engine::BackupReport& report) {
+    const repo::Snapshot& snapshot = report.snapshot;
+    const bool partial = snapshot.partial || !report.findings.empty();
+    return {.source = snapshot.source,
+            .snapshot = snapshot.id.is_zero() ? "" : snapshot.id.hex(),
+            .result = partial ? "partial" : "ok",
+            .error = partial ? counted(report.findings.size(), "finding", "findings") : "",
+            .seconds = report.seconds,
+            .bytes = snapshot.bytes.logical,
+            .stored = snapshot.bytes.stored,
+            .items = snapshot.items};
+}
+
 // Backs up one source after the other; what fails is told, and the others follow.
 class BackupRun {
 public:
@@ -59,12 +73,12 @@ public:
     // False: after this one the next would fail for the same reason.
     bool back_up(Source& source) {
         std::vector<std::unique_ptr<Source>> parts;
-        if (!attempt([&] {
+        if (!attempt(source, [&] {
                 parts = parts_of(source, context_.world);
                 if (parts.empty()) back_up_one(source);
             }))
             return false;
-        return std::ranges::all_of(parts, [&](const auto& part) { return attempt([&] { back_up_one(*part); }); });
+        return std::ranges::all_of(parts, [&](const auto& part) { return attempt(*part, [&] { back_up_one(*part); }); });
     }
     const Totals& totals() const { return totals_; }
     int exit() const { return exit_; }
@@ -78,6 +92,7 @@ private:
         }();
         print_report(context_.out, report, plan_.dry_run);
         totals_.add(report.snapshot);
+        record(context_, outcome_of(report));
         if (!report.snapshot.partial && report.findings.empty()) return;
         const std::string name = source.name();
         context_.out.error(
@@ -88,7 +103,7 @@ private:
     }
 
     template <class Work>
-    bool attempt(const Work& work) {
+    bool attempt(const Source& source, const Work& work) {
         try {
             work();
         } catch (Error& error) {
@@ -96,6 +111,9 @@ private:
                 error.set_unharmed(
                     "no snapshot was made of this source; what was stored already need not be stored again");
             context_.out.error(error);
+            record(context_, {.source = source.name(),
+                              .result = std::string(info_of(error.code()).slug),
+                              .error = error.message()});
             exit_ = worse_exit(exit_, error.exit_status());
             return !ends_everything(error.code());
         }
@@ -111,6 +129,7 @@ private:
 
 int run_backup(Context& context, const BackupChoice& choice) {
     SourceRequest request = choice.request;
+    request.command_line = context.command_line;
     request.host = choice.host.value_or(current_host_name());
     for (const std::string& word : request.words) warn_of_password(context.out, word);
     const auto sources = make_sources(
@@ -158,6 +177,7 @@ Command backup_command() {
         {"holdfast backup command:orders.sql -- pg_dump orders", "what a command prints"},
         {"pg_dump orders | holdfast backup command:orders.sql -", "what another program sends"}};
     out.takes_command_line = true;
+    out.is_recorded = true;
     out.options.words(choice->request.words, "SOURCE", "name from the configuration, `files:/path` or `command:NAME`")
         .offers = Option::Offers::sources;
     out.options.flag(choice->request.all, "-a,--all", "every source of the configuration");

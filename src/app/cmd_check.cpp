@@ -58,6 +58,7 @@ Command check_command() {
     const auto choice = std::make_shared<std::optional<std::string>>();
     Command out;
     out.name = "check";
+    out.is_recorded = true;
     out.part = Part::keep;
     out.summary = "look for damage in the repository";
     out.details =

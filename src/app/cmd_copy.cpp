@@ -91,6 +91,7 @@ Command copy_command() {
     const auto choice = std::make_shared<CopyChoice>();
     Command out;
     out.name = "copy";
+    out.is_recorded = true;
     out.part = Part::keep;
     out.summary = "copy snapshots to another repository";
     out.details =

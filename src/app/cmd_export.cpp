@@ -218,6 +218,7 @@ Command export_command() {
     const auto choice = std::make_shared<ExportChoice>();
     Command out;
     out.name = "export";
+    out.is_recorded = true;
     out.part = Part::bring_back;
     out.summary = "write a database as a file or folder that its own programs read";
     out.details =

@@ -60,6 +60,12 @@ engine::FollowEvents events_for(Output& out, const std::string& source) {
         if (out.is_json()) return out.record({{"type", "snapshot"}, {"snapshot", base.id.hex()}, {"source", source}});
         if (!out.quiet) out.say(fmt::format("{}: base {}", printable(source), base.id.short_hex()));
     };
+    // Whoever supervises the following reads how far it has come.
+    events.stored = [&out, source](const engine::FollowReport& report) {
+        if (!out.is_json() || !report.reached) return;
+        out.record({{"type", "stored"}, {"source", source}, {"reached", json_of(*report.reached)}});
+        out.finish();
+    };
     events.trouble = [&out, source](const Error& error, Nanoseconds wait) {
         out.warn(fmt::format("{}: {}; trying again in {}", printable(source), error.message(), human_duration(wait)));
     };

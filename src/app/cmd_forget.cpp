@@ -149,6 +149,7 @@ Command forget_command() {
     const auto choice = std::make_shared<ForgetChoice>();
     Command out;
     out.name = "forget";
+    out.is_recorded = true;
     out.part = Part::keep;
     out.summary = "remove snapshots, by id or by rules";
     out.details =

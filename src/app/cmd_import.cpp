@@ -147,6 +147,7 @@ Command import_command() {
     const auto choice = std::make_shared<ImportChoice>();
     Command out;
     out.name = "import";
+    out.is_recorded = true;
     out.part = Part::make;
     out.summary = "make a snapshot of a dump that another program made";
     out.details =

@@ -129,6 +129,7 @@ int generate_key(Context& context, const KeyChoice& choice) {
 Command key_command(const std::string& verb, std::string summary) {
     Command out;
     out.name = "key " + verb;
+    out.is_recorded = verb != "list" && verb != "generate";
     out.part = Part::housekeeping;
     out.summary = std::move(summary);
     return out;

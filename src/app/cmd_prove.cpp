@@ -1,6 +1,7 @@
 #include "app/command.h"
 #include "app/context.h"
 #include "app/progress_line.h"
+#include "app/recorder.h"
 #include "app/registry.h"
 #include "app/select.h"
 #include "app/verified.h"
@@ -130,6 +131,13 @@ int fail_unless_passed(const engine::ProofReport& report, std::uint8_t wanted) {
     return 0;
 }
 
+std::string first_failure(const engine::ProofReport& report) {
+    for (const CheckLine& line : report.checks)
+        if (line.result != CheckLine::Result::pass)
+            return fmt::format("{}: expected {}, found {}", line.name, line.expected, line.found);
+    return "";
+}
+
 int run_prove(Context& context, const ProveChoice& choice) {
     const std::uint8_t level = level_of(choice.level);
     if (choice.reap) {
@@ -157,6 +165,15 @@ int run_prove(Context& context, const ProveChoice& choice) {
         return engine::prove(*repository, plan, *type, progress);
     }();
     engine::record_proof(*repository, report, fmt::format("holdfast {}", version));
+    record(context, {.source = report.source,
+                     .snapshot = report.snapshot.hex(),
+                     .result = std::string(name_of(report.result)),
+                     .error = first_failure(report),
+                     .proof_level = report.level,
+                     .seconds = report.seconds,
+                     .restore_seconds = report.restore_seconds,
+                     .bytes = report.bytes,
+                     .items = report.items});
     print_report(context.out, report);
     return fail_unless_passed(report, level);
 }
@@ -167,6 +184,7 @@ Command prove_command() {
     const auto choice = std::make_shared<ProveChoice>();
     Command out;
     out.name = "prove";
+    out.is_recorded = true;
     out.part = Part::bring_back;
     out.summary = "restore a snapshot into a sandbox and compare it with what was captured";
     out.details =

@@ -76,6 +76,7 @@ Command prune_command() {
     const auto choice = std::make_shared<PruneChoice>();
     Command out;
     out.name = "prune";
+    out.is_recorded = true;
     out.part = Part::keep;
     out.summary = "give back the space that no snapshot needs";
     out.details =

@@ -5,6 +5,7 @@
 #include "app/context.h"
 #include "app/environment.h"
 #include "app/progress_line.h"
+#include "app/recorder.h"
 #include "app/registry.h"
 #include "app/select.h"
 #include "app/source_options.h"
@@ -232,6 +233,16 @@ void restore_and_verify(const RestoredTarget& target, const RestoreChoice& choic
     const auto record = [&](std::string_view result) {
         if (!choice.dry_run) record_run(target, report, verified, result);
     };
+    const auto record_outcome = [&](std::string_view result, const std::string& error) {
+        app::record(context, {.source = target.snapshot.source,
+                              .snapshot = target.snapshot.id.hex(),
+                              .result = std::string(result),
+                              .error = error,
+                              .seconds = report.seconds,
+                              .restore_seconds = report.seconds,
+                              .bytes = report.bytes,
+                              .items = report.items});
+    };
     const auto rebuild = target.type.rebuild(target.request);  // a target that is refused is no run
     try {
         {
@@ -246,9 +257,11 @@ void restore_and_verify(const RestoredTarget& target, const RestoreChoice& choic
         fail_if_incomplete(report);
     } catch (const Error& error) {
         record(info_of(error.code()).slug);
+        record_outcome(info_of(error.code()).slug, error.message());
         throw;
     }
     record("ok");
+    record_outcome("ok", "");
 }
 
 void print_renamed(Output& out, const std::vector<std::string>& lines) {
@@ -353,6 +366,7 @@ Command restore_command() {
     const auto choice = std::make_shared<RestoreChoice>();
     Command out;
     out.name = "restore";
+    out.is_recorded = true;
     out.part = Part::bring_back;
     out.summary = "bring a snapshot, or a part of it, back";
     out.details =

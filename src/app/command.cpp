@@ -124,22 +124,57 @@ Options global_options(Globals& globals) {
 
 std::vector<Command> all_commands() {
     std::vector<Command> out;
-    for (auto* const make :
-         {init_command,        backup_command,        import_command,       attest_command,       follow_command,
-          windows_command,     history_command,       snapshots_command,    ls_command,           mount_command,
-          find_command,        diff_command,          dump_command,         export_command,       stats_command,
-          restore_command,     repair_command,        prove_command,        check_command,        forget_command,
-          prune_command,       copy_command,          unlock_command,       key_list_command,     key_add_command,
-          key_remove_command,  key_change_command,    key_generate_command, config_check_command, config_lint_command,
-          config_show_command, config_schema_command, version_command,      completion_command,   man_command,
-          names_command,       errors_command})
+    for (auto* const make : {init_command,
+                             backup_command,
+                             import_command,
+                             attest_command,
+                             follow_command,
+                             windows_command,
+                             history_command,
+                             snapshots_command,
+                             ls_command,
+                             mount_command,
+                             find_command,
+                             diff_command,
+                             dump_command,
+                             export_command,
+                             stats_command,
+                             restore_command,
+                             prove_command,
+                             check_command,
+                             forget_command,
+                             prune_command,
+                             copy_command,
+                             serve_command,
+                             run_command,
+                             jobs_command,
+                             runs_command,
+                             report_proof_command,
+                             report_inventory_command,
+                             ledger_rebuild_command,
+                             deploy_systemd_command,
+                             deploy_kubernetes_command,
+                             unlock_command,
+                             key_list_command,
+                             key_add_command,
+                             key_remove_command,
+                             key_change_command,
+                             key_generate_command,
+                             config_check_command,
+                             config_lint_command,
+                             config_show_command,
+                             config_schema_command,
+                             version_command,
+                             completion_command,
+                             man_command,
+                             names_command,
+                             errors_command})
         out.push_back(make());
     return out;
 }
 
 bool is_planned_verb(std::string_view verb) {
-    constexpr std::array planned{"serve",    "run",    "jobs",  "runs",   "dr",
-                                 "incident", "report", "audit", "doctor", "deploy"};
+    constexpr std::array planned{"dr", "incident", "audit", "doctor"};
     return std::ranges::find(planned, verb) != planned.end();
 }
 

@@ -68,7 +68,7 @@ struct Example {
     std::string says;
 };
 
-enum class Part : std::uint8_t { make, look, bring_back, keep, housekeeping, hidden };
+enum class Part : std::uint8_t { make, look, bring_back, keep, run, housekeeping, hidden };
 
 struct Command {
     std::string name;  // "backup", "key add"
@@ -77,6 +77,7 @@ struct Command {
     std::string details;  // paragraphs, one line each; may be empty
     std::vector<Example> examples;
     bool takes_command_line = false;    // what follows "--" is kept whole, in Context::command_line
+    bool is_recorded = false;           // its run goes into the ledger, where one is configured
     bool ends_with_its_reader = false;  // `holdfast ls | head`: it only looks, so SIGPIPE may end it
     Options options;
     std::function<int(Context&)> run;  // the exit status
@@ -110,6 +111,8 @@ Command config_lint_command();
 Command config_schema_command();
 Command config_show_command();
 Command copy_command();
+Command deploy_kubernetes_command();
+Command deploy_systemd_command();
 Command diff_command();
 Command dump_command();
 Command errors_command();
@@ -120,11 +123,13 @@ Command forget_command();
 Command history_command();
 Command import_command();
 Command init_command();
+Command jobs_command();
 Command key_add_command();
 Command key_change_command();
 Command key_generate_command();
 Command key_list_command();
 Command key_remove_command();
+Command ledger_rebuild_command();
 Command ls_command();
 Command mount_command();
 Command man_command();
@@ -132,7 +137,12 @@ Command names_command();
 Command prune_command();
 Command prove_command();
 Command repair_command();
+Command report_inventory_command();
+Command report_proof_command();
 Command restore_command();
+Command run_command();
+Command runs_command();
+Command serve_command();
 Command snapshots_command();
 Command stats_command();
 Command unlock_command();

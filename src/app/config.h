@@ -68,6 +68,7 @@ struct RetentionConfig {
 struct ServiceConfig {
     std::string listen = "127.0.0.1:8480";
     std::string ledger = "sqlite:/var/lib/holdfast/ledger.db";  // or "postgres://…", or a reference to one
+    bool is_configured = false;                                 // else runs by hand are recorded nowhere
 };
 
 struct Config {

@@ -73,6 +73,7 @@ private:
 
     void read_service(const YAML::Node& node) {
         if (!is_map(node, node, "`service`", "Write `service: {listen: \"127.0.0.1:8480\"}`.")) return;
+        out_.config.service.is_configured = true;
         read_map(node, "`service`", keys::service, {},
                  [&](const std::string& key, const YAML::Node&, const YAML::Node& value) {
                      const auto given = text(value, fmt::format("`{}` of `service`", key));

@@ -37,6 +37,8 @@ struct SecretPlaces {
     std::string password_file_variable;
 };
 
+class Recorder;
+
 class Context {
 public:
     Context(World& world, Output& out, const Globals& globals, std::vector<std::string> words_after_dashes);
@@ -46,6 +48,7 @@ public:
     const Globals& globals;
     Secrets secrets;
     const std::vector<std::string> command_line;  // what followed "--"
+    Recorder* recorder = nullptr;                 // of the run that this is, or is part of; none: it is not recorded
 
     // Read when first wanted; empty when there is no file.
     const Config& config();

@@ -64,7 +64,8 @@ private:
         }();
         for (const engine::LiveDifference& difference : engine::compare_live(captured, live)) {
             tell(difference);
-            if (choice_.rows && difference.change == engine::Change::content && facts->value(difference.path, "rows"))
+            if (choice_.rows && type_->diff_rows != nullptr && difference.change == engine::Change::content &&
+                (facts->value(difference.path, "rows") || facts->value(difference.path, "documents")))
                 tell_rows(difference.path, place, *facts);
         }
     }

@@ -60,7 +60,7 @@ std::string options_text(const Options& options, bool words) {
 
 std::string verbs_text(const std::vector<Command>& commands) {
     std::string out;
-    for (const Part part : {Part::make, Part::look, Part::bring_back, Part::keep, Part::housekeeping}) {
+    for (const Part part : {Part::make, Part::look, Part::bring_back, Part::keep, Part::run, Part::housekeeping}) {
         out += fmt::format("\n{}\n", title_of(part));
         std::vector<std::pair<std::string, std::string>> rows;
         for (const Command& command : commands) {
@@ -131,6 +131,8 @@ std::string_view title_of(Part part) {
             return "Bring back";
         case Part::keep:
             return "Keep sound and small";
+        case Part::run:
+            return "By itself:";
         case Part::housekeeping:
             return "Keys and configuration";
         case Part::hidden:

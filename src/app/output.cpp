@@ -50,6 +50,7 @@ void Output::to_stderr(std::string_view text) {
     std::fflush(stdout);  // what was printed before comes before
     if (!progress_.empty()) std::fputs("\r\033[K", stderr);
     std::fwrite(text.data(), 1, text.size(), stderr);
+    if (other_) other_(text);
     if (!progress_.empty()) std::fputs(progress_.c_str(), stderr);
     std::fflush(stderr);
 }
@@ -61,6 +62,18 @@ void Output::progress(std::string_view text) {
     std::fputs("\r\033[K", stderr);
     std::fputs(progress_.c_str(), stderr);
     std::fflush(stderr);
+}
+
+void Output::watch(std::string what, const engine::Progress* progress) {
+    const std::lock_guard lock(mutex_);
+    watched_what_ = std::move(what);
+    watched_ = progress;
+}
+
+Output::Sample Output::watched() const {
+    const std::lock_guard lock(mutex_);
+    if (watched_ == nullptr) return {watched_what_};
+    return {watched_what_, watched_->items, watched_->items_total, watched_->bytes, watched_->bytes_total};
 }
 
 bool Output::stderr_is_terminal() const { return isatty(STDERR_FILENO) == 1; }

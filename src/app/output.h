@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdio>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/world.h"
+#include "engine/progress.h"
 
 namespace holdfast::app {
 
@@ -45,14 +47,27 @@ public:
     bool stdout_is_terminal() const;
     std::size_t terminal_columns() const;
 
+    // Everything that goes to standard error, without the progress line, also goes there.
+    void copy_to(std::function<void(std::string_view)> other) { other_ = std::move(other); }
+    // What is being done now, for whoever asks from another thread; null: nothing.
+    void watch(std::string what, const engine::Progress* progress);
+    struct Sample {
+        std::string what;
+        std::uint64_t items = 0, items_total = 0, bytes = 0, bytes_total = 0;
+    };
+    Sample watched() const;
+
     void finish();
 
 private:
     void to_stderr(std::string_view text);
 
-    std::mutex mutex_;
+    std::function<void(std::string_view)> other_;
+    mutable std::mutex mutex_;
     // guarded by mutex_
     std::string progress_;
+    std::string watched_what_;
+    const engine::Progress* watched_ = nullptr;
     int failure_ = 0;  // errno of the first write to standard output that failed
 };
 

@@ -54,6 +54,7 @@ ProgressLine::ProgressLine(Output& out, const Clock& clock, const engine::Progre
       what_(std::move(what)),
       begin_(clock.steady()),
       on_terminal_(out.for_people() && out.stderr_is_terminal()) {
+    out.watch(what_, &progress_);
     const bool wanted = out.is_json() ? out.verbose : !out.quiet;
     if (!wanted) return;
     const Nanoseconds interval = on_terminal_ ? one_second / 10 : out.is_json() ? one_second : 10 * one_second;
@@ -66,6 +67,7 @@ ProgressLine::~ProgressLine() {
         thread_.join();
     }
     if (on_terminal_) out_.progress("");
+    out_.watch("", nullptr);
 }
 
 void ProgressLine::run(const std::stop_token& token, Nanoseconds interval) {

@@ -210,7 +210,7 @@ void with_hooks(Context& context, const HookOptions& given, engine::HookScene sc
         scene.target = without_password(scene.target);
         scene.result = "pending";
         try {
-            engine::run_hooks(context.world, "before", hooks(&engine::Hooks::before, given.before), scene);
+            engine::run_hooks(context.world, "before the restore", hooks(&engine::Hooks::before, given.before), scene);
         } catch (Error& error) {
             error.set_unharmed("nothing was written to the target");
             throw;
@@ -224,13 +224,13 @@ void with_hooks(Context& context, const HookOptions& given, engine::HookScene sc
             scene.result = info_of(error.code()).slug;
             partial = std::current_exception();
         }
-        engine::run_hooks(context.world, "after", hooks(&engine::Hooks::after, given.after), scene);
+        engine::run_hooks(context.world, "after the restore", hooks(&engine::Hooks::after, given.after), scene);
     } catch (...) {
         const std::exception_ptr failure = std::current_exception();
         scene.result = info_of(as_error(failure).code()).slug;
         try {
-            engine::run_hooks(context.world, "for failures of", hooks(&engine::Hooks::on_failure, given.on_failure),
-                              scene);
+            engine::run_hooks(context.world, "for failures of the restore",
+                              hooks(&engine::Hooks::on_failure, given.on_failure), scene);
         } catch (const Error& error) {
             context.out.warn(error.message());
         }

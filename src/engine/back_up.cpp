@@ -72,12 +72,18 @@ private:
         Waiting& first = waiting_.front();
         if (first.job) {
             contents_.wait(*first.job);
+            join_runs(*first.job);
             share_content(*first.job);
             assembly_.add(*first.job);
         } else {
             assembly_.add_unchanged(first.batch, first.number, first.row);
         }
         waiting_.pop_front();
+    }
+    static void join_runs(ItemJob& job) {
+        if (!job.runs.empty()) job.content = joined(job.runs, job.earlier->content(), job.content);
+        job.earlier.reset();
+        job.runs.clear();
     }
     // A further name of a file takes over what was read under the first one.
     void share_content(ItemJob& job) {
@@ -178,6 +184,9 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
             auto job = std::make_shared<ItemJob>();
             job->batch = batch;
             job->number = number;
+            if (row && !entry.based_on.empty() && (*row)->version == state_tag(keys, entry.based_on) &&
+                present.all_of((*row)->content))
+                job->earlier = std::make_shared<Earlier>((*row)->content);
             job->shares_content = entry.item.hard_link != 0 && entry.item.kind == ItemKind::file &&
                                   !names_of_file.insert(entry.item.hard_link).second;
             contents.submit(job);

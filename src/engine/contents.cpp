@@ -218,7 +218,8 @@ void Contents::read_large(const std::shared_ptr<ItemJob>& job) {
         job->findings.push_back(std::move(*finding));
         job->left_out = true;
     } else {
-        Capture::Opened opened = capture_.open(*job->batch, job->entry());
+        Capture::Opened opened = job->earlier ? capture_.open_changed(*job->batch, job->entry(), job->earlier->kept())
+                                              : capture_.open(*job->batch, job->entry());
         if (opened.finding) {
             job->findings.push_back(std::move(*opened.finding));
             job->left_out = true;
@@ -243,6 +244,7 @@ void Contents::read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data, 
     std::ranges::copy(begun, buffer.begin());
     std::size_t begin = 0, end = begun.size();
     std::uint64_t size = begun.size();
+    std::uint64_t fresh = 0;  // behind `begun`, of which nothing is known where there is an earlier content
     bytes_read_ += begun.size();
     progress_.bytes += begun.size();
     while (true) {
@@ -258,6 +260,14 @@ void Contents::read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data, 
         size += piece.bytes + piece.hole;
         bytes_read_ += piece.bytes;
         progress_.bytes += piece.bytes;
+        if (piece.same > 0) {
+            size += piece.same;
+            progress_.bytes += piece.same;
+            add_run(job->runs, {true, piece.same_from, piece.same});
+            continue;
+        }
+        if (job->earlier) add_run(job->runs, {false, fresh, piece.bytes + piece.hole});
+        fresh += piece.bytes + piece.hole;
         const bool last = piece.bytes == 0;
         while (begin < end) {
             const std::size_t cut = chunker.first_cut(ByteView(buffer).subspan(begin, end - begin), last);

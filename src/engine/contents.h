@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/workers.h"
+#include "engine/earlier.h"
 #include "engine/line_memory.h"
 #include "engine/progress.h"
 #include "repo/session.h"
@@ -33,6 +34,8 @@ struct ItemJob {
     std::size_t number = 0;  // in the batch
     Item item;
     std::vector<repo::Extent> content;
+    std::shared_ptr<const Earlier> earlier;  // what the item is based on; null: nothing
+    std::vector<ContentRun> runs;            // of `earlier` and of what was read; empty: all was read
     std::vector<Finding> findings;
     bool shares_content = false;          // a further name of a file: the first one is read, this one only completed
     bool left_out = false;                // it could not be read and gets no place in the snapshot

@@ -100,9 +100,8 @@ private:
             if (!ended) world_.log.warning(fmt::format("{}: {}", source_.name(), follower->broken_because()));
             return ended;
         } catch (const Error& error) {
-            const bool may_pass = error.code() == Code::source_failed || error.code() == Code::unreachable;
-            if (plan_.once || !began_ || !may_pass || world_.stop.requested()) throw;
-            if (events_.trouble) events_.trouble(error, wait_);
+            if (plan_.once || !began_ || !may_pass(error) || world_.stop.requested()) throw;
+            tell(error, wait_);
             wait(world_, wait_);
             wait_ = std::min(wait_ * 2, plan_.wait_max);
             return false;
@@ -115,40 +114,77 @@ private:
         writer_.begin(
             {.continues = start.continues, .at = start.at, .why = start.why_not, .take_over = plan_.take_over});
         began_ = true;
+        if (!start.continues) {
+            ++run_;
+            has_base_ = false;
+        }
         pending_ = {};
         stored_at_ = world_.clock.steady();
         if (events_.began) events_.began(start);
         if (!needs_base || base_.running()) return;
-        const BackupPlan plan{.tags = plan_.tags, .host = plan_.host};
         if (auto capture = follower.base()) {
             BaseOf source(source_, std::move(capture));
-            add_base(back_up(source, repository_, plan, progress_).snapshot);
+            base_run_ = run_;
+            add_base(back_up(source, repository_, base_plan(), progress_).snapshot);
         } else {
-            base_.start([this, plan] { return back_up(source_, repository_, plan, base_progress_).snapshot; });
+            start_base();
         }
+    }
+
+    BackupPlan base_plan() const { return {.tags = plan_.tags, .host = plan_.host}; }
+
+    void start_base() {
+        base_due_.reset();
+        base_run_ = run_;
+        base_.start([this] { return back_up(source_, repository_, base_plan(), base_progress_).snapshot; });
     }
 
     // Only the journal's present run counts.
     bool has_base() {
-        if (!report_.bases.empty()) return true;
+        if (has_base_) return true;
         const auto windows = windows_of(writer_.journal(), repository_.snapshots());
         return !windows.empty() && windows.back().newest;
+    }
+
+    // Its failure does not end the following: what comes meanwhile is stored, and it is tried again.
+    void look_after_base() {
+        if (base_.running() && base_.done()) {
+            try {
+                add_base(base_.take());
+                base_wait_ = one_second;
+            } catch (const Error& error) {
+                if (plan_.once || !may_pass(error) || world_.stop.requested()) throw;
+                tell(error, base_wait_);
+                base_due_ = world_.clock.steady() + base_wait_;
+                base_wait_ = std::min(base_wait_ * 2, plan_.wait_max);
+            }
+        }
+        if (base_due_ && !base_.running() && world_.clock.steady() >= *base_due_) start_base();
+    }
+
+    static bool may_pass(const Error& error) {
+        return error.code() == Code::source_failed || error.code() == Code::unreachable;
+    }
+    void tell(const Error& error, Nanoseconds wait) const {
+        if (events_.trouble) events_.trouble(error, wait);
     }
 
     bool read(Follower& follower) {
         while (true) {
             world_.stop.check();
-            if (base_.running() && base_.done()) add_base(base_.take());
+            look_after_base();
             JournalPiece piece;
             const Follower::Came came = follower.read(piece, std::min(plan_.flush_every, one_second));
-            if (came == Follower::Came::piece) {
-                wait_ = one_second;
-                add(piece);
-            }
+            wait_ = one_second;
+            if (came == Follower::Came::piece) add(piece);
             if (is_due() || came == Follower::Came::end || came == Follower::Came::broken) store(follower);
             if (came == Follower::Came::broken) return false;
             if (came == Follower::Came::end) {
                 if (base_.running()) add_base(base_.take());
+                if (base_due_) {
+                    start_base();
+                    add_base(base_.take());
+                }
                 return true;
             }
             compact_if_due();
@@ -203,6 +239,9 @@ private:
         if (!snapshot.moment)
             throw Error{Code::source_failed, "the base of {} does not say from where its log goes on", source_.name()};
         if (events_.base) events_.base(snapshot);
+        // A run that began while it was taken needs one of its own.
+        has_base_ = base_run_ == run_;
+        if (!has_base_) base_due_ = world_.clock.steady();
         report_.bases.push_back(std::move(snapshot));
     }
 
@@ -238,6 +277,11 @@ private:
     Nanoseconds stored_at_ = 0;
     Nanoseconds compacted_ = 0;
     Nanoseconds wait_ = one_second;
+    std::size_t run_ = 0;                  // how many began in this process
+    std::size_t base_run_ = 0;             // in which of them the last base began
+    bool has_base_ = false;                // of the present run, taken by this process
+    std::optional<Nanoseconds> base_due_;  // steady
+    Nanoseconds base_wait_ = one_second;
     FollowReport report_;
     BaseOnTheSide base_;  // the last: ends before what it uses
 };

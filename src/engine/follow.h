@@ -28,7 +28,7 @@ struct FollowPlan {
     Nanoseconds heartbeat = 60 * one_second;  // a segment is written this often when nothing happens
     std::size_t segment_bytes = 8 * 1024 * 1024;
     Nanoseconds compact_every = 3600 * one_second;
-    Nanoseconds wait_max = 60 * one_second;  // between tries when the source does not answer
+    Nanoseconds wait_max = 15 * one_second;  // between tries when the source does not answer
 };
 
 struct FollowReport {

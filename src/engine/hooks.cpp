@@ -41,7 +41,7 @@ void run_hooks(World& world, std::string_view when, const std::vector<Hook>& hoo
     for (const Hook& hook : hooks) {
         const std::string text = join(hook.argv, " ");
         const auto fail = [&](const std::string& why) {
-            throw Error{Code::target_failed, "the hook {} the restore failed: {}: {}", when, text, why};
+            throw Error{Code::target_failed, "the hook {} failed: {}: {}", when, text, why};
         };
         try {
             if (const ExitStatus status = run(world, hook, scene); !status.ok()) fail(status.text());

@@ -16,13 +16,14 @@ namespace holdfast::engine {
 namespace {
 
 bool is_content(std::string_view fact) {
-    constexpr std::array<std::string_view, 5> names{"rows", "checksum", "last value", "is called", "large objects"};
+    constexpr std::array<std::string_view, 7> names{"rows",       "checksum",  "documents",    "content",
+                                                    "last value", "is called", "large objects"};
     return std::ranges::find(names, fact) != names.end();
 }
 
 // Hashes tell nobody anything.
 bool is_telling(const Fact& fact) {
-    return fact.name != "checksum" && fact.name != "schema" && fact.name != "privileges";
+    return fact.name != "checksum" && fact.name != "content" && fact.name != "schema" && fact.name != "privileges";
 }
 
 using Values = std::map<std::string, std::string>;

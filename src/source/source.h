@@ -31,12 +31,20 @@ struct Finding {
 };
 std::string_view name_of(Finding::Kind kind);
 
+// Bytes [begin, end) of an item's content.
+struct ByteRange {
+    std::uint64_t begin = 0, end = 0;
+    bool operator==(const ByteRange&) const = default;
+};
+
 // The bytes of one item, read once from start to end by one thread.
 class ItemData {
 public:
     struct Piece {
-        std::size_t bytes = 0;   // this many were put into the buffer…
-        std::uint64_t hole = 0;  // …or, when bytes is 0, a hole of this length follows; both 0: the end
+        std::size_t bytes = 0;        // this many were put into the buffer…
+        std::uint64_t hole = 0;       // …or, when bytes is 0, a hole of this length follows…
+        std::uint64_t same = 0;       // …or as many bytes as lie at same_from of the earlier content; all 0: the end
+        std::uint64_t same_from = 0;  // only after Capture::open_changed()
     };
     virtual ~ItemData() = default;
     // Fills `into` as far as it can (short only before a hole or the end). Throws source_failed.
@@ -54,6 +62,8 @@ struct Batch {
         // empty: never known as unchanged.
         std::string version;
         std::uint64_t expected_bytes = 0;  // of the content, a guess for planning
+        // The version of an earlier capture of which the source knows where its bytes lie; empty: none.
+        std::string based_on = {};
     };
     std::string folder;  // the folder whose items these are
     std::vector<Entry> entries;
@@ -80,6 +90,12 @@ public:
         std::optional<Finding> finding;  // why it cannot be read; it is left out of the snapshot
     };
     virtual Opened open(const Batch& batch, const Batch::Entry& entry) = 0;
+    // As open(), where the repository has the version that the entry is based on: what lies in `kept` of it, ranges in
+    // order, need not be read again (Piece::same).
+    virtual Opened open_changed(const Batch& batch, const Batch::Entry& entry, std::vector<ByteRange> kept) {
+        (void)kept;
+        return open(batch, entry);
+    }
     // After the last batch and all reads: throws source_failed when the capture as a whole is void (a command that
     // did not exit 0, no path of the source exists), so that nothing is committed.
     virtual CaptureSummary finish() = 0;

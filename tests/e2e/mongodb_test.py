@@ -3,10 +3,11 @@
 import json
 import pathlib
 import random
+import shutil
 import subprocess
 import time
 
-from harness import PROGRAM, SCALE, Case, main
+from harness import PROGRAM, SCALE, Case, main, wait_until
 from mongo_server import IS_MONGOD, WHICH, mongo_server, server_program
 from mongo_wire import Int64, Mongo, object_id
 
@@ -36,6 +37,11 @@ class Mongodb(Case):
         self.mongo.insert("shop", "log", *[{"_id": 9 - i} for i in range(5)])
         self.mongo.command("shop", {"createIndexes": "orders", "indexes": [
             {"key": {"customer": 1, "text": -1}, "name": "by customer"}, {"key": {"text": 1}, "name": "text", "unique": True}]})
+
+    def restore_newest(self, *args):
+        """As of the latest instant of the source's window."""
+        at = self.holdfast("windows", "--json").document()["windows"][-1]["to"]
+        return self.holdfast("restore", "--source", "shop", "--at", at, "--to", self.other.url(), *args)
 
     def assert_same(self, database="shop", there=None):
         there = there or database
@@ -71,6 +77,46 @@ class Whole(Mongodb):
         self.restore("latest", self.other.url())
         self.assert_same("one")
         self.assert_same("two-b")
+
+    def test_one_per_cent_of_changed_documents_stores_about_as_much(self):
+        noise = random.Random(5)
+        self.mongo.insert("one", "c", *[{"_id": i, "data": noise.randbytes(500)} for i in range(3000)])
+        url = self.server.url("one")
+        first = self.backup(url)[0]["bytes"]["stored"]
+        self.assertLess(self.backup(url)[0]["bytes"]["stored"], first / 500)
+        for round in range(3):
+            for id in range(round, 3000, 100):
+                self.mongo.set("one", "c", id, data=noise.randbytes(500))
+            self.mongo.delete("one", "c", *range(7 + round, 3000, 1000))
+            self.mongo.insert("one", "c", *[{"_id": 100000 + 10 * round + i, "data": noise.randbytes(500)} for i in range(5)])
+            self.assertLess(self.backup(url)[0]["bytes"]["stored"], first * 0.03)
+        self.restore("latest", self.other.url())
+        self.assert_same("one")
+        self.holdfast("check", "--read-data")
+        # Whoever lost the memory reads and stores all, and loses nothing.
+        whole = self.holdfast("dump", "latest:one/c").out
+        shutil.rmtree(self.home / ".local/state/holdfast/mongodb")
+        self.backup(url)
+        self.assertEqual(self.holdfast("dump", "latest:one/c").out, whole)
+
+    def test_memory_that_is_damaged_or_of_another_repository_is_not_believed(self):
+        self.mongo.insert("one", "c", *orders(600))
+        url = self.server.url("one")
+        self.backup(url)
+        expected = self.holdfast("dump", "latest:one/c").out
+        memory, = (self.home / ".local/state/holdfast/mongodb").rglob("*.documents")
+        whole = memory.read_bytes()
+        for at in (4, 30, 60, len(whole) // 2, len(whole) - 3):
+            memory.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1:])
+            self.backup(url)
+            self.assertEqual(self.holdfast("dump", "latest:one/c").out, expected, at)
+        memory.write_bytes(whole[:len(whole) // 2])
+        self.backup(url)
+        self.assertEqual(self.holdfast("dump", "latest:one/c").out, expected)
+        other = {"HOLDFAST_REPO": self.folder / "repo2"}
+        self.holdfast("init", env=other)
+        self.backup(url, env=other)
+        self.assertEqual(self.holdfast("dump", "latest:one/c", env=other).out, expected)
 
     def test_a_restored_folder_holds_documents_as_they_were(self):
         self.fill(3)
@@ -150,6 +196,55 @@ class Existing(Mongodb):
         self.assert_same("shop", "shop2")
         self.restore("latest", self.other.url(), "--include", "shop/orders", "--rename", "shop/orders:shop/orders_old")
         self.assertEqual(self.there.find("shop", "orders_old"), self.mongo.find("shop", "orders"))
+
+    def test_only_what_a_query_finds_comes_back(self):
+        query = json.dumps({"customer": 3, "_id": {"$gt": "order 000005"}})
+        wanted = ["order 000010", "order 000017"]
+        ids = lambda: [each["_id"] for each in self.there.find("shop", "orders")]
+        self.fails(2, "restore", "latest", "--to", self.other.url(), "--query", query, says="--query is for one collection",
+                   hints="--include")
+        self.fails(2, "restore", "latest", "--to", self.other.url(), "--include", "shop/orders", "--query", "{nonsense")
+        self.assertNotIn("shop", self.there.databases())
+        self.restore("latest", self.other.url(), "--include", "shop/orders", "--query", query)
+        self.assertEqual(ids(), wanted)
+        self.assertEqual(self.there.indexes("shop", "orders"), self.mongo.indexes("shop", "orders"))
+        self.there.delete("shop", "orders", "order 000010")
+        self.there.insert("shop", "orders", {"_id": "mine"})
+        result = self.restore("latest", self.other.url(), "--include", "shop/orders", "--query", query, "--existing", "missing")
+        self.assertIn("shop.orders: 1 documents added, 0 replaced, 1 left", result.errors)
+        self.assertEqual(ids(), ["mine", *wanted])
+        self.assertEqual(self.there.collections("shop"), ["orders"])
+
+    def test_live_documents_are_compared(self):
+        self.mongo.set("shop", "orders", "order 000004", customer=99)
+        self.mongo.delete("shop", "orders", "order 000011")
+        self.mongo.insert("shop", "orders", {"_id": "new"})
+        self.mongo.insert("shop", "later", {"_id": 1})
+        lines = self.holdfast("diff", "latest", "live", "--rows", "--json").lines()
+        rows = {(each["key"], each["change"]) for each in lines if each["type"] == "row"}
+        self.assertEqual(rows, {('_id="order 000004"', "content"), ('_id="order 000011"', "removed"), ('_id="new"', "added")})
+        items = {each["path"]: each["change"] for each in lines if each["type"] == "difference"}
+        self.assertEqual(items, {"shop/orders": "content", "shop/later": "added"})
+        self.restore("latest", self.other.url())
+        text = self.holdfast("diff", "latest", "live", "--to", self.other.url("shop"), "--rows").text
+        self.assertNotIn("orders", text)
+
+    def test_environments_and_their_guard(self):
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"""version: 1
+sources:
+  shop: {{kind: mongodb, url: "{self.server.url("shop")}"}}
+environments:
+  staging: {{shop: "env:STAGING"}}
+""")
+        self.backup("-c", config, "shop")
+        restore = ("-c", config, "restore", "latest", "--source", "shop", "--to", "staging")
+        self.holdfast(*restore, env={"STAGING": self.other.url()})
+        self.assert_same()
+        for place in (self.server.url(), self.server.url("other"), self.server.url().replace("127.0.0.1", "localhost")):
+            self.fails(16, *restore, "--existing", "drop", env={"STAGING": place}, says="points at what snapshot",
+                       hints="environments")
+        self.assertEqual(len(self.mongo.find("shop", "orders")), 20)
 
     def test_the_source_itself_is_not_overwritten_by_mistake(self):
         self.fails(2, "restore", "latest", "--to", self.server.url(), "--existing", "replace", says="was captured",
@@ -284,6 +379,33 @@ sources:
         self.assertIn("shop/orders", text)
 
 
+    def test_a_canary_tells_up_to_when_a_restore_reaches(self):
+        self.mongo.insert("shop", "a", {"_id": 1})
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"""version: 1
+sources:
+  shop: {{kind: mongodb, url: "{self.server.url("shop")}", canary: 200ms}}
+""")
+        child = self.start("-c", config, "follow", "shop", "--flush", "200ms")
+        records = lambda: sum(each["records"] for each in self.holdfast("windows", "--json").document()["windows"])
+        wait_until(lambda: records() > 3, "canaries are in the journal")
+        child.terminate()
+        child.communicate()
+        self.restore_newest()
+        canary, = self.there.find("shop", "holdfast_canary")
+        self.assertEqual(canary, self.mongo.find("shop", "holdfast_canary")[0])
+
+    def test_a_query_is_asked_of_the_documents_as_they_were_then(self):
+        self.mongo.insert("shop", "a", *[{"_id": i, "state": "open"} for i in range(6)])
+        self.holdfast("follow", self.server.url("shop"), "--once", "--name", "shop")
+        for i in range(3):
+            self.mongo.set("shop", "a", i, state="paid")
+        self.holdfast("follow", self.server.url("shop"), "--once", "--name", "shop")
+        self.restore_newest("--include", "shop/a", "--query", '{"state": "paid"}')
+        self.assertEqual([each["_id"] for each in self.there.find("shop", "a")], [0, 1, 2])
+        self.assertEqual(self.there.collections("shop"), ["a"])
+
+
 class Plans(Mongodb):
     def script(self, name, *args, code=0, **variables):
         environment = {**self.environment, "HOLDFAST": PROGRAM, "MONGO_URL": self.server.url(), "STOP": "true", "START": "true", **variables}
@@ -338,6 +460,25 @@ class Followed(Mongodb):
         self.holdfast("restore", "--source", "shop", "--at", windows.document()["windows"][0]["to"], "--to", self.other.url())
         self.assertEqual(self.there.content("shop"), mongo.content("shop"))
 
+
+    def test_a_server_that_is_killed_right_after_the_start_is_followed_again(self):
+        server = mongo_server("third")
+        server.clear()
+        server.mongo.insert("shop", "a", *orders(500))
+        child = self.start("follow", server.url("shop"), "--name", "shop", "--flush", "200ms")
+        # The base is being taken: its failure is no reason to stop listening.
+        wait_until(lambda: self.objects("journal") or self.objects("log"), "it began")
+        for outage in range(2):
+            server.stop()
+            time.sleep(1.5)
+            server.start()
+            server.mongo.insert("shop", "a", {"_id": f"after outage {outage}"})
+            windows = self.wait_until_followed(server.mongo)
+        child.terminate()
+        child.communicate()
+        self.assertEqual(windows.document()["windows"][-1]["bases"], 1)
+        self.restore_newest()
+        self.assertEqual(self.there.content("shop"), server.mongo.content("shop"))
 
     def wait_until_followed(self, mongo):
         newest = mongo.documents("local", {"find": "oplog.rs", "sort": {"$natural": -1}, "limit": 1})[0]["wall"]

@@ -47,10 +47,22 @@ struct Answer {
     Bytes document() const { return to_bytes({bson_get_data(&reply), reply.len}); }
 };
 
+// Of "not authorized on shop to execute command { find: "orders", …" what was not granted: "`find` on `shop`".
+std::string lacking_privilege(const std::string& message) {
+    constexpr std::string_view where = "not authorized on ", what = " to execute command { ";
+    const std::size_t database = message.find(where);
+    const std::size_t command = message.find(what);
+    if (database == std::string::npos || command == std::string::npos) return "";
+    const std::size_t begin = database + where.size(), verb = command + what.size();
+    return fmt::format("The user may not `{}` on `{}`. ", message.substr(verb, message.find(':', verb) - verb),
+                       message.substr(begin, command - begin));
+}
+
 std::string hint_for(std::int64_t code, const std::string& message) {
     switch (code) {
         case server_code::unauthorized:
-            return "Give the user the role that it lacks: `backup` on `admin` to capture, `restore` on `admin` (or "
+            return lacking_privilege(message) +
+                   "Give the user the role that it lacks: `backup` on `admin` to capture, `restore` on `admin` (or "
                    "`readWrite` and `dbAdmin` on the database) to restore, `clusterMonitor` for the rest.";
         case server_code::authentication_failed:
             return "Look at user, password and auth_source (the database where the user is known; mostly `admin`).";

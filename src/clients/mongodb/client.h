@@ -127,6 +127,8 @@ public:
     };
     Lease lease();
     const Endpoint& endpoint() const { return endpoint_; }
+    World& world() const { return world_; }
+    Code failure() const { return failure_; }
 
 private:
     void give_back(std::unique_ptr<Client> client);

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <mongoc/mongoc.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace holdfast::mongodb {
 
@@ -135,6 +137,31 @@ Endpoint Endpoint::direct_to(const std::string& host_and_port) const {
 }
 
 std::string Endpoint::database() const { return text(mongoc_uri_get_database(parsed(uri_).get())); }
+
+Endpoint Endpoint::without_database() const {
+    Endpoint out = *this;
+    if (has_user() && option("authSource").empty() && !database().empty()) out.set("auth_source", database());
+    Cut parts = cut(out.uri_);
+    parts.path = "/";
+    out.uri_ = joined(parts);
+    return out;
+}
+
+std::vector<std::string> Endpoint::hosts() const {
+    std::string text = cut(uri_).hosts;
+    std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const bool is_srv = uri_.starts_with("mongodb+srv");
+    std::vector<std::string> out;
+    for (std::string& each : split(text, ',')) {
+        const bool has_port =
+            each.find(':', each.rfind(']') == std::string::npos ? 0 : each.rfind(']')) != std::string::npos;
+        if (!is_srv && !has_port && each.find('%') == std::string::npos) each += ":27017";
+        for (const std::string_view own : {"localhost:", "[::1]:"})
+            if (each.starts_with(own)) each = "127.0.0.1:" + each.substr(own.size());
+        out.push_back(std::move(each));
+    }
+    return out;
+}
 
 std::string Endpoint::option(const std::string& name) const {
     const Uri uri = parsed(uri_);

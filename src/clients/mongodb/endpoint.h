@@ -8,6 +8,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace holdfast::mongodb {
 
@@ -23,6 +24,8 @@ public:
     Endpoint direct_to(const std::string& host_and_port) const;
 
     std::string database() const;
+    Endpoint without_database() const;                  // the user is looked for where it was
+    std::vector<std::string> hosts() const;             // "db1:27017", in small letters; of mongodb+srv its name
     std::string option(const std::string& name) const;  // of the URI; empty: not said
     bool has_user() const;
     std::string user() const;

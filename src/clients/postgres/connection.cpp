@@ -64,6 +64,7 @@ struct Connection::Session {
 };
 
 std::size_t Rows::size() const { return static_cast<std::size_t>(PQntuples(result_of(result_))); }
+std::size_t Rows::columns() const { return static_cast<std::size_t>(PQnfields(result_of(result_))); }
 std::string_view Rows::at(std::size_t row, std::size_t column) const {
     const int r = static_cast<int>(row), c = static_cast<int>(column);
     return {PQgetvalue(result_of(result_), r, c), static_cast<std::size_t>(PQgetlength(result_of(result_), r, c))};

@@ -25,6 +25,7 @@ class Connection;
 class Rows {
 public:
     std::size_t size() const;
+    std::size_t columns() const;
     std::string_view at(std::size_t row, std::size_t column) const;
     bool is_null(std::size_t row, std::size_t column) const;
     std::string text(std::size_t row, std::size_t column) const { return std::string(at(row, column)); }

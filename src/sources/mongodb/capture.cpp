@@ -41,7 +41,7 @@ public:
           options_(options),
           client_(world, options.endpoint, Code::source_failed),
           pool_(world, options.endpoint.direct_to(client_.server()), Code::source_failed) {
-        refuse_sharded();
+        refuse_sharded(client_);
         for (const std::string& name : chosen(list_databases(client_))) {
             std::vector<Collection> collections = list_collections(client_, name);
             std::erase_if(collections, [&](const Collection& each) { return !is_wanted(each); });
@@ -71,19 +71,28 @@ public:
 
     bool next(Batch& batch) override {
         world_.stop.check();
-        return items_.next(batch);
+        if (!items_.next(batch)) return false;
+        for (Batch::Entry& entry : batch.entries)
+            if (entry.item.kind == ItemKind::file) remember(entry);
+        return true;
     }
 
     std::optional<Finding> complete(const Batch&, Item&) override { return std::nullopt; }
 
-    Opened open(const Batch&, const Batch::Entry& entry) override {
+    Opened open(const Batch& batch, const Batch::Entry& entry) override { return open_changed(batch, entry, {}); }
+
+    Opened open_changed(const Batch&, const Batch::Entry& entry, std::vector<ByteRange> kept) override {
         const auto& listed = items_.at(entry.item.path);
         const Note note{"reading {}", listed.path};
         switch (listed.place.kind) {
             case Place::Kind::bytes:
                 return {bytes_data(listed.place.bytes), std::nullopt};
             case Place::Kind::collection:
-                return {collection_data(pool_, *listed.place.collection, instant_, readings_), std::nullopt};
+                return {collection_data(pool_,
+                                        {*listed.place.collection, instant_, sizes_.at(listed.place.collection),
+                                         options_.range_bytes},
+                                        changes_of(entry, std::move(kept)), readings_),
+                        std::nullopt};
             case Place::Kind::oplog:
                 return {oplog_data(pool_, world_, instant_, readings_,
                                    [this](const OplogEntry& each) { return concerns(each); }),
@@ -93,6 +102,7 @@ public:
     }
 
     CaptureSummary finish() override {
+        for (const auto& each : remembered_) each->keep();
         CaptureSummary out;
         out.facts = readings_.take(instant_.kind());
         if (instant_.kind() == Consistency::snapshot)
@@ -103,13 +113,31 @@ public:
     }
 
 private:
-    void refuse_sharded() const {
-        if (text_of(client_.hello(), "msg") == "isdbgrid")
-            throw Error{Code::source_failed, "{} is a sharded cluster, which this version does not capture",
-                        options_.endpoint.shown()}
-                .hint(
-                    "Name the members of each shard and of the config servers as sources of their own, with writes "
-                    "and the balancer stopped meanwhile.");
+    // In small collections, and in those that come in no order, whole chunks are the same or not.
+    void remember(Batch::Entry& entry) {
+        constexpr std::uint64_t bytes_min = 64 * 1024;
+        const Place& place = items_.at(entry.item.path).place;
+        if (place.kind != Place::Kind::collection || place.collection->is_capped() ||
+            entry.expected_bytes < bytes_min || memory_folder_.empty())
+            return;
+        entry.version = ContentVersion{world_.random.array<ContentVersion::size>()}.hex();
+        if (const auto earlier = MemoryReader::open(memory_path(memory_folder_, entry.item.path)))
+            entry.based_on = earlier->version().hex();
+    }
+
+    Changes changes_of(const Batch::Entry& entry, std::vector<ByteRange> kept) {
+        const auto version = ContentVersion::from_hex_text(entry.version);
+        if (!version) return Changes::none();
+        const std::string path = memory_path(memory_folder_, entry.item.path);
+        auto earlier = kept.empty() ? nullptr : MemoryReader::open(path);
+        if (earlier && earlier->version().hex() != entry.based_on) earlier.reset();
+        const HashKey key = earlier ? earlier->hash_key() : HashKey::from(version->view());
+        auto now = std::make_shared<MemoryWriter>(path, *version, key);
+        {
+            const std::lock_guard lock(mutex_);
+            remembered_.push_back(now);
+        }
+        return {std::move(earlier), std::move(kept), std::move(now), key};
     }
 
     std::vector<std::string> chosen(const std::vector<std::string>& present) const {
@@ -218,6 +246,9 @@ private:
     std::map<std::string, std::vector<Collection>> databases_;
     std::map<const Collection*, Size> sizes_;
     ItemList<Place> items_;
+    const std::string memory_folder_ = memory_folder(options_.source, options_.endpoint.shown());
+    std::mutex mutex_;
+    std::vector<std::shared_ptr<MemoryWriter>> remembered_;  // guarded by mutex_
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "sources/mongodb/canary.h"
 #include "sources/mongodb/oplog.h"
 
 namespace holdfast::mongodb {
@@ -26,6 +27,7 @@ public:
         if (options_.endpoint.uri().find("ocketTimeoutMS=") == std::string::npos)
             options_.endpoint.set("socketTimeoutMS", silence_max_milliseconds);
         connect();
+        refuse_sharded(*client_);
         if (!has_oplog(*client_))
             throw Error{Code::source_failed, "{} has no oplog, so there is nothing to follow",
                         options_.endpoint.shown()}
@@ -51,6 +53,7 @@ public:
     Came read(JournalPiece& into, Nanoseconds wait) override {
         into = {};
         into.last = last_;
+        if (!once_) canary_.sing_if_due();
         if (once_ && last_.position.at >= until_) return Came::end;
         const Nanoseconds deadline = world_.clock.steady() + wait;
         while (true) {
@@ -81,15 +84,16 @@ private:
 
     // Proves that the log goes on from `from`, and says in start_ why not.
     bool continues(const Moment& from) {
-        if (from.position.line != line_) {
-            start_.why_not =
-                fmt::format("it is the history of another set: {} instead of {}", line_, from.position.line);
+        const auto [line, term] = split_line(from.position.line);
+        if (line != line_) {
+            start_.why_not = fmt::format("it is the history of another set: {} instead of {}", line_, line);
             return false;
         }
         const auto found = entry_at(from.position.at);
         if (!found) return false;
         const OplogEntry entry = parse_entry(*found);
-        if (entry.time > from.time) {
+        // Earlier versions kept no term.
+        if (term == 0 ? entry.time > from.time : entry.term != term) {
             start_.why_not =
                 "another change has the time stamp of the last one that is known: it was taken back by an election";
             return false;
@@ -157,7 +161,7 @@ private:
             }
             const OplogEntry entry = parse_entry(document);
             // The clock of a new primary may be behind; time does not go back for that.
-            last_ = {{line_, entry.ts}, std::max(entry.time, last_.time)};
+            last_ = {entry.position(line_), std::max(entry.time, last_.time)};
             last_entry_ = to_bytes(document);
             last_asked_ = world_.clock.steady();
             if (entry.op != "n") {
@@ -215,6 +219,7 @@ private:
     World& world_;
     CaptureOptions options_;
     const bool once_;
+    Canary canary_{world_, options_};
     std::unique_ptr<Client> client_;
     std::unique_ptr<Cursor> cursor_;
     Start start_;

@@ -1,6 +1,4 @@
 #include "sources/mongodb/mongodb_source.h"
-#include "sandbox/sandbox.h"
-#include "sources/mongodb/dump.h"
 
 #include <algorithm>
 #include <array>
@@ -12,12 +10,14 @@
 #include "source/option_values.h"
 #include "sources/mongodb/capture.h"
 #include "sources/mongodb/catalog.h"
+#include "sources/mongodb/document_diff.h"
 #include "sources/mongodb/dump.h"
 #include "sources/mongodb/export.h"
 #include "sources/mongodb/follower.h"
 #include "sources/mongodb/journal_replay.h"
 #include "sources/mongodb/measure.h"
 #include "sources/mongodb/names.h"
+#include "sources/mongodb/own_place.h"
 #include "sources/mongodb/rebuild.h"
 #include "sources/mongodb/restore_options.h"
 #include "sources/mongodb/server.h"
@@ -42,6 +42,9 @@ constexpr std::array options_table{
     SourceOption{"exclude", Type::list, "leave out what matches: a DATABASE/COLLECTION or a DATABASE"},
     SourceOption{"read_preference", Type::text, "primary, secondary, secondaryPreferred …: which member is read"},
     SourceOption{"consistency", Type::text, "automatic (default), snapshot, oplog or none: how one instant is had"},
+    SourceOption{"range_size", Type::size, "large collections are read by ranges of so much, several at once (16M)"},
+    SourceOption{"canary", Type::duration,
+                 "`follow` writes a document so often, by which a restore shows how far it reaches"},
     SourceOption{"server_program", Type::text, "for `prove`: a program that takes mongod's options, instead of mongod"},
 };
 
@@ -49,6 +52,7 @@ constexpr std::array restore_table{
     SourceOption{"existing", Type::text, "what is there already: fail (default), drop, missing or replace"},
     SourceOption{"beside", Type::text, "call the restored database so, and leave its namesake alone"},
     SourceOption{"rename", Type::list, "OLD:NEW: restore a database, or DATABASE/COLLECTION, under another name"},
+    SourceOption{"query", Type::text, "of one collection only the documents that this MongoDB query finds, as JSON"},
     SourceOption{"into_source", Type::flag, "the very database that was captured may be changed"},
     SourceOption{"older_server", Type::flag, "the target may be of an older feature version than what was captured"},
     SourceOption{"with_users", Type::flag, "users and roles that are missing come back, too"},
@@ -104,6 +108,7 @@ Consistency consistency_of(const std::string& name, const std::string& text) {
 
 CaptureOptions capture_options(const std::string& name, const SourceOptions& options) {
     CaptureOptions out;
+    out.source = name;
     out.endpoint = endpoint_of(name, options);
     out.databases = option_list(options, "databases");
     out.collections = option_list(options, "collections");
@@ -113,11 +118,21 @@ CaptureOptions capture_options(const std::string& name, const SourceOptions& opt
         if (each.find('/') == std::string::npos && out.databases.size() == 1)
             each = encode_database(out.databases.front()) + "/" + each;
     out.consistency = consistency_of(name, option_text(options, "consistency"));
+    if (const std::string size = option_text(options, "range_size"); !size.empty())
+        out.range_bytes = parse_size(size).value_or(out.range_bytes);
+    if (const std::string canary = option_text(options, "canary"); !canary.empty())
+        out.canary_every = parse_duration(canary).value_or(0);
     return out;
 }
 
 std::unique_ptr<Source> make(const std::string& name, const SourceOptions& options) {
     return std::make_unique<MongoSource>(name, capture_options(name, options));
+}
+
+std::string live_place(const SourceOptions& options) {
+    const Endpoint endpoint = endpoint_of("", options);
+    // A database of the URL would be read in place of each that is named besides.
+    return options.contains("databases") ? endpoint.without_database().uri() : endpoint.uri();
 }
 
 bool is_renamed(const std::string& item, const RestoreOptions& chosen) {
@@ -131,6 +146,7 @@ std::unique_ptr<Source> import_dump(const ImportRequest& request) {
 
 std::string not_comparable(const Fact& found, const Fact* expected, const SourceOptions& options) {
     const RestoreOptions chosen = restore_options(options);
+    if (!chosen.query.empty()) return "a query chose what was restored";
     if (is_renamed(found.item, chosen)) return "it was restored under another name";
     if (chosen.present != Present::missing && chosen.present != Present::replace) return "";
     // What else is there stays, and is part of what such facts count.
@@ -177,6 +193,9 @@ const SourceType mongodb_source_type{
     .not_comparable = mongodb::not_comparable,
     .dump_format = mongodb::dump_format,
     .load_dump = mongodb::import_dump,
+    .live_place = mongodb::live_place,
+    .diff_rows = mongodb::diff_documents,
+    .is_own_place = mongodb::is_own_place,
     .export_formats = mongodb::export_formats,
     .export_as = mongodb::export_as,
     .has_journal = true,

@@ -1,5 +1,7 @@
 #include "sources/mongodb/oplog.h"
 
+#include <charconv>
+
 #include "base/error.h"
 
 namespace holdfast::mongodb {
@@ -8,6 +10,7 @@ namespace {
 
 constexpr auto local = "local";
 constexpr auto oplog = "oplog.rs";
+constexpr std::string_view term_word = " term ";
 
 void add_read_concern(Builder& query) { query.document("readConcern", Builder().text("level", "majority").done()); }
 
@@ -43,6 +46,20 @@ std::string OplogEntry::transaction() const {
     return std::string(as_text(session->value)) + std::string(as_text(number->value));
 }
 
+Position OplogEntry::position(const std::string& line) const {
+    return {term > 0 ? fmt::format("{}{}{}", line, term_word, term) : line, ts};
+}
+
+std::pair<std::string, std::int64_t> split_line(const std::string& line) {
+    const std::size_t at = line.rfind(term_word);
+    if (at == std::string::npos) return {line, 0};
+    std::int64_t term = 0;
+    const char* const end = line.data() + line.size();
+    const auto [stopped, problem] = std::from_chars(line.data() + at + term_word.size(), end, term);
+    if (problem != std::errc{} || stopped != end) return {line, 0};
+    return {line.substr(0, at), term};
+}
+
 OplogEntry parse_entry(ByteView document) {
     OplogEntry out;
     out.document = document;
@@ -74,6 +91,15 @@ OplogEntry parse_entry(ByteView document) {
     else
         out.time = static_cast<Nanoseconds>(out.ts >> 32) * one_second;
     return out;
+}
+
+void refuse_sharded(const Client& client) {
+    if (text_of(client.hello(), "msg") == "isdbgrid")
+        throw Error{Code::source_failed, "{} is a sharded cluster, which this version neither captures nor follows",
+                    client.endpoint().shown()}
+            .hint(
+                "Name the members of each shard and of the config servers as sources of their own, with writes "
+                "and the balancer stopped meanwhile.");
 }
 
 bool has_oplog(Client& client) {

@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "clients/mongodb/client.h"
 #include "source/source.h"
@@ -24,12 +25,15 @@ struct OplogEntry {
     ByteView object, object2;      // o, o2; empty documents when absent
     Nanoseconds time = 0;          // when it was made
 
-    Moment moment(const std::string& line) const { return {{line, ts}, time}; }
+    // Time stamp and term name an entry for ever: after an election another one may have the same time stamp.
+    Moment moment(const std::string& line) const { return {position(line), time}; }
+    Position position(const std::string& line) const;
     // lsid and txnNumber, which name a transaction; empty for what is in none.
     std::string transaction() const;
 };
 OplogEntry parse_entry(ByteView document);
 
+void refuse_sharded(const Client& client);  // throws source_failed
 bool has_oplog(Client& client);
 // Names the history that this server has: the id of its set, else its name, else that of the oplog itself.
 std::string line_of(Client& client);
@@ -39,6 +43,8 @@ std::optional<Bytes> oldest_entry(Client& client);
 
 // {find: "oplog.rs", filter: {ts: {$gte, $lte}}, …}
 Bytes oplog_query(std::uint64_t from, std::optional<std::uint64_t> to, bool tailable);
+// Of "NAME ID term 4" the part that names the set, and the term; 0 when it says none.
+std::pair<std::string, std::int64_t> split_line(const std::string& line);
 bool is_set_member(Client& client);  // of a replica set, so that read concerns mean something
 
 }  // namespace holdfast::mongodb

@@ -18,11 +18,14 @@ enum class Consistency : std::uint8_t {
 };
 
 struct CaptureOptions {
+    std::string source;  // its name
     Endpoint endpoint;
     std::vector<std::string> databases;    // names or globs; empty: all but admin, config and local
     std::vector<std::string> collections;  // DATABASE/COLLECTION, globs; empty: all
     std::vector<std::string> exclude;      // item paths or globs
     Consistency consistency = Consistency::automatic;
+    std::uint64_t range_bytes = 16ULL * 1024 * 1024;  // large collections are read by ranges of so much
+    Nanoseconds canary_every = 0;                     // 0: none is written
 };
 
 }  // namespace holdfast::mongodb

@@ -28,87 +28,97 @@ private:
     std::size_t at_ = 0;
 };
 
-// What next() gives, one behind the other.
-class DocumentsData : public ItemData {
+// As many of `pending` as there is room for.
+void take(ByteView& pending, MutableByteView into, std::size_t& done) {
+    const std::size_t bytes = std::min(pending.size(), into.size() - done);
+    std::memcpy(into.data() + done, pending.data(), bytes);
+    pending = pending.subspan(bytes);
+    done += bytes;
+}
+
+class CollectionData final : public ItemData {
 public:
-    Piece read(MutableByteView into) override {
-        std::size_t done = 0;
-        while (done < into.size()) {
-            if (pending_.empty()) {
-                if (is_over_) break;
-                pending_ = next();
-                if (pending_.empty()) {
-                    is_over_ = true;
-                    break;
-                }
-            }
-            const std::size_t bytes = std::min(pending_.size(), into.size() - done);
-            std::memcpy(into.data() + done, pending_.data(), bytes);
-            pending_ = pending_.subspan(bytes);
-            done += bytes;
-        }
-        return {done, 0};
-    }
-
-protected:
-    virtual ByteView next() = 0;  // empty at the end, which comes once
-
-private:
-    ByteView pending_;
-    bool is_over_ = false;
-};
-
-class CollectionData final : public DocumentsData {
-public:
-    CollectionData(ClientPool& pool, const Collection& collection, const Instant& instant, Readings& readings)
-        : lease_(pool.lease()),
-          item_(item_path(collection.name)),
+    CollectionData(ClientPool& pool, const StreamPlan& plan, Changes changes, Readings& readings)
+        : item_(item_path(plan.collection.name)),
           readings_(readings),
-          cursor_(std::make_unique<Cursor>(*lease_, collection.name.database, documents_query(collection, instant),
-                                           Cursor::Options{})) {}
+          documents_(open_documents(pool, plan)),
+          changes_(std::move(changes)) {}
     ~CollectionData() override {
         if (!is_done_) readings_.done(false);
     }
 
+    Piece read(MutableByteView into) override {
+        std::size_t done = 0;
+        while (done < into.size()) {
+            if (!pending_.empty()) {
+                take(pending_, into, done);
+            } else if (const Changes::Part* const part = changes_.front()) {
+                if (part->bytes.empty() && done > 0) break;
+                const Changes::Part taken = *part;
+                changes_.pop();
+                if (taken.bytes.empty()) return {0, 0, taken.same.end - taken.same.begin, taken.same.begin};
+                pending_ = taken.bytes;
+            } else if (is_done_) {
+                break;
+            } else {
+                next();
+            }
+        }
+        return {done, 0};
+    }
+
 private:
-    ByteView next() override {
-        const ByteView document = cursor_->next();
+    void next() {
+        const ByteView document = documents_->next();
         if (!document.empty()) {
             sum_.add(document);
             bytes_ += document.size();
-            return document;
+            changes_.add(document);
+            return;
         }
+        changes_.end();
         readings_.add({{item_, "documents", std::to_string(sum_.count())},
                        {item_, "content", sum_.hex()},
                        {item_, "about bytes", std::to_string(bytes_)}});
         is_done_ = true;
         readings_.done(true);
-        return {};
     }
 
-    ClientPool::Lease lease_;
     const std::string item_;
     Readings& readings_;
-    std::unique_ptr<Cursor> cursor_;
+    const std::unique_ptr<DocumentStream> documents_;
+    Changes changes_;
+    ByteView pending_;
     OrderFreeSum sum_;
     std::uint64_t bytes_ = 0;
     bool is_done_ = false;
 };
 
-class OplogData final : public DocumentsData {
+class OplogData final : public ItemData {
 public:
     OplogData(ClientPool& pool, World& world, const Instant& instant, Readings& readings,
               std::function<bool(const OplogEntry&)> concerns)
         : lease_(pool.lease()), world_(world), instant_(instant), readings_(readings), concerns_(std::move(concerns)) {}
 
+    Piece read(MutableByteView into) override {
+        std::size_t done = 0;
+        while (done < into.size() && !is_over_) {
+            if (pending_.empty()) pending_ = next();
+            is_over_ = pending_.empty();
+            take(pending_, into, done);
+        }
+        return {done, 0};
+    }
+
 private:
-    ByteView next() override {
+    ByteView next() {  // empty at the end, which comes once
         if (!cursor_) begin();
         while (true) {
             const ByteView document = cursor_->next();
             if (document.empty()) {
-                if (last_.ts != until_) throw Error{Code::source_failed, "the oplog ended before its newest entry"};
-                readings_.set_moment({{instant_.line(), last_.ts}, last_.time});
+                if (last_.position.at != until_)
+                    throw Error{Code::source_failed, "the oplog ended before its newest entry"};
+                readings_.set_moment(last_);
                 return {};
             }
             const OplogEntry entry = parse_entry(document);
@@ -116,7 +126,7 @@ private:
                 throw Error{Code::source_failed, "the oplog rolled over while the collections were read"}.hint(
                     "Make the oplog larger (replSetResizeOplog), or capture when less is written.");
             is_first_ = false;
-            last_ = {entry.ts, entry.time};
+            last_ = entry.moment(instant_.line());
             if (!concerns_(entry)) continue;
             // The first one's change was made before anything was read.
             if (entry.ts > instant_.oplog_from()) touch(entry);
@@ -145,20 +155,17 @@ private:
             if (each.is_document()) readings_.touched(item_path(split_namespace(text_of(each.value, "ns"))));
     }
 
-    struct Last {
-        std::uint64_t ts = 0;
-        Nanoseconds time = 0;
-    };
-
     ClientPool::Lease lease_;
     World& world_;
     const Instant& instant_;
     Readings& readings_;
     const std::function<bool(const OplogEntry&)> concerns_;
     std::unique_ptr<Cursor> cursor_;
-    Last last_;
+    Moment last_;
     std::uint64_t until_ = 0;
     bool is_first_ = true;
+    ByteView pending_;
+    bool is_over_ = false;
 };
 
 }  // namespace
@@ -225,11 +232,11 @@ Facts Readings::take(Consistency kind) {
 
 std::unique_ptr<ItemData> bytes_data(Bytes bytes) { return std::make_unique<BytesData>(std::move(bytes)); }
 
-std::unique_ptr<ItemData> collection_data(ClientPool& pool, const Collection& collection, const Instant& instant,
+std::unique_ptr<ItemData> collection_data(ClientPool& pool, const StreamPlan& plan, Changes changes,
                                           Readings& readings) {
     readings.begin();
     try {
-        return std::make_unique<CollectionData>(pool, collection, instant, readings);
+        return std::make_unique<CollectionData>(pool, plan, std::move(changes), readings);
     } catch (...) {
         readings.done(false);
         throw;
@@ -239,14 +246,6 @@ std::unique_ptr<ItemData> collection_data(ClientPool& pool, const Collection& co
 std::unique_ptr<ItemData> oplog_data(ClientPool& pool, World& world, const Instant& instant, Readings& readings,
                                      std::function<bool(const OplogEntry&)> concerns) {
     return std::make_unique<OplogData>(pool, world, instant, readings, std::move(concerns));
-}
-
-Bytes documents_query(const Collection& collection, const Instant& instant) {
-    Builder query;
-    query.text("find", collection.stored_name());
-    query.document("sort", Builder().i32(collection.is_capped() ? "$natural" : "_id", 1).done());
-    instant.add_to(query);
-    return query.done();
 }
 
 }  // namespace holdfast::mongodb

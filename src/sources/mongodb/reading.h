@@ -11,8 +11,8 @@
 #include <string>
 
 #include "source/source.h"
-#include "sources/mongodb/catalog.h"
-#include "sources/mongodb/instant.h"
+#include "sources/mongodb/changes.h"
+#include "sources/mongodb/documents.h"
 
 namespace holdfast::mongodb {
 
@@ -43,13 +43,10 @@ private:
 };
 
 std::unique_ptr<ItemData> bytes_data(Bytes bytes);
-std::unique_ptr<ItemData> collection_data(ClientPool& pool, const Collection& collection, const Instant& instant,
+std::unique_ptr<ItemData> collection_data(ClientPool& pool, const StreamPlan& plan, Changes changes,
                                           Readings& readings);
 // The oplog from the instant's beginning to after the last read; `concerns`: namespaces that are captured.
 std::unique_ptr<ItemData> oplog_data(ClientPool& pool, World& world, const Instant& instant, Readings& readings,
                                      std::function<bool(const OplogEntry&)> concerns);
-
-// {find: …} in a stable order.
-Bytes documents_query(const Collection& collection, const Instant& instant);
 
 }  // namespace holdfast::mongodb

@@ -19,6 +19,7 @@ RestoreOptions restore_options(const SourceOptions& options) {
     }
     out.into_source = option_text(options, "into_source") == "true";
     out.older_server = option_text(options, "older_server") == "true";
+    if (const std::string query = option_text(options, "query"); !query.empty()) out.query = from_json(query);
     out.with_users = option_text(options, "with_users") == "true";
     return out;
 }

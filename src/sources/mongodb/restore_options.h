@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "clients/mongodb/bson.h"
 #include "clients/mongodb/endpoint.h"
 #include "source/option_values.h"
 #include "sources/mongodb/names.h"
@@ -19,6 +20,7 @@ struct RestoreOptions {
     std::vector<std::pair<std::string, std::string>> renames;  // "shop" or "shop/orders" to another such item path
     bool into_source = false;
     bool with_users = false;
+    Bytes query;                // of documents that come back, as servers take it; empty: all
     bool older_server = false;  // than the captured one may be the target
 };
 RestoreOptions restore_options(const SourceOptions& options);  // throws usage

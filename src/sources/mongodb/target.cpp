@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "sources/mongodb/canary.h"
 
 namespace holdfast::mongodb {
 
@@ -20,6 +21,11 @@ bool has_documents(Client& client, const Namespace& name) {
     return Elements(batch).begin() != Elements(batch).end();
 }
 
+bool expires(const Collection& collection) {
+    return std::ranges::any_of(collection.indexes,
+                               [](const Bytes& index) { return find(index, "expireAfterSeconds").has_value(); });
+}
+
 }  // namespace
 
 RestoreTarget::RestoreTarget(World& world, TargetPlan plan)
@@ -29,6 +35,16 @@ RestoreTarget::RestoreTarget(World& world, TargetPlan plan)
       only_database_(plan_.endpoint.database()) {
     const auto client = pool_.lease();  // a server that is not there is found out before anything is read
     refuse_older(*client);
+}
+
+RestoreTarget::~RestoreTarget() {
+    if (!queried_) return;
+    try {
+        const Namespace left = working(*queried_);
+        (void)pool_.lease()->ask(left.database, command("drop", left.collection));
+    } catch (const std::exception&) {
+        // The next restore by query takes it away.
+    }
 }
 
 // What a newer server wrote may mean nothing to an older one, or one that is held at an older feature version.
@@ -70,6 +86,26 @@ Namespace RestoreTarget::mapped(const Namespace& captured) const {
     return out;
 }
 
+Namespace RestoreTarget::working(const Namespace& captured) const {
+    Namespace out = mapped(captured);
+    if (!plan_.options.query.empty()) out.collection += ".holdfast_query";
+    return out;
+}
+
+void RestoreTarget::refuse_query_of_many(const Collection& collection) {
+    const auto refuse = [&](const std::string& why) {
+        throw Error{Code::usage, "--query is for one collection: {}", why}
+            .unharmed("nothing was changed")
+            .hint("Name it by --include DATABASE/COLLECTION.");
+    };
+    if (collection.is_view()) return;
+    if (queried_ && *queried_ != collection.name)
+        refuse(fmt::format("{} and {} are to be restored", item_path(*queried_), item_path(collection.name)));
+    if (collection.type != "collection" || collection.is_capped())
+        refuse(item_path(collection.name) + " is capped or a time series");
+    queried_ = collection.name;
+}
+
 bool RestoreTarget::takes(const Namespace& name) {
     constexpr std::string_view buckets = "system.buckets.";
     Namespace said = name;
@@ -104,11 +140,14 @@ void RestoreTarget::prepare(const std::string& database, std::vector<Collection>
     std::map<std::string, std::vector<Collection>> present;  // by database at the target
     std::vector<std::string> in_the_way;
     for (const Collection& each : collections) {
+        if (!plan_.options.query.empty()) refuse_query_of_many(each);
         const Namespace name = mapped(each.name);
         if (name.database == database) refuse_the_source(database);
         const auto [list, is_new] = present.try_emplace(name.database);
         if (is_new) list->second = list_collections(*client, name.database);
-        const bool is_there = std::ranges::find(list->second, name, &Collection::name) != list->second.end();
+        const auto there = std::ranges::find(list->second, name, &Collection::name);
+        const bool is_there = there != list->second.end();
+        if (expires(each) || (is_there && expires(*there))) ttl_.begin();
         Made made{each, DocumentWriter::Mode::insert, false, {}};
         if (is_there && plan_.options.present == Present::fail && has_documents(*client, name))
             in_the_way.push_back(name.text());
@@ -130,6 +169,11 @@ void RestoreTarget::prepare(const std::string& database, std::vector<Collection>
     for (const Collection& each : collections) {
         known_.push_back(each);
         const Made& made = made_.at(each.name);
+        if (queried_ && !each.is_view()) {
+            const Namespace name = working(each.name);
+            (void)client->ask(name.database, command("drop", name.collection));
+            (void)client->run(name.database, command("create", name.collection));
+        }
         if (made.is_merged || each.is_view()) continue;
         const Namespace name = mapped(each.name);
         const auto& list = present.at(name.database);
@@ -150,12 +194,14 @@ std::unique_ptr<RestoreTarget::Writer> RestoreTarget::writer(const Namespace& ca
     if (found == made_.end()) return nullptr;
     const Made made{found->second.collection, found->second.mode, found->second.is_merged, {}};
     lock.unlock();
-    Namespace name = mapped(captured);
+    Namespace name = working(captured);
     if (made.collection.type == "timeseries") name.collection = "system.buckets." + name.collection;
     auto lease = pool_.lease();
     Client& client = *lease;
-    return std::make_unique<Writer>(
-        Writer{std::move(lease), DocumentWriter(client, name, made.mode, made.collection.is_capped()), name});
+    return std::make_unique<Writer>(Writer{
+        std::move(lease),
+        DocumentWriter(client, name, queried_ ? DocumentWriter::Mode::insert : made.mode, made.collection.is_capped()),
+        name});
 }
 
 void RestoreTarget::wrote(const Namespace& captured, const Written& written) {
@@ -173,7 +219,7 @@ bool RestoreTarget::has(const Namespace& name) {
 }
 
 std::vector<Bytes> RestoreTarget::fetch(const Namespace& name, const std::vector<Bytes>& ids) {
-    const Namespace there = mapped(name);
+    const Namespace there = working(name);
     Builder list;
     const std::size_t begun = list.begin("$in", BsonType::array);
     for (std::size_t i = 0; i < ids.size(); ++i) list.add(std::to_string(i), *Elements(ids[i]).begin());
@@ -202,7 +248,7 @@ void RestoreTarget::write(const Namespace& name, const std::vector<Bytes>& remov
         in_order = found != made_.end() && found->second.collection.is_capped();
         if (found == made_.end()) made_[name].collection = {name, "collection", to_bytes(empty_document()), {}, {}, {}};
     }
-    const Namespace there = mapped(name);
+    const Namespace there = working(name);
     const auto send = [this, &there, in_order](const std::vector<Bytes>& list, std::size_t from, std::size_t to,
                                                bool removes) {
         const auto client = pool_.lease();
@@ -233,13 +279,13 @@ void RestoreTarget::create(const Collection& collection) {
     }
     if (collection.is_view()) return;  // in the end
     const auto client = pool_.lease();
-    const Namespace name = mapped(collection.name);
+    const Namespace name = working(collection.name);
     const Reply reply = client->ask(name.database, create_command(collection, name.collection));
     if (!reply.ok() && reply.code != server_code::namespace_exists) client->fail(reply, "making " + name.text());
 }
 
 void RestoreTarget::drop(const Namespace& name) {
-    const Namespace there = mapped(name);
+    const Namespace there = working(name);
     const auto client = pool_.lease();
     const Reply reply = client->ask(there.database, command("drop", there.collection));
     if (!reply.ok() && reply.code != server_code::namespace_not_found) client->fail(reply, "dropping " + there.text());
@@ -248,7 +294,7 @@ void RestoreTarget::drop(const Namespace& name) {
 }
 
 void RestoreTarget::rename(const Namespace& from, const Namespace& to) {
-    const Namespace old_name = mapped(from), new_name = mapped(to);
+    const Namespace old_name = working(from), new_name = working(to);
     const auto client = pool_.lease();
     (void)client->ask(new_name.database, command("drop", new_name.collection));
     const Reply reply =
@@ -262,7 +308,7 @@ void RestoreTarget::rename(const Namespace& from, const Namespace& to) {
 }
 
 void RestoreTarget::modify(const Namespace& name, ByteView command) {
-    const Namespace there = mapped(name);
+    const Namespace there = working(name);
     Builder out;
     for (const Element& each : Elements(command)) {
         if (each.name == "collMod" || each.name == "convertToCapped")
@@ -329,6 +375,24 @@ void RestoreTarget::say_what_was_written(const Made& made) const {
                                    made.written.left));
 }
 
+// What it says is measured, not promised.
+void RestoreTarget::tell_of_canaries(Client& client) const {
+    for (const auto& [name, made] : made_) {
+        if (name.collection != canary_collection) continue;
+        const Namespace there = mapped(name);
+        Cursor cursor(client, there.database, command("find", there.collection), {});
+        while (true) {
+            const ByteView canary = cursor.next();
+            if (canary.empty()) break;
+            const auto at = find(canary, "at");
+            if (at && at->milliseconds())
+                world_.log.warning(fmt::format("the newest canary of {} that came back was written at {}",
+                                               printable(text_of(canary, "_id")),
+                                               rfc3339(*at->milliseconds() * (one_second / 1000))));
+        }
+    }
+}
+
 void RestoreTarget::restore_users(Client& client) {
     if (!plan_.options.with_users) return;
     for (const auto& [item, bytes] : users_) {
@@ -340,9 +404,33 @@ void RestoreTarget::restore_users(Client& client) {
     }
 }
 
+void RestoreTarget::choose_by_query(Made& made) {
+    const Namespace from = working(made.collection.name), to = mapped(made.collection.name);
+    const auto reader = pool_.lease(), client = pool_.lease();
+    {
+        Cursor cursor(*reader, from.database,
+                      Builder().text("find", from.collection).document("filter", plan_.options.query).done(), {});
+        DocumentWriter writer(*client, to, made.mode, false);
+        while (true) {
+            const ByteView document = cursor.next();
+            if (document.empty()) break;
+            writer.add(document);
+        }
+        writer.flush();
+        made.written = writer.written();
+    }
+    (void)client->run(from.database, command("drop", from.collection));
+    queried_.reset();
+    if (!made.is_merged)
+        world_.log.info(fmt::format("{}: the query chose {} documents", to.text(), made.written.added));
+}
+
 std::vector<Finding> RestoreTarget::finish() {
+    if (queried_)
+        if (const auto made = made_.find(*queried_); made != made_.end()) choose_by_query(made->second);
     for (const auto& [name, made] : made_)
         if (!made.collection.is_view()) build_indexes(made);
+    ttl_.end();
     const auto client = pool_.lease();
     for (const auto& [name, made] : made_) {
         if (!made.collection.is_view()) {
@@ -359,6 +447,7 @@ std::vector<Finding> RestoreTarget::finish() {
                 {item_path(name), Finding::Kind::unsupported, "the view cannot be made: " + reply.message});
     }
     restore_users(*client);
+    tell_of_canaries(*client);
     return std::move(findings_);
 }
 

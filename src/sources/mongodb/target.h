@@ -17,6 +17,7 @@
 #include "base/workers.h"
 #include "sources/mongodb/applier.h"
 #include "sources/mongodb/restore_options.h"
+#include "sources/mongodb/ttl_pause.h"
 #include "sources/mongodb/writing.h"
 
 namespace holdfast::mongodb {
@@ -32,6 +33,9 @@ struct TargetPlan {
 class RestoreTarget final : public ReplayTarget {
 public:
     RestoreTarget(World& world, TargetPlan plan);
+    ~RestoreTarget() override;
+    RestoreTarget(const RestoreTarget&) = delete;
+    RestoreTarget& operator=(const RestoreTarget&) = delete;
 
     // One name for a URL's database and more than one captured is refused.
     void name_databases(const std::vector<std::string>& captured);
@@ -67,12 +71,17 @@ private:
         Written written;
     };
     Namespace mapped(const Namespace& captured) const;
+    // Where documents are written: with a query not yet where they belong, for it is asked of what they are in the end.
+    Namespace working(const Namespace& captured) const;
+    void refuse_query_of_many(const Collection& collection);
+    void choose_by_query(Made& made);
     void refuse_older(Client& client) const;
     void refuse_the_source(const std::string& database);
     void make_in(Client& client, const Collection& collection, const Namespace& name);
     void build_indexes(const Made& made);
     void say_what_was_written(const Made& made) const;
     void restore_users(Client& client);
+    void tell_of_canaries(Client& client) const;
 
     World& world_;
     const TargetPlan plan_;
@@ -85,6 +94,8 @@ private:
     std::map<std::string, Bytes> users_;
     std::vector<Finding> findings_;
     std::optional<bool> is_source_;
+    TtlPause ttl_{pool_};
+    std::optional<Namespace> queried_;  // captured name of the collection that a query is asked of, until it was
     Workers workers_{2, 8};
 };
 

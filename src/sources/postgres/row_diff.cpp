@@ -1,12 +1,12 @@
 #include "sources/postgres/row_diff.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "clients/postgres/connection.h"
+#include "source/keyed_diff.h"
 #include "sources/postgres/catalog.h"
 #include "sources/postgres/names.h"
 #include "sources/postgres/row_checksum.h"
@@ -15,8 +15,6 @@ namespace holdfast::postgres {
 
 namespace {
 
-constexpr std::size_t buckets = 1 << 16;
-constexpr std::size_t rows_held_max = 200'000;
 constexpr auto lock_timeout = "60s";
 
 // "id, \"odd, name\"" as names.
@@ -72,18 +70,7 @@ private:
     bool is_head_ = true;
 };
 
-struct Hash {
-    std::uint64_t low = 0;
-    std::uint64_t high = 0;
-    bool operator==(const Hash&) const = default;
-};
-
-Hash hash_of(std::string_view text) {
-    const auto [low, high] = RowChecksum::hash(as_bytes(text));
-    return {low, high};
-}
-
-enum class Side : std::uint8_t { captured, live };
+using Side = KeyedDiff::Side;
 
 class Comparison {
 public:
@@ -105,9 +92,13 @@ public:
         names_ = names_in(*columns);
         if (const std::string problem = find_key(live, table); !problem.empty()) return {{}, false, problem};
 
-        read_both(live, table, [&](Side side, std::string_view row) { count(side, row); });
-        choose_buckets();
-        read_both(live, table, [&](Side side, std::string_view row) { keep(side, row); });
+        read_both(live, table, [&](Side side, std::string_view row) {
+            diff_.count(side, key_of(row), RowChecksum::hash(as_bytes(row)));
+        });
+        diff_.choose();
+        read_both(live, table, [&](Side side, std::string_view row) {
+            diff_.keep(side, key_of(row), RowChecksum::hash(as_bytes(row)));
+        });
         live.run("COMMIT");
         return finish();
     }
@@ -169,42 +160,6 @@ private:
         return out;
     }
 
-    std::size_t bucket_of(const std::string& key) const { return hash_of(key).low % buckets; }
-
-    void count(Side side, std::string_view row) {
-        Bucket& bucket = buckets_[bucket_of(key_of(row))];
-        const Hash hash = hash_of(row);
-        bucket.low += side == Side::captured ? hash.low : 0 - hash.low;
-        bucket.high += side == Side::captured ? hash.high : 0 - hash.high;
-        ++bucket.rows;
-    }
-
-    void choose_buckets() {
-        std::size_t rows = 0;
-        for (Bucket& bucket : buckets_) {
-            if (bucket.low == 0 && bucket.high == 0) continue;
-            rows += bucket.rows;
-            bucket.is_chosen = rows <= 2 * rows_held_max || rows == bucket.rows;
-            if (!bucket.is_chosen) has_more_ = true;
-        }
-    }
-
-    void keep(Side side, std::string_view row) {
-        std::string key = key_of(row);
-        if (!buckets_[bucket_of(key)].is_chosen) return;
-        const Hash hash = hash_of(row);
-        if (side == Side::captured) {
-            rows_.emplace(std::move(key), Row{hash, RowDifference::Kind::only_captured});
-            return;
-        }
-        const auto [at, is_new] = rows_.try_emplace(std::move(key), Row{hash, RowDifference::Kind::only_live});
-        if (is_new) return;
-        if (at->second.hash == hash)
-            rows_.erase(at);
-        else
-            at->second.kind = RowDifference::Kind::changed;
-    }
-
     // "id=5, place='a b'"
     std::string shown(const std::string& key) const {
         std::vector<std::string> out;
@@ -215,42 +170,24 @@ private:
     }
 
     RowDiff finish() {
+        RowDiff out{diff_.differences(), diff_.has_more(), ""};
         // Whole numbers by their size, as people count.
-        std::vector<const std::pair<const std::string, Row>*> sorted;
-        for (const auto& each : rows_) sorted.push_back(&each);
-        const bool are_numbers = std::ranges::all_of(rows_, [](const auto& each) {
-            return std::ranges::all_of(each.first, [](char c) { return c >= '0' && c <= '9'; });
+        const bool are_numbers = std::ranges::all_of(out.list, [](const RowDifference& each) {
+            return std::ranges::all_of(each.key, [](char c) { return c >= '0' && c <= '9'; });
         });
-        if (are_numbers) std::ranges::stable_sort(sorted, {}, [](const auto* each) { return each->first.size(); });
-        RowDiff out;
-        for (const auto* each : sorted) {
-            if (out.list.size() == request_.differences_max) {
-                has_more_ = true;
-                break;
-            }
-            out.list.push_back({shown(each->first), each->second.kind});
+        if (are_numbers) std::ranges::stable_sort(out.list, {}, [](const auto& each) { return each.key.size(); });
+        if (out.list.size() > request_.differences_max) {
+            out.list.resize(request_.differences_max);
+            out.has_more = true;
         }
-        out.has_more = has_more_;
+        for (RowDifference& each : out.list) each.key = shown(each.key);
         return out;
     }
-
-    struct Bucket {
-        std::uint64_t low = 0;  // captured minus live
-        std::uint64_t high = 0;
-        std::uint32_t rows = 0;
-        bool is_chosen = false;
-    };
-    struct Row {
-        Hash hash;
-        RowDifference::Kind kind;
-    };
 
     const RowDiffRequest& request_;
     std::vector<std::string> names_;  // of the columns
     std::vector<std::size_t> key_;    // which of them
-    std::vector<Bucket> buckets_ = std::vector<Bucket>(buckets);
-    std::map<std::string, Row> rows_;
-    bool has_more_ = false;
+    KeyedDiff diff_;
 };
 
 }  // namespace

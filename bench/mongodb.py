@@ -1,0 +1,263 @@
+#!/usr/bin/env python3
+"""MongoDB: capture against a bare raw-BSON read by the Python driver, capture at full speed, replay, memory, in one run.
+
+The real server is mongod when it is on PATH, else FerretDB (tests/servers). What a slow server hides is measured on a
+scripted one that plays batches made beforehand. The Python driver is installed into --folder. Prints a line for each
+measurement, the ratios that the aims are about, and with --markdown a table for doc/benchmarks.md.
+
+    bench/mongodb.py --holdfast build/release/holdfast --bytes 1G
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import resource
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests/e2e"), str(ROOT / "tests/servers")]
+
+from mongo_server import WHICH, MongoServer  # noqa: E402
+from mongo_wire import OP_MSG, Int64, Raw, Timestamp, encode, message, read_message, decode  # noqa: E402
+from postgres import WORDS, size  # noqa: E402
+from scripted_mongo import Collection, ScriptedMongo  # noqa: E402
+
+DRIVER = "pymongo==4.10.1"
+READ = """
+import sys
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
+client = MongoClient(sys.argv[1], document_class=RawBSONDocument)
+total = 0
+for name in client.bank.list_collection_names():
+    for batch in client.bank[name].find_raw_batches({}, sort=[("_id", 1)], batch_size=10000):
+        total += len(batch)
+print(total)
+"""
+BATCH_BYTES = 8 << 20
+DOCUMENT_BYTES = 1000
+
+
+def documents(count, seed=1):
+    """Prose, numbers and an id of eight random bytes each, about a kilobyte."""
+    chance = random.Random(seed)
+    for i in range(count):
+        yield {"_id": f"order {i:012}", "token": chance.randbytes(8).hex(), "amount": chance.random(), "count": i,
+               "note": " ".join(chance.choices(WORDS, k=160))}
+
+
+class FullSpeed(ScriptedMongo):
+    """Collections `parts` of batches that were encoded beforehand; the client's batch size is passed over."""
+
+    def __init__(self, parts):
+        self.parts = parts
+        super().__init__({"bank": {name: Collection() for name in parts}, "local": {"oplog.rs": Collection([
+            {"op": "n", "ns": "", "ts": Timestamp(1_700_000_000 << 32 | 5), "t": Int64(1), "o": {}}])}})
+
+    def serve(self, connection):
+        at = {}
+        with connection:
+            try:
+                while True:
+                    request, code, body = read_message(connection)
+                    document = decode(body, body.index(b"\0", 4) + 9 if code != OP_MSG else 5)
+                    verb = next(iter(document))
+                    name = document.get("collection") if verb == "getMore" else document.get("find")
+                    if name in self.parts and "limit" not in document:
+                        at[name] = 0 if verb == "find" else at[name] + 1
+                        first, more = self.parts[name][at[name]]
+                        connection.sendall(message(1, request, OP_MSG, b"\0\0\0\0\0" + (first if verb == "find" else more)))
+                        continue
+                    reply = encode(self.answer(document, {}))
+                    if code == OP_MSG:
+                        connection.sendall(message(1, request, OP_MSG, b"\0\0\0\0\0" + reply))
+                    else:
+                        connection.sendall(message(1, request, 1, struct.pack("<iqii", 8, 0, 0, 1) + reply))
+            except (ConnectionError, OSError, IndexError):
+                return
+
+    def do_collstats(self, document):
+        total = sum(len(first) for first, _ in self.parts.get(document["collStats"], []))
+        return {"count": total // DOCUMENT_BYTES, "size": Int64(total), "ok": 1.0}
+
+
+def batches(collection, encoded):
+    """The replies to find and to getMore, of each batch."""
+    out, batch, held = [], [], 0
+    pieces = []
+    for each in encoded:
+        batch.append(Raw(each))
+        held += len(each)
+        if held >= BATCH_BYTES:
+            pieces.append(batch)
+            batch, held = [], 0
+    if batch:
+        pieces.append(batch)
+    for number, piece in enumerate(pieces):
+        id = Int64(0 if number + 1 == len(pieces) else 7)
+        reply = lambda which: encode({"cursor": {"id": id, "ns": f"bank.{collection}", which: piece,
+                                                 "atClusterTime": Timestamp(1_700_000_000 << 32 | 5)}, "ok": 1.0})
+        out.append((reply("firstBatch"), reply("nextBatch")))
+    return out
+
+
+def measure(argv, environment):
+    """Seconds, processor seconds, the most memory in MB, and what it printed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.monotonic()
+    child = subprocess.Popen([str(each) for each in argv], env=environment, stdout=subprocess.PIPE)
+    out = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    if status != 0:
+        sys.exit(f"{argv} ended with {status}")
+    processor = usage.ru_utime + usage.ru_stime
+    return time.monotonic() - began, processor, usage.ru_maxrss / 1024, out
+
+
+class Bench:
+    def __init__(self, options, folder):
+        self.options, self.folder, self.rows, self.memory, self.bytes = options, folder, {}, {}, {}
+        self.environment = {**os.environ, "HOLDFAST_REPO": str(folder / "repo"), "HOLDFAST_KEY_FILE": str(folder / "key"),
+                            "XDG_STATE_HOME": str(folder / "state")}
+        (folder / "key").write_bytes(os.urandom(32))
+
+    def note(self, name, argv, bytes):
+        seconds, processor, memory, out = measure(argv, self.environment)
+        self.rows.setdefault(name, []).append((seconds, processor))
+        self.memory[name] = max(self.memory.get(name, 0), memory)
+        self.bytes[name] = bytes
+        print(f"  {name:38} {seconds:8.2f} s {processor:8.2f} s of processor {bytes / 1e6 / seconds:8.0f} MB/s {memory:6.0f} MB",
+              flush=True)
+        return out
+
+    def holdfast(self, name, bytes, *args):
+        return json.loads(self.note(name, [self.options.holdfast, *args, "--json"], bytes).decode().splitlines()[-1])
+
+    def fresh_repository(self):
+        shutil.rmtree(self.folder / "repo", ignore_errors=True)
+        shutil.rmtree(self.folder / "state", ignore_errors=True)
+        subprocess.run([self.options.holdfast, "init"], env=self.environment, check=True, capture_output=True)
+
+    def at_full_speed(self):
+        count = self.options.bytes // DOCUMENT_BYTES
+        encoded = [encode(each) for each in documents(count)]
+        half = len(encoded) // 2
+        parts = {"a": encoded[:half], "b": encoded[half:]}
+        total = sum(map(len, encoded))
+        servers = FullSpeed({name: batches(name, part) for name, part in parts.items()})
+        for each in parts:
+            for i in range(0, len(parts[each]), 100):
+                changed = decode(parts[each][i])
+                changed["count"] = -1
+                parts[each][i] = encode(changed)
+        changed = FullSpeed({name: batches(name, part) for name, part in parts.items()})
+        url = servers.url("bank")
+        for _ in range(self.options.rounds):
+            self.fresh_repository()
+            first = self.holdfast("capture, all of it new", total, "backup", url, "--name", "bank")
+            self.holdfast("capture, all of it known", total, "backup", url, "--name", "bank")
+        # The memory is by the source's place: the same address serves what changed.
+        servers.parts = changed.parts
+        second = self.holdfast("capture, 1 % changed", total, "backup", url, "--name", "bank")
+        self.share = second["bytes"]["stored"] / first["bytes"]["stored"]
+
+    def on_a_server(self, server):
+        count = self.options.server_bytes // DOCUMENT_BYTES
+        total = 0
+        for name in ("a", "b"):
+            batch = []
+            for each in documents(count // 2, name):
+                batch.append(each)
+                total += len(encode(each))
+                if len(batch) == 500:
+                    server.mongo.insert("bank", name, *batch)
+                    batch = []
+            if batch:
+                server.mongo.insert("bank", name, *batch)
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--target", self.folder / "driver", DRIVER], check=True)
+        self.environment["PYTHONPATH"] = str(self.folder / "driver")
+        for _ in range(self.options.rounds):
+            self.fresh_repository()
+            self.note("bare read by the driver", [sys.executable, "-c", READ, server.url()], total)
+            self.holdfast("capture of a server", total, "backup", server.url("bank"), "--name", "bank")
+
+    def replay(self, server, other):
+        self.fresh_repository()
+        server.clear()
+        keys, operations = 2000, self.options.operations
+        server.mongo.insert("replay", "c", *[{"_id": i, "n": 0} for i in range(keys)])
+        follow = [self.options.holdfast, "follow", server.url("replay"), "--name", "replay", "--once", "--quiet"]
+        subprocess.run(follow, env=self.environment, check=True)
+        chance = random.Random(7)
+        began = time.monotonic()
+        for i in range(operations):
+            server.mongo.set("replay", "c", chance.randrange(keys), n=i)
+        self.one_by_one = time.monotonic() - began
+        subprocess.run(follow, env=self.environment, check=True)
+        restore = ["restore", "latest", "--source", "replay", "--to", other.url(), "--existing", "drop", "--no-verify"]
+        base = self.holdfast("restore of the base", 1, *restore)["seconds"]
+        windows = subprocess.run([self.options.holdfast, "windows", "--json"], env=self.environment, check=True, capture_output=True)
+        restore[1:2] = ["--at", json.loads(windows.stdout)["windows"][-1]["to"]]
+        whole = self.holdfast("restore and replay", 1, *restore)["seconds"]
+        self.replayed = max(whole - base, 0.001)
+        print(f"  {operations} operations: one a command {self.one_by_one:.2f} s, replayed {self.replayed:.2f} s")
+
+    def median(self, name, which=0):
+        return statistics.median(each[which] for each in self.rows[name])
+
+    def report(self):
+        rate = lambda name: self.bytes[name] / 1e6 / self.median(name)
+        aims = [("capture, all of it new, MB/s", rate("capture, all of it new"), "at least 300"),
+                ("capture, all of it known, MB/s", rate("capture, all of it known"), "at least 700"),
+                ("capture with 1 % changed, stored / first", self.share, "at most 0.03"),
+                ("capture / bare read by the driver", self.median("capture of a server") / self.median("bare read by the driver"),
+                 "at most 1"),
+                ("one operation a command / replay", self.one_by_one / self.replayed, "at least 10"),
+                ("most memory of holdfast, MB", max(v for k, v in self.memory.items() if "driver" not in k), "at most 200")]
+        lines = [f"| MongoDB ({WHICH}; scripted: {self.options.bytes / 1e6:.0f} MB) | seconds | of processor | MB/s | memory |",
+                 "|---|---|---|---|---|"]
+        for name in self.rows:
+            lines.append(f"| {name} | {self.median(name):.2f} | {self.median(name, 1):.2f} | "
+                         f"{rate(name):.0f} | {self.memory[name]:.0f} MB |")
+        lines += ["", "| aim | found | due |", "|---|---|---|"]
+        lines += [f"| {name} | {found:.3g} | {due} |" for name, found, due in aims]
+        lines.append(f"\nLoad of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
+        print("\n".join(lines))
+        if self.options.markdown:
+            self.options.markdown.write_text("\n".join(lines) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--holdfast", type=pathlib.Path, required=True)
+    parser.add_argument("--bytes", type=size, default=size("1G"), help="on the scripted server")
+    parser.add_argument("--server-bytes", type=size, default=size("100M"), help="on the real one")
+    parser.add_argument("--operations", type=int, default=20000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("/var/tmp"))
+    parser.add_argument("--markdown", type=pathlib.Path)
+    options = parser.parse_args()
+    options.holdfast = options.holdfast.resolve()
+    with tempfile.TemporaryDirectory(prefix="holdfast-bench-", dir=options.folder) as folder:
+        bench = Bench(options, pathlib.Path(folder))
+        bench.at_full_speed()
+        server, other = MongoServer(), MongoServer()
+        try:
+            bench.on_a_server(server)
+            bench.replay(server, other)
+        finally:
+            server.remove()
+            other.remove()
+        bench.report()
+
+
+if __name__ == "__main__":
+    main()

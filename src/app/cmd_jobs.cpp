@@ -1,0 +1,105 @@
+#include "app/command.h"
+#include "app/context.h"
+#include "app/recorder.h"
+#include "app/run_text.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace holdfast::app {
+
+namespace {
+
+struct JobLine {
+    const policy::Job* job = nullptr;
+    std::optional<ledger::Run> last;
+    std::optional<ledger::Run> last_done;
+    std::optional<Nanoseconds> next;
+    bool overdue = false;
+};
+
+std::vector<JobLine> lines_of(Context& context, const ledger::Ledger& ledger) {
+    const Nanoseconds now = context.world.clock.now();
+    std::vector<JobLine> out;
+    for (const policy::Job& job : context.config().jobs) {
+        JobLine line{&job, ledger.last(job.name), ledger.last_done(job.name), {}, false};
+        if (job.schedule) {
+            line.next = job.schedule->next(now);
+            if (line.next) *line.next += policy::jitter_of(job.name, job.jitter_max);
+        }
+        const auto allowed = policy::overdue_after(job, now);
+        line.overdue = allowed && line.last && (!line.last_done || now - line.last_done->ended > *allowed);
+        out.push_back(std::move(line));
+    }
+    return out;
+}
+
+void print_json(Output& out, const std::vector<JobLine>& lines) {
+    Json jobs = Json::array();
+    for (const JobLine& line : lines) {
+        const policy::Job& job = *line.job;
+        jobs.push_back({{"job", job.name},
+                        {"kind", policy::kind_of(job.task)},
+                        {"schedule", job.schedule ? Json(job.schedule->text()) : Json()},
+                        {"timezone", job.timezone},
+                        {"next", line.next ? Json(rfc3339(*line.next)) : Json()},
+                        {"last", line.last ? json_of(*line.last) : Json()},
+                        {"last_done", line.last_done ? Json(rfc3339(line.last_done->ended)) : Json()},
+                        {"overdue", line.overdue}});
+    }
+    out.record({{"schema", "holdfast.jobs/1"}, {"jobs", jobs}});
+}
+
+int run_jobs(Context& context) {
+    const auto ledger = open_ledger(context);
+    const std::vector<JobLine> lines = lines_of(context, *ledger);
+    if (context.out.is_json()) {
+        print_json(context.out, lines);
+        return 0;
+    }
+    using enum Table::Align;
+    Table table({{"JOB", left},
+                 {"KIND", left},
+                 {"SCHEDULE", left},
+                 {"NEXT", left},
+                 {"LAST", left},
+                 {"STATE", left},
+                 {"TOOK", right},
+                 {"LAST DONE", left}});
+    for (const JobLine& line : lines) {
+        const policy::Job& job = *line.job;
+        const bool started = line.last && line.last->started > 0;
+        table.add({job.name, std::string(policy::kind_of(job.task)),
+                   job.schedule        ? job.schedule->text() + (job.timezone == "UTC" ? "" : " " + job.timezone)
+                   : job.after.empty() ? "by hand"
+                                       : "after " + join(job.after, ", "),
+                   line.next ? local_time(*line.next) : "-", started ? local_time(line.last->started) : "-",
+                   line.last ? std::string(name_of(line.last->state)) + (line.overdue ? ", overdue" : "") : "-",
+                   started && line.last->ended > 0 ? human_duration(line.last->ended - line.last->started) : "",
+                   line.last_done ? local_time(line.last_done->ended) : "never"});
+    }
+    if (table.empty())
+        context.out.say("the configuration has no `jobs`");
+    else
+        table.print(context.out);
+    for (const ledger::Reach& each : ledger->reaches()) context.out.line(text_of(each, context.world.clock.now()));
+    return 0;
+}
+
+}  // namespace
+
+Command jobs_command() {
+    Command out;
+    out.name = "jobs";
+    out.part = Part::run;
+    out.ends_with_its_reader = true;
+    out.summary = "list the jobs: when they are due, and how they last went";
+    out.details =
+        "OVERDUE says that the last success is older than the schedule allows: its longest gap and a quarter of it, or "
+        "the job's `overdue_after`. Below the jobs stand the sources that are followed, with what would be lost if one "
+        "were lost now.";
+    out.examples = {{"holdfast jobs", "all of them"}, {"holdfast jobs --json", "for programs"}};
+    out.run = [](Context& context) { return run_jobs(context); };
+    return out;
+}
+
+}  // namespace holdfast::app

@@ -1,0 +1,213 @@
+#include <map>
+
+#include "app/command.h"
+#include "app/context.h"
+#include "app/recorder.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "report/document.h"
+#include "report/validation.h"
+#include "sandbox/sandbox.h"
+
+namespace holdfast::app {
+
+namespace {
+
+constexpr Nanoseconds one_day = 86'400 * one_second;
+constexpr Nanoseconds proof_age_default = 8 * one_day;  // a weekly proof and a day
+
+struct ReportChoice {
+    std::string format = "text";
+    std::optional<Nanoseconds> within;
+};
+
+void check_format(const std::string& format) {
+    const std::vector<std::string> known{"text", "markdown", "html", "json"};
+    if (std::ranges::find(known, format) != known.end()) return;
+    const auto near = nearest(format, known);
+    throw Error{Code::usage, "there is no format `{}` of reports", format}.hint(
+        near ? "Did you mean `" + *near + "`?" : "There is " + join(known, ", ") + ".");
+}
+
+bool as_json(const Context& context, const ReportChoice& choice) {
+    return context.out.is_json() || choice.format == "json";
+}
+
+void print(Output& out, const report::Document& document, const std::string& format) {
+    out.bytes(as_bytes(format == "html"       ? report::html_of(document)
+                       : format == "markdown" ? report::markdown_of(document)
+                                              : report::text_of(document)));
+}
+
+std::vector<report::ProvenSource> proven_sources(const Config& config, const ledger::Ledger& ledger) {
+    std::vector<report::ProvenSource> out;
+    const auto proofs = ledger.newest_proofs();
+    for (const SourceConfig& source : config.sources) {
+        out.push_back({source.name, report::component_of(source.kind), {}, 0});
+        for (const auto& [run, outcome] : proofs) {
+            if (outcome.source != source.name) continue;
+            out.back().proof = outcome;
+            out.back().proven = run.ended;
+        }
+    }
+    return out;
+}
+
+std::vector<report::JobHealth> job_healths(const Config& config, const ledger::Ledger& ledger, Nanoseconds now) {
+    std::vector<report::JobHealth> out;
+    for (const policy::Job& job : config.jobs) {
+        const auto last = ledger.last_ended(job.name);
+        const auto done = ledger.last_done(job.name);
+        const auto allowed = policy::overdue_after(job, now);
+        report::JobHealth health{job.name, {}, last && allowed && (!done || now - done->ended > *allowed)};
+        if (last) health.last = last->state;
+        out.push_back(std::move(health));
+    }
+    return out;
+}
+
+report::Document document_of(const std::vector<report::ValidationLine>& lines, Nanoseconds now) {
+    report::Document out{"Backup Validation Report",
+                         {"Date: " + local_time(now), "Validation Namespace: " + default_sandbox_root()},
+                         {}};
+    report::Section summary{"Summary", {}, {}}, reasons{"Not passed", {}, {}};
+    for (const report::ValidationLine& line : lines) {
+        summary.lines.push_back(fmt::format("{}: {}", line.name, report::text_of(line.verdict)));
+        for (const std::string& reason : line.reasons) reasons.lines.push_back(reason);
+    }
+    out.sections.push_back(std::move(summary));
+    if (!reasons.lines.empty()) out.sections.push_back(std::move(reasons));
+    return out;
+}
+
+int run_proof(Context& context, const ReportChoice& choice) {
+    check_format(choice.format);
+    const auto ledger = open_ledger(context);
+    const Nanoseconds now = context.world.clock.now();
+    const auto lines =
+        report::validate(proven_sources(context.config(), *ledger), job_healths(context.config(), *ledger, now), now,
+                         choice.within.value_or(proof_age_default));
+    if (as_json(context, choice)) {
+        Json list = Json::array();
+        for (const report::ValidationLine& line : lines)
+            list.push_back(
+                {{"component", line.name}, {"result", report::text_of(line.verdict)}, {"because", line.reasons}});
+        context.out.record({{"schema", "holdfast.report.proof/1"}, {"date", rfc3339(now)}, {"summary", list}});
+    } else {
+        print(context.out, document_of(lines, now), choice.format);
+    }
+    const auto has = [&](report::Verdict verdict) {
+        return std::ranges::find(lines, verdict, &report::ValidationLine::verdict) != lines.end();
+    };
+    return has(report::Verdict::fail)         ? info_of(Code::corrupt).exit_status
+           : has(report::Verdict::not_tested) ? info_of(Code::partial).exit_status
+                                              : 0;
+}
+
+// A point, and the repositories that have it.
+struct InventoryLine {
+    repo::Snapshot snapshot;
+    std::vector<std::string> repositories;
+};
+
+std::vector<InventoryLine> inventory(Context& context) {
+    std::vector<RepositoryChoice> choices;
+    if (context.config().repositories.empty() || !context.globals.repository.empty())
+        choices.push_back(context.choose_repository(context.globals.repository));
+    else
+        for (const RepositoryConfig& each : context.config().repositories)
+            choices.push_back(context.choose_repository(each.name));
+    std::map<repo::SnapshotId, InventoryLine> lines;
+    for (const RepositoryChoice& choice : choices) {
+        const auto repository = context.open_repository(choice, context.usual_places());
+        for (const repo::Snapshot& snapshot : repository->snapshots()) {
+            InventoryLine& line = lines[snapshot.id];
+            if (line.repositories.empty()) line.snapshot = snapshot;
+            if (snapshot.proof) line.snapshot.proof = snapshot.proof;
+            line.repositories.push_back(choice.name);
+        }
+    }
+    std::vector<InventoryLine> out;
+    for (auto& [id, line] : lines) out.push_back(std::move(line));
+    std::ranges::stable_sort(out, {}, [](const InventoryLine& line) { return line.snapshot.time; });
+    return out;
+}
+
+std::string proof_text(const repo::Snapshot& snapshot) {
+    if (!snapshot.proof) return "never";
+    return fmt::format("V{} {}", snapshot.proof->level,
+                       snapshot.proof->result == repo::ProofResult::pass   ? "PASS"
+                       : snapshot.proof->result == repo::ProofResult::fail ? "FAIL"
+                                                                           : "NOT TESTED");
+}
+
+int run_inventory(Context& context, const ReportChoice& choice) {
+    check_format(choice.format);
+    const std::vector<InventoryLine> lines = inventory(context);
+    if (as_json(context, choice)) {
+        Json list = Json::array();
+        for (const InventoryLine& line : lines)
+            list.push_back({{"snapshot", line.snapshot.id.hex()},
+                            {"time", rfc3339(line.snapshot.time)},
+                            {"source", line.snapshot.source},
+                            {"kind", line.snapshot.kind},
+                            {"bytes", {{"logical", line.snapshot.bytes.logical}}},
+                            {"copies", line.repositories},
+                            {"proof", proof_text(line.snapshot)}});
+        context.out.record({{"schema", "holdfast.report.inventory/1"}, {"points", list}});
+        return 0;
+    }
+    report::Document document{"Backup Inventory", {"Date: " + local_time(context.world.clock.now())}, {}};
+    report::Section points{"Points", {}, {{"Time", "Source", "Kind", "Size", "Copies", "Proof", "Snapshot"}, {}}};
+    for (const InventoryLine& line : lines)
+        points.table.rows.push_back({local_time(line.snapshot.time), line.snapshot.source, line.snapshot.kind,
+                                     human_bytes(line.snapshot.bytes.logical), join(line.repositories, ", "),
+                                     proof_text(line.snapshot), line.snapshot.id.short_hex()});
+    document.header.push_back(counted(lines.size(), "point", "points"));
+    document.sections.push_back(std::move(points));
+    print(context.out, document, choice.format);
+    return 0;
+}
+
+Command report_command(const std::string& which, const std::shared_ptr<ReportChoice>& choice) {
+    Command out;
+    out.name = "report " + which;
+    out.part = Part::run;
+    out.ends_with_its_reader = true;
+    out.options.value(choice->format, "--format", "FORMAT", "text, markdown, html or json (default text)");
+    return out;
+}
+
+}  // namespace
+
+Command report_proof_command() {
+    const auto choice = std::make_shared<ReportChoice>();
+    Command out = report_command("proof", choice);
+    out.summary = "print the Backup Validation Report";
+    out.details =
+        "PASS, FAIL or NOT TESTED for every component and for the jobs. A component passes when the newest proof of "
+        "each "
+        "of its sources passed at V3 or better and is not older than --within; the jobs pass when the last run of each "
+        "was done and none is overdue.\n"
+        "Exit status: 0 all passed, 13 something failed, 3 something is not tested.";
+    out.examples = {{"holdfast report proof", "as a mail"},
+                    {"holdfast report proof --format html > proof.html", "as a page"},
+                    {"holdfast report proof --within 32d", "for proofs once a month"}};
+    out.options.duration(choice->within, "--within", "AGE", "a proof counts for so long (default 8d)");
+    out.run = [choice](Context& context) { return run_proof(context, *choice); };
+    return out;
+}
+
+Command report_inventory_command() {
+    const auto choice = std::make_shared<ReportChoice>();
+    Command out = report_command("inventory", choice);
+    out.summary = "list every point that can be restored, and its copies";
+    out.details = "Looks into every repository of the configuration, or that of -r.";
+    out.examples = {{"holdfast report inventory --format markdown", "for the monthly report"},
+                    {"holdfast report inventory --json", "for programs"}};
+    out.run = [choice](Context& context) { return run_inventory(context, *choice); };
+    return out;
+}
+
+}  // namespace holdfast::app

@@ -1,0 +1,210 @@
+#include <algorithm>
+#include <filesystem>
+
+#include "app/command.h"
+#include "app/context.h"
+#include "app/dated_dumps.h"
+#include "app/exit_order.h"
+#include "app/holder.h"
+#include "app/job_steps.h"
+#include "app/parse.h"
+#include "app/recorder.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "engine/hooks.h"
+
+namespace holdfast::app {
+
+namespace {
+
+struct RunChoice {
+    std::string job;
+    std::string run_id;  // of a run that the daemon has claimed
+};
+
+const policy::Job& job_named(const Config& config, const std::string& name) {
+    if (const policy::Job* const job = config.job(name)) return *job;
+    std::vector<std::string> names;
+    for (const policy::Job& each : config.jobs) names.push_back(each.name);
+    Error error{Code::usage, "there is no job `{}`", name};
+    if (const auto near = nearest(name, names)) throw std::move(error).hint("Did you mean `" + *near + "`?");
+    throw std::move(error).hint(names.empty() ? "The configuration has no `jobs`."
+                                              : "The configuration has: " + join(names, ", ") + ".");
+}
+
+// What one of its commands came to.
+struct StepEnd {
+    int exit = 0;
+    std::string code;
+    std::string error;
+};
+
+StepEnd run_step(Context& context, const JobStep& step) {
+    context.out.say("+ " + text_of(step));
+    const std::vector<Command> commands = all_commands();
+    Globals globals = context.globals;
+    Globals ignored;
+    const Call call = parse(commands, global_options(ignored), step.words);
+    globals.repository = step.repository;
+    globals.no_input = true;
+    Context own(context.world, context.out, globals, {});
+    own.recorder = context.recorder;
+    try {
+        const int exit = call.command->run(own);
+        if (exit == 0) return {};
+        return {exit,
+                std::string(info_of(exit == info_of(Code::partial).exit_status ? Code::partial : Code::failed).slug),
+                fmt::format("`{}` ended with exit status {}", text_of(step), exit)};
+    } catch (...) {
+        const Error error = as_error(std::current_exception());
+        context.out.error(error);
+        return {error.exit_status(), std::string(info_of(error.code()).slug),
+                error.message() + (error.hint().empty() ? "" : " (" + error.hint() + ")")};
+    }
+}
+
+void add(StepEnd& all, const StepEnd& each) {
+    const int worse = worse_exit(all.exit, each.exit);
+    if (worse != all.exit || all.code.empty()) {
+        all.code = each.code;
+        all.error = each.error;
+    }
+    all.exit = worse;
+}
+
+std::vector<std::string> snapshots_of(const Recorder& recorder) {
+    std::vector<std::string> out;
+    for (const ledger::Outcome& each : recorder.run().outcomes)
+        if (!each.snapshot.empty()) out.push_back(each.snapshot);
+    return out;
+}
+
+// The folder may be one of today's date.
+void make_folder_of(const JobStep& step) {
+    const auto to = std::ranges::find(step.words, "--to");
+    const std::filesystem::path file = *std::next(to);
+    std::error_code failure;
+    std::filesystem::create_directories(file.parent_path(), failure);  // the export says what is wrong
+}
+
+// Those of the job's own `keep`, only once today's is there.
+void remove_old_exports(Context& context, const policy::Job& job) {
+    const auto* const task = std::get_if<policy::ExportTask>(&job.task);
+    if (task == nullptr || !task->keep) return;
+    const std::string folder = task->to.substr(0, task->to.find('{'));
+    for (const std::string& path :
+         remove_old_dumps(folder, task->source, context.world.clock.now(), *task->keep, context.world.log))
+        context.out.say("removed the old dump " + path);
+}
+
+// The job's commands one after the other; a source that fails does not keep the others from their copies.
+StepEnd run_steps(Context& context, const policy::Job& job, const Recorder& recorder) {
+    StepEnd all;
+    const bool exports = std::holds_alternative<policy::ExportTask>(job.task);
+    for (const JobStep& step : steps_of(job, context.config(), context.world.clock.now())) {
+        if (exports) make_folder_of(step);
+        add(all, run_step(context, step));
+        context.world.stop.check();
+    }
+    if (all.exit == 0) remove_old_exports(context, job);
+    // Without its required copies the job is done in part only.
+    for (const JobStep& step : copies_of(job, context.config(), snapshots_of(recorder))) {
+        StepEnd copied = run_step(context, step);
+        context.world.stop.check();
+        if (copied.exit != 0) copied.exit = info_of(Code::partial).exit_status;
+        add(all, copied);
+    }
+    return all;
+}
+
+StepEnd run_with_hooks(Context& context, const policy::Job& job, const Recorder& recorder) {
+    engine::HookScene scene{join(job.sources, ","), job.repository, "", "pending"};
+    StepEnd all;
+    try {
+        engine::run_hooks(context.world, "before the job", job.hooks.before, scene);
+        all = run_steps(context, job, recorder);
+        scene.result = all.exit == 0 ? "ok" : all.code;
+        if (all.exit == 0) engine::run_hooks(context.world, "after the job", job.hooks.after, scene);
+    } catch (...) {
+        const Error error = as_error(std::current_exception());
+        context.out.error(error);
+        add(all, {error.exit_status(), std::string(info_of(error.code()).slug), error.message()});
+        scene.result = all.code;
+    }
+    if (all.exit != 0) {
+        try {
+            engine::run_hooks(context.world, "for failures of the job", job.hooks.on_failure, scene);
+        } catch (const Error& error) {
+            context.out.error(error);
+        }
+    }
+    return all;
+}
+
+ledger::Run claimed_run(Context& context, ledger::Ledger& ledger, const policy::Job& job, const RunChoice& choice) {
+    const std::string holder = holder_of_this_process();
+    if (!choice.run_id.empty()) {
+        auto run = ledger.find(choice.run_id);
+        if (!run || run->state != ledger::RunState::running)
+            throw Error{Code::usage, "there is no claimed run {}", choice.run_id};
+        ledger.hand_over(run->id, holder, Recorder::lease);
+        return *run;
+    }
+    ledger.end_abandoned(is_holder_alive);
+    ledger::Run run;
+    run.id = ledger::new_run_id(context.world.random);
+    run.job = job.name;
+    run.verb = policy::kind_of(job.task);
+    run.repository = job.repository;
+    run.host = current_host_name();
+    run.due = run.start_at = context.world.clock.now();
+    const bool alone = job.concurrency != policy::Concurrency::allow;
+    if (ledger.claim(run, holder, Recorder::lease, alone) != ledger::Claim::claimed)
+        throw Error{Code::busy, "job {} is running already", job.name}
+            .unharmed("that run goes on")
+            .hint("`holdfast runs --job " + job.name + "` shows it.");
+    return run;
+}
+
+int run_job(Context& context, const RunChoice& choice) {
+    const policy::Job& job = job_named(context.config(), choice.job);
+    const std::shared_ptr<ledger::Ledger> ledger = open_ledger(context);
+    Recorder recorder(context, ledger, claimed_run(context, *ledger, job, choice));
+    const StepEnd end = run_with_hooks(context, job, recorder);
+    const ledger::RunState state = state_of_exit(end.exit);
+    recorder.end(state, end.code, end.error);
+    if (context.out.is_json())
+        context.out.record({{"type", "summary"},
+                            {"schema", "holdfast.run/1"},
+                            {"run", recorder.run().id},
+                            {"job", job.name},
+                            {"state", name_of(state)}});
+    else
+        context.out.say(fmt::format("job {}: {}", job.name, name_of(state)));
+    return end.exit;
+}
+
+}  // namespace
+
+Command run_command() {
+    const auto choice = std::make_shared<RunChoice>();
+    Command out;
+    out.name = "run";
+    out.part = Part::run;
+    out.summary = "run a job of the configuration now";
+    out.details =
+        "Does what `serve` does when the job is due: its hooks, its commands, which are printed as they could be "
+        "typed, "
+        "and its copies. The run is recorded in the ledger; `runs` shows it.\n"
+        "Exit status: 0 done; 3 done in part, as when a required copy is missing; 11 when it is running already; else "
+        "that of what failed.";
+    out.examples = {{"holdfast run nightly", "as by hand before a deployment"},
+                    {"holdfast runs --job nightly", "how it went"}};
+    out.options.word(choice->job, "JOB", "name of the job").required = true;
+    out.options.value(choice->run_id, "--run-id", "ID", "the run that `serve` has claimed for this process");
+    out.run = [choice](Context& context) { return run_job(context, *choice); };
+    return out;
+}
+
+}  // namespace holdfast::app

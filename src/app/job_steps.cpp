@@ -1,0 +1,123 @@
+#include "app/job_steps.h"
+
+#include "app/dated_dumps.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace holdfast::app {
+
+namespace {
+
+std::string repository_of(const policy::Job& job, const Config& config) {
+    if (!job.repository.empty()) return job.repository;
+    const RepositoryConfig* const main = config.main_repository();
+    return main == nullptr ? "" : main->name;
+}
+
+// "{date}" and "{time}" of a path, in UTC.
+std::string dated(std::string path, Nanoseconds now) {
+    const std::string stamp = dump_name("", now).substr(1);  // 2026-03-01-041000
+    const auto replace = [&](std::string_view what, const std::string& with) {
+        for (std::size_t at; (at = path.find(what)) != std::string::npos;) path.replace(at, what.size(), with);
+    };
+    replace("{date}", stamp.substr(0, 10));
+    replace("{time}", stamp.substr(11));
+    return path;
+}
+
+std::string extension_of(std::string_view format) { return format == "custom" ? "dump" : std::string(format); }
+
+struct StepMaker {
+    const policy::Job& job;
+    const Config& config;
+    Nanoseconds now;
+
+    JobStep step(std::vector<std::string> words) const { return {repository_of(job, config), std::move(words)}; }
+
+    std::vector<JobStep> operator()(const policy::BackupTask&) const {
+        std::vector<std::string> words{"backup"};
+        words.insert(words.end(), job.sources.begin(), job.sources.end());
+        if (job.sources.empty()) words.emplace_back("--all");
+        words.insert(words.end(), {"--tag", fmt::format("{}={}", policy::job_tag, job.name)});
+        for (const auto& [key, value] : job.tags) words.insert(words.end(), {"--tag", key + "=" + value});
+        return {step(std::move(words))};
+    }
+
+    std::vector<JobStep> operator()(const policy::ProveTask& task) const {
+        std::vector<std::string> sources = job.sources;
+        const bool random = task.pick == policy::ProveTask::Pick::random;
+        if (sources.empty() && random) sources.emplace_back("");
+        if (sources.empty())
+            for (const SourceConfig& each : config.sources) sources.push_back(each.name);
+        std::vector<JobStep> out;
+        for (const std::string& source : sources) {
+            std::vector<std::string> words{"prove", "--level", fmt::format("V{}", task.level)};
+            if (random) words.emplace_back("--random");
+            if (!source.empty()) words.insert(words.end(), {"--source", source});
+            out.push_back(step(std::move(words)));
+        }
+        return out;
+    }
+
+    std::vector<JobStep> operator()(const policy::ExportTask& task) const {
+        std::vector<JobStep> out;
+        for (const std::string& format : task.as) {
+            std::string folder = dated(task.to, now);
+            if (!folder.ends_with('/')) folder += '/';
+            const std::string name = folder + dump_name(task.source, now);
+            const std::string_view plain = policy::plain_format(format);
+            std::vector<std::string> words{"export", "latest",           "--source", task.source,
+                                           "--as",   std::string(plain), "--to",     name + "." + extension_of(plain)};
+            if (plain != format) {
+                words.back() += ".gz";
+                words.emplace_back("--gzip");
+            }
+            out.push_back(step(std::move(words)));
+        }
+        return out;
+    }
+
+    std::vector<JobStep> operator()(const policy::ForgetTask&) const {
+        std::vector<JobStep> out;
+        if (job.sources.empty()) return {step({"forget"})};
+        for (const std::string& source : job.sources) out.push_back(step({"forget", "--source", source}));
+        return out;
+    }
+    std::vector<JobStep> operator()(const policy::PruneTask&) const { return {step({"prune"})}; }
+    std::vector<JobStep> operator()(const policy::CheckTask& task) const {
+        std::vector<std::string> words{"check"};
+        if (task.share)
+            words.push_back(fmt::format("--read-data={}%", *task.share * 100));
+        else if (task.bytes_max)
+            words.push_back(fmt::format("--read-data={}", *task.bytes_max));
+        else if (task.read_data)
+            words.emplace_back("--read-data");
+        return {step(std::move(words))};
+    }
+};
+
+}  // namespace
+
+std::vector<JobStep> steps_of(const policy::Job& job, const Config& config, Nanoseconds now) {
+    return std::visit(StepMaker{job, config, now}, job.task);
+}
+
+std::vector<JobStep> copies_of(const policy::Job& job, const Config& config,
+                               const std::vector<std::string>& snapshots) {
+    std::vector<JobStep> out;
+    if (snapshots.empty()) return out;
+    for (const std::string& copy : job.copies) {
+        JobStep step{repository_of(job, config), {"copy"}};
+        step.words.insert(step.words.end(), snapshots.begin(), snapshots.end());
+        step.words.insert(step.words.end(), {"--to", copy});
+        out.push_back(std::move(step));
+    }
+    return out;
+}
+
+std::string text_of(const JobStep& step) {
+    return fmt::format("holdfast {}{}", step.repository.empty() ? "" : "-r " + step.repository + " ",
+                       join(step.words, " "));
+}
+
+}  // namespace holdfast::app

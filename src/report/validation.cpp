@@ -1,0 +1,83 @@
+#include "report/validation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+
+namespace holdfast::report {
+
+namespace {
+
+constexpr int level_min = 3;
+
+Verdict worse(Verdict a, Verdict b) {
+    for (const Verdict each : {Verdict::fail, Verdict::not_tested})
+        if (a == each || b == each) return each;
+    return Verdict::pass;
+}
+
+void add(ValidationLine& line, Verdict verdict, std::string reason) {
+    line.verdict = worse(line.verdict, verdict);
+    if (verdict != Verdict::pass) line.reasons.push_back(std::move(reason));
+}
+
+void judge(ValidationLine& line, const ProvenSource& source, Nanoseconds now, Nanoseconds age_max) {
+    if (!source.proof) return add(line, Verdict::not_tested, source.name + ": never proven");
+    const ledger::Outcome& proof = *source.proof;
+    if (proof.result == "fail")
+        return add(line, Verdict::fail,
+                   fmt::format("{}: failed at V{} on {}{}{}", source.name, proof.proof_level,
+                               rfc3339_seconds(source.proven), proof.error.empty() ? "" : ": ", proof.error));
+    if (proof.result != "pass" || proof.proof_level < level_min)
+        return add(line, Verdict::not_tested, fmt::format("{}: proven up to V{} only", source.name, proof.proof_level));
+    if (now - source.proven > age_max)
+        return add(line, Verdict::not_tested,
+                   fmt::format("{}: last proven {} ago", source.name, human_duration(now - source.proven)));
+    add(line, Verdict::pass, "");
+}
+
+void judge(ValidationLine& line, const JobHealth& job) {
+    if (!job.last) return add(line, Verdict::not_tested, job.name + ": has not run yet");
+    if (*job.last != ledger::RunState::done)
+        return add(line, Verdict::fail, fmt::format("{}: {}", job.name, ledger::name_of(*job.last)));
+    if (job.overdue) return add(line, Verdict::fail, job.name + ": overdue");
+    add(line, Verdict::pass, "");
+}
+
+}  // namespace
+
+std::string_view text_of(Verdict verdict) {
+    return verdict == Verdict::pass ? "PASS" : verdict == Verdict::fail ? "FAIL" : "NOT TESTED";
+}
+
+std::vector<ValidationLine> validate(const std::vector<ProvenSource>& sources, const std::vector<JobHealth>& jobs,
+                                     Nanoseconds now, Nanoseconds age_max) {
+    std::vector<ValidationLine> out;
+    for (const ProvenSource& source : sources) {
+        const std::string name = source.component + " Backup";
+        auto line = std::ranges::find(out, name, &ValidationLine::name);
+        if (line == out.end()) line = out.insert(out.end(), {name, Verdict::pass, {}});
+        judge(*line, source, now, age_max);
+    }
+    ValidationLine line{"Backup Jobs", jobs.empty() ? Verdict::not_tested : Verdict::pass, {}};
+    if (jobs.empty()) line.reasons.emplace_back("the configuration has no jobs");
+    for (const JobHealth& job : jobs) judge(line, job);
+    out.push_back(std::move(line));
+    return out;
+}
+
+std::string component_of(std::string_view kind) {
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 6> names{{{"postgres", "PostgreSQL"},
+                                                                                  {"mongodb", "MongoDB"},
+                                                                                  {"redis", "Redis"},
+                                                                                  {"files", "File"},
+                                                                                  {"command", "Configuration"},
+                                                                                  {"kubernetes", "Kubernetes"}}};
+    const auto* const found = std::ranges::find(names, kind, &std::pair<std::string_view, std::string_view>::first);
+    return std::string(found == names.end() ? kind : found->second);
+}
+
+}  // namespace holdfast::report

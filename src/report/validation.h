@@ -1,0 +1,44 @@
+// report/validation.h: the Backup Validation Report: a verdict on every component and on the jobs. Pure.
+//
+// Units    nanoseconds since 1970 UTC
+// I1  PASS needs a proof of every source of the component that passed at V3 or better and is not too old; what could not
+//     be tested, was tested too long ago or too little is NOT TESTED
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ledger/run.h"
+#include "report/document.h"
+
+namespace holdfast::report {
+
+enum class Verdict : std::uint8_t { pass, fail, not_tested };
+std::string_view text_of(Verdict verdict);  // "PASS", "FAIL", "NOT TESTED"
+
+struct ProvenSource {
+    std::string name;
+    std::string component;                 // "PostgreSQL"
+    std::optional<ledger::Outcome> proof;  // its newest
+    Nanoseconds proven = 0;
+};
+struct JobHealth {
+    std::string name;
+    std::optional<ledger::RunState> last;  // of its newest run that has ended
+    bool overdue = false;
+};
+
+struct ValidationLine {
+    std::string name;  // "PostgreSQL Backup", "Backup Jobs"
+    Verdict verdict = Verdict::not_tested;
+    std::vector<std::string> reasons;  // of what is no PASS
+};
+std::vector<ValidationLine> validate(const std::vector<ProvenSource>& sources, const std::vector<JobHealth>& jobs,
+                                     Nanoseconds now, Nanoseconds age_max);
+
+// "PostgreSQL" of "postgres".
+std::string component_of(std::string_view kind);
+
+}  // namespace holdfast::report
