@@ -33,11 +33,13 @@ std::vector<Course> courses_of(Context& context, const repo::Repository& reposit
     } else {
         for (const policy::Job& job : context.config().jobs) {
             if (!std::holds_alternative<policy::BackupTask>(job.task)) continue;
-            const auto& schedule = simulation.schedule ? simulation.schedule : job.schedule;
-            const auto keep = simulation.keep ? simulation.keep
-                              : job.retention ? std::optional(job.retention->rules)
-                                              : std::nullopt;
-            if (!schedule || !keep) continue;
+            const policy::Schedule* const schedule = simulation.schedule ? &*simulation.schedule
+                                                     : job.schedule      ? &*job.schedule
+                                                                         : nullptr;
+            const policy::Retention* const keep = simulation.keep ? &*simulation.keep
+                                                  : job.retention ? &job.retention->rules
+                                                                  : nullptr;
+            if (schedule == nullptr || keep == nullptr) continue;
             for (const std::string& source : job.sources)
                 if (is_asked(source)) out.push_back({job.name, source, *schedule, *keep});
         }
