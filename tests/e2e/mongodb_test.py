@@ -424,6 +424,15 @@ class Plans(Mongodb):
         self.script("000/restore-mongodb.sh")
         self.assert_same("omnify")
 
+    def test_plan_002_backs_up_what_its_cronjob_names_and_keeps_it_for_its_days(self):
+        self.mongo.insert("migratio", "jobs", *orders(5))
+        self.script("002/backup.sh", MONGODB_URI=self.server.url(), RETENTION_DAYS="30")
+        self.mongo.delete("migratio", "jobs", "order 000001")
+        self.script("002/backup.sh", MONGODB_URI=self.server.url(), RETENTION_DAYS="0")
+        self.assertEqual([s["source"] for s in self.snapshots()], ["mongodb"])
+        self.holdfast("restore", "latest", "--to", self.other.url("migratio"))
+        self.assert_same("migratio")
+
     def test_plan_001_full_and_collection_restore(self):
         self.mongo.insert("omnify_cloud", "campaigns", *orders(20))
         self.mongo.insert("omnify_cloud", "users", {"_id": 1})
