@@ -116,16 +116,16 @@ TEST_F(AppTest, repositories_are_found_by_their_names) {
 }
 
 TEST_F(AppTest, config_check_prints_every_error_and_exits_with_2) {
-    EXPECT_EQ(run({"config", "check"}).out, "ok: " + config_path() + ", 0 repositories, 0 sources\n");
+    EXPECT_EQ(run({"config", "check"}).out, "ok: " + config_path() + ", 0 repositories, 0 sources, 0 jobs\n");
     write_config(
-        "version: 1\nsurces: {}\njobs: {}\nrepositories: {m: {url: /x, unlock: {passphrase: "
+        "version: 1\nsurces: {}\nnotify: {}\nrepositories: {m: {url: /x, unlock: {passphrase: "
         "\"env:HF_TEST_UNSET\"}}}\n");
     const Ended ended = run({"config", "check"});
     EXPECT_EQ(ended.exit, 2);
     EXPECT_THAT(ended.err, HasSubstr("holdfast.yaml:2:1: the configuration has no key `surces`"));
     EXPECT_THAT(
         ended.err,
-        HasSubstr("holdfast.yaml:3:1: `jobs` is part of holdfast's design but this version does not build it yet"));
+        HasSubstr("holdfast.yaml:3:1: `notify` is part of holdfast's design but this version does not build it yet"));
     EXPECT_THAT(ended.err,
                 HasSubstr(":4:50: `passphrase` of repository `m`: environment variable HF_TEST_UNSET is not set"));
     const Ended json = run({"config", "check", "--json"});
@@ -136,7 +136,7 @@ TEST_F(AppTest, config_check_prints_every_error_and_exits_with_2) {
 }
 
 TEST_F(AppTest, another_verb_stops_at_the_first_error_of_the_configuration) {
-    write_config("version: 1\nsurces: {}\njobs: {}\n");
+    write_config("version: 1\nsurces: {}\nnotify: {}\n");
     const Ended ended = run({"backup", "uploads"});
     EXPECT_EQ(ended.exit, 2);
     EXPECT_THAT(ended.err, HasSubstr("holdfast.yaml:2:1: the configuration has no key `surces`"));

@@ -78,7 +78,8 @@ public:
                 if (parts.empty()) back_up_one(source);
             }))
             return false;
-        return std::ranges::all_of(parts, [&](const auto& part) { return attempt(*part, [&] { back_up_one(*part); }); });
+        return std::ranges::all_of(parts,
+                                   [&](const auto& part) { return attempt(*part, [&] { back_up_one(*part); }); });
     }
     const Totals& totals() const { return totals_; }
     int exit() const { return exit_; }
@@ -111,9 +112,9 @@ private:
                 error.set_unharmed(
                     "no snapshot was made of this source; what was stored already need not be stored again");
             context_.out.error(error);
-            record(context_, {.source = source.name(),
-                              .result = std::string(info_of(error.code()).slug),
-                              .error = error.message()});
+            record(
+                context_,
+                {.source = source.name(), .result = std::string(info_of(error.code()).slug), .error = error.message()});
             exit_ = worse_exit(exit_, error.exit_status());
             return !ends_everything(error.code());
         }

@@ -140,6 +140,7 @@ std::vector<Command> all_commands() {
                              export_command,
                              stats_command,
                              restore_command,
+                             repair_command,
                              prove_command,
                              check_command,
                              forget_command,

@@ -7,7 +7,7 @@
 // Limits   one chunk in memory, and 48 bytes an extent; `extents_left` bounds those of all items
 // I1  the extents give back what was added, byte for byte
 // I2  chunks of lines that were never seen depend on the lines and a key only
-// Source   doc/format/lines.md; doc/adr/0010
+// Source   doc/format/lines.md; doc/adr/0012
 #pragma once
 
 #include <atomic>

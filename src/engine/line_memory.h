@@ -8,7 +8,7 @@
 // Limits   about 14 bytes a line on disk; in memory two blocks of lines, 36 bytes a chunk and 16 bytes for each 512 lines
 // I1  a place is given only for a line with the same 96 bits of tag and the same length, in a chunk that is there
 // I2  it holds neither lines nor the key of their tags
-// Source   doc/format/lines.md; doc/adr/0010
+// Source   doc/format/lines.md; doc/adr/0012
 #pragma once
 
 #include <functional>

@@ -261,7 +261,7 @@ INSTANTIATE_TEST_SUITE_P(Backends, LedgerTest,
                          ::testing::Values(
                              +[]() -> std::unique_ptr<LedgerMaker> { return std::make_unique<SqliteMaker>(); },
                              +[]() -> std::unique_ptr<LedgerMaker> { return std::make_unique<PostgresMaker>(); }),
-                         [](const auto& info) { return info.index == 0 ? "Sqlite" : "Postgres"; });
+                         [](const auto& test) { return test.index == 0 ? "Sqlite" : "Postgres"; });
 
 Code code_of_opening(const std::string& url, SimWorld& sim) {
     try {

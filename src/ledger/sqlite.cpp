@@ -1,6 +1,7 @@
 #include <sqlite3.h>
 
 #include <filesystem>
+#include <memory>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -13,6 +14,11 @@ namespace {
 
 constexpr int busy_wait_ms_max = 10'000;
 
+struct Close {
+    void operator()(sqlite3* handle) const { sqlite3_close(handle); }
+    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+
 class Sqlite final : public Database {
 public:
     explicit Sqlite(std::string path) : path_(std::move(path)) {
@@ -22,10 +28,14 @@ public:
         if (failure)
             throw Error{errno_code(failure.value(), Code::failed), "the ledger's folder {} cannot be made: {}",
                         folder.string(), failure.message()};
-        check(sqlite3_open_v2(path_.c_str(), &handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                              nullptr));
-        sqlite3_extended_result_codes(handle_, 1);
-        sqlite3_busy_timeout(handle_, busy_wait_ms_max);
+        // What could not be opened has to be closed, too.
+        sqlite3* opened = nullptr;
+        const int result = sqlite3_open_v2(path_.c_str(), &opened,
+                                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+        handle_.reset(opened);
+        check(result);
+        sqlite3_extended_result_codes(handle_.get(), 1);
+        sqlite3_busy_timeout(handle_.get(), busy_wait_ms_max);
         const Rows mode = run("PRAGMA journal_mode = WAL", {});
         if (mode.empty() || mode[0].text(0) != "wal")
             throw Error{Code::failed,
@@ -33,11 +43,6 @@ public:
                 .hint("Put it on a local disk; for several machines use PostgreSQL: `ledger: postgres://…`.");
         run("PRAGMA synchronous = NORMAL", {});
     }
-    ~Sqlite() override {
-        for (const auto& [sql, statement] : statements_) sqlite3_finalize(statement);
-        sqlite3_close(handle_);
-    }
-
     Rows run(std::string_view sql, std::span<const Value> parameters) override {
         // A transaction that reads before it writes could not write any more once somebody else has written.
         sqlite3_stmt* const statement = prepared(sql == "BEGIN" ? "BEGIN IMMEDIATE" : std::string(sql));
@@ -57,10 +62,10 @@ public:
 private:
     sqlite3_stmt* prepared(const std::string& sql) {
         const auto found = statements_.find(sql);
-        if (found != statements_.end()) return found->second;
+        if (found != statements_.end()) return found->second.get();
         sqlite3_stmt* statement = nullptr;
-        check(sqlite3_prepare_v2(handle_, sql.c_str(), static_cast<int>(sql.size()), &statement, nullptr));
-        return statements_.emplace(sql, statement).first->second;
+        check(sqlite3_prepare_v2(handle_.get(), sql.c_str(), static_cast<int>(sql.size()), &statement, nullptr));
+        return statements_.emplace(sql, statement).first->second.get();
     }
 
     static void bind(sqlite3_stmt* statement, std::size_t number, const Value& value) {
@@ -101,7 +106,7 @@ private:
 
     void check(int result) const {
         constexpr int primary = 0xff;
-        const std::string why = handle_ == nullptr ? sqlite3_errstr(result) : sqlite3_errmsg(handle_);
+        const std::string why = handle_ == nullptr ? sqlite3_errstr(result) : sqlite3_errmsg(handle_.get());
         const auto error = [&](Code code, const char* what) {
             return Error{code, "the ledger {} {}: {}", path_, what, why};
         };
@@ -126,7 +131,7 @@ private:
                 throw error(Code::denied, "cannot be opened for writing")
                     .hint("The user that runs holdfast needs to write the file and its folder.");
             case SQLITE_IOERR: {
-                const int number = handle_ == nullptr ? 0 : sqlite3_system_errno(handle_);
+                const int number = handle_ == nullptr ? 0 : sqlite3_system_errno(handle_.get());
                 throw error(errno_code(number, Code::failed), "cannot be read or written");
             }
             default:
@@ -135,8 +140,8 @@ private:
     }
 
     const std::string path_;
-    sqlite3* handle_ = nullptr;
-    std::unordered_map<std::string, sqlite3_stmt*> statements_;
+    std::unique_ptr<sqlite3, Close> handle_;
+    std::unordered_map<std::string, std::unique_ptr<sqlite3_stmt, Close>> statements_;  // end before the handle
 };
 
 }  // namespace

@@ -385,7 +385,7 @@ namespace {
 int minute_of_day(std::string_view text, std::string_view whole) {
     const std::size_t colon = text.find(':');
     const auto hour = Field::number(text.substr(0, colon));
-    const auto minute = colon == std::string_view::npos ? std::optional(0) : Field::number(text.substr(colon + 1));
+    const auto minute = colon == std::string_view::npos ? std::nullopt : Field::number(text.substr(colon + 1));
     if (!hour || !minute || *minute > 59 || *hour * 60 + *minute > minutes_a_day)
         throw Error{Code::config, "`{}` are no hours of a day", whole}.hint("Write them as `22:00-06:00`.");
     return *hour * 60 + *minute;

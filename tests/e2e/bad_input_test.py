@@ -93,7 +93,7 @@ class Selectors(Case):
         self.fails(2, "backup", "--no-such-option", says="--no-such-option")
         self.fails(2, "restore", "latest", "--too", "x", hints="--to")
         self.fails(2, "restore", "latest", hints="--in-place")
-        self.fails(2, "serve", says="does not build it yet")
+        self.fails(2, "doctor", says="does not build it yet")
         self.fails(2, "backup", "kubernetes:prod", says="this version does not build them yet")
         self.fails(2, "backup", "nonsense:/x")
         self.fails(2, "backup", says="source")
@@ -171,7 +171,7 @@ class Configuration(Case):
             ("version: 1\nsources:\n  a: {kind: fils, paths: [/etc]}\n", ":3:", "fils", "files"),
             ("version: 1\nsources:\n  a: {kind: files, paths: [/etc], one_file_sistem: true}\n", ":3:", "one_file_sistem", "one_file_system"),
             ("version: 1\nsources:\n  a: {kind: kubernetes, url: 'x'}\n", ":3:", "does not build it yet", ""),
-            ("version: 1\njobs: {}\n", ":2:1", "does not build it yet", ""),
+            ("version: 1\nnotify: {}\n", ":2:1", "does not build it yet", ""),
             ("version: 2\n", ":1:", "version", ""),
             ("repositories: {}\n", "", "version", "version: 1"),
             ("version: 1\nsources: [\n", ":", "YAML", ""),

@@ -114,7 +114,8 @@ class ByHand(Jobs):
 
     def test_a_missing_copy_leaves_the_job_done_in_part(self):
         self.configure("  nightly: {sources: [tree], copies: [offsite]}\n",
-                       repositories=f"  offsite: {{url: {self.folder}/offsite, replica_of: main}}\n")
+                       repositories=f"  offsite: {{url: {self.folder}/offsite, replica_of: main, "
+                                    f'unlock: {{keyfile: "file:{self.key}"}}}}\n')
         self.init()
         self.holdfast("run", "nightly", code=3)
         self.assertEqual(self.run_of("nightly")["state"], "partial")
@@ -255,7 +256,7 @@ class Daemon(Jobs):
         self.assertEqual([(run["state"], run["attempt"]) for run in flaky[:2]], [("failed", 1), ("done", 2)])
         self.assertEqual(flaky[0]["due"], flaky[1]["due"])
         endless = self.runs("--job", "endless")[-1]
-        self.assertEqual(endless["error"], "it took longer than its timeout of 3 s")
+        self.assertEqual(endless["error"], "it took longer than its timeout of 3.0 s")
         good = self.runs("--job", "good")[-1]
         self.assertTrue(good["due"].endswith(":00Z"))
         self.stop()

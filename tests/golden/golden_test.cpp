@@ -118,8 +118,9 @@ TEST_P(Golden, goes_on_to_be_used) {
     {
         const auto repository = open();
         id = engine::back_up(source, *repository, {{}, "golden-host", false, false}, progress).snapshot.id;
-        engine::forget(*repository,
-                       {.ids = {manifest_.snapshots.front().id}, .keep = {}, .source = {}, .allow_last = false});
+        engine::forget(
+            *repository,
+            {.ids = {manifest_.snapshots.front().id}, .keep = {}, .policies = {}, .source = {}, .allow_last = false});
         engine::prune(*repository, {}, progress);
     }
     const auto repository = open();

@@ -49,7 +49,8 @@ public:
         tell(back_up(*files()), tree_, describe_folder(tree_));
         tell_of_a_command();
         tell_of_facts();
-        engine::forget(*repository_, {.ids = {first.id}, .keep = {}, .source = {}, .allow_last = false});
+        engine::forget(*repository_,
+                       {.ids = {first.id}, .keep = {}, .policies = {}, .source = {}, .allow_last = false});
         manifest_ += "forgotten " + first.id.hex() + "\n";
         engine::Progress progress;
         const engine::PruneReport pruned = engine::prune(*repository_, {.dry_run = false, .unused_max = 0}, progress);

@@ -75,7 +75,7 @@ void Life::forget_oldest(Client& client, const std::string& source) {
         if (snapshot.source != source || !committed_.contains(snapshot.id)) continue;
         const repo::SnapshotId id = snapshot.id;
         committed_.erase(id);
-        engine::forget(*repository, {.ids = {id}, .keep = {}, .source = {}, .allow_last = true});
+        engine::forget(*repository, {.ids = {id}, .keep = {}, .policies = {}, .source = {}, .allow_last = true});
         forgotten_.insert(id);
         return;
     }

@@ -7,10 +7,10 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "base/redact.h"
 #include "base/text.h"
 #include "source/folder_rebuild.h"
 #include "sources/command/output.h"
-#include "base/redact.h"
 
 namespace holdfast::command {
 

@@ -31,6 +31,7 @@ private:
 // As many of `pending` as there is room for.
 void take(ByteView& pending, MutableByteView into, std::size_t& done) {
     const std::size_t bytes = std::min(pending.size(), into.size() - done);
+    if (bytes == 0) return;
     std::memcpy(into.data() + done, pending.data(), bytes);
     pending = pending.subspan(bytes);
     done += bytes;
