@@ -145,7 +145,9 @@ Fragment::Fragment(Store& store, const Keyring& keys, const KnownFragment& known
     auto tail = is_small ? store.read(object) : store.read_range(object, known.body.bytes - tail_bytes, tail_bytes);
     const auto lead = is_small ? tail : store.read_range(object, 0, lead_bytes);
     if (!lead || !tail)
-        throw Error{Code::corrupt, "{} is missing", object}.hint("Bring the object back from a copy of the bucket or folder; a `holdfast copy` of the repository has the snapshots.");
+        throw Error{Code::corrupt, "{} is missing", object}.hint(
+            "Bring the object back from a copy of the bucket or folder; a `holdfast copy` of the repository has the "
+            "snapshots.");
     if (is_small && tail->size() > tail_bytes)
         tail->erase(tail->begin(), tail->end() - static_cast<std::ptrdiff_t>(tail_bytes));
     ByteReader reader(*lead, object);

@@ -51,10 +51,13 @@ class Files(Case):
         first = self.backup(f"files:{self.tree}")[0]
         second = self.backup(f"files:{self.tree}")[0]
         self.assertEqual(second["bytes"]["read"], 0)
-        self.assertEqual(second["bytes"]["added"], 0)
         self.assertEqual(second["items"]["new"], 0)
-        self.assertEqual(second["items"]["changed"], 0)
-        self.assertEqual(second["items"]["unchanged"], first["items"]["new"])
+        # Above the tree lies a folder in which other tests work; a change of its time rewrites one leaf.
+        changed = self.holdfast("diff", first["snapshot"], second["snapshot"]).text.strip().splitlines()
+        self.assertTrue(all(str(self.tree).startswith(line.split(" ", 1)[1] + "/") for line in changed), changed)
+        if not changed:
+            self.assertEqual(second["bytes"]["added"], 0)
+        self.assertEqual(second["items"]["unchanged"], first["items"]["new"] - len(changed))
         self.restore(self.whole(second["snapshot"]), self.out)
         self.assert_same_tree(self.tree, self.out)
 
