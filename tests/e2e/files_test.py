@@ -54,7 +54,7 @@ class Files(Case):
         self.assertEqual(second["items"]["new"], 0)
         # Above the tree lies a folder in which other tests work; a change of its time rewrites one leaf.
         changed = self.holdfast("diff", first["snapshot"], second["snapshot"]).text.strip().splitlines()
-        self.assertTrue(all(str(self.tree).startswith(line.split(" ", 1)[1]) for line in changed), changed)
+        self.assertTrue(all(str(self.tree).startswith(line.split(" ", 1)[1] + "/") for line in changed), changed)
         if not changed:
             self.assertEqual(second["bytes"]["added"], 0)
         self.assertEqual(second["items"]["unchanged"], first["items"]["new"] - len(changed))
