@@ -5,6 +5,7 @@
 #include "app/command.h"
 #include "app/context.h"
 #include "app/exit_order.h"
+#include "app/failure_records.h"
 #include "app/progress_line.h"
 #include "app/recorder.h"
 #include "app/registry.h"
@@ -65,6 +66,22 @@ ledger::Outcome outcome_of(const engine::BackupReport& report) {
 }
 
 // Backs up one source after the other; what fails is told, and the others follow.
+FailureRecord failure_of(Context& context, const Source& source, const Error& error) {
+    FailureRecord out;
+    if (context.recorder != nullptr) {
+        const ledger::Run& run = context.recorder->run();
+        out.run = run.id;
+        out.job = run.job;
+        out.seconds = static_cast<double>(context.world.clock.now() - std::max(run.started, run.due)) / one_second;
+    }
+    out.source = source.name();
+    out.result = info_of(error.code()).slug;
+    out.error = error.message();
+    out.host = current_host_name();
+    out.time = context.world.clock.now();
+    return out;
+}
+
 class BackupRun {
 public:
     BackupRun(Context& context, repo::Repository& repository, engine::BackupPlan plan)
@@ -82,6 +99,7 @@ public:
                                    [&](const auto& part) { return attempt(*part, [&] { back_up_one(*part); }); });
     }
     const Totals& totals() const { return totals_; }
+    const std::vector<FailureRecord>& failures() const { return failures_; }
     int exit() const { return exit_; }
 
 private:
@@ -115,6 +133,7 @@ private:
             record(
                 context_,
                 {.source = source.name(), .result = std::string(info_of(error.code()).slug), .error = error.message()});
+            if (!plan_.dry_run) failures_.push_back(failure_of(context_, source, error));
             exit_ = worse_exit(exit_, error.exit_status());
             return !ends_everything(error.code());
         }
@@ -125,6 +144,7 @@ private:
     repo::Repository& repository_;
     const engine::BackupPlan plan_;
     Totals totals_;
+    std::vector<FailureRecord> failures_;
     int exit_ = 0;
 };
 
@@ -138,12 +158,22 @@ int run_backup(Context& context, const BackupChoice& choice) {
         [&](const SecretReference& reference) {
             return std::string(as_text(context.secrets.resolve(reference, SecretForm::passphrase).reveal()));
         });
-    const auto repository = context.open_repository(repo::NotesFrom::checkpoint);
+    const auto repository = [&] {
+        try {
+            return context.open_repository(repo::NotesFrom::checkpoint);
+        } catch (const Error& error) {
+            std::vector<FailureRecord> failures;
+            for (const auto& source : sources) failures.push_back(failure_of(context, *source, error));
+            if (!choice.dry_run) keep_failures(context, failures);
+            throw;
+        }
+    }();
 
     const Nanoseconds begin = context.world.clock.steady();
     BackupRun run(context, *repository, {parse_tags(choice.tags), request.host, choice.dry_run, choice.reread});
     for (const auto& source : sources)
         if (!run.back_up(*source)) break;
+    if (!choice.dry_run) leave_failures(context, *repository, run.failures());
     const Totals& totals = run.totals();
     if (context.out.is_json())
         context.out.record({{"type", "summary"},

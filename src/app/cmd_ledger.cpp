@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <array>
+
 #include "app/command.h"
 #include "app/context.h"
 #include "app/recorder.h"
@@ -62,29 +65,46 @@ std::optional<ledger::Run> run_of(const repo::SnapshotNote& note, std::size_t nu
         outcome.bytes = run.bytes;
         out.state = run.result == "ok" ? ledger::RunState::done : ledger::RunState::failed;
         if (run.result != "ok") out.code = run.result;
+        if (run.verb == "backup") {
+            outcome.restore_seconds = 0;
+            for (const repo::NoteLine& line : run.lines) {
+                if (line.name == "job") out.job = line.found;
+                if (line.name == "run") out.id = line.found;
+                if (line.name == "error") out.error = outcome.error = line.found;
+            }
+        }
     } else {
         return std::nullopt;
     }
-    out.id = fmt::format("{}{:04x}", snapshot.id.hex().substr(0, id_digits - 4), number + 1);
+    if (out.id.empty()) out.id = fmt::format("{}{:04x}", snapshot.id.hex().substr(0, id_digits - 4), number + 1);
     out.repository = name;
     out.ended = note.time;
     out.due = out.start_at = out.started = note.time - static_cast<Nanoseconds>(seconds * one_second);
     outcome.source = snapshot.source;
     outcome.component = snapshot.kind;
-    outcome.snapshot = snapshot.id.hex();
+    if (out.verb != "backup") outcome.snapshot = snapshot.id.hex();  // the note of a failure lies on an earlier one
     outcome.seconds = seconds;
     out.outcomes.push_back(std::move(outcome));
     return out;
 }
 
+bool is_known(const ledger::Ledger& ledger, const repo::Snapshot& snapshot) {
+    return std::ranges::any_of(std::array{"backup", "import", "follow"},
+                               [&](const char* verb) { return ledger.knows(snapshot.id.hex(), verb); });
+}
+
 std::size_t rebuild_from(const repo::Repository& repository, const std::string& name, ledger::Ledger& ledger) {
     std::size_t added = 0;
     for (const repo::Snapshot& snapshot : repository.snapshots()) {
-        if (!ledger.knows(snapshot.id.hex(), "backup") && ledger.add_ended(run_of(snapshot, name))) ++added;
+        if (!is_known(ledger, snapshot) && ledger.add_ended(run_of(snapshot, name))) ++added;
         const auto& notes = repository.notes().of(snapshot.id);
-        for (std::size_t number = 0; number < notes.size(); ++number)
-            if (const auto run = run_of(notes[number], number, snapshot, repository, name))
-                if (!ledger.knows(snapshot.id.hex(), run->verb, run->ended) && ledger.add_ended(*run)) ++added;
+        for (std::size_t number = 0; number < notes.size(); ++number) {
+            const auto run = run_of(notes[number], number, snapshot, repository, name);
+            // What failed is known by the id of its run alone.
+            if (run && (run->verb == "backup" || !ledger.knows(snapshot.id.hex(), run->verb, run->ended)) &&
+                ledger.add_ended(*run))
+                ++added;
+        }
     }
     return added;
 }
@@ -117,7 +137,7 @@ Command ledger_rebuild_command() {
     out.details =
         "Every snapshot, and every proof and restore of one, is signed into its repository; what the ledger does not "
         "know "
-        "of them is added. Runs that left nothing in a repository, such as a backup that failed, are not there.";
+        "of them is added. The failure of a backup is signed onto its source's newest snapshot.";
     out.examples = {{"holdfast ledger rebuild", "after the ledger's disk was lost"}};
     out.run = [](Context& context) { return run_rebuild(context); };
     return out;

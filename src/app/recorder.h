@@ -33,6 +33,7 @@ public:
 
     void add(ledger::Outcome outcome);
     const ledger::Run& run() const { return run_; }
+    ledger::Ledger& ledger() const { return *ledger_; }
     void end(ledger::RunState state, const std::string& code, const std::string& error);
 
 private:

@@ -203,6 +203,26 @@ class Reports(Jobs):
         self.holdfast("run", "proof", code=13)
         self.assertEqual(self.summary(13), {"File Backup": "FAIL", "Backup Jobs": "FAIL"})
 
+    def test_failures_come_back_too_also_those_that_waited_for_the_repository(self):
+        flag = self.folder / "flag"
+        self.configure("  nightly: {sources: [flaky]}\n",
+                       sources=f"  flaky: {{kind: command, run: [sh, -c, \"[ -e {flag} ] && echo 1\"]}}\n")
+        self.init()
+        self.holdfast("run", "nightly", code=15)  # no snapshot is there that could carry it
+        flag.touch()
+        self.repo.rename(self.folder / "away")
+        self.holdfast("run", "nightly", code=10)
+        (self.folder / "away").rename(self.repo)
+        self.holdfast("run", "nightly")
+        flag.unlink()
+        self.holdfast("run", "nightly", code=15)
+        told = [(run["run"], run["job"], run["state"], run["code"]) for run in self.runs() if run["state"] == "failed"]
+        self.assertEqual(len(told), 3)
+        shutil.rmtree(self.ledger.parent)
+        self.holdfast("ledger", "rebuild")
+        back = [(run["run"], run["job"], run["state"], run["code"]) for run in self.runs() if run["state"] == "failed"]
+        self.assertEqual(sorted(back), sorted(told))
+
     def test_an_unknown_format_is_refused(self):
         self.configure("")
         self.fails(2, "report", "proof", "--format", "htlm", hints="Did you mean `html`?")
