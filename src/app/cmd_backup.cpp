@@ -65,7 +65,6 @@ ledger::Outcome outcome_of(const engine::BackupReport& report) {
             .items = snapshot.items};
 }
 
-// Backs up one source after the other; what fails is told, and the others follow.
 FailureRecord failure_of(Context& context, const Source& source, const Error& error) {
     FailureRecord out;
     if (context.recorder != nullptr) {
@@ -82,6 +81,7 @@ FailureRecord failure_of(Context& context, const Source& source, const Error& er
     return out;
 }
 
+// Backs up one source after the other; what fails is told, and the others follow.
 class BackupRun {
 public:
     BackupRun(Context& context, repo::Repository& repository, engine::BackupPlan plan)

@@ -40,8 +40,28 @@ struct StepEnd {
     std::string error;
 };
 
+// The code that an exit status stands for first.
+std::string slug_of_exit(int exit) {
+    for (const CodeInfo& each : code_table())
+        if (each.exit_status == exit && each.code != Code::internal) return std::string(each.slug);
+    return std::string(info_of(Code::failed).slug);
+}
+
+// What a command that does not throw has told of its failure.
+StepEnd end_of(const JobStep& step, int exit, const Recorder& recorder, std::size_t outcomes_before) {
+    StepEnd out{exit, slug_of_exit(exit), fmt::format("`{}` ended with exit status {}", text_of(step), exit)};
+    const std::vector<ledger::Outcome>& outcomes = recorder.run().outcomes;
+    for (std::size_t i = outcomes_before; i < outcomes.size(); ++i) {
+        if (outcomes[i].error.empty()) continue;
+        out.error = fmt::format("{}: {}", outcomes[i].source, outcomes[i].error);
+        break;
+    }
+    return out;
+}
+
 StepEnd run_step(Context& context, const JobStep& step) {
     context.out.say("+ " + text_of(step));
+    const std::size_t outcomes_before = context.recorder->run().outcomes.size();
     const std::vector<Command> commands = all_commands();
     Globals globals = context.globals;
     Globals ignored;
@@ -52,10 +72,7 @@ StepEnd run_step(Context& context, const JobStep& step) {
     own.recorder = context.recorder;
     try {
         const int exit = call.command->run(own);
-        if (exit == 0) return {};
-        return {exit,
-                std::string(info_of(exit == info_of(Code::partial).exit_status ? Code::partial : Code::failed).slug),
-                fmt::format("`{}` ended with exit status {}", text_of(step), exit)};
+        return exit == 0 ? StepEnd{} : end_of(step, exit, *context.recorder, outcomes_before);
     } catch (...) {
         const Error error = as_error(std::current_exception());
         context.out.error(error);
