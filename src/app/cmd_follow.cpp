@@ -16,6 +16,8 @@ namespace holdfast::app {
 
 namespace {
 
+constexpr Nanoseconds tell_idle_every = 5 * one_second;
+
 struct FollowChoice {
     SourceRequest request;
     std::string source;
@@ -41,14 +43,20 @@ Json json_of(const Moment& moment) {
     return {{"time", rfc3339(moment.time)}, {"position", to_valid_utf8(text_of(moment.position))}};
 }
 
-engine::FollowEvents events_for(Output& out, const std::string& source) {
+// Whoever supervises the following reads how far it has come.
+void tell(Output& out, const Json& event) {
+    out.record(event);
+    out.finish();
+}
+
+engine::FollowEvents events_for(Output& out, const Clock& clock, const std::string& source) {
     engine::FollowEvents events;
     events.began = [&out, source](const Follower::Start& start) {
         if (out.is_json())
-            return out.record({{"type", start.continues ? "continued" : "began"},
-                               {"source", source},
-                               {"at", json_of(start.at)},
-                               {"because", start.why_not}});
+            return tell(out, {{"type", start.continues ? "continued" : "began"},
+                              {"source", source},
+                              {"at", json_of(start.at)},
+                              {"because", start.why_not}});
         if (out.quiet) return;
         if (start.continues)
             out.say(fmt::format("{}: going on from {}", printable(source), rfc3339(start.at.time)));
@@ -57,15 +65,20 @@ engine::FollowEvents events_for(Output& out, const std::string& source) {
                                 start.why_not.empty() ? "" : " (" + start.why_not + ")"));
     };
     events.base = [&out, source](const repo::Snapshot& base) {
-        if (out.is_json()) return out.record({{"type", "snapshot"}, {"snapshot", base.id.hex()}, {"source", source}});
+        if (out.is_json()) return tell(out, {{"type", "snapshot"}, {"snapshot", base.id.hex()}, {"source", source}});
         if (!out.quiet) out.say(fmt::format("{}: base {}", printable(source), base.id.short_hex()));
     };
-    // Whoever supervises the following reads how far it has come.
     events.stored = [&out, source](const engine::FollowReport& report) {
-        if (!out.is_json() || !report.reached) return;
-        out.record({{"type", "stored"}, {"source", source}, {"reached", json_of(*report.reached)}});
-        out.finish();
+        if (out.is_json() && report.reached)
+            tell(out, {{"type", "stored"}, {"source", source}, {"reached", json_of(*report.reached)}});
     };
+    if (out.is_json())
+        events.idle = [&out, &clock, source, due = Nanoseconds{0}](const Moment& moment) mutable {
+            const Nanoseconds now = clock.steady();
+            if (now < due) return;
+            due = now + tell_idle_every;
+            tell(out, {{"type", "idle"}, {"source", source}, {"reached", json_of(moment)}});
+        };
     events.trouble = [&out, source](const Error& error, Nanoseconds wait) {
         out.warn(fmt::format("{}: {}; trying again in {}", printable(source), error.message(), human_duration(wait)));
     };
@@ -101,8 +114,8 @@ void follow_one(Context& context, Source& source, const engine::FollowPlan& plan
     const auto repository = writing.open_repository();
     const std::string name = source.name();
     engine::Progress progress;
-    const engine::FollowReport report =
-        engine::follow(source, *repository, context.world, plan, events_for(context.out, name), progress);
+    const engine::FollowReport report = engine::follow(source, *repository, context.world, plan,
+                                                       events_for(context.out, context.world.clock, name), progress);
     print_report(context.out, report, name);
 }
 

@@ -33,7 +33,19 @@ std::vector<JobLine> lines_of(Context& context, const ledger::Ledger& ledger) {
     return out;
 }
 
-void print_json(Output& out, const std::vector<JobLine>& lines) {
+// Of the sources that the configuration has followed.
+std::vector<ledger::Reach> reaches_of(Context& context, const ledger::Ledger& ledger) {
+    std::vector<ledger::Reach> out = ledger.reaches();
+    std::erase_if(out, [&](const ledger::Reach& reach) {
+        return std::ranges::none_of(context.config().sources, [&](const SourceConfig& source) {
+            return source.follow && source.name == reach.source;
+        });
+    });
+    return out;
+}
+
+void print_json(Output& out, const std::vector<JobLine>& lines, const std::vector<ledger::Reach>& reaches,
+                Nanoseconds now) {
     Json jobs = Json::array();
     for (const JobLine& line : lines) {
         const policy::Job& job = *line.job;
@@ -46,14 +58,18 @@ void print_json(Output& out, const std::vector<JobLine>& lines) {
                         {"last_done", line.last_done ? Json(rfc3339(line.last_done->ended)) : Json()},
                         {"overdue", line.overdue}});
     }
-    out.record({{"schema", "holdfast.jobs/1"}, {"jobs", jobs}});
+    Json followers = Json::array();
+    for (const ledger::Reach& each : reaches) followers.push_back(json_of(each, now));
+    out.record({{"schema", "holdfast.jobs/1"}, {"jobs", jobs}, {"followers", followers}});
 }
 
 int run_jobs(Context& context) {
     const auto ledger = open_ledger(context);
     const std::vector<JobLine> lines = lines_of(context, *ledger);
+    const std::vector<ledger::Reach> reaches = reaches_of(context, *ledger);
+    const Nanoseconds now = context.world.clock.now();
     if (context.out.is_json()) {
-        print_json(context.out, lines);
+        print_json(context.out, lines, reaches, now);
         return 0;
     }
     using enum Table::Align;
@@ -81,7 +97,7 @@ int run_jobs(Context& context) {
         context.out.say("the configuration has no `jobs`");
     else
         table.print(context.out);
-    for (const ledger::Reach& each : ledger->reaches()) context.out.line(text_of(each, context.world.clock.now()));
+    for (const ledger::Reach& each : reaches) context.out.line(text_of(each, now));
     return 0;
 }
 

@@ -88,8 +88,8 @@ private:
     Nanoseconds step() {
         if (world_.stop.requested() && !std::exchange(stopping_, true)) begin_to_stop();
         if (!stopping_) reload_if_wanted();
-        followers_.step();
         try {
+            followers_.step();
             const Nanoseconds wake = scheduler_.step();
             trouble_.clear();
             return wake;

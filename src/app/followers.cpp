@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <ranges>
 
 #include "app/child_executor.h"
 #include "app/json.h"
@@ -35,6 +36,7 @@ void Followers::set_sources(const std::vector<SourceConfig>& sources) {
 
 void Followers::start(const std::string& source, Followed& followed) {
     followed.started = world_.clock.steady();
+    followed.parts.clear();
     ChildOptions options = own_child({"follow", source, "--json", "--verbose"}, config_);
     options.capture_stdout = true;
     try {
@@ -60,13 +62,30 @@ void Followers::read_output(Followed& followed) {
     }
 }
 
-// {"type":"stored","reached":{"time":…}}: what it says after each segment.
+// What `follow --json` says of each part: {"type":"continued","at":{"time":…}} and {"type":"stored","reached":{"time":…}} are
+// stored up to then, so is "idle"; {"type":"began","at":…} is once its base is, {"type":"snapshot"}.
 void Followers::take_line(Followed& followed, const std::string& line) {
     const Json json = Json::parse(line, nullptr, false);
-    if (!json.is_object() || !json.contains("reached") || !json["reached"].is_object()) return;
-    const Json time = json["reached"].value("time", Json());
-    if (!time.is_string()) return;
-    if (const auto reached = parse_time(time.get<std::string>(), world_.clock.now())) followed.reached = *reached;
+    if (!json.is_object()) return;
+    const auto text = [](const Json& object, const char* name) {
+        const auto found = object.find(name);
+        return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+    };
+    const auto time = [&](const char* name) {
+        const auto moment = json.find(name);
+        if (moment == json.end() || !moment->is_object()) return std::optional<Nanoseconds>();
+        return parse_time(text(*moment, "time"), world_.clock.now());
+    };
+    const std::string type = text(json, "type");
+    if (type != "began" && type != "continued" && type != "snapshot" && type != "stored" && type != "idle") return;
+    Part& part = followed.parts[text(json, "source")];
+    if (type == "began") part = {0, time("at").value_or(0)};
+    if (type == "continued") part.reached = time("at").value_or(part.reached);
+    if (type == "snapshot") part.reached = std::max(part.reached, part.begins);
+    if (type == "stored" || type == "idle") part.reached = time("reached").value_or(part.reached);
+    const auto least = std::ranges::min(followed.parts | std::views::values | std::views::transform(&Part::reached));
+    if (least == 0) return;
+    if (std::exchange(followed.reached, least) == 0) followed.told = 0;
     followed.error.clear();
 }
 

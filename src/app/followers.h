@@ -28,6 +28,10 @@ public:
     std::size_t count() const { return followed_.size(); }
 
 private:
+    struct Part {
+        Nanoseconds reached = 0;  // 0: not known yet
+        Nanoseconds begins = 0;   // its base
+    };
     struct Followed {
         Nanoseconds objective = 0;
         std::unique_ptr<Child> child;
@@ -35,7 +39,8 @@ private:
         Nanoseconds start_at = 0;
         Nanoseconds started = 0;
         Nanoseconds wait = 0;
-        Nanoseconds reached = 0;
+        std::map<std::string, Part> parts = {};  // a cluster's masters, or the source itself
+        Nanoseconds reached = 0;                 // by all of them
         Nanoseconds told = 0;
         std::uint64_t restarts = 0;
         std::string error = {};

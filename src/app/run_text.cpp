@@ -18,6 +18,11 @@ Json json_of(const ledger::Outcome& outcome) {
     return out;
 }
 
+// Where nothing was stored yet, all is exposed.
+bool exceeds_objective(const ledger::Reach& reach, Nanoseconds now) {
+    return reach.objective > 0 && now - reach.reached > reach.objective;
+}
+
 }  // namespace
 
 Json json_of(const ledger::Run& run) {
@@ -44,12 +49,27 @@ Json json_of(const ledger::Run& run) {
             {"outcomes", outcomes}};
 }
 
+Json json_of(const ledger::Reach& reach, Nanoseconds now) {
+    const bool stored = reach.reached > 0;
+    return {
+        {"source", reach.source},
+        {"state", reach.state},
+        {"reached", stored ? Json(rfc3339(reach.reached)) : Json()},
+        {"exposed_seconds", stored ? Json(static_cast<double>(now - reach.reached) / one_second) : Json()},
+        {"objective_seconds", reach.objective > 0 ? Json(static_cast<double>(reach.objective) / one_second) : Json()},
+        {"exceeded", exceeds_objective(reach, now)},
+        {"restarts", reach.restarts},
+        {"told", rfc3339(reach.told)},
+        {"error", reach.error.empty() ? Json() : Json(reach.error)}};
+}
+
 std::string text_of(const ledger::Reach& reach, Nanoseconds now) {
     std::string out = fmt::format("{}: {}", printable(reach.source), reach.state);
-    if (reach.reached > 0) out += fmt::format(", {} exposed", human_duration(now - reach.reached));
+    out += reach.reached > 0 ? fmt::format(", {} exposed", human_duration(now - reach.reached))
+                             : std::string(", nothing is stored yet");
     if (reach.objective > 0)
         out += fmt::format(" of {} allowed{}", human_duration(reach.objective),
-                           reach.reached > 0 && now - reach.reached > reach.objective ? ": TOO MUCH" : "");
+                           exceeds_objective(reach, now) ? ": TOO MUCH" : "");
     if (!reach.error.empty()) out += "; " + printable(reach.error);
     return out;
 }

@@ -9,6 +9,7 @@
 namespace holdfast::app {
 
 Json json_of(const ledger::Run& run);
+Json json_of(const ledger::Reach& reach, Nanoseconds now);
 std::string text_of(const ledger::Reach& reach, Nanoseconds now);
 
 }  // namespace holdfast::app

@@ -131,11 +131,11 @@ std::optional<std::size_t> Child::read(MutableByteView bytes,
     while (true) {
         if (deadline) {
             const auto left =
-                std::chrono::duration_cast<std::chrono::milliseconds>(*deadline - std::chrono::steady_clock::now());
-            if (left.count() <= 0) return std::nullopt;
+                std::chrono::ceil<std::chrono::milliseconds>(*deadline - std::chrono::steady_clock::now());
             pollfd wanted{out_.get(), POLLIN, 0};
-            const int ready = poll(&wanted, 1, static_cast<int>(std::min<std::int64_t>(left.count() + 1, 1'000'000)));
+            const int ready = poll(&wanted, 1, static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1'000'000)));
             if (ready < 0 && errno != EINTR) throw Error{Code::failed, "poll: {}", errno_text(errno)};
+            if (ready <= 0 && left.count() <= 0) return std::nullopt;
             if (ready <= 0) continue;
         }
         const ssize_t got = ::read(out_.get(), bytes.data(), bytes.size());

@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <thread>
 
 #include "base/error.h"
 
@@ -95,6 +96,13 @@ TEST(Process, reading_ends_at_its_deadline) {
     EXPECT_EQ(child.wait_until(steady_clock::now() + std::chrono::milliseconds(10)), std::nullopt);
     write_all(child.in(), as_bytes("x"), "the child");
     EXPECT_EQ(child.read(buffer, steady_clock::now() + std::chrono::minutes(1)), 1U);
+    write_all(child.in(), as_bytes("y"), "the child");
+    std::optional<std::size_t> got;
+    for (int i = 0; i < 10'000 && !got; ++i) {
+        got = child.read(buffer, steady_clock::now());  // only what is there
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_EQ(got, 1U);
     child.close_in();
     EXPECT_EQ(child.read(buffer, steady_clock::now() + std::chrono::minutes(1)), 0U);
     EXPECT_TRUE(child.wait_until(steady_clock::now() + std::chrono::minutes(1)).value().ok());

@@ -177,6 +177,7 @@ private:
             const Follower::Came came = follower.read(piece, std::min(plan_.flush_every, one_second));
             wait_ = one_second;
             if (came == Follower::Came::piece) add(piece);
+            if (events_.idle && pending_.last && pending_.bytes.empty()) events_.idle(*pending_.last);
             if (is_due() || came == Follower::Came::end || came == Follower::Came::broken) store(follower);
             if (came == Follower::Came::broken) return false;
             if (came == Follower::Came::end) {

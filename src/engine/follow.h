@@ -46,6 +46,8 @@ struct FollowEvents {
     std::function<void(const Follower::Start&)> began = {};
     std::function<void(const repo::Snapshot&)> base = {};
     std::function<void(const FollowReport&)> stored = {};
+    // Up to here the source has nothing that is not stored.
+    std::function<void(const Moment&)> idle = {};
     std::function<void(const Error&, Nanoseconds wait)> trouble = {};
 };
 

@@ -463,11 +463,11 @@ def end(child):
 
 
 def wait_until(condition, what, seconds=60):
-    """Waits for a condition; there is no sleeping where one can be waited for."""
+    """Waits for a condition; there is no sleeping where one can be waited for. `what`: text, or a function that makes it."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"this never came true: {what}")
+            raise AssertionError(f"this never came true: {what() if callable(what) else what}")
         time.sleep(0.002)
 
 

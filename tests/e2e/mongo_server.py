@@ -45,8 +45,12 @@ class MongoServer:
             while not self.mongo.command("admin", {"hello": 1}).get("isWritablePrimary"):
                 time.sleep(0.1)
         else:
-            self.mongo.command("local", {"create": "oplog.rs", "capped": True, "size": Int64(256 << 20)})
-            self.mongo.insert("holdfast_first", "write", {"_id": 1})
+            self.begin_oplog()
+
+    def begin_oplog(self):
+        self.mongo.command("local", {"create": "oplog.rs", "capped": True, "size": Int64(256 << 20)})
+        self.mongo.insert("holdfast_first", "write", {"_id": 1})
+        self.mongo.command("holdfast_first", {"dropDatabase": 1})
 
     def start(self):
         data = self.folder / "data"
@@ -86,6 +90,9 @@ class MongoServer:
         for name in self.mongo.databases():
             if name not in ("admin", "config", "local"):
                 self.mongo.command(name, {"dropDatabase": 1})
+        if self.oplog and not IS_MONGOD:  # it reads its oplog from the beginning each time that it is asked
+            self.mongo.command("local", {"drop": "oplog.rs"})
+            self.begin_oplog()
 
 
 _servers = {}

@@ -386,11 +386,12 @@ sources:
 sources:
   shop: {{kind: mongodb, url: "{self.server.url("shop")}", canary: 200ms}}
 """)
-        child = self.start("-c", config, "follow", "shop", "--flush", "200ms")
+        said = self.folder / "follow.log"
+        child = self.start("-c", config, "follow", "shop", "--flush", "200ms", stdout=subprocess.DEVNULL, stderr=said.open("wb"))
         records = lambda: sum(each["records"] for each in self.holdfast("windows", "--json").document()["windows"])
-        wait_until(lambda: records() > 3, "canaries are in the journal")
+        wait_until(lambda: records() > 3, lambda: f"canaries are in the journal: {said.read_text()}")
         child.terminate()
-        child.communicate()
+        child.wait(60)
         self.restore_newest()
         canary, = self.there.find("shop", "holdfast_canary")
         newest, = self.mongo.find("shop", "holdfast_canary")

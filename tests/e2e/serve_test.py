@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import time
 
-from harness import PROGRAM, Case, main
+from harness import PROGRAM, Case, RedisServer, main
 from harness import wait_until as wait_for
 
 # A minute of the schedule, a slow machine, and a little.
@@ -199,7 +199,7 @@ class Reports(Jobs):
         self.assertIn("<li>File Backup: PASS</li>", self.holdfast("report", "proof", "--format", "html").text)
         for pack in self.objects("data"):
             pack.chmod(0o600)
-            pack.write_bytes(pack.read_bytes()[:-40] + bytes(40))
+            pack.write_bytes(bytes(byte ^ 0xFF for byte in pack.read_bytes()))
         self.holdfast("run", "proof", code=13)
         self.assertEqual(self.summary(13), {"File Backup": "FAIL", "Backup Jobs": "FAIL"})
 
@@ -303,6 +303,34 @@ class Daemon(Jobs):
         tries = [(run["attempt"], run["state"]) for run in self.runs("--job", "slow") if run["due"] == first["due"]]
         self.assertEqual(sorted(tries), [(1, "interrupted"), (2, "done")])
         self.stop()
+
+    def test_a_follower_is_kept_running_and_its_exposure_is_told(self):
+        server = RedisServer()
+        self.addCleanup(server.remove)
+        self.configure("", sources=f"  cache: {{kind: redis, host: 127.0.0.1, port: {server.port}, follow: true, "
+                                   "objectives: {rpo: 5m}}\n")
+        self.init()
+
+        def reach():
+            found = self.holdfast("jobs", "--json").document()["followers"]
+            return found[0] if found else {}
+
+        self.serve()
+        wait_until(lambda: reach().get("reached"), timeout=60)
+        self.assertEqual((reach()["source"], reach()["state"], reach()["exceeded"]), ("cache", "following", False))
+        begun = reach()["reached"]
+        wait_until(lambda: reach()["reached"] > begun, timeout=60)  # also of a source in which nothing happens
+        self.assertIn("exposed of 5 min allowed", self.holdfast("jobs").text)
+        child = subprocess.run(["pgrep", "-P", str(self.daemon.pid)], capture_output=True, check=True).stdout
+        os.kill(int(child), signal.SIGKILL)
+        wait_until(lambda: reach()["restarts"] == 1 and reach()["state"] == "following", timeout=60)
+        before = reach()["reached"]
+        server.send([["SET", "after", "the restart"]])
+        wait_until(lambda: reach()["reached"] > before, timeout=120)
+        windows = self.holdfast("windows", "cache", "--json").document()["windows"]
+        self.assertEqual(len(windows), 1, "a restart of the follower leaves no gap")
+        self.stop()
+        self.assertEqual(reach()["state"], "stopped")
 
     def test_the_configuration_is_read_again_and_a_wrong_one_is_not_used(self):
         self.configure('  one: {sources: [tree], schedule: "0 2 * * *"}\n')

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -99,6 +100,7 @@ void RestoreTarget::refuse_query_of_many(const Collection& collection) {
             .hint("Name it by --include DATABASE/COLLECTION.");
     };
     if (collection.is_view()) return;
+    const std::lock_guard lock(mutex_);
     if (queried_ && *queried_ != collection.name)
         refuse(fmt::format("{} and {} are to be restored", item_path(*queried_), item_path(collection.name)));
     if (collection.type != "collection" || collection.is_capped())
@@ -133,12 +135,14 @@ void RestoreTarget::refuse_the_source(const std::string& database) {
 void RestoreTarget::prepare(const std::string& database, std::vector<Collection> collections) {
     const std::string note = database;
     const Note in{"restoring the database {}", note};
+    const std::lock_guard one(preparing_);
     databases_.push_back(database);
     std::erase_if(collections,
                   [&](const Collection& each) { return plan_.wants && !plan_.wants(item_path(each.name)); });
     const auto client = pool_.lease();
     std::map<std::string, std::vector<Collection>> present;  // by database at the target
     std::vector<std::string> in_the_way;
+    std::set<Namespace> merged;
     for (const Collection& each : collections) {
         if (!plan_.options.query.empty()) refuse_query_of_many(each);
         const Namespace name = mapped(each.name);
@@ -153,6 +157,7 @@ void RestoreTarget::prepare(const std::string& database, std::vector<Collection>
             in_the_way.push_back(name.text());
         if (is_there && (plan_.options.present == Present::missing || plan_.options.present == Present::replace)) {
             made.is_merged = true;
+            merged.insert(each.name);
             made.mode = plan_.options.present == Present::missing ? DocumentWriter::Mode::missing
                                                                   : DocumentWriter::Mode::replace;
         }
@@ -164,17 +169,17 @@ void RestoreTarget::prepare(const std::string& database, std::vector<Collection>
                     in_the_way.size() == 1
                         ? in_the_way[0]
                         : fmt::format("{} and {} more collections", in_the_way[0], in_the_way.size() - 1)}
-            .unharmed("nothing was changed")
+            .unharmed("nothing was changed in that database")
             .hint("--existing drop, missing or replace says what becomes of them; --beside NAME leaves them alone.");
     for (const Collection& each : collections) {
         known_.push_back(each);
-        const Made& made = made_.at(each.name);
-        if (queried_ && !each.is_view()) {
+        const bool is_merged = merged.contains(each.name);
+        if (!plan_.options.query.empty() && !each.is_view()) {
             const Namespace name = working(each.name);
             (void)client->ask(name.database, command("drop", name.collection));
             (void)client->run(name.database, command("create", name.collection));
         }
-        if (made.is_merged || each.is_view()) continue;
+        if (is_merged || each.is_view()) continue;
         const Namespace name = mapped(each.name);
         const auto& list = present.at(name.database);
         if (std::ranges::find(list, name, &Collection::name) != list.end())
@@ -192,16 +197,15 @@ std::unique_ptr<RestoreTarget::Writer> RestoreTarget::writer(const Namespace& ca
     std::unique_lock lock(mutex_);
     const auto found = made_.find(captured);
     if (found == made_.end()) return nullptr;
-    const Made made{found->second.collection, found->second.mode, found->second.is_merged, {}};
+    const Collection collection = found->second.collection;
+    const DocumentWriter::Mode mode = queried_ ? DocumentWriter::Mode::insert : found->second.mode;
     lock.unlock();
     Namespace name = working(captured);
-    if (made.collection.type == "timeseries") name.collection = "system.buckets." + name.collection;
+    if (collection.type == "timeseries") name.collection = "system.buckets." + name.collection;
     auto lease = pool_.lease();
     Client& client = *lease;
-    return std::make_unique<Writer>(Writer{
-        std::move(lease),
-        DocumentWriter(client, name, queried_ ? DocumentWriter::Mode::insert : made.mode, made.collection.is_capped()),
-        name});
+    return std::make_unique<Writer>(
+        Writer{std::move(lease), DocumentWriter(client, name, mode, collection.is_capped()), name});
 }
 
 void RestoreTarget::wrote(const Namespace& captured, const Written& written) {
@@ -210,6 +214,7 @@ void RestoreTarget::wrote(const Namespace& captured, const Written& written) {
 }
 
 void RestoreTarget::add_users(std::string_view item, ByteView documents) {
+    const std::lock_guard lock(mutex_);
     users_[std::string(item)] = to_bytes(documents);
 }
 

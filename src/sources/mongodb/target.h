@@ -3,7 +3,7 @@
 //
 // Shape    prepare() of each database → documents → changes of the oplog → finish(): indexes, views, users
 // Errors   target_failed, no_space, usage
-// Threads  writer() and DocumentWriters from any, each its own; the rest from one
+// Threads  prepare(), add_users(), writer(), wrote() and DocumentWriters, each its own, from any; the rest from one
 // I1  what would be refused is looked for in a whole database before anything of it is made
 #pragma once
 
@@ -87,15 +87,16 @@ private:
     const TargetPlan plan_;
     ClientPool pool_;
     std::string only_database_;           // of the URL
+    std::mutex preparing_;                // one database after the other
     std::vector<std::string> databases_;  // that were captured
     std::vector<Collection> known_;
-    std::mutex mutex_;
-    std::map<Namespace, Made> made_;  // by captured name; its map is guarded by mutex_
-    std::map<std::string, Bytes> users_;
-    std::vector<Finding> findings_;
     std::optional<bool> is_source_;
     TtlPause ttl_{pool_};
+    std::mutex mutex_;
+    std::map<Namespace, Made> made_;    // by captured name; its map is guarded by mutex_
     std::optional<Namespace> queried_;  // captured name of the collection that a query is asked of, until it was
+    std::map<std::string, Bytes> users_;
+    std::vector<Finding> findings_;
     Workers workers_{2, 8};
 };
 
