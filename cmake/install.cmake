@@ -3,9 +3,11 @@ include(GNUInstallDirs)
 
 # The version that the program prints is the project's; its tests find the sources by the second one.
 target_compile_definitions(hf_app PUBLIC HF_VERSION="${PROJECT_VERSION}")
+target_compile_definitions(hf_testing PRIVATE HF_SOURCE_FOLDER="${PROJECT_SOURCE_DIR}")
 if(TARGET app_test)
   target_compile_definitions(app_test PRIVATE HF_SOURCE_FOLDER="${PROJECT_SOURCE_DIR}")
-  target_compile_definitions(hf_testing PRIVATE HF_SOURCE_FOLDER="${PROJECT_SOURCE_DIR}")
+else()
+  set_target_properties(hf_testing PROPERTIES EXCLUDE_FROM_ALL ON)
 endif()
 
 set(pages ${PROJECT_BINARY_DIR}/pages)
