@@ -17,7 +17,7 @@ finish() {
 }
 trap finish EXIT
 
-step() { printf '\n== %s\n' "$*"; }
+step() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
 run() { printf '$ %s\n' "${*/$holdfast/holdfast}"; "$@"; }
 now() { date +%s.%N; }
 declare -a rows
@@ -70,16 +70,17 @@ echo "PostgreSQL $("$pg_bin/psql" --version | awk '{print $3}'), database bank: 
 
 mkdir "$work/tree"
 copied=0
-for part in /usr/lib /usr/share /usr/local /usr/include /usr/bin /opt; do
-    [ "$copied" -ge "$tree_bytes" ] && break
-    [ -d "$part" ] || continue
-    # Whole sub-folders, until there is enough.
+# Whole sub-folders until there is enough; those that are far too much only when the others are not enough.
+for most in $((tree_bytes / 5)) "$((1 << 60))"; do
     while IFS= read -r folder; do
-        mkdir -p "$work/tree$part"
-        cp -a "$folder" "$work/tree$part/"
-        copied=$((copied + $(du -s -B1 --apparent-size "$folder" | cut -f1)))
         [ "$copied" -ge "$tree_bytes" ] && break
-    done < <(find "$part" -mindepth 1 -maxdepth 1 -type d | sort)
+        [ -e "$work/tree$folder" ] && continue
+        size=$(du -s -B1 --apparent-size "$folder" | cut -f1)
+        [ $((copied + size)) -gt $((tree_bytes + most)) ] && continue
+        mkdir -p "$work/tree$(dirname "$folder")"
+        cp -a "$folder" "$work/tree$(dirname "$folder")/"
+        copied=$((copied + size))
+    done < <(find /usr/lib /usr/share /usr/local /usr/include /usr/bin /opt -mindepth 1 -maxdepth 1 -type d 2> /dev/null | sort)
 done
 files=$(find "$work/tree" -type f | wc -l)
 tree_size=$(du -s -B1 --apparent-size "$work/tree" | cut -f1)

@@ -62,7 +62,7 @@ suite() {
 }
 
 # Servers that tests need and Debian does not have: made once, while the rest compiles.
-servers=(ferretdb minio)
+servers=(ferretdb minio kube-apiserver)
 for server in "${servers[@]}"; do tests/servers/build.sh "$server" > /dev/null 2>&1 & done
 
 run "format" bash -c "git ls-files '*.cpp' '*.h' | xargs clang-format --dry-run -Werror"

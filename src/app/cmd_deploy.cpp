@@ -2,8 +2,8 @@
 
 #include "app/command.h"
 #include "app/context.h"
+#include "app/deployed.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/text.h"
 
 namespace holdfast::app {
@@ -24,11 +24,6 @@ struct KubernetesChoice {
     std::string to;
 };
 
-struct DeployedFile {
-    std::string name;
-    std::string text;
-};
-
 std::string needed_config(Context& context) {
     const auto path = context.config_path();
     if (!path)
@@ -37,20 +32,14 @@ std::string needed_config(Context& context) {
     return std::filesystem::absolute(*path).lexically_normal();
 }
 
-void write_out(Context& context, const std::vector<DeployedFile>& files, const std::string& folder,
-               std::string_view separator) {
-    if (folder.empty()) {
-        for (const DeployedFile& file : files)
-            context.out.bytes(
-                as_bytes(fmt::format("{}{}", fmt::format(fmt::runtime(separator), file.name), file.text)));
-        return;
-    }
-    std::filesystem::create_directories(folder);
-    constexpr unsigned mode = 0644;
-    for (const DeployedFile& file : files) {
-        write_file_durably(join_path(folder, file.name), as_bytes(file.text), mode);
-        context.out.say("wrote " + join_path(folder, file.name));
-    }
+// Whatever runs one job at a time knows no order between them.
+void warn_of_jobs_without_schedule(Context& context) {
+    for (const policy::Job& job : context.config().jobs)
+        if (!job.schedule && !job.after.empty())
+            context.out.warn(
+                fmt::format("job {} runs after {}, which only `serve` does: it is left out; give it a "
+                            "`schedule` of its own",
+                            job.name, join(job.after, ", ")));
 }
 
 // What a word of ExecStart= needs so that systemd takes it as it is.
@@ -110,6 +99,7 @@ std::vector<DeployedFile> systemd_daemon(const SystemdChoice& choice, const std:
 
 std::vector<DeployedFile> systemd_timers(Context& context, const SystemdChoice& choice, const std::string& config) {
     std::vector<DeployedFile> out;
+    warn_of_jobs_without_schedule(context);
     for (const policy::Job& job : context.config().jobs) {
         if (!job.schedule) continue;
         const std::string unit = "holdfast-" + job.name;
@@ -233,6 +223,7 @@ int deploy_kubernetes(Context& context, const KubernetesChoice& choice) {
          fmt::format("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: holdfast\n  namespace: {}\ndata:\n  "
                      "holdfast.yaml: |\n{}",
                      choice.name_space, indented(read_config(config), 4))}};
+    warn_of_jobs_without_schedule(context);
     for (const policy::Job& job : context.config().jobs) {
         if (!job.schedule) continue;
         if (!job.schedule->is_plain())

@@ -111,6 +111,7 @@ Command config_lint_command();
 Command config_schema_command();
 Command config_show_command();
 Command copy_command();
+Command deploy_container_command();
 Command deploy_kubernetes_command();
 Command deploy_systemd_command();
 Command diff_command();

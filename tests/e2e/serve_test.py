@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
 import shutil
@@ -11,6 +12,8 @@ import time
 
 from harness import PROGRAM, Case, RedisServer, main
 from harness import wait_until as wait_for
+from kube_server import KubeServer
+from mongo_server import mongo_server
 
 # A minute of the schedule, a slow machine, and a little.
 UNTIL_DUE = 150
@@ -385,6 +388,49 @@ class Deploy(Jobs):
             self.assertIn(part, text)
         self.configure('  odd: {sources: [tree], schedule: "0 4 * * 1#1"}\n')
         self.fails(2, "deploy", "kubernetes", "--image", "x", says="which a CronJob does not understand")
+
+    def test_a_cluster_would_take_what_is_deployed(self):
+        examples = pathlib.Path(__file__).resolve().parents[2] / "examples"
+        server = KubeServer()
+        self.addCleanup(server.remove)
+        for config in sorted(examples.glob("*/holdfast.yaml")):
+            done = self.holdfast("-c", config, "deploy", "kubernetes", "--image", "example/holdfast:1")
+            made = server.dry_run(done.text)
+            jobs = {each["metadata"]["name"]: each["spec"] for each in made if each["kind"] == "CronJob"}
+            self.assertEqual([each["kind"] for each in made[:1]], ["ConfigMap"])
+            self.assertEqual(made[0]["data"]["holdfast.yaml"], config.read_text())
+            self.assertGreater(len(jobs), 2)
+            for spec in jobs.values():
+                pod = spec["jobTemplate"]["spec"]["template"]["spec"]
+                self.assertTrue(pod["securityContext"]["runAsNonRoot"])
+                self.assertTrue(pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"])
+            if config.parent.name == "002":
+                self.assertEqual((jobs["mongodb-backup"]["schedule"], jobs["mongodb-backup"]["concurrencyPolicy"]),
+                                 ("0 1 * * *", "Forbid"))
+                self.assertIn("job collect runs after expire", done.errors)
+        with self.assertRaisesRegex(AssertionError, "unknown field"):
+            server.dry_run(done.text.replace("concurrencyPolicy", "concurrencyPolice"))
+
+    def test_the_entry_point_takes_the_variables_of_a_plan(self):
+        server = mongo_server("first")
+        server.clear()
+        server.mongo.insert("shop", "orders", {"_id": 1})
+        image = self.folder / "image"
+        self.holdfast("deploy", "container", "--to", image)
+        subprocess.run(["shellcheck", image / "entrypoint.sh"], check=True)
+        (self.folder / "bin").mkdir()
+        (self.folder / "bin" / "holdfast").symlink_to(PROGRAM)
+        bucket = self.folder / "backups"
+        environment = {**self.environment, "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "MONGODB_URI": server.url(),
+                       "BACKUP_BUCKET": str(bucket), "BACKUP_PATH": "mongodb/daily/$(date +%Y-%m-%d)", "RETENTION_DAYS": "30"}
+        for _ in range(2):
+            subprocess.run([image / "entrypoint.sh"], env=environment, check=True, capture_output=True)
+        kept = subprocess.run([image / "entrypoint.sh", "-r", bucket / "mongodb/daily", "snapshots", "--json"], env=environment,
+                              check=True, capture_output=True)
+        self.assertEqual([each["source"] for each in json.loads(kept.stdout)["snapshots"]], ["mongodb", "mongodb"])
+        done = subprocess.run([image / "entrypoint.sh"], env={**environment, "MONGODB_URI": ""}, check=False, capture_output=True)
+        self.assertIn(b"MONGODB_URI", done.stderr)
+        self.assertNotEqual(done.returncode, 0)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Prints the path of a server of the tests that Debian does not have, and builds it when it is not there yet: once for each
 # version, in ${XDG_CACHE_HOME:-~/.cache}/holdfast-test-servers, also when several ask at once. NAME is a folder beside this
-# file: ferretdb speaks MongoDB's wire protocol, minio S3.
+# file: ferretdb speaks MongoDB's wire protocol, minio S3, kube-apiserver Kubernetes' API (with etcd behind it).
 #
 #     tests/servers/build.sh NAME
 set -euo pipefail
