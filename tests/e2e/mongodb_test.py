@@ -473,6 +473,25 @@ class Followed(Mongodb):
         self.assertEqual(self.there.content("shop"), mongo.content("shop"))
 
 
+    def test_a_server_that_is_killed_right_after_the_start_is_followed_again(self):
+        server = mongo_server("third")
+        server.clear()
+        server.mongo.insert("shop", "a", *orders(500))
+        child = self.start("follow", server.url("shop"), "--name", "shop", "--flush", "200ms")
+        # The base is being taken: its failure is no reason to stop listening.
+        self.assertIn(b"a new window begins", child.stderr.readline())
+        for outage in range(2):
+            server.stop()
+            time.sleep(1.5)
+            server.start()
+            server.mongo.insert("shop", "a", {"_id": f"after outage {outage}"})
+            windows = self.wait_until_followed(server.mongo)
+        child.terminate()
+        child.communicate()
+        self.assertEqual(windows.document()["windows"][-1]["bases"], 1)
+        self.restore_newest()
+        self.assertEqual(self.there.content("shop"), server.mongo.content("shop"))
+
     def wait_until_followed(self, mongo):
         newest = mongo.documents("local", {"find": "oplog.rs", "sort": {"$natural": -1}, "limit": 1})[0]["wall"]
         deadline = time.monotonic() + 60
