@@ -52,7 +52,7 @@ void choose_by_rule(const std::vector<repo::Snapshot>& snapshots, const ForgetPl
         candidates.push_back({.group = group_of(snapshot),
                               .received = snapshot.received,
                               .tags = snapshot.tags,
-                              .held = !snapshot.holds.empty(),
+                              .held = !snapshot.holds.empty() || snapshot.has_unreadable_notes,
                               .good = snapshot.is_good(),
                               .flagged = !snapshot.flags.empty(),
                               .source = snapshot.source});

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -90,6 +91,12 @@ public:
 
     // Every committed and not forgotten snapshot, oldest received first.
     const std::vector<Snapshot>& snapshots() const { return snapshots_; }
+    // Committed, not forgotten, and no records of snapshots: by the signer, with the reason.
+    struct NoRecord {
+        SignerId signer;
+        std::string why;
+    };
+    const std::map<SnapshotId, NoRecord>& without_record() const { return without_record_; }
     // Reads logs and notes anew (others may have written).
     void refresh(NotesFrom notes = NotesFrom::listing);
 
@@ -122,6 +129,9 @@ private:
     Repository(std::unique_ptr<Store> store, World& world, std::string client_folder, Keyring keys);
 
     std::optional<Snapshot> noted(const CommittedSnapshot& committed);
+    std::optional<Snapshot> decoded(const CommittedSnapshot& committed);
+    void warn_once(const std::string& text);
+    void warn_of_what_is_not_believed();
     void start_from_checkpoint();
     void read_notes(NotesFrom from);
     void read_proof(const SnapshotNote& note, Snapshot& snapshot) const;
@@ -135,7 +145,9 @@ private:
     std::unique_ptr<ChunkReader> chunks_;
     std::unique_ptr<NoteBook> notes_;
     std::vector<Snapshot> snapshots_;
+    std::map<SnapshotId, NoRecord> without_record_;
     std::set<SnapshotId> forgotten_;
+    std::set<std::string> warned_;
     std::uint64_t collections_ = 0;
     std::set<PackId> excluded_before_;  // by those
 };
