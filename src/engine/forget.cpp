@@ -85,7 +85,10 @@ void keep_bases(const repo::Repository& repository, const ForgetPlan& plan, Forg
 ForgetReport forget(repo::Repository& repository, const ForgetPlan& plan) {
     repository.keys().require(repo::Right::collect, "forget snapshots");
     repository.refresh();
-    if (!plan.dry_run) repository.note_received();
+    if (plan.dry_run)
+        repository.settle_received();
+    else
+        repository.note_received();
     const std::vector<repo::Snapshot>& snapshots = repository.snapshots();
     ForgetReport report;
     if (!plan.ids.empty()) {

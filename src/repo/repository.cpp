@@ -177,6 +177,7 @@ std::optional<Snapshot> Repository::noted(const CommittedSnapshot& committed) {
                               snapshot.signer.short_hex(), snapshot.source));
         return std::nullopt;
     }
+    snapshot.received = std::min(snapshot.received, world_.clock.now());  // until somebody says when it was
     for (const SnapshotNote& note : notes_->of(snapshot.id)) {
         const bool reads = keys_->may(note.author, Right::read), collects = keys_->may(note.author, Right::collect);
         // A note by someone who has no right to it says nothing, and harms nobody.
@@ -301,17 +302,37 @@ void Repository::change_key(const Unlock& to) {
     throw Error{Code::not_found, "the key slot in use is gone"};
 }
 
-void Repository::note_received() {
-    for (Snapshot& snapshot : snapshots_) {
-        const bool is_known = std::ranges::any_of(notes_->of(snapshot.id), [&](const SnapshotNote& note) {
-            return note.kind == NoteKind::received &&
-                   (keys_->may(note.author, Right::collect) || keys_->may(note.author, Right::read));
-        });
-        if (is_known) continue;
-        snapshot.received = world_.clock.now();
-        notes_->append(snapshot.id, NoteKind::received, snapshot.received, "");
+bool Repository::has_received_note(const SnapshotId& id) const {
+    return std::ranges::any_of(notes_->of(id), [&](const SnapshotNote& note) {
+        return note.kind == NoteKind::received &&
+               (keys_->may(note.author, Right::collect) || keys_->may(note.author, Right::read));
+    });
+}
+
+// The time of a file is a hint, but it is not the writer's word, and many that are first seen together keep their order.
+Nanoseconds Repository::came_at(const CommittedSnapshot& committed) const {
+    const Nanoseconds now = world_.clock.now();
+    const auto entry = store_->find(names::log_entry(committed.lane.signer, committed.lane.lane, committed.slot));
+    if (!entry || entry->time <= 0) return now;
+    return store_->traits().has_clock ? entry->time : std::min(entry->time, now);
+}
+
+void Repository::settle_received() {
+    std::map<SnapshotId, Nanoseconds> times;
+    for (const CommittedSnapshot& committed : log_->snapshots()) {
+        const SnapshotId id = committed.id();
+        const bool is_shown = std::ranges::find(snapshots_, id, &Snapshot::id) != snapshots_.end();
+        if (is_shown && !has_received_note(id)) times[id] = came_at(committed);
     }
+    for (Snapshot& snapshot : snapshots_)
+        if (const auto at = times.find(snapshot.id); at != times.end()) snapshot.received = at->second;
     std::ranges::stable_sort(snapshots_, {}, &Snapshot::received);
+}
+
+void Repository::note_received() {
+    settle_received();
+    for (const Snapshot& snapshot : snapshots_)
+        if (!has_received_note(snapshot.id)) notes_->append(snapshot.id, NoteKind::received, snapshot.received, "");
 }
 
 void Repository::forget(const std::vector<SnapshotId>& ids, const std::string& reason) {

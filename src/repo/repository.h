@@ -120,7 +120,10 @@ public:
     // Remembers how far the logs go now, so that a store that is rolled back shows.
     void keep_marks();
 
-    // A note says when each was first seen by somebody whose word retention takes, where none does yet.
+    // Where no note says yet when a snapshot was received: when its COMMIT came into the store, by the store's clock if it
+    // has one, never by that of its writer.
+    void settle_received();
+    // The same, with notes that say so from now on.
     void note_received();
     // Signed `forgotten` notes: the snapshots no longer exist; their space comes back with a collection.
     void forget(const std::vector<SnapshotId>& ids, const std::string& reason);
@@ -130,6 +133,8 @@ private:
 
     std::optional<Snapshot> noted(const CommittedSnapshot& committed);
     std::optional<Snapshot> decoded(const CommittedSnapshot& committed);
+    bool has_received_note(const SnapshotId& id) const;
+    Nanoseconds came_at(const CommittedSnapshot& committed) const;
     void warn_once(const std::string& text);
     void warn_of_what_is_not_believed();
     void start_from_checkpoint();
