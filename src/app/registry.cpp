@@ -19,7 +19,8 @@ constexpr std::array<const SourceType*, 5> types{&files_source_type, &command_so
                                                  &mongodb_source_type, &redis_source_type};
 
 std::unique_ptr<Store> open_bucket(const StorePlace& place, StoreUse use, World& world, const RetryBudget& budget) {
-    auto store = open_s3_store({place.url, place.endpoint, place.region}, world);
+    auto store = open_s3_store(
+        {place.url, place.endpoint, place.region, place.storage_class, place.encryption, place.kms_key}, world);
     if (use == StoreUse::create && !store->probe_conditional_writes(world.random))
         throw Error{Code::usage, "{} lets one writer overwrite what another one wrote", store->url()}
             .unharmed("no repository was made")

@@ -27,6 +27,9 @@ struct StorePlace {
     std::string url;
     std::string endpoint = {};  // of an object store; empty: what the environment says
     std::string region = {};
+    std::string storage_class = {};  // of packs of contents; empty: STANDARD
+    std::string encryption = {};     // by the store; empty: the bucket's
+    std::string kms_key = {};
 };
 // `budget`: how long a store that does not answer is asked again.
 std::unique_ptr<Store> open_store(const StorePlace& place, StoreUse use, World& world, const RetryBudget& budget = {});

@@ -144,6 +144,11 @@ void S3Client::fail(const Call& call, const net::HttpResponse& response) const {
         throw error(Code::denied, code == "InvalidAccessKeyId" ? "the store does not know this access key"
                                                                : "the secret key is wrong")
             .hint("Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.");
+    if (code.starts_with("KMS."))
+        throw error(Code::denied, fmt::format("the key service refuses: {}", code))
+            .hint("Check `kms_key:` and whether this account may use it (kms:GenerateDataKey, kms:Decrypt).");
+    if (code == "InvalidStorageClass")
+        throw error(Code::config, "the store does not know that storage class").hint("See `storage_class:`.");
     if (code == "ExpiredToken") throw error(Code::denied, "the credentials have expired");
     if (response.status == 401 || response.status == 403)
         throw error(Code::denied, "the store denies it")
@@ -168,7 +173,7 @@ S3Client::Put S3Client::put(const std::string& key, ByteView bytes, const PutOpt
     call.headers.emplace_back("content-type", "application/octet-stream");
     call.headers.emplace_back("x-amz-checksum-sha256", base64_of(crypto::sha256(bytes)));
     if (options.if_absent) call.headers.emplace_back("if-none-match", "*");
-    if (!place_.storage_class.empty()) call.headers.emplace_back("x-amz-storage-class", place_.storage_class);
+    if (!options.storage_class.empty()) call.headers.emplace_back("x-amz-storage-class", options.storage_class);
     if (!place_.encryption.empty()) call.headers.emplace_back("x-amz-server-side-encryption", place_.encryption);
     if (!place_.kms_key.empty())
         call.headers.emplace_back("x-amz-server-side-encryption-aws-kms-key-id", place_.kms_key);

@@ -28,10 +28,9 @@ struct Place {
     std::string endpoint;  // "https://s3.eu-west-1.amazonaws.com"
     std::string region = "us-east-1";
     std::string bucket;
-    bool path_style = true;     // https://endpoint/bucket/key, else https://bucket.endpoint/key
-    std::string ca_file;        // instead of the system's
-    std::string storage_class;  // of new objects; empty: the bucket's
-    std::string encryption;     // "AES256", "aws:kms"; empty: the bucket's
+    bool path_style = true;  // https://endpoint/bucket/key, else https://bucket.endpoint/key
+    std::string ca_file;     // instead of the system's
+    std::string encryption;  // of new objects: "AES256", "aws:kms"; empty: the bucket's
     std::string kms_key;
 };
 
@@ -49,6 +48,7 @@ public:
     enum class Put : std::uint8_t { created, exists };
     struct PutOptions {
         bool if_absent = true;
+        std::string storage_class = {};  // empty: STANDARD
     };
     Put put(const std::string& key, ByteView bytes, const PutOptions& options);
     std::optional<Bytes> get(const std::string& key);

@@ -19,7 +19,8 @@ namespace holdfast {
 
 class S3Store final : public Store {
 public:
-    S3Store(std::unique_ptr<s3::S3Client> client, std::string prefix);
+    // `data_class`: storage class of packs of contents; what is read at every opening is always STANDARD.
+    S3Store(std::unique_ptr<s3::S3Client> client, std::string prefix, std::string data_class);
     ~S3Store() override;
 
     std::string url() const override;
@@ -39,6 +40,7 @@ private:
 
     const std::unique_ptr<s3::S3Client> client_;
     const std::string prefix_;  // empty, or with '/' at its end
+    const std::string data_class_;
     StoreTraits traits_;
 };
 
@@ -47,6 +49,9 @@ struct S3Settings {
     std::string url;
     std::string endpoint;  // these, when not empty, come before the environment
     std::string region;
+    std::string storage_class = {};  // of packs of contents
+    std::string encryption = {};     // by the store: "AES256", "aws:kms"
+    std::string kms_key = {};
 };
 std::unique_ptr<S3Store> open_s3_store(const S3Settings& settings, World& world);
 
