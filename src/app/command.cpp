@@ -155,6 +155,7 @@ std::vector<Command> all_commands() {
                              ledger_rebuild_command,
                              deploy_systemd_command,
                              deploy_kubernetes_command,
+                             deploy_s3_policy_command,
                              unlock_command,
                              key_list_command,
                              key_add_command,

@@ -112,6 +112,7 @@ Command config_schema_command();
 Command config_show_command();
 Command copy_command();
 Command deploy_kubernetes_command();
+Command deploy_s3_policy_command();
 Command deploy_systemd_command();
 Command diff_command();
 Command dump_command();

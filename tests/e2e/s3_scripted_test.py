@@ -27,7 +27,8 @@ class Scripted(Case):
         (self.folder / "holdfast.yaml").write_text(
             "version: 1\nrepositories:\n  main: {url: \"s3://bucket/repo\", endpoint: \"%s\", region: eu-west-1,\n"
             "         unlock: {keyfile: \"file:%s\"}, %s}\n" % (self.s3.endpoint, self.key, settings))
-        self.environment.update({"HOLDFAST_REPO": None, "HOLDFAST_KEY_FILE": None, "AWS_ENDPOINT_URL": None})
+        for name in ("HOLDFAST_REPO", "HOLDFAST_KEY_FILE", "AWS_ENDPOINT_URL"):
+            self.environment.pop(name, None)
 
     def puts(self):
         return [(key.removeprefix("repo/"), headers) for action, key, headers in self.s3.requests if action == "s3:PutObject"]
