@@ -115,6 +115,7 @@ Command deploy_kubernetes_command();
 Command deploy_s3_policy_command();
 Command deploy_systemd_command();
 Command diff_command();
+Command doctor_command();
 Command dump_command();
 Command errors_command();
 Command export_command();

@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+import time
 
 from harness import Case, main, noise
 
@@ -13,6 +14,7 @@ from scripted_s3 import Refusal, ScriptedS3  # noqa: E402
 class Scripted(Case):
     def setUp(self):
         super().setUp()
+        self.key.chmod(0o600)
         self.s3 = ScriptedS3()
         self.addCleanup(self.s3.close)
         self.environment.update(self.s3.environment())
@@ -83,6 +85,150 @@ class Settings(Scripted):
 
         self.s3.before = refuse
         self.fails(12, "init", says=["KMS.NotFoundException", "Key 'gone' does not exist"], hints="kms_key")
+
+
+class Doctor(Scripted):
+    VERSIONED = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+
+    def setUp(self):
+        super().setUp()
+        self.init()
+        self.backup(f"files:{self.tree}")
+
+    def findings(self, code=0, **options):
+        document = self.holdfast("doctor", "--json", code=code, **options).document()
+        self.assertEqual(document["schema"], "holdfast.doctor/1")
+        self.assertEqual(document["ok"], code == 0)
+        return [(each["check"], each["severity"], each["text"], each["fix"])
+                for each in document["repositories"][0]["findings"]]
+
+    def found(self, check, severity, says, code, fix=""):
+        matching = [each for each in self.findings(code) if each[0] == check and each[1] == severity]
+        self.assertTrue(any(says in each[2] and fix in each[3] for each in matching), (check, self.findings(code)))
+
+    def test_nothing_is_wrong_with_a_plain_bucket(self):
+        before = dict(self.s3.objects)
+        severities = {check: severity for check, severity, _, _ in self.findings()}
+        self.assertEqual(severities, dict.fromkeys(
+            ("key file", "key", "read", "clock", "list", "put", "remove", "versioning", "encryption", "lock", "lifecycle",
+             "replication"), "good"))
+        self.assertEqual(self.s3.objects, before)  # it changes nothing
+        people = self.holdfast("doctor").text
+        self.assertIn("s3://bucket/repo", people)
+        self.assertIn("none that is there is overwritten", people)
+
+    def test_a_store_that_overwrites_is_found_without_harm(self):
+        handle = self.s3.handle
+
+        def overwrite(method, bucket, key, query, headers, body):
+            headers.pop("if-none-match", None)
+            return handle(method, bucket, key, query, headers, body)
+
+        self.s3.handle = overwrite
+        self.found("put", "error", "overwrites what is there", 1, "If-None-Match")
+        self.s3.handle = handle
+        self.holdfast("check", "--read-data")
+
+    def test_clocks_that_differ(self):
+        self.s3.date = lambda: time.time() + 300
+        self.found("clock", "warning", "behind", 3, "NTP")
+        self.s3.date = lambda: time.time() - 7200
+        self.found("clock", "error", "ahead of", 1, "NTP")
+
+    def test_each_right_that_is_missing_is_named(self):
+        for action, check, code in (("s3:PutObject", "put", 1), ("s3:ListBucket", "list", 1), ("s3:DeleteObject", "remove", 1),
+                                    ("s3:GetBucketVersioning", "versioning", 0),
+                                    ("s3:GetEncryptionConfiguration", "encryption", 0),
+                                    ("s3:GetBucketObjectLockConfiguration", "lock", 0),
+                                    ("s3:GetLifecycleConfiguration", "lifecycle", 0),
+                                    ("s3:GetReplicationConfiguration", "replication", 0), ("s3:GetObject", "read", 1)):
+            with self.subTest(action=action):
+                def deny(asked, key, headers, action=action):
+                    if asked == action:
+                        raise Refusal(403, "AccessDenied")
+
+                self.s3.before = deny
+                found = [each for each in self.findings(code) if each[0] == check]
+                self.assertEqual(found[0][1], "error" if code else "not_tested", found)
+                self.assertIn(action, found[0][2] + found[0][3])
+
+    def test_rules_that_would_take_backups_away(self):
+        rule = "<LifecycleConfiguration><Rule><ID>old</ID><Status>%s</Status><Filter><Prefix>%s</Prefix></Filter>%s</Rule>" \
+               "</LifecycleConfiguration>"
+        expire = "<Expiration><Days>30</Days></Expiration>"
+        freeze = "<Transition><Days>9</Days><StorageClass>DEEP_ARCHIVE</StorageClass></Transition>"
+        for prefix in ("", "repo", "repo/data/"):
+            self.s3.answers["lifecycle"] = rule % ("Enabled", prefix, expire)
+            self.found("lifecycle", "error", "rule old removes backups", 1, "Remove the rule")
+        self.s3.answers["lifecycle"] = rule % ("Enabled", "", freeze)
+        self.found("lifecycle", "error", "DEEP_ARCHIVE", 1, "Remove the rule")
+        harmless = [("Disabled", "", expire), ("Enabled", "other/", expire),
+                    ("Enabled", "", "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"),
+                    ("Enabled", "", "<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation>"
+                                    "</AbortIncompleteMultipartUpload>"),
+                    ("Enabled", "", "<Transition><Days>9</Days><StorageClass>STANDARD_IA</StorageClass></Transition>")]
+        for each in harmless:
+            self.s3.answers["lifecycle"] = rule % each
+            self.found("lifecycle", "good", "no rule", 0)
+        self.s3.answers["versioning"] = self.VERSIONED
+        self.found("lifecycle", "warning", "takes its space for ever", 3, "NoncurrentVersionExpiration")
+        self.s3.answers["lifecycle"] = rule % (
+            "Enabled", "", "<NoncurrentVersionExpiration><NoncurrentDays>30</NoncurrentDays></NoncurrentVersionExpiration>")
+        self.found("lifecycle", "good", "no rule", 0)
+        self.found("remove", "not_tested", "leave a marker", 0)
+
+    def test_locks_encryption_versions_and_replication(self):
+        self.s3.answers.update({
+            "object-lock": "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>"
+                           "<Mode>COMPLIANCE</Mode><Days>30</Days></DefaultRetention></Rule></ObjectLockConfiguration>",
+            "encryption": "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms"
+                          "</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>",
+            "replication": "<ReplicationConfiguration><Rule><Status>Enabled</Status><Destination>"
+                           "<Bucket>arn:aws:s3:::elsewhere</Bucket></Destination></Rule></ReplicationConfiguration>",
+            "versioning": "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>"})
+        self.found("lock", "warning", "locked (COMPLIANCE) for 30 days", 3)
+        self.found("versioning", "warning", "suspended", 3, "Switch it on")
+        self.found("encryption", "good", "aws:kms", 3)
+        self.found("replication", "good", "elsewhere", 3)
+        self.s3.answers["versioning"] = Refusal(501, "NotImplemented")
+        self.found("versioning", "not_tested", "does not tell", 3)
+
+    def test_what_cannot_be_reached_or_opened(self):
+        for env, check, code in (({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "read", 1),
+                                 ({"HOLDFAST_REPO": "s3://not-there/x"}, "read", 1),
+                                 ({"HOLDFAST_REPO": "s3://bucket/other"}, "read", 1),
+                                 ({"HOLDFAST_KEY_FILE": None}, "key", 0)):
+            with self.subTest(env=env):
+                found = [each for each in self.findings(code, env=env) if each[0] == check]
+                self.assertEqual(found[0][1], "error" if code else "not_tested", found)
+
+    def test_who_can_read_the_key(self):
+        self.key.chmod(0o644)
+        self.found("key file", "warning", "others than its owner", 3, "chmod 600")
+
+
+class DoctorOfFolders(Case):
+    def test_a_folder(self):
+        self.init()
+        self.key.chmod(0o600)
+
+        def findings(code):
+            document = self.holdfast("doctor", "--json", code=code).document()
+            return {each["check"]: each for each in document["repositories"][0]["findings"]}
+
+        found = findings(0)
+        self.assertEqual({name: each["severity"] for name, each in found.items()}, dict.fromkeys(
+            ("key file", "key", "file system", "space", "permissions", "clock"), "good"))
+        self.repo.chmod(0o777)
+        self.assertEqual(findings(1)["permissions"]["severity"], "error")
+        self.assertIn("chmod", findings(1)["permissions"]["fix"])
+        self.repo.chmod(0o700)
+        (self.folder / "holdfast.yaml").write_text(
+            "version: 1\nrepositories:\n  main: {url: repo, unlock: {keyfile: \"file:%s\"}}\n  away: {url: away}\n" % self.key)
+        (self.folder / "holdfast.yaml").chmod(0o600)
+        both = self.holdfast("doctor", "--json", code=1, env={"HOLDFAST_REPO": None, "HOLDFAST_KEY_FILE": None}).document()
+        self.assertEqual([each["name"] for each in both["repositories"]], ["main", "away"])
+        self.assertEqual([each["severity"] for each in both["repositories"][1]["findings"]][-1], "error")
 
 
 if __name__ == "__main__":

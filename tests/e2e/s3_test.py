@@ -120,6 +120,15 @@ class Bucket(Case):
         proxy.faults = lie
         self.fails(2, "init", env=self.through(proxy), says="overwrite", hints="If-None-Match")
 
+    def test_the_doctor_of_a_real_bucket(self):
+        self.init()
+        self.key.chmod(0o600)
+        self.backup(f"files:{self.tree}")
+        found = {each["check"]: each for each in self.holdfast("doctor", "--json").document()["repositories"][0]["findings"]}
+        for check in ("key", "read", "clock", "list", "put", "remove", "versioning", "encryption", "lock", "lifecycle"):
+            self.assertEqual(found[check]["severity"], "good", found[check])
+        self.holdfast("check", "--read-data")
+
     def requests(self, command):
         return self.holdfast("stats", "--requests", "--json").document()["commands"][command]
 

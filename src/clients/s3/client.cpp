@@ -104,6 +104,10 @@ net::HttpResponse S3Client::send_once(const Call& call, Admission::Pass& pass) {
     auto client = borrow();
     net::HttpResponse response = client->send(request);  // a connection that failed is not given back
     give_back(std::move(client));
+    if (const Nanoseconds there = http_time(header(response, "date")); there != 0) {
+        const std::lock_guard lock(mutex_);
+        clock_ahead_ = there - world_.clock.now();
+    }
     if (is_busy(response.status, error_code(response))) pass.slow_down();
     return response;
 }
@@ -247,6 +251,20 @@ void S3Client::remove(const std::string& key) {
     const Call call{.method = "DELETE", .key = key, .action = "s3:DeleteObject"};
     const net::HttpResponse response = send(call);
     if (response.status != 204 && response.status != 200 && response.status != 404) fail(call, response);
+}
+
+std::optional<std::string> S3Client::bucket_setting(const std::string& name, std::string_view action) {
+    const Call call{.method = "GET", .query = {{name, ""}}, .action = action};
+    const net::HttpResponse response = send(call);
+    if (response.status == 200) return std::string(as_text(response.body));
+    const std::string code = error_code(response);
+    if (response.status == 404 && !code.empty() && code != "NoSuchBucket") return std::nullopt;
+    fail(call, response);
+}
+
+std::optional<Nanoseconds> S3Client::clock_ahead() const {
+    const std::lock_guard lock(mutex_);
+    return clock_ahead_;
 }
 
 }  // namespace holdfast::s3

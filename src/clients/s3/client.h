@@ -58,6 +58,11 @@ public:
     void list(const std::string& prefix, const std::function<void(const ObjectHead&)>& each);
     void remove(const std::string& key);
 
+    // How the bucket is set, as XML: "versioning", "lifecycle" …; nothing: it is not. `action`: the right to ask.
+    std::optional<std::string> bucket_setting(const std::string& name, std::string_view action);
+    // The store's clock less ours, when it answered last; to the second.
+    std::optional<Nanoseconds> clock_ahead() const;
+
     const Place& place() const { return place_; }
 
 private:
@@ -82,9 +87,10 @@ private:
     std::string base_url_;
     std::unique_ptr<CredentialChain> credentials_;
     Admission admission_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     // guarded by mutex_
     std::vector<std::unique_ptr<net::HttpClient>> idle_;
+    std::optional<Nanoseconds> clock_ahead_;
 };
 
 }  // namespace holdfast::s3

@@ -9,6 +9,7 @@
 
 #include <memory>
 
+#include "store/examine.h"
 #include "store/store.h"
 
 namespace holdfast::s3 {
@@ -34,6 +35,8 @@ public:
 
     // Creates one object twice. False: the second time succeeded, so that one writer may undo another.
     bool probe_conditional_writes(Random& random);
+
+    Observations examine(const ExaminePlan& plan);
 
 private:
     std::string key_of(std::string_view name) const;
