@@ -1,6 +1,8 @@
 """Buckets as MinIO does not play them: a scripted server (tests/servers/scripted_s3.py)."""
 
 import pathlib
+import ssl
+import subprocess
 import sys
 import time
 
@@ -205,6 +207,174 @@ class Doctor(Scripted):
     def test_who_can_read_the_key(self):
         self.key.chmod(0o644)
         self.found("key file", "warning", "others than its owner", 3, "chmod 600")
+
+
+class BadInput(Scripted):
+    def setUp(self):
+        super().setUp()
+        self.init()
+        self.first = self.backup(f"files:{self.tree}")[0]["snapshot"]
+
+    def refuse(self, *refusal, actions=None, after=0, **more):
+        """From the `after`-th request on."""
+        count = iter(range(10**9))
+
+        def before(action, key, headers):
+            if (actions is None or action in actions) and next(count) >= after:
+                raise Refusal(*refusal, **more)
+
+        self.s3.before = before
+
+    def test_each_verb_names_the_right_that_it_lacks(self):
+        (self.tree / "more").write_bytes(noise("more", 150_000))
+        for action, verbs in (("s3:GetObject", (["snapshots"], ["backup", f"files:{self.tree}"], ["check"], ["prune"],
+                                                ["restore", "latest", "--to", self.folder / "out"])),
+                              ("s3:ListBucket", (["snapshots"], ["backup", f"files:{self.tree}"], ["check"], ["prune"])),
+                              ("s3:PutObject", (["backup", f"files:{self.tree}"], ["forget", self.first, "--allow-last"]))):
+            self.refuse(403, "AccessDenied", actions=[action])
+            for verb in verbs:
+                with self.subTest(action=action, verb=verb[0]):
+                    self.fails(12, *verb, says=f"{action} of", hints=f"lacks {action} on bucket")
+        self.s3.before = lambda *request: None
+        self.backup(f"files:{self.tree}")
+        self.holdfast("forget", "--keep-last", "1", "--yes")
+        (self.tree / "0").unlink()
+        self.backup(f"files:{self.tree}")
+        self.holdfast("forget", "--keep-last", "1", "--yes")
+        self.refuse(403, "AccessDenied", actions=["s3:DeleteObject"])
+        self.fails(12, "prune", says="s3:DeleteObject of repo/", hints="lacks s3:DeleteObject on bucket")
+        self.s3.before = lambda *request: None
+        self.holdfast("prune")
+        self.assertEqual(self.check("--read-data")["errors"], [])
+
+    def test_a_wrong_region_names_the_right_one(self):
+        self.refuse(400, "AuthorizationHeaderMalformed", more="<Region>ap-south-1</Region>")
+        self.fails(2, "snapshots", says="not in region eu-west-1", hints="AWS_REGION=ap-south-1")
+
+    def test_a_clock_that_is_off_is_told(self):
+        self.refuse(403, "RequestTimeTooSkewed")
+        self.fails(12, "snapshots", says="clocks", hints="NTP")
+
+    def test_a_full_quota_ends_the_backup_and_harms_nothing(self):
+        (self.tree / "more").write_bytes(noise("more", 150_000))
+        for status, code in ((403, "QuotaExceeded"), (507, "XMinioStorageFull")):
+            self.refuse(status, code, actions=["s3:PutObject"], after=1)
+            self.fails(18, "backup", f"files:{self.tree}", says="no room")
+        self.s3.before = lambda *request: None
+        self.assertEqual(self.check("--read-data")["errors"], [])
+        self.backup(f"files:{self.tree}")
+
+    def test_a_web_page_is_told(self):
+        for status in (200, 403, 404):
+            with self.subTest(status=status):
+                self.refuse(status, "", html="<html><body>Sign in to the hotel's network</body></html>")
+                self.fails(17, "snapshots", says="a web page", hints="endpoint")
+
+    def test_listings_that_are_stale_out_of_order_or_empty_cost_work_only(self):
+        (self.tree / "more").write_bytes(noise("more", 150_000))
+        seen = {}
+
+        def stale(keys):
+            """What was there when that was asked first."""
+            prefix = "/".join(keys[0].split("/")[:2]) if keys else ""
+            return seen.setdefault(prefix, list(keys))
+
+        for listing in (lambda keys: keys[::-1], lambda keys: keys + keys, stale,
+                        lambda keys: [key for key in keys if "/keys/" in key]):
+            self.s3.listing = listing
+            second = self.backup(f"files:{self.tree}")[0]["snapshot"]
+            self.holdfast("forget", "--keep-last", "2", "--yes")
+            self.holdfast("prune")
+            out = self.folder / f"out-{second}"
+            self.holdfast("restore", f"{second}:{self.tree}", "--to", out)
+            self.assertEqual(len(list(out.iterdir())), 5)
+        self.s3.listing = lambda keys: keys
+        self.assertEqual(self.check("--read-data")["errors"], [])
+
+    def test_objects_of_strangers_are_left_alone(self):
+        strange = ["repo2/config", "other", "repo/", "repo/ü", "repo/a b", "repo/data/../x", "repo/keys/not-ours",
+                   "repo/notes/hello", "repo/log/x/y/z", "repo/log/aa/0/not-a-number", "repo/data/short", "repo/gc/latest",
+                   "repo/index/readme.txt", "repo/.hidden", "repo/notes/" + "0" * 64 + "/0000000000"]
+        for key in strange:
+            self.s3.objects[key] = (b"not ours", {}, 0)
+        (self.tree / "more").write_bytes(noise("more", 150_000))
+        self.backup(f"files:{self.tree}")
+        self.holdfast("forget", "--keep-last", "1", "--yes")
+        self.holdfast("prune")
+        self.holdfast("restore", f"latest:{self.tree}", "--to", self.folder / "out")
+        for key in strange:
+            self.assertIn(key, self.s3.objects)
+
+    def test_a_wrong_certificate_is_refused(self):
+        for name in ("good", "stranger"):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+                            "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.folder / f"{name}.key",
+                            "-out", self.folder / f"{name}.crt"], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / "good.crt", self.folder / "good.key")
+        server = ScriptedS3(tls=context)
+        self.addCleanup(server.close)
+        server.objects = self.s3.objects
+        secure = {"AWS_ENDPOINT_URL": server.endpoint}
+        self.holdfast("snapshots", env={**secure, "AWS_CA_BUNDLE": self.folder / "good.crt"})
+        requests = len(server.requests)
+        for wrong in ({}, {"AWS_CA_BUNDLE": self.folder / "stranger.crt"}):
+            self.fails(17, "snapshots", env={**secure, **wrong}, says="certificate")
+        self.assertEqual(len(server.requests), requests)
+
+
+class Credentials(Scripted):
+    """Roles of machines: MinIO has none of these services."""
+
+    def setUp(self):
+        super().setUp()
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            self.environment.pop(name)
+        self.generation = 1
+        self.s3.credentials = lambda: (f"key-{self.generation}", "secret", f"token-{self.generation}", "2099-01-01T00:00:00Z")
+
+        def only_the_newest(action, key, headers):
+            if headers.get("x-amz-security-token") != f"token-{self.generation}":
+                raise Refusal(400, "ExpiredToken")
+            self.assertIn(f"Credential=key-{self.generation}/", headers["authorization"])
+
+        self.s3.before = only_the_newest
+        token = self.folder / "token"
+        token.write_text("of the pod\n")
+        self.places = {"container": {"AWS_CONTAINER_CREDENTIALS_FULL_URI": self.s3.endpoint + "/creds"},
+                       "instance": {"AWS_EC2_METADATA_SERVICE_ENDPOINT": self.s3.endpoint},
+                       "service account": {"AWS_ENDPOINT_URL_STS": self.s3.endpoint, "AWS_ROLE_ARN": "arn:aws:iam::1:role/x",
+                                           "AWS_WEB_IDENTITY_TOKEN_FILE": str(token)}}
+
+    def test_each_service_gives_them(self):
+        for name, environment in self.places.items():
+            with self.subTest(name):
+                self.s3.objects.clear()
+                self.holdfast("init", env=environment)
+                self.backup(f"files:{self.tree}", env=environment)
+
+    def test_those_that_end_in_mid_run_are_renewed(self):
+        self.holdfast("init", env=self.places["container"])
+        count = iter(range(10**9))
+        check = self.s3.before
+
+        def ends_now_and_then(action, key, headers):
+            if next(count) in (15, 80, 145):  # so far apart that what is under way has been asked again
+                self.generation += 1
+            check(action, key, headers)
+
+        self.s3.before = ends_now_and_then
+        for environment in self.places.values():
+            self.backup(f"files:{self.tree}", env=environment)
+        self.holdfast("check", "--read-data", env=self.places["instance"])
+        self.assertGreaterEqual(self.generation, 3)
+
+    def test_those_that_end_and_stay_so_are_told(self):
+        self.holdfast("init", env=self.places["container"])
+        self.fails(12, "snapshots", env={"AWS_ACCESS_KEY_ID": "old", "AWS_SECRET_ACCESS_KEY": "old", "AWS_SESSION_TOKEN": "old"},
+                   says="expired")
+        self.fails(12, "snapshots", env={**self.places["service account"], "AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere"},
+                   says="/nowhere")
 
 
 class DoctorOfFolders(Case):

@@ -1,8 +1,10 @@
 """An S3 server in memory that answers as a test scripts it: for what MinIO cannot play (key services, storage classes, policies
-that deny one action, quotas, stale listings), from the exchanges in Amazon's API reference. Signatures are not checked."""
+that deny one action, quotas, stale listings, roles of machines), from the exchanges in Amazon's API reference. Signatures
+are not checked."""
 
 import email.utils
 import hashlib
+import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,21 +22,24 @@ QUERIES = {"versioning": ("s3:GetBucketVersioning", "<VersioningConfiguration/>"
 class Refusal(Exception):
     """What a script raises to answer with an error of S3."""
 
-    def __init__(self, status, code, message="by the script"):
+    def __init__(self, status, code, message="by the script", more="", html=None):
         super().__init__(code)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.kind = status, "text/html" if html else "application/xml"
+        self.body = (html or f"<Error><Code>{code}</Code><Message>{message}</Message>{more}</Error>").encode()
 
 
 class ScriptedS3:
     """`objects`: key to (bytes, headers of the PUT). `before(action, key, headers)` may raise a Refusal; `answers` maps a
-    bucket's query ("versioning") to XML or a Refusal; `listing(keys)` changes what a listing shows."""
+    bucket's query ("versioning") to XML or a Refusal; `listing(keys)` changes what a listing shows; `credentials()` is what
+    the services of containers, instances and accounts give, as (key, secret, token, expiration)."""
 
-    def __init__(self, bucket="bucket"):
+    def __init__(self, bucket="bucket", tls=None):
         self.bucket, self.objects, self.requests, self.lock = bucket, {}, [], threading.RLock()
         self.before = lambda action, key, headers: None
         self.listing = lambda keys: keys
         self.answers = {}
         self.date = lambda: time.time()
+        self.credentials = lambda: ("scripted", "scripted", "token", "2099-01-01T00:00:00Z")
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -51,8 +56,7 @@ class ScriptedS3:
                     with server.lock:
                         self.answer(*server.handle(self.command, parts[0], key, query, headers, body))
                 except Refusal as refusal:
-                    self.answer(refusal.status, {"content-type": "application/xml"},
-                                f"<Error><Code>{refusal.code}</Code><Message>{refusal.message}</Message></Error>".encode())
+                    self.answer(refusal.status, {"content-type": refusal.kind}, refusal.body)
 
             def answer(self, status, headers, data):
                 self.send_response_only(status)
@@ -71,7 +75,9 @@ class ScriptedS3:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        self.endpoint = f"http://127.0.0.1:{self.server.server_address[1]}"
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
+        self.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):
@@ -83,6 +89,8 @@ class ScriptedS3:
                 "AWS_REGION": "eu-west-1"}
 
     def handle(self, method, bucket, key, query, headers, body):
+        if bucket in ("", "creds", "latest"):
+            return self.gives_credentials(method, bucket + "/" + key, query, headers)
         if bucket != self.bucket:
             raise Refusal(404, "NoSuchBucket")
         if not key:
@@ -113,6 +121,29 @@ class ScriptedS3:
         if "x-amz-checksum-sha256" in put:
             out["x-amz-checksum-sha256"] = put["x-amz-checksum-sha256"]
         return 200, out, data
+
+    def gives_credentials(self, method, path, query, headers):
+        """The services of a container (/creds), an instance (version 2: with a token) and STS."""
+        self.requests.append(("credentials", path, headers))
+        key, secret, token, until = self.credentials()
+        if query.get("Action") == ["AssumeRoleWithWebIdentity"]:
+            if query["WebIdentityToken"] != ["of the pod"]:
+                raise Refusal(400, "InvalidIdentityToken")
+            return 200, {"content-type": "text/xml"}, (
+                "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>"
+                f"<AccessKeyId>{key}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey><SessionToken>{token}"
+                f"</SessionToken><Expiration>{until}</Expiration></Credentials></AssumeRoleWithWebIdentityResult>"
+                "</AssumeRoleWithWebIdentityResponse>").encode()
+        if path == "latest/api/token" and method == "PUT":
+            return 200, {}, b"of the instance"
+        if path.startswith("latest/") and headers.get("x-aws-ec2-metadata-token") != "of the instance":
+            raise Refusal(401, "Unauthorized")
+        if path == "latest/meta-data/iam/security-credentials/":
+            return 200, {}, b"backup-role"
+        if path in ("creds/", "latest/meta-data/iam/security-credentials/backup-role"):
+            return 200, {"content-type": "application/json"}, json.dumps(
+                {"AccessKeyId": key, "SecretAccessKey": secret, "Token": token, "Expiration": until}).encode()
+        raise Refusal(404, "NotFound")
 
     def of_bucket(self, query, headers):
         for name, (action, nothing) in QUERIES.items():

@@ -48,6 +48,10 @@ std::string header(const net::HttpResponse& response, const std::string& name) {
     return at == response.headers.end() ? "" : at->second;
 }
 
+bool is_web_page(const net::HttpResponse& response) {
+    return header(response, "content-type").find("html") != std::string::npos;
+}
+
 }  // namespace
 
 S3Client::S3Client(World& world, Place place, std::unique_ptr<CredentialChain> credentials)
@@ -120,6 +124,10 @@ net::HttpResponse S3Client::send(const Call& call) {
         credentials_->renew();
         response = send_once(call, pass);
     }
+    if (is_web_page(response) && response.status < 500 && response.status != 429)
+        throw Error{Code::unreachable, "{} of {}: {} answers with a web page, not as S3 does", call.action,
+                    call.key.empty() ? place_.bucket : call.key, place_.endpoint}
+            .hint("Is it the endpoint of S3, or of its console? Or is a proxy or a sign-in page in between?");
     return response;
 }
 
@@ -154,20 +162,19 @@ void S3Client::fail(const Call& call, const net::HttpResponse& response) const {
     if (code == "InvalidStorageClass")
         throw error(Code::config, "the store does not know that storage class").hint("See `storage_class:`.");
     if (code == "ExpiredToken") throw error(Code::denied, "the credentials have expired");
-    if (response.status == 401 || response.status == 403)
-        throw error(Code::denied, "the store denies it")
-            .hint(fmt::format("The policy of this key lacks {} on {}.", call.action, place_.bucket));
     if (response.status == 507 || code == "QuotaExceeded" || code == "XMinioAdminBucketQuotaExceeded" ||
         code == "XMinioStorageFull" || code == "InsufficientCapacity")
         throw error(Code::no_space, "the store has no room");
+    if (response.status == 401 || response.status == 403)
+        throw error(Code::denied, "the store denies it")
+            .hint(fmt::format("The policy of this key lacks {} on {}.", call.action, place_.bucket));
     if (response.status == 400 && code == "XAmzContentChecksumMismatch")
         throw error(Code::unreachable, "what arrived at the store was damaged on the way");
     if (response.status == 409 || response.status == 429 || response.status >= 500)
         throw error(Code::unreachable, code.empty() ? fmt::format("status {}", response.status) : code);
-    const bool is_html = header(response, "content-type").find("html") != std::string::npos;
-    if (is_html || (code.empty() && !body.empty()))
-        throw Error{Code::unreachable, "{}: {} answers with {}, not as S3 does", what, place_.endpoint,
-                    is_html ? "a web page" : fmt::format("status {}", response.status)}
+    if (code.empty() && !body.empty())
+        throw Error{Code::unreachable, "{}: {} answers with status {}, not as S3 does", what, place_.endpoint,
+                    response.status}
             .hint("Is it the endpoint of S3, or of its console?");
     throw error(Code::failed, code.empty() ? fmt::format("status {}", response.status) : code);
 }
