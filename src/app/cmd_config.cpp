@@ -76,6 +76,8 @@ std::string place_text(const RepositoryConfig& repository) {
     if (!repository.site.empty()) out.push_back(repository.site);
     if (!repository.medium.empty()) out.push_back(repository.medium);
     if (repository.offsite) out.emplace_back("off-site");
+    if (!repository.storage_class.empty()) out.push_back(repository.storage_class);
+    if (!repository.encryption.empty()) out.push_back(repository.encryption);
     if (!repository.replica_of.empty()) out.push_back("replica of " + repository.replica_of);
     return join(out, ", ");
 }
@@ -132,9 +134,17 @@ int run_show(Context& context) {
     if (context.out.is_json()) {
         Json repositories = Json::object();
         for (const RepositoryConfig& each : config.repositories)
-            repositories[each.name] = {{"url", each.url},         {"unlock", unlock_text(each)},
-                                       {"site", each.site},       {"medium", each.medium},
-                                       {"offsite", each.offsite}, {"replica_of", each.replica_of}};
+            repositories[each.name] = {{"url", each.url},
+                                       {"endpoint", each.endpoint},
+                                       {"region", each.region},
+                                       {"storage_class", each.storage_class},
+                                       {"encryption", each.encryption},
+                                       {"kms_key", each.kms_key},
+                                       {"unlock", unlock_text(each)},
+                                       {"site", each.site},
+                                       {"medium", each.medium},
+                                       {"offsite", each.offsite},
+                                       {"replica_of", each.replica_of}};
         Json sources = Json::object();
         for (const SourceConfig& each : config.sources) {
             Json options = Json::object();

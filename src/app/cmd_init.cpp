@@ -15,8 +15,7 @@ struct InitChoice {
 
 int run_init(Context& context, const InitChoice& choice) {
     const RepositoryChoice where = context.choose_repository(context.globals.repository);
-    const std::unique_ptr<Store> store =
-        open_store({where.url, where.endpoint, where.region}, StoreUse::create, context.world);
+    const std::unique_ptr<Store> store = open_store(where.place, StoreUse::create, context.world);
     if (store->find(repo::names::config))
         throw Error{Code::already_exists, "there is a repository at {} already", store->url()}.unharmed(
             "it is left as it is");

@@ -156,6 +156,8 @@ std::vector<Command> all_commands() {
                              deploy_systemd_command,
                              deploy_kubernetes_command,
                              deploy_container_command,
+                             deploy_s3_policy_command,
+                             doctor_command,
                              unlock_command,
                              key_list_command,
                              key_add_command,
@@ -176,7 +178,7 @@ std::vector<Command> all_commands() {
 }
 
 bool is_planned_verb(std::string_view verb) {
-    constexpr std::array planned{"dr", "incident", "audit", "doctor"};
+    constexpr std::array planned{"dr", "incident", "audit"};
     return std::ranges::find(planned, verb) != planned.end();
 }
 

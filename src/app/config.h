@@ -33,6 +33,9 @@ struct RepositoryConfig {
     std::string endpoint;  // of an object store; empty: what the environment says
     std::string region;
     std::optional<UnlockConfig> unlock;
+    std::string storage_class = {};  // of packs of contents in an object store
+    std::string encryption = {};     // by the store
+    std::string kms_key = {};
     std::string site = {};    // where its machines stand; empty: not said
     std::string medium = {};  // "disk", "object store", "tape" …
     bool offsite = false;

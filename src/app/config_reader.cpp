@@ -148,15 +148,39 @@ private:
                      }
                      if (!given) return;
                      if (key == "replica_of") replicas_.emplace_back(name, member);
-                     std::string& field = key == "region"     ? repository.region
-                                          : key == "endpoint" ? repository.endpoint
-                                          : key == "site"     ? repository.site
-                                          : key == "medium"   ? repository.medium
-                                                              : repository.replica_of;
+                     std::string& field = key == "region"          ? repository.region
+                                          : key == "endpoint"      ? repository.endpoint
+                                          : key == "storage_class" ? repository.storage_class
+                                          : key == "encryption"    ? repository.encryption
+                                          : key == "kms_key"       ? repository.kms_key
+                                          : key == "site"          ? repository.site
+                                          : key == "medium"        ? repository.medium
+                                                                   : repository.replica_of;
                      field = *given;
                  });
+        check_bucket(repository, value, what);
         if (!has_url) problem(at, fmt::format("{} has no `url`", what), "A folder's path is a `url` too.");
         out_.config.repositories.push_back(std::move(repository));
+    }
+
+    void check_bucket(const RepositoryConfig& repository, const YAML::Node& node, const std::string& what) {
+        const auto at = [&](const char* key) { return node[key]; };
+        if (!repository.encryption.empty() &&
+            std::ranges::find(keys::encryption, repository.encryption) == keys::encryption.end())
+            problem(at("encryption"),
+                    fmt::format("`encryption` of {}: no store knows `{}`", what, repository.encryption),
+                    "It is `AES256`, `aws:kms` or `aws:kms:dsse`.");
+        if (!repository.kms_key.empty() && !repository.encryption.starts_with("aws:kms"))
+            problem(at("kms_key"), fmt::format("`kms_key` of {} goes with `encryption: aws:kms`", what), "");
+        if (std::ranges::find(keys::thawed_classes, repository.storage_class) != keys::thawed_classes.end())
+            problem(at("storage_class"),
+                    fmt::format("`storage_class` of {}: what is in {} can be read after hours only", what,
+                                repository.storage_class),
+                    "Use `STANDARD_IA` or `GLACIER_IR`.");
+        const bool is_set =
+            !repository.storage_class.empty() || !repository.encryption.empty() || !repository.kms_key.empty();
+        if (is_set && !repository.url.starts_with("s3://"))
+            problem(node, fmt::format("`storage_class` and `encryption` of {} are for buckets (`s3://…`)", what), "");
     }
 
     std::optional<UnlockConfig> read_unlock(const YAML::Node& node, const std::string& of) {

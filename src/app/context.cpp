@@ -22,7 +22,10 @@ std::string variable(const char* name) {
 }
 
 RepositoryChoice choice_of(const RepositoryConfig& configured) {
-    return {configured.name, configured.url, configured.endpoint, configured.region, configured.unlock};
+    return {configured.name,
+            {configured.url, configured.endpoint, configured.region, configured.storage_class, configured.encryption,
+             configured.kms_key},
+            configured.unlock};
 }
 
 }  // namespace
@@ -51,7 +54,7 @@ RepositoryChoice Context::choose_repository(const std::string& text) {
     const std::string wanted = text.empty() ? variable("HOLDFAST_REPO") : text;
     if (wanted.find('/') != std::string::npos || wanted == "." || wanted == "..") {
         if (!text.empty()) warn_of_password(out, text);
-        return {wanted, wanted, "", "", std::nullopt};
+        return {wanted, {wanted}};
     }
     const std::vector<RepositoryConfig>& known = config().repositories;
     std::vector<std::string> names;
@@ -71,7 +74,7 @@ RepositoryChoice Context::choose_repository(const std::string& text) {
                         "there is no repository `{}`, neither in the configuration nor as a folder", wanted}
                 .hint(fmt::format("Did you mean `{}`?", *near));
     }
-    return {wanted, wanted, "", "", std::nullopt};
+    return {wanted, {wanted}};
 }
 
 SecretPlaces Context::usual_places() const {
@@ -114,8 +117,7 @@ std::unique_ptr<repo::Repository> Context::open_repository(repo::NotesFrom notes
 }
 
 std::unique_ptr<Store> Context::open_measured(const RepositoryChoice& choice, Nanoseconds patience) {
-    std::unique_ptr<Store> store =
-        open_store({choice.url, choice.endpoint, choice.region}, StoreUse::open, world, {.total = patience});
+    std::unique_ptr<Store> store = open_store(choice.place, StoreUse::open, world, {.total = patience});
     std::shared_ptr<TrafficMeter>& meter = traffic_[store->url()];
     if (!meter) meter = std::make_shared<TrafficMeter>();
     store = std::make_unique<MeasuredStore>(std::move(store), meter);

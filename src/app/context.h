@@ -13,6 +13,7 @@
 #include "app/command.h"
 #include "app/config.h"
 #include "app/output.h"
+#include "app/registry.h"
 #include "app/secrets.h"
 #include "base/world.h"
 #include "repo/repository.h"
@@ -23,10 +24,8 @@ namespace holdfast::app {
 // Which repository, and how it is unlocked unless the command line or the environment says otherwise.
 struct RepositoryChoice {
     std::string name;  // as the user knows it
-    std::string url;
-    std::string endpoint;  // of an object store; empty: what the environment says
-    std::string region;
-    std::optional<UnlockConfig> unlock;
+    StorePlace place;
+    std::optional<UnlockConfig> unlock = {};
 };
 
 // Where one repository's secret may come from, best first; then the configuration, then the terminal.

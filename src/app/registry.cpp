@@ -18,13 +18,33 @@ namespace {
 constexpr std::array<const SourceType*, 5> types{&files_source_type, &command_source_type, &postgres_source_type,
                                                  &mongodb_source_type, &redis_source_type};
 
+std::unique_ptr<S3Store> bucket_of(const StorePlace& place, World& world) {
+    return open_s3_store(
+        {place.url, place.endpoint, place.region, place.storage_class, place.encryption, place.kms_key}, world);
+}
+
 std::unique_ptr<Store> open_bucket(const StorePlace& place, StoreUse use, World& world, const RetryBudget& budget) {
-    auto store = open_s3_store({place.url, place.endpoint, place.region}, world);
+    auto store = bucket_of(place, world);
     if (use == StoreUse::create && !store->probe_conditional_writes(world.random))
         throw Error{Code::usage, "{} lets one writer overwrite what another one wrote", store->url()}
             .unharmed("no repository was made")
             .hint("It does not keep `If-None-Match: *`, on which everything rests; use another store.");
     return std::make_unique<RetryingStore>(std::move(store), world, budget);
+}
+
+bool is_bucket(const StorePlace& place) { return place.url.starts_with("s3://"); }
+
+std::string folder_of(const StorePlace& place) {
+    std::string path = place.url;
+    if (const std::size_t end = place.url.find("://"); end != std::string::npos) {
+        const std::string scheme = place.url.substr(0, end);
+        if (scheme != "file")
+            throw Error{Code::usage, "no store knows URLs that begin with {}://", scheme}.hint(
+                "Give the path of a folder, or `s3://BUCKET/PREFIX`.");
+        path = place.url.substr(end + 3);
+    }
+    if (path.empty()) throw Error{Code::usage, "the repository's path is empty"};
+    return path;
 }
 
 }  // namespace
@@ -54,18 +74,14 @@ DatabaseList database_list(std::string_view kind) {
 }
 
 std::unique_ptr<Store> open_store(const StorePlace& place, StoreUse use, World& world, const RetryBudget& budget) {
-    std::string path = place.url;
-    if (const std::size_t end = place.url.find("://"); end != std::string::npos) {
-        const std::string scheme = place.url.substr(0, end);
-        if (scheme == "s3") return open_bucket(place, use, world, budget);
-        if (scheme != "file")
-            throw Error{Code::usage, "no store knows URLs that begin with {}://", scheme}.hint(
-                "Give the path of a folder, or `s3://BUCKET/PREFIX`.");
-        path = place.url.substr(end + 3);
-    }
-    if (path.empty()) throw Error{Code::usage, "the repository's path is empty"};
+    if (is_bucket(place)) return open_bucket(place, use, world, budget);
     const auto mode = use == StoreUse::create ? LocalStore::Open::create : LocalStore::Open::existing;
-    return std::make_unique<LocalStore>(path, mode);
+    return std::make_unique<LocalStore>(folder_of(place), mode);
+}
+
+Observations examine_store(const StorePlace& place, const ExaminePlan& plan, World& world) {
+    if (is_bucket(place)) return bucket_of(place, world)->examine(plan);
+    return LocalStore(folder_of(place), LocalStore::Open::existing).examine(world);
 }
 
 }  // namespace holdfast::app

@@ -10,6 +10,7 @@
 
 #include "source/served.h"
 #include "source/source.h"
+#include "store/examine.h"
 #include "store/retry.h"
 
 namespace holdfast::app {
@@ -27,7 +28,12 @@ struct StorePlace {
     std::string url;
     std::string endpoint = {};  // of an object store; empty: what the environment says
     std::string region = {};
+    std::string storage_class = {};  // of packs of contents; empty: STANDARD
+    std::string encryption = {};     // by the store; empty: the bucket's
+    std::string kms_key = {};
 };
+// What is to be known of a store by whoever looks after it.
+Observations examine_store(const StorePlace& place, const ExaminePlan& plan, World& world);
 // `budget`: how long a store that does not answer is asked again.
 std::unique_ptr<Store> open_store(const StorePlace& place, StoreUse use, World& world, const RetryBudget& budget = {});
 

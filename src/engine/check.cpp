@@ -66,13 +66,16 @@ void check_logs(repo::Repository& repository, repo::LogBook& log, CheckFindings&
         highest = std::max(highest, *slot + 1);
     });
     find_damage(findings, repo::names::log, effect, [&] { log.read(); });
+    for (const auto& [name, lane] : log.lanes())
+        if (!lane.broken.empty())
+            findings.add(repo::names::log_entry(name.signer, name.lane, lane.next), "damaged", lane.broken,
+                         fmt::format("{}; prune waits for `holdfast unlock {}`", effect, name.signer.short_hex()));
     for (const auto& [name, slots] : last) {
         const auto lane = log.lanes().find(name);
         const std::uint64_t known = lane == log.lanes().end() ? 0 : lane->second.next;
         if (known >= slots) continue;
         const std::string object = repo::names::log_entry(name.signer, name.lane, known);
-        if (repository.store().find(object))
-            continue;  // it is there and was refused, which is told already, or it is new
+        if (repository.store().find(object)) continue;  // it is there and was refused, which was told, or it is new
         findings.add(object, "missing",
                      fmt::format("{} later entries of this log count for nothing without it", slots - known),
                      std::string(effect));
@@ -161,8 +164,12 @@ void check_notes(repo::Repository& repository, const repo::LogBook& log, CheckFi
     for (const repo::CommittedSnapshot& snapshot : log.snapshots()) committed.insert(snapshot.id());
     for (const repo::CommittedSnapshot& snapshot : repository.log().snapshots()) committed.insert(snapshot.id());
     repo::NoteBook notes(repository.store(), repository.keys(), repository.world());
-    find_damage(findings, repo::names::notes, "holds, tags and times of its snapshot are not known",
-                [&] { notes.read(); });
+    notes.read();
+    for (const auto& [id, all] : notes.all())
+        for (std::size_t number = 0; number < all.size(); ++number)
+            if (all[number].kind == repo::NoteKind::unreadable)
+                findings.add(repo::names::note(id, number), "damaged", all[number].text,
+                             "if it was a hold, a tag or a time, its snapshot is without");
     for (const auto& [id, numbers] : listed) {
         const std::uint64_t known = notes.of(id).size();
         if (known < numbers.count && !repository.store().find(repo::names::note(id, known)))

@@ -47,6 +47,9 @@ void CheckPlaces::scan_index() {
             findings_.add(object, "damaged", error.message(), "what lies in its packs may not be found");
         }
     }
+    for (const repo::Index::Unloaded& each : repository_.index().unloaded())
+        findings_.add(repo::names::fragment(each.known.body.id), "damaged", each.why,
+                      "what only it names is not found");
     std::ranges::sort(tags_);
     const auto rest = std::ranges::unique(tags_);
     tags_.erase(rest.begin(), rest.end());

@@ -52,7 +52,7 @@ void choose_by_rule(const std::vector<repo::Snapshot>& snapshots, const ForgetPl
         candidates.push_back({.group = group_of(snapshot),
                               .received = snapshot.received,
                               .tags = snapshot.tags,
-                              .held = !snapshot.holds.empty(),
+                              .held = !snapshot.holds.empty() || snapshot.has_unreadable_notes,
                               .good = snapshot.is_good(),
                               .flagged = !snapshot.flags.empty(),
                               .source = snapshot.source});
@@ -85,7 +85,10 @@ void keep_bases(const repo::Repository& repository, const ForgetPlan& plan, Forg
 ForgetReport forget(repo::Repository& repository, const ForgetPlan& plan) {
     repository.keys().require(repo::Right::collect, "forget snapshots");
     repository.refresh();
-    if (!plan.dry_run) repository.note_received();
+    if (plan.dry_run)
+        repository.settle_received();
+    else
+        repository.note_received();
     const std::vector<repo::Snapshot>& snapshots = repository.snapshots();
     ForgetReport report;
     if (!plan.ids.empty()) {

@@ -79,8 +79,17 @@ struct PruneReport {
 };
 PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress& progress);
 
-// Fences the open sessions of a signer (by its key slot id), for sessions of machines that are gone.
-std::uint64_t unlock(repo::Repository& repository, const std::string& signer);
+// Ends the open sessions of a signer (by its key slot id), for machines that are gone, and declares void what lies in its logs
+// and is no entry of them, or was committed and is no snapshot. Others' sessions: for who may collect.
+struct UnlockPlan {
+    std::string signer;
+    bool dry_run = false;
+};
+struct UnlockReport {
+    std::uint64_t fenced = 0;
+    std::vector<std::string> voided;  // objects of logs where they were broken; ids of snapshots
+};
+UnlockReport unlock(repo::Repository& repository, const UnlockPlan& plan);
 
 struct CopyReport {
     struct Copied {

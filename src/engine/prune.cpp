@@ -1,8 +1,11 @@
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/journals.h"
 #include "repo/checkpoint.h"
 #include "repo/collector.h"
+#include "repo/names.h"
 
 namespace holdfast::engine {
 
@@ -62,19 +65,36 @@ PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress&
     return report;
 }
 
-std::uint64_t unlock(repo::Repository& repository, const std::string& signer) {
+UnlockReport unlock(repo::Repository& repository, const UnlockPlan& plan) {
     repository.refresh();
-    std::vector<repo::SessionName> open;
-    bool known = false;
-    for (const auto& [name, lane] : repository.log().lanes()) {
-        if (signer.empty() || !name.signer.hex().starts_with(signer)) continue;
-        known = true;
-        if (lane.open) open.push_back({name, lane.open_slot});
+    const auto is_meant = [&](const repo::SignerId& signer) {
+        return !plan.signer.empty() && signer.hex().starts_with(plan.signer);
+    };
+    std::vector<repo::Lane> lanes;
+    for (const auto& [name, lane] : repository.log().lanes())
+        if (is_meant(name.signer)) lanes.push_back(lane);
+    if (lanes.empty())
+        throw Error{Code::not_found, "no key slot begins with \"{}\"", plan.signer}.hint(
+            "`holdfast key list` shows them.");
+    const repo::SignerId& own = repository.keys().own_id();
+    if (std::ranges::any_of(lanes, [&](const repo::Lane& lane) { return lane.name.signer != own; }))
+        repository.keys().require(repo::Right::collect, "end what others have open");
+    UnlockReport report;
+    for (const repo::Lane& lane : lanes) {
+        if (!lane.broken.empty()) {
+            report.voided.push_back(repo::names::log_entry(lane.name.signer, lane.name.lane, lane.next));
+            if (!plan.dry_run) repository.log().void_rest(lane.name);
+        } else if (lane.open) {
+            ++report.fenced;
+            if (!plan.dry_run) repository.log().fence({lane.name, lane.open_slot});
+        }
     }
-    if (!known)
-        throw Error{Code::not_found, "no key slot begins with \"{}\"", signer}.hint("`holdfast key list` shows them.");
-    for (const repo::SessionName& session : open) repository.log().fence(session);
-    return open.size();
+    std::vector<repo::SnapshotId> no_records;
+    for (const auto& [id, each] : repository.without_record())
+        if (is_meant(each.signer)) no_records.push_back(id);
+    for (const repo::SnapshotId& id : no_records) report.voided.push_back("snapshot " + id.hex());
+    if (!plan.dry_run && !no_records.empty()) repository.forget(no_records, "no record of a snapshot");
+    return report;
 }
 
 }  // namespace holdfast::engine

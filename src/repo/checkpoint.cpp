@@ -148,8 +148,7 @@ Checkpoint decode_checkpoint(ByteView bytes, const Keyring& keys, const std::str
         snapshot.provenance = to_bytes(reader.string_view());
         std::vector<SnapshotNote>& notes = out.notes[snapshot.id()];
         const std::size_t count = reader.count(1);
-        while (notes.size() < count)
-            notes.push_back(decode_note(reader.string_view(), known, snapshot.id(), notes.size()));
+        while (notes.size() < count) notes.push_back(note_of(reader.string_view(), known, snapshot.id(), notes.size()));
         out.log.snapshots.push_back(std::move(snapshot));
     }
     for (std::size_t left = reader.count(SnapshotId::size); left > 0; --left)
@@ -193,7 +192,7 @@ void keep_checkpoint(Repository& repository, std::uint64_t entries) {
     const Keyring& keys = repository.keys();
     if (!keys.may_collect(keys.own_id())) return;
     const bool is_due = repository.log().entries_read() >= entries;
-    const bool merges = keys.own().role == Role::full && needs_merging(repository.index());  // whom writers believe
+    const bool merges = keys.own().role == Role::full && needs_merging(repository);  // whom writers believe
     if (!is_due && !merges) return;
     const std::string day = day_of(repository.world().clock.now());
     if (repository.store().find(names::checkpoint(day))) return;
@@ -207,7 +206,8 @@ void keep_checkpoint(Repository& repository, std::uint64_t entries) {
     Checkpoint checkpoint = checkpoint_of(repository, replaced);
     checkpoint.day = day;
     checkpoint.collections = collections;
-    checkpoint.excluded = named_ones(gone, repository, checkpoint);
+    // What a fragment names that cannot be read now is not known.
+    checkpoint.excluded = repository.index().unloaded().empty() ? named_ones(gone, repository, checkpoint) : gone;
     repository.store().create(names::checkpoint(day), encode(checkpoint, keys.repository(), keys.secrets().signer));
 }
 

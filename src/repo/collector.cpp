@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "repo/attestation.h"
 #include "repo/distrust.h"
 #include "repo/names.h"
 #include "repo/state.h"
@@ -123,6 +124,35 @@ std::vector<ChunkPrefix> mark_trees(Repository& repository) {
 
 }  // namespace
 
+namespace {
+
+// Whose word for where a chunk lies may cost another place of it: who may delete anyway, and fragments that a reader proved.
+class Believed {
+public:
+    explicit Believed(const Repository& repository)
+        : keys_(repository.keys()), attested_(read_attestations(repository)) {}
+    bool operator()(const Fragment& fragment) const {
+        const KnownFragment& known = fragment.known();
+        return keys_.may_collect(known.author) || attested_.contains(known.body.id);
+    }
+
+private:
+    const Keyring& keys_;
+    const std::set<FragmentId> attested_;
+};
+
+// A block that is damaged hides what it names. Then a first mark condemns too much, which the second one spares or refuses.
+template <class Each>
+void scan_what_is_whole(Fragment& fragment, const Each& each) {
+    try {
+        fragment.scan(each);
+    } catch (const Error& error) {
+        if (error.code() != Code::corrupt) throw;
+    }
+}
+
+}  // namespace
+
 std::vector<ChunkPrefix> mark(Repository& repository) {
     std::vector<ChunkPrefix> live;
     try {
@@ -160,7 +190,25 @@ std::vector<ChunkPrefix> mark(Repository& repository) {
     return live;
 }
 
+void Collector::require_whole_logs() const {
+    const auto refuse = [&](const SignerId& signer, const std::string& why) {
+        const Credential* who = repository_.keys().find(signer);
+        const std::string id = signer.short_hex();
+        throw Error{Code::corrupt, "what key {} ({}) wrote is not wholly known: {}", id,
+                    who == nullptr ? "of the root" : who->label, why}
+            .unharmed("nothing was deleted")
+            .hint(fmt::format(
+                "Who has that key, or may write to the store, did this, or the store is damaged: then bring the "
+                "object back from a copy first. `holdfast unlock {}` declares void what lies there; what was "
+                "committed behind it is lost for ever. A stolen key: `holdfast key remove`.",
+                id));
+    };
+    if (const Lane* broken = repository_.log().broken_lane()) refuse(broken->name.signer, broken->broken);
+    for (const auto& [id, each] : repository_.without_record()) refuse(each.signer, each.why);
+}
+
 Survey Collector::survey(double unused_max) {
+    require_whole_logs();
     live_ = mark(repository_);
     kept_offsets_.clear();
     const std::set<PackId> condemned = repository_.index().excluded();
@@ -172,21 +220,27 @@ Survey Collector::survey(double unused_max) {
         });
     }
     // A chunk that lies in several packs is live in one only: not in one that is known to be damaged, and in the newest
-    // of the others, since a writer stores again what it could not rely on.
+    // of the others, since a writer stores again what it could not rely on. But a place that nobody vouches for except the
+    // writer who claims it costs no other place its life.
     std::vector<bool> placed(live_.size(), false);
     std::map<PackId, std::set<std::uint32_t>> live_offsets;
+    std::set<PackId> unsure;
+    const Believed believed(repository_);
     const std::set<PackId> damaged = read_distrusted(repository_);
     const auto place_in = [&](const auto& wanted) {
         for (const auto& fragment : repository_.index().fragments() | std::views::reverse) {
-            fragment->scan([&](const ChunkPrefix& id, const Location& place) {
+            const bool is_believed = believed(*fragment);
+            scan_what_is_whole(*fragment, [&](const ChunkPrefix& id, const Location& place) {
                 const auto use = uses.find(place.pack);
                 const auto at = std::ranges::lower_bound(live_, id);
                 if (use == uses.end() || !wanted(place.pack.id) || at == live_.end() || *at != id ||
                     placed[static_cast<std::size_t>(at - live_.begin())])
                     return;
-                placed[static_cast<std::size_t>(at - live_.begin())] = true;
-                use->second.bytes_live += place.length;
-                live_offsets[place.pack.id].insert(place.offset);
+                if (is_believed)
+                    placed[static_cast<std::size_t>(at - live_.begin())] = true;
+                else
+                    unsure.insert(place.pack.id);
+                if (live_offsets[place.pack.id].insert(place.offset).second) use->second.bytes_live += place.length;
             });
         }
     };
@@ -205,7 +259,10 @@ Survey Collector::survey(double unused_max) {
         // Headers and padding are no garbage that rewriting could free.
         const std::uint64_t garbage = use.bytes - std::min(use.bytes, use.bytes_live + 8192);
         unused += garbage;
-        if (garbage > 0)
+        // Copied by one who may be believed, a forged chunk would be, too.
+        if (unsure.contains(ref.id))
+            survey.kept.push_back(use);
+        else if (garbage > 0)
             partly.push_back(use);
         else if (use.bytes < repository_.keys().config().pack_bytes / 8)
             small[ref.kind].push_back(use);
@@ -314,34 +371,44 @@ std::vector<SessionName> Collector::sessions_before(std::uint64_t number) {
 // G4: what is reached now and has no place that stays, is spared.
 CollectionVerdict Collector::judge(const Condemned& condemned) {
     repository_.refresh();
+    require_whole_logs();
     repository_.read_collections();
     live_ = mark(repository_);
     std::set<PackId> doomed;
     for (const PackRef& pack : condemned.packs) doomed.insert(pack.id);
     const std::set<PackId>& excluded = repository_.index().excluded();
-    std::vector<bool> stays(live_.size(), false);
+    const Believed believed(repository_);
+    std::vector<bool> stays(live_.size(), false), may_stay(live_.size(), false);
     std::map<std::size_t, PackId> holder;
+    std::multimap<std::size_t, PackId> claimed;  // by writers for whom nobody vouches
     for (const auto& fragment : repository_.index().fragments()) {
-        fragment->scan([&](const ChunkPrefix& id, const Location& place) {
+        const bool is_believed = believed(*fragment);
+        scan_what_is_whole(*fragment, [&](const ChunkPrefix& id, const Location& place) {
             const auto at = std::ranges::lower_bound(live_, id);
             if (at == live_.end() || *at != id) return;
             const auto number = static_cast<std::size_t>(at - live_.begin());
-            if (doomed.contains(place.pack.id))
-                holder.try_emplace(number, place.pack.id);
-            else if (!excluded.contains(place.pack.id))
-                stays[number] = true;
+            if (doomed.contains(place.pack.id)) {
+                if (is_believed)
+                    holder.try_emplace(number, place.pack.id);
+                else
+                    claimed.emplace(number, place.pack.id);
+            } else if (!excluded.contains(place.pack.id)) {
+                (is_believed ? stays : may_stay)[number] = true;
+            }
         });
     }
     std::set<PackId> spared;
     for (std::size_t number = 0; number < live_.size(); ++number) {
         if (stays[number]) continue;
         const auto at = holder.find(number);
-        if (at == holder.end())
+        const auto [first, last] = claimed.equal_range(number);
+        for (auto each = first; at == holder.end() && each != last; ++each) spared.insert(each->second);
+        if (at == holder.end() && first == last && !may_stay[number])
             throw Error{Code::corrupt, "chunk {} is reached by a snapshot but lies in no pack",
                         to_hex(live_[number].view()).substr(0, 8)}
                 .unharmed("nothing was deleted")
                 .hint("Run `holdfast check` to see what is affected.");
-        spared.insert(at->second);
+        if (at != holder.end()) spared.insert(at->second);
     }
     CollectionVerdict verdict{condemned.number, {spared.begin(), spared.end()}};
     Bytes payload;
@@ -359,6 +426,7 @@ CollectionVerdict Collector::judge(const Condemned& condemned) {
 }
 
 Collector::Settled Collector::settle() {
+    require_whole_logs();
     Settled out;
     Store& store = repository_.store();
     const std::uint64_t last = last_collection();

@@ -2,7 +2,8 @@
 //
 // Shape    survey() marks and chooses; repack() copies kept chunks verbatim; condemn() is G1; settle() is G2 to G4 for
 //          every collection that is not settled yet
-// Errors   unreachable; corrupt when a snapshot's tree cannot be read: then nothing is condemned
+// Errors   unreachable; corrupt when a log is broken, what was committed is no record, or a snapshot's tree cannot be read:
+//          then nothing is condemned, and no verdict is written
 // Threads  one thread
 // Limits   resident: 16 bytes a live chunk, 40 bytes a tree node
 // Source   doc/format/collection.md; tests/sim/collection_model_test.cpp
@@ -52,6 +53,8 @@ public:
     Settled settle();
 
 private:
+    // Whoever does not know all that was committed must not collect.
+    void require_whole_logs() const;
     std::uint64_t last_collection();
     void stamp_every_lane(std::uint64_t number);
     std::vector<SessionName> sessions_before(std::uint64_t number);

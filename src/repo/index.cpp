@@ -265,12 +265,24 @@ void Index::load(const std::vector<KnownFragment>& known) {
     std::vector<std::size_t> missing;
     for (std::size_t i = 0; i < known.size(); ++i)
         if (have(known[i]) == fragments_.end()) missing.push_back(i);
+    std::vector<std::string> failures(known.size());
     for_each_number(store_, missing.size(), [&](std::size_t i) {
-        loaded[missing[i]] = std::make_unique<Fragment>(store_, keys_, known[missing[i]]);
+        try {
+            loaded[missing[i]] = std::make_unique<Fragment>(store_, keys_, known[missing[i]]);
+        } catch (const Error& error) {
+            if (error.code() != Code::corrupt) throw;
+            failures[missing[i]] = error.message();
+        }
     });
-    // Nothing fails from here on, so a fragment that cannot be loaded leaves the index as it was.
-    for (std::size_t i = 0; i < known.size(); ++i)
-        if (!loaded[i]) loaded[i] = std::move(*have(known[i]));
+    // Nothing fails from here on, so a store that does not answer leaves the index as it was.
+    unloaded_.clear();
+    for (std::size_t i = 0; i < known.size(); ++i) {
+        if (!failures[i].empty())
+            unloaded_.push_back({known[i], failures[i]});
+        else if (!loaded[i])
+            loaded[i] = std::move(*have(known[i]));
+    }
+    std::erase(loaded, nullptr);
     fragments_ = std::move(loaded);
 }
 
@@ -292,8 +304,16 @@ void Index::believe(std::set<FragmentId> attested) {
 std::vector<Location> Index::find(const ChunkId& id, bool also_excluded) {
     const std::shared_lock lock(mutex_);
     std::vector<Location> all;
-    for (auto fragment = fragments_.rbegin(); fragment != fragments_.rend(); ++fragment)
-        (*fragment)->find(prefix_of(id), all);
+    std::optional<Error> damage;
+    for (auto fragment = fragments_.rbegin(); fragment != fragments_.rend(); ++fragment) {
+        try {
+            (*fragment)->find(prefix_of(id), all);
+        } catch (const Error& error) {  // another may name it too
+            if (error.code() != Code::corrupt) throw;
+            damage = error;
+        }
+    }
+    if (all.empty() && damage) throw *damage;
     const auto excluded = std::stable_partition(all.begin(), all.end(),
                                                 [&](const Location& at) { return !excluded_.contains(at.pack.id); });
     if (!also_excluded) all.erase(excluded, all.end());

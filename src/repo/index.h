@@ -108,6 +108,12 @@ public:
     Index(Store& store, const Keyring& keys);
     // Loads headers of fragments that are not loaded yet; forgets those that are not in `known`.
     void load(const std::vector<KnownFragment>& known);
+    // Those that are missing or not what was signed. What only they name is not found; load() tries them again.
+    struct Unloaded {
+        KnownFragment known;
+        std::string why;
+    };
+    const std::vector<Unloaded>& unloaded() const { return unloaded_; }
     // Packs that count as absent (condemned at or below the session's gc number, or deleted).
     void exclude(std::set<PackId> packs);
     const std::set<PackId>& excluded() const { return excluded_; }
@@ -132,6 +138,7 @@ private:
     mutable std::shared_mutex mutex_;
     // guarded by mutex_
     std::vector<std::unique_ptr<Fragment>> fragments_;
+    std::vector<Unloaded> unloaded_;
     std::set<PackId> excluded_;
     std::set<PackId> distrusted_;
     std::set<FragmentId> believed_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "repo/attestation.h"
 #include "repo/index.h"
 #include "repo/session.h"
 
@@ -14,13 +15,26 @@ constexpr std::size_t fragments_max = 8;
 constexpr std::size_t fragments_left_alone = 3;  // the largest ones
 constexpr std::uint64_t merged_records_max = 2'000'000;
 
+// A full holder signs what comes of merging, so what only its writer vouches for stays out of it.
+std::vector<Fragment*> believed_by_all(const Repository& repository) {
+    const std::set<FragmentId> attested = read_attestations(repository);
+    std::vector<Fragment*> out;
+    for (const auto& fragment : repository.index().fragments()) {
+        const KnownFragment& known = fragment->known();
+        if (repository.keys().trusts_chunks_of(known.author) || attested.contains(known.body.id))
+            out.push_back(fragment.get());
+    }
+    return out;
+}
+
 }  // namespace
 
-bool needs_merging(const Index& index) { return index.fragments().size() > fragments_max; }
+bool needs_merging(const Repository& repository) {
+    return repository.index().fragments().size() > fragments_max && believed_by_all(repository).size() > fragments_max;
+}
 
 std::set<FragmentId> merge_fragments(Repository& repository, const std::set<PackId>& gone) {
-    std::vector<Fragment*> small;
-    for (const auto& fragment : repository.index().fragments()) small.push_back(fragment.get());
+    std::vector<Fragment*> small = believed_by_all(repository);
     if (small.size() <= fragments_left_alone) return {};
     std::ranges::stable_sort(small, {}, [](const Fragment* each) { return each->known().body.chunks; });
     small.resize(small.size() - fragments_left_alone);

@@ -13,8 +13,9 @@
 
 namespace holdfast::repo {
 
-bool needs_merging(const Index& index);
+bool needs_merging(const Repository& repository);
 
+// Only of what a full holder wrote or a reader attested: the merged one is believed by all.
 // Publishes, in a session of its own, one fragment that has the records of many, less those in packs that are `gone` for
 // ever, and says which ones it stands for: none when none are small enough.
 std::set<FragmentId> merge_fragments(Repository& repository, const std::set<PackId>& gone);

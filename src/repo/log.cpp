@@ -12,6 +12,8 @@ namespace holdfast::repo {
 
 namespace {
 
+constexpr std::uint32_t lane_number_max = 1'000'000;
+
 std::string describe(const LaneName& lane, std::uint64_t slot) {
     return names::log_entry(lane.signer, lane.lane, slot);
 }
@@ -33,7 +35,7 @@ LogEntry decode_payload(const SignedView& view, ByteView whole, std::string_view
     ByteReader reader(view.payload, what);
     LogEntry entry;
     const std::uint8_t type = reader.u8();
-    if (type < 1 || type > 8) reader.fail("it is an entry of a type that this version does not know");
+    if (type < 1 || type > 9) reader.fail("it is an entry of a type that this version does not know");
     entry.type = static_cast<EntryType>(type);
     entry.lane.signer = SignerId::from(reader.raw(SignerId::size));
     entry.lane.lane = reader.u32();
@@ -50,7 +52,8 @@ LogEntry decode_payload(const SignedView& view, ByteView whole, std::string_view
 }  // namespace
 
 std::string_view name_of(EntryType type) {
-    static constexpr std::array names{"", "ENROL", "LANE", "OPEN", "FRAGMENT", "COMMIT", "CLOSE", "FENCED", "STAMP"};
+    static constexpr std::array names{"",       "ENROL", "LANE",   "OPEN",  "FRAGMENT",
+                                      "COMMIT", "CLOSE", "FENCED", "STAMP", "VOID"};
     return names[static_cast<std::size_t>(type)];
 }
 
@@ -144,6 +147,8 @@ void LogBook::read() {
     const LaneName root{keys_.root_id(), 0};
     lane_of(root);
     read_lane(root);
+    if (const std::string& broken = lane_of(root).broken; !broken.empty() && !own_enrolment_seen_)
+        throw Error{Code::corrupt, "the root's log does not show the enrolment of this key: {}", broken};
     for (const Credential& credential : keys_.enrolled()) {
         const LaneName first{credential.id(), 0};
         lane_of(first);
@@ -166,17 +171,26 @@ bool LogBook::anything_new() {
 }
 
 void LogBook::read_lane(const LaneName& name) {
-    // How long a lane is nobody says; far from it, more and more slots are asked for at a time.
+    lane_of(name).broken.clear();  // unless what lies there still is no entry of it
+    bool goes_on_behind_void = true;
+    while (std::exchange(goes_on_behind_void, false))
+        read_slots(name, lane_of(name).next, [&](std::uint64_t slot, const Bytes& bytes) {
+            if (!take(name, bytes)) return false;
+            goes_on_behind_void = lane_of(name).next != slot + 1;
+            return !goes_on_behind_void;
+        });
+}
+
+void LogBook::read_slots(const LaneName& name, std::uint64_t first,
+                         const std::function<bool(std::uint64_t, Bytes)>& each) {
+    // How long a lane is nobody says; far from its end, more and more slots are asked for at a time.
     const std::size_t most = store_.traits().is_remote ? 4 * requests_at_once : 1;
     for (std::size_t count = 1;; count = std::min(2 * count, most)) {
-        const std::uint64_t first = lane_of(name).next;
         std::vector<std::string> objects;
         for (std::size_t i = 0; i < count; ++i) objects.push_back(describe(name, first + i));
-        const auto found = read_many(store_, objects);
-        for (std::size_t i = 0; i < count; ++i) {
-            if (!found[i]) return;
-            absorb(verified(*found[i], name, first + i), *found[i]);
-        }
+        auto found = read_many(store_, objects);
+        for (std::optional<Bytes>& bytes : found)
+            if (!bytes || !each(first++, std::move(*bytes))) return;
     }
 }
 
@@ -186,18 +200,55 @@ Lane& LogBook::lane_of(const LaneName& name) {
     return lane;
 }
 
-LogEntry LogBook::verified(ByteView bytes, const LaneName& lane, std::uint64_t slot) {
-    const std::string object = describe(lane, slot);
+bool LogBook::take(const LaneName& name, ByteView bytes) {
+    Lane& lane = lane_of(name);
     ++entries_read_;
+    try {
+        const LogEntry entry = placed(bytes, name, lane.next, lane.last_hash);
+        check_right(entry);
+        absorb(entry, bytes);
+        return true;
+    } catch (const Error& error) {
+        if (error.code() != Code::corrupt) throw;
+        lane.broken = error.message();
+    }
+    return take_void_behind(name, bytes);
+}
+
+// All in between counts for nothing, whatever it is: who wrote VOID names the first of it by place and hash, so nobody takes
+// an entry for void that he himself can read.
+bool LogBook::take_void_behind(const LaneName& name, ByteView bytes) {
+    const std::uint64_t first = lane_of(name).next;
+    const crypto::Digest hash = crypto::sha256(bytes);
+    crypto::Digest before = hash;
+    bool found = false;
+    read_slots(name, first + 1, [&](std::uint64_t slot, const Bytes& there) {
+        try {
+            const LogEntry entry = placed(there, name, slot, before);
+            ByteReader body(entry.body, "a VOID entry");
+            found = entry.type == EntryType::voided && body.varint() == first && body.array<32>() == hash &&
+                    (entry.author == name.signer || keys_.may_collect(entry.author));
+            if (found) absorb(entry, there);
+        } catch (const Error& error) {
+            if (error.code() != Code::corrupt) throw;
+        }
+        before = crypto::sha256(there);
+        return !found;
+    });
+    return found;
+}
+
+LogEntry LogBook::placed(ByteView bytes, const LaneName& lane, std::uint64_t slot, const crypto::Digest& previous) {
+    const std::string object = describe(lane, slot);
     const SignedView view = parse_signed(bytes, SignedKind::log_entry, object);
     LogEntry entry = decode_payload(view, bytes, object);
     if (entry.lane != lane || entry.slot != slot)
         throw Error{Code::corrupt, "{} holds the entry of another place", object};
+    // Whoever was enrolled since the root's log was read may have written here.
+    const LaneName root{keys_.root_id(), 0};
+    if (lane != root && entry.author != root.signer && keys_.find(entry.author) == nullptr) read_lane(root);
     keys_.verify(view, object);
-    if (entry.previous != lane_of(lane).last_hash)
-        throw Error{Code::corrupt, "{} does not follow the entry before it", object}.hint(
-            "Somebody replaced a part of this log. Compare with another copy of the repository.");
-    check_right(entry);
+    if (entry.previous != previous) throw Error{Code::corrupt, "{} does not follow the entry before it", object};
     return entry;
 }
 
@@ -210,6 +261,9 @@ void LogBook::check_right(const LogEntry& entry) const {
             break;
         case EntryType::fenced:
             allowed = own || keys_.may_collect(entry.author);
+            break;
+        case EntryType::voided:
+            allowed = false;  // where nothing is broken
             break;
         case EntryType::enrol:
             allowed = own && entry.author == keys_.root_id();
@@ -225,29 +279,36 @@ void LogBook::check_right(const LogEntry& entry) const {
                     name_of(entry.type), entry.author.short_hex()};
 }
 
+// What does not parse leaves everything as it was.
 void LogBook::absorb(const LogEntry& entry, ByteView stored) {
-    Lane& lane = lane_of(entry.lane);
-    HF_ASSERT(entry.slot == lane.next);
-    lane.next = entry.slot + 1;
-    lane.last_hash = entry.hash;
-    lane.last_time = entry.time;
+    Lane after = lane_of(entry.lane);
+    after.next = entry.slot + 1;
+    after.last_hash = entry.hash;
+    after.last_time = entry.time;
+    after.broken.clear();
     ByteReader body(entry.body, "a log entry");
     switch (entry.type) {
         case EntryType::enrol: {
-            state_.stamp = std::max(state_.stamp, body.varint());
-            state_.enrolments.push_back(to_bytes(body.string_view()));
-            enrol_signed(state_.enrolments.back());
+            const std::uint64_t number = body.varint();
+            Bytes credential = to_bytes(body.string_view());
+            enrol_signed(credential);
+            state_.stamp = std::max(state_.stamp, number);
+            state_.enrolments.push_back(std::move(credential));
             break;
         }
-        case EntryType::lane:
-            state_.stamp = std::max(state_.stamp, body.varint());
-            lane_of({entry.lane.signer, body.u32()});
+        case EntryType::lane: {
+            const std::uint64_t number = body.varint();
+            const LaneName made{entry.lane.signer, body.u32()};
+            if (made.lane > lane_number_max) body.fail("no process takes a lane of that number");
+            if (is_known_number(number, made.signer)) state_.stamp = std::max(state_.stamp, number);
+            lane_of(made);
             break;
+        }
         case EntryType::open:
-            lane.open = true;
-            lane.open_slot = entry.slot;
-            lane.open_time = entry.time;
-            lane.session = decode_open(entry.body);
+            after.session = decode_open(entry.body);
+            after.open = true;
+            after.open_slot = entry.slot;
+            after.open_time = entry.time;
             break;
         case EntryType::fragment:
             state_.fragments.push_back({entry.author, decode_fragment(entry.body), to_bytes(stored)});
@@ -256,22 +317,37 @@ void LogBook::absorb(const LogEntry& entry, ByteView stored) {
             CommittedSnapshot snapshot{entry.lane, entry.slot, to_bytes(body.string_view()), {}};
             snapshot.provenance = to_bytes(body.string_view());
             state_.snapshots.push_back(std::move(snapshot));
-            lane.open = false;
+            after.open = false;
             break;
         }
         case EntryType::close:
         case EntryType::fenced:
-            lane.open = false;
+        case EntryType::voided:
+            after.open = false;
             break;
         case EntryType::stamp:
-            lane.stamp = std::max(lane.stamp, body.varint());
-            state_.stamp = std::max(state_.stamp, lane.stamp);
+            after.stamp = std::max(after.stamp, body.varint());
+            state_.stamp = std::max(state_.stamp, after.stamp);
             break;
     }
+    lane_of(entry.lane) = std::move(after);
 }
 
-bool LogBook::append(const LaneName& name, EntryType type, ByteView body, const crypto::SigningKey& author,
-                     const std::function<bool(const Lane&)>& still_wanted) {
+// A writer's word for a collection that nobody began would stop all others: they wait for what it condemned.
+bool LogBook::is_known_number(std::uint64_t number, const SignerId& signer) {
+    return number <= state_.stamp || signer == keys_.own_id() || store_.find(names::condemned(number)).has_value();
+}
+
+Bytes LogBook::signed_entry(LogEntry& entry, const crypto::SigningKey& author) const {
+    entry.time = world_.clock.now();
+    entry.author = signer_id_of(author.public_key());
+    Bytes bytes = sign(SignedKind::log_entry, keys_.repository(), author, encode_payload(entry));
+    entry.hash = crypto::sha256(bytes);
+    return bytes;
+}
+
+LogBook::Appended LogBook::append(const LaneName& name, EntryType type, ByteView body, const crypto::SigningKey& author,
+                                  const std::function<bool(const Lane&)>& still_wanted) {
     while (still_wanted(lane_of(name))) {
         const Lane& lane = lane_of(name);
         LogEntry entry;
@@ -279,28 +355,67 @@ bool LogBook::append(const LaneName& name, EntryType type, ByteView body, const 
         entry.lane = name;
         entry.slot = lane.next;
         entry.previous = lane.last_hash;
-        entry.time = world_.clock.now();
         entry.body = to_bytes(body);
-        const Bytes bytes = sign(SignedKind::log_entry, keys_.repository(), author, encode_payload(entry));
+        const Bytes bytes = signed_entry(entry, author);
         const std::string object = describe(name, entry.slot);
-        entry.author = signer_id_of(author.public_key());
-        entry.hash = crypto::sha256(bytes);
         if (store_.create(object, bytes) == Created::created) {
             absorb(entry, bytes);
-            return true;
+            return Appended::done;
         }
         const auto there = store_.read(object);
         if (!there) throw Error{Code::unreachable, "{} exists but cannot be read", object};
-        absorb(verified(*there, name, entry.slot), *there);
+        if (!take(name, *there)) return Appended::lane_broken;
         // After a lost reply the entry in the way is the very one that we wrote.
-        if (equal(*there, bytes)) return true;
+        if (equal(*there, bytes)) return Appended::done;
     }
-    return false;
+    return Appended::not_wanted;
+}
+
+void LogBook::append_or_throw(const LaneName& name, EntryType type, ByteView body, const crypto::SigningKey& author,
+                              const std::function<bool(const Lane&)>& still_wanted) {
+    if (append(name, type, body, author, still_wanted) != Appended::lane_broken) return;
+    throw Error{Code::corrupt, "the log of key {} goes no further: {}", name.signer.short_hex(), lane_of(name).broken}
+        .unharmed("what stands before it in that log stays valid")
+        .hint(fmt::format("`holdfast unlock {}` declares void what lies there.", name.signer.short_hex()));
+}
+
+void LogBook::void_rest(const LaneName& name) {
+    read_lane(name);
+    while (!lane_of(name).broken.empty()) {
+        const std::uint64_t first = lane_of(name).next;
+        LogEntry entry;
+        entry.type = EntryType::voided;
+        entry.lane = name;
+        entry.slot = first;
+        read_slots(name, first, [&](std::uint64_t slot, const Bytes& bytes) {
+            entry.previous = crypto::sha256(bytes);
+            if (slot == first) {
+                ByteWriter writer(entry.body);
+                writer.varint(first);
+                writer.raw(entry.previous);
+            }
+            entry.slot = slot + 1;
+            return true;
+        });
+        if (entry.slot > first) store_.create(describe(name, entry.slot), signed_entry(entry, keys_.secrets().signer));
+        read_lane(name);  // whoever took that slot first, what is there counts
+    }
+}
+
+const Lane* LogBook::broken_lane() const {
+    const auto at = std::ranges::find_if(state_.lanes, [](const auto& each) { return !each.second.broken.empty(); });
+    return at == state_.lanes.end() ? nullptr : &at->second;
 }
 
 void LogBook::append_in_session(const SessionName& session, EntryType type, ByteView body) {
     const auto still_open = [&](const Lane& lane) { return lane.open && lane.open_slot == session.open_slot; };
-    if (append(session.lane, type, body, keys_.secrets().signer, still_open)) return;
+    const Appended appended = append(session.lane, type, body, keys_.secrets().signer, still_open);
+    if (appended == Appended::done) return;
+    if (appended == Appended::lane_broken)
+        throw Error{Code::fenced, "this session ended before its {}, for its log goes no further: {}", name_of(type),
+                    lane_of(session.lane).broken}
+            .unharmed("nothing of it was committed, earlier snapshots are untouched")
+            .hint("Somebody writes into this key's log. Run the backup again; it takes another lane.");
     throw Error{Code::fenced, "this session was ended by a collector before its {}", name_of(type)}
         .unharmed("nothing of it was committed, earlier snapshots are untouched")
         .hint("The machine was asleep or cut off for long, or `holdfast unlock` was used. Run the backup again.");
@@ -309,13 +424,13 @@ void LogBook::append_in_session(const SessionName& session, EntryType type, Byte
 void LogBook::fence(const SessionName& session) {
     Bytes body;
     ByteWriter(body).varint(session.open_slot);
-    append(session.lane, EntryType::fenced, body, keys_.secrets().signer,
-           [&](const Lane& lane) { return lane.open && lane.open_slot == session.open_slot; });
+    append_or_throw(session.lane, EntryType::fenced, body, keys_.secrets().signer,
+                    [&](const Lane& lane) { return lane.open && lane.open_slot == session.open_slot; });
 }
 
 void LogBook::stamp_lane(const LaneName& name, std::uint64_t gc_number) {
-    append(name, EntryType::stamp, encode_stamp(gc_number), keys_.secrets().signer,
-           [&](const Lane& lane) { return lane.stamp < gc_number; });
+    append_or_throw(name, EntryType::stamp, encode_stamp(gc_number), keys_.secrets().signer,
+                    [&](const Lane& lane) { return lane.stamp < gc_number; });
 }
 
 SessionName LogBook::open_session(const OpenBody& wanted) {
@@ -332,13 +447,14 @@ SessionName LogBook::open_session(const OpenBody& wanted) {
         for (const auto& [name, lane] : state_.lanes) {
             if (name.signer != own) continue;
             count = std::max(count, name.lane + 1);
-            if (!lane.open && !free) free = name;
+            if (!lane.open && lane.broken.empty() && !free) free = name;
         }
         if (!free) {
             Bytes body = encode_stamp(state_.stamp);
             ByteWriter(body).u32(count);
             const LaneName made{own, count};
-            append({own, 0}, EntryType::lane, body, key, [&](const Lane&) { return !state_.lanes.contains(made); });
+            append_or_throw({own, 0}, EntryType::lane, body, key,
+                            [&](const Lane&) { return !state_.lanes.contains(made); });
             continue;
         }
         // W1: every entry before the slot that OPEN takes is read, so the STAMPs before it are known; the number in
@@ -346,9 +462,10 @@ SessionName LogBook::open_session(const OpenBody& wanted) {
         read_lane(*free);
         OpenBody body = wanted;
         body.gc_number = state_.stamp;
-        const bool opened = append(*free, EntryType::open, encode(body), key,
-                                   [&](const Lane& lane) { return !lane.open && state_.stamp == body.gc_number; });
-        if (opened) return {*free, lane_of(*free).open_slot};
+        const Appended opened = append(*free, EntryType::open, encode(body), key, [&](const Lane& lane) {
+            return !lane.open && lane.broken.empty() && state_.stamp == body.gc_number;
+        });
+        if (opened == Appended::done) return {*free, lane_of(*free).open_slot};
     }
 }
 
@@ -357,7 +474,8 @@ void LogBook::enrol(const Credential& credential) {
     HF_ASSERT(keys_.secrets().root.has_value());
     Bytes body = encode_stamp(state_.stamp);
     ByteWriter(body).string(encode(credential, keys_.repository(), *keys_.secrets().root));
-    append({keys_.root_id(), 0}, EntryType::enrol, body, *keys_.secrets().root, [](const Lane&) { return true; });
+    append_or_throw({keys_.root_id(), 0}, EntryType::enrol, body, *keys_.secrets().root,
+                    [](const Lane&) { return true; });
 }
 
 // The marks are lines "<signer> <lane> <next> <hash of the last entry>". A repository that shows less than that, or
@@ -396,17 +514,19 @@ void LogBook::check_marks(const std::string& folder) {
         const auto& [name, mark] = *known;
         const auto lane = state_.lanes.find(name);
         const std::uint64_t next = lane == state_.lanes.end() ? 0 : lane->second.next;
-        throw Error{Code::rolled_back,
+        Error error{Code::rolled_back,
                     "{} shows {} entries of signer {} lane {}, this machine has seen {}{}",
                     store_.url(),
                     next,
                     name.signer.short_hex(),
                     name.lane,
                     mark.next,
-                    next == mark.next ? " with other contents" : ""}
-            .unharmed("nothing was read from it or written to it")
-            .hint(
-                fmt::format("The store was rolled back or replaced. If you restored it on purpose, remove {}.", path));
+                    next == mark.next ? " with other contents" : ""};
+        error.set_unharmed("nothing was read from it or written to it");
+        error.set_hint(
+            fmt::format("The store was rolled back or replaced. If you restored it on purpose, remove {}.", path));
+        if (lane != state_.lanes.end() && !lane->second.broken.empty()) error.add_notes({lane->second.broken});
+        throw error;
     }
     std::string text;
     for (const auto& [name, lane] : state_.lanes)

@@ -2,7 +2,9 @@
 //
 // Shape    log/<signer>/<lane>/<slot>; the root's log enrols every signer, further lanes are made by a LANE entry in
 //          the signer's lane 0; both carry the gc number known then. An entry carries the hash of the one before it.
-// Errors   corrupt (chain, signature, right), rolled_back (less than this client has seen), fenced, busy
+// Errors   corrupt (the root's log shows not even our own enrolment), rolled_back (less than this client has seen), fenced.
+//          An object that is no entry of its lane is no error: the lane ends before it, until a VOID says that it counts
+//          for nothing
 // Threads  one thread
 // I1  a snapshot exists when its COMMIT is in a log
 // I2  nothing here depends on clocks or listings: lanes are read slot by slot until one is absent
@@ -28,7 +30,8 @@ enum class EntryType : std::uint8_t {
     commit = 5,
     close = 6,
     fenced = 7,
-    stamp = 8
+    stamp = 8,
+    voided = 9
 };
 std::string_view name_of(EntryType type);
 
@@ -85,6 +88,7 @@ struct Lane {
     OpenBody session;  // of the last OPEN
     Nanoseconds open_time = 0;
     Nanoseconds last_time = 0;
+    std::string broken;  // why the object in slot `next` is no entry of this lane; empty: there is none
 };
 
 struct KnownFragment {
@@ -139,6 +143,10 @@ public:
     void append_in_session(const SessionName& session, EntryType type, ByteView body);
     // FENCED, unless that session ended by itself meanwhile.
     void fence(const SessionName& session);
+    // VOID behind all that lies where a broken lane ends: none of it counts, and the lane goes on.
+    void void_rest(const LaneName& lane);
+    // Who collects must know all of every lane. Null: no lane is broken.
+    const Lane* broken_lane() const;
     // STAMP in one lane, by our own signer, unless the lane shows one as high already.
     void stamp_lane(const LaneName& lane, std::uint64_t gc_number);
     // A new session of our own signer: its OPEN is in the log when it returns.
@@ -154,13 +162,24 @@ private:
     using Marks = std::map<LaneName, Mark>;
     static Marks read_marks(const std::string& path);
     bool shows_less(const Marks::value_type& known) const;
+    enum class Appended : std::uint8_t { done, not_wanted, lane_broken };
     // Appends at the lane's end, taking note of what others put there meanwhile; gives up, before each try, when
     // `still_wanted` says no.
-    bool append(const LaneName& lane, EntryType type, ByteView body, const crypto::SigningKey& author,
-                const std::function<bool(const Lane&)>& still_wanted);
-    LogEntry verified(ByteView bytes, const LaneName& lane, std::uint64_t slot);
+    Appended append(const LaneName& lane, EntryType type, ByteView body, const crypto::SigningKey& author,
+                    const std::function<bool(const Lane&)>& still_wanted);
+    // The same, where a broken lane is an error.
+    void append_or_throw(const LaneName& lane, EntryType type, ByteView body, const crypto::SigningKey& author,
+                         const std::function<bool(const Lane&)>& still_wanted);
+    Bytes signed_entry(LogEntry& entry, const crypto::SigningKey& author) const;
+    // What lies in the lane's next slot; false when the lane ends before it.
+    bool take(const LaneName& lane, ByteView bytes);
+    bool take_void_behind(const LaneName& lane, ByteView bytes);
+    LogEntry placed(ByteView bytes, const LaneName& lane, std::uint64_t slot, const crypto::Digest& previous);
+    // Slot by slot from `first` on, until one is absent or `each` says enough.
+    void read_slots(const LaneName& lane, std::uint64_t first, const std::function<bool(std::uint64_t, Bytes)>& each);
     void absorb(const LogEntry& entry, ByteView stored);
     void enrol_signed(ByteView credential);
+    bool is_known_number(std::uint64_t number, const SignerId& signer);
     bool anything_new();
     void read_lane(const LaneName& lane);
     void check_right(const LogEntry& entry) const;

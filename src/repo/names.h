@@ -20,6 +20,7 @@ inline const std::string checkpoints = "index/checkpoint-";
 inline const std::string notes = "notes/";
 inline const std::string collections = "gc/";
 inline const std::string attestations = "attest/";
+inline const std::string probes = "probe/";  // what `init` tries a store with
 
 std::string number(std::uint64_t value);  // ten digits at least, so that listings sort
 std::optional<std::uint64_t> parse_number(std::string_view text);

@@ -25,6 +25,15 @@ SnapshotNote decode_note(ByteView stored, const Keyring& keys, const SnapshotId&
     return note;
 }
 
+SnapshotNote note_of(ByteView stored, const Keyring& keys, const SnapshotId& snapshot, std::uint64_t number) {
+    try {
+        return decode_note(stored, keys, snapshot, number);
+    } catch (const Error& error) {
+        if (error.code() != Code::corrupt) throw;
+        return {.kind = NoteKind::unreadable, .text = error.message(), .author = {}, .stored = to_bytes(stored)};
+    }
+}
+
 void NoteBook::read(const std::function<bool(const SnapshotId&)>& wanted) {
     std::map<SnapshotId, std::uint64_t> counts;
     store_.list(names::notes, [&](const ObjectInfo& object) {
@@ -47,7 +56,7 @@ void NoteBook::read(const std::function<bool(const SnapshotId&)>& wanted) {
         bool dense = true;
         for (std::uint64_t number = known.size(); number < count; ++number, ++at) {
             dense = dense && found[at];
-            if (dense) known.push_back(decode_note(*found[at], keys_, snapshot, number));
+            if (dense) known.push_back(note_of(*found[at], keys_, snapshot, number));
         }
     }
 }
@@ -57,7 +66,7 @@ void NoteBook::read_on(const SnapshotId& snapshot) {
     while (true) {
         const auto bytes = store_.read(names::note(snapshot, known.size()));
         if (!bytes) return;
-        known.push_back(decode_note(*bytes, keys_, snapshot, known.size()));
+        known.push_back(note_of(*bytes, keys_, snapshot, known.size()));
     }
 }
 
@@ -83,7 +92,7 @@ void NoteBook::append(const SnapshotId& snapshot, NoteKind kind, Nanoseconds tim
         const bool created = store_.create(object, bytes) == Created::created;
         const std::optional<Bytes> there = created ? bytes : store_.read(object);
         if (!there) throw Error{Code::unreachable, "{} exists but cannot be read", object};
-        known.push_back(decode_note(*there, keys_, snapshot, number));
+        known.push_back(note_of(*there, keys_, snapshot, number));
         if (created || equal(*there, bytes)) return;  // not created, but equal: a lost reply
     }
 }

@@ -1,7 +1,7 @@
 // repo/notes.h: what is learnt about a snapshot after its COMMIT.
 //
 // Shape    notes/<snapshot>/<n>: signed, append-only, n dense from 0
-// Errors   corrupt (signature, form)
+// Errors   none about what lies there: what is no note is `unreadable`, holds its number and says nothing
 // Source   doc/format/notes.md; review.md C6
 #pragma once
 
@@ -14,6 +14,7 @@
 namespace holdfast::repo {
 
 enum class NoteKind : std::uint8_t {
+    unreadable = 0,  // is not in the format: what lies there is no note about this snapshot
     received = 1,
     forgotten = 2,
     hold = 3,
@@ -32,6 +33,8 @@ struct SnapshotNote {
     Bytes stored;  // as it was signed
 };
 SnapshotNote decode_note(ByteView stored, const Keyring& keys, const SnapshotId& snapshot, std::uint64_t number);
+// The same, where corrupt makes it `unreadable`, with the reason as its text.
+SnapshotNote note_of(ByteView stored, const Keyring& keys, const SnapshotId& snapshot, std::uint64_t number);
 
 class NoteBook {
 public:

@@ -121,30 +121,68 @@ void Repository::refresh(NotesFrom notes) {
         world_.log.warning(fmt::format("what was collected is not known: {}", error.message()));
     }
     snapshots_.clear();
+    without_record_.clear();
     for (const CommittedSnapshot& committed : log_->snapshots())
         if (auto snapshot = noted(committed)) snapshots_.push_back(std::move(*snapshot));
     std::ranges::stable_sort(snapshots_, {}, &Snapshot::received);
+    warn_of_what_is_not_believed();
+}
+
+void Repository::warn_once(const std::string& text) {
+    if (warned_.insert(text).second) world_.log.warning(text);
+}
+
+void Repository::warn_of_what_is_not_believed() {
+    for (const auto& [name, lane] : log_->lanes())
+        if (!lane.broken.empty())
+            warn_once(
+                fmt::format("{}; the log of key {} counts up to there only", lane.broken, name.signer.short_hex()));
+    for (const Index::Unloaded& each : index_->unloaded())
+        warn_once(fmt::format("{}; chunks that only it names are not found", each.why));
+    for (const auto& [id, each] : without_record_)
+        warn_once(fmt::format("what key {} committed as snapshot {} is none: {}", each.signer.short_hex(),
+                              id.short_hex(), each.why));
+    for (const Snapshot& snapshot : snapshots_)
+        if (snapshot.has_unreadable_notes)
+            for (const SnapshotNote& note : notes_->of(snapshot.id))
+                if (note.kind == NoteKind::unreadable)
+                    warn_once(
+                        fmt::format("a note about snapshot {} says nothing: {}", snapshot.id.short_hex(), note.text));
+}
+
+// Nothing: it is none of this key's business, or no record.
+std::optional<Snapshot> Repository::decoded(const CommittedSnapshot& committed) {
+    try {
+        return decode_snapshot(*keys_, committed.record, committed.provenance);
+    } catch (const Error& error) {
+        if (error.code() == Code::corrupt)
+            without_record_[committed.id()] = {committed.lane.signer, error.message()};
+        else if (error.code() != Code::denied)
+            throw;
+        return std::nullopt;
+    }
 }
 
 // Nothing: it is forgotten, its signer may not back up that source, or it is none of this key's business.
 std::optional<Snapshot> Repository::noted(const CommittedSnapshot& committed) {
-    Snapshot snapshot;
-    try {
-        snapshot = decode_snapshot(*keys_, committed.record, committed.provenance);
-    } catch (const Error& error) {
-        if (error.code() != Code::denied) throw;
-        return std::nullopt;
-    }
+    const SnapshotId id = committed.id();
+    for (const SnapshotNote& note : notes_->of(id))
+        if (note.kind == NoteKind::forgotten && keys_->may(note.author, Right::collect)) forgotten_.insert(id);
+    if (forgotten_.contains(id)) return std::nullopt;
+    std::optional<Snapshot> found = decoded(committed);
+    if (!found) return std::nullopt;
+    Snapshot& snapshot = *found;
     if (!keys_->may_back_up(snapshot.signer, snapshot.source)) {
-        world_.log.warning(fmt::format("snapshot {} is passed over: its signer {} may not back up {}",
-                                       snapshot.id.short_hex(), snapshot.signer.short_hex(), snapshot.source));
+        warn_once(fmt::format("snapshot {} is passed over: its signer {} may not back up {}", snapshot.id.short_hex(),
+                              snapshot.signer.short_hex(), snapshot.source));
         return std::nullopt;
     }
+    snapshot.received = std::min(snapshot.received, world_.clock.now());  // until somebody says when it was
     for (const SnapshotNote& note : notes_->of(snapshot.id)) {
         const bool reads = keys_->may(note.author, Right::read), collects = keys_->may(note.author, Right::collect);
         // A note by someone who has no right to it says nothing, and harms nobody.
         if (note.kind == NoteKind::received && (collects || reads)) snapshot.received = note.time;
-        if (note.kind == NoteKind::forgotten && collects) forgotten_.insert(snapshot.id);
+        if (note.kind == NoteKind::unreadable) snapshot.has_unreadable_notes = true;
         if (note.kind == NoteKind::hold && (collects || reads)) snapshot.holds.push_back(note.text);
         if (note.kind == NoteKind::release && collects) std::erase(snapshot.holds, note.text);
         if (note.kind == NoteKind::flag) snapshot.flags.push_back(note.text);
@@ -155,8 +193,7 @@ std::optional<Snapshot> Repository::noted(const CommittedSnapshot& committed) {
                 equals == std::string::npos ? "" : note.text.substr(equals + 1);
         }
     }
-    if (forgotten_.contains(snapshot.id)) return std::nullopt;
-    return snapshot;
+    return found;
 }
 
 void Repository::start_from_checkpoint() {
@@ -265,17 +302,37 @@ void Repository::change_key(const Unlock& to) {
     throw Error{Code::not_found, "the key slot in use is gone"};
 }
 
-void Repository::note_received() {
-    for (Snapshot& snapshot : snapshots_) {
-        const bool is_known = std::ranges::any_of(notes_->of(snapshot.id), [&](const SnapshotNote& note) {
-            return note.kind == NoteKind::received &&
-                   (keys_->may(note.author, Right::collect) || keys_->may(note.author, Right::read));
-        });
-        if (is_known) continue;
-        snapshot.received = world_.clock.now();
-        notes_->append(snapshot.id, NoteKind::received, snapshot.received, "");
+bool Repository::has_received_note(const SnapshotId& id) const {
+    return std::ranges::any_of(notes_->of(id), [&](const SnapshotNote& note) {
+        return note.kind == NoteKind::received &&
+               (keys_->may(note.author, Right::collect) || keys_->may(note.author, Right::read));
+    });
+}
+
+// The time of a file is a hint, but it is not the writer's word, and many that are first seen together keep their order.
+Nanoseconds Repository::came_at(const CommittedSnapshot& committed) const {
+    const Nanoseconds now = world_.clock.now();
+    const auto entry = store_->find(names::log_entry(committed.lane.signer, committed.lane.lane, committed.slot));
+    if (!entry || entry->time <= 0) return now;
+    return store_->traits().has_clock ? entry->time : std::min(entry->time, now);
+}
+
+void Repository::settle_received() {
+    std::map<SnapshotId, Nanoseconds> times;
+    for (const CommittedSnapshot& committed : log_->snapshots()) {
+        const SnapshotId id = committed.id();
+        const bool is_shown = std::ranges::find(snapshots_, id, &Snapshot::id) != snapshots_.end();
+        if (is_shown && !has_received_note(id)) times[id] = came_at(committed);
     }
+    for (Snapshot& snapshot : snapshots_)
+        if (const auto at = times.find(snapshot.id); at != times.end()) snapshot.received = at->second;
     std::ranges::stable_sort(snapshots_, {}, &Snapshot::received);
+}
+
+void Repository::note_received() {
+    settle_received();
+    for (const Snapshot& snapshot : snapshots_)
+        if (!has_received_note(snapshot.id)) notes_->append(snapshot.id, NoteKind::received, snapshot.received, "");
 }
 
 void Repository::forget(const std::vector<SnapshotId>& ids, const std::string& reason) {

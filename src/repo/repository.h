@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -90,6 +91,12 @@ public:
 
     // Every committed and not forgotten snapshot, oldest received first.
     const std::vector<Snapshot>& snapshots() const { return snapshots_; }
+    // Committed, not forgotten, and no records of snapshots: by the signer, with the reason.
+    struct NoRecord {
+        SignerId signer;
+        std::string why;
+    };
+    const std::map<SnapshotId, NoRecord>& without_record() const { return without_record_; }
     // Reads logs and notes anew (others may have written).
     void refresh(NotesFrom notes = NotesFrom::listing);
 
@@ -113,7 +120,10 @@ public:
     // Remembers how far the logs go now, so that a store that is rolled back shows.
     void keep_marks();
 
-    // A note says when each was first seen by somebody whose word retention takes, where none does yet.
+    // Where no note says yet when a snapshot was received: when its COMMIT came into the store, by the store's clock if it
+    // has one, never by that of its writer.
+    void settle_received();
+    // The same, with notes that say so from now on.
     void note_received();
     // Signed `forgotten` notes: the snapshots no longer exist; their space comes back with a collection.
     void forget(const std::vector<SnapshotId>& ids, const std::string& reason);
@@ -122,6 +132,11 @@ private:
     Repository(std::unique_ptr<Store> store, World& world, std::string client_folder, Keyring keys);
 
     std::optional<Snapshot> noted(const CommittedSnapshot& committed);
+    std::optional<Snapshot> decoded(const CommittedSnapshot& committed);
+    bool has_received_note(const SnapshotId& id) const;
+    Nanoseconds came_at(const CommittedSnapshot& committed) const;
+    void warn_once(const std::string& text);
+    void warn_of_what_is_not_believed();
     void start_from_checkpoint();
     void read_notes(NotesFrom from);
     void read_proof(const SnapshotNote& note, Snapshot& snapshot) const;
@@ -135,7 +150,9 @@ private:
     std::unique_ptr<ChunkReader> chunks_;
     std::unique_ptr<NoteBook> notes_;
     std::vector<Snapshot> snapshots_;
+    std::map<SnapshotId, NoRecord> without_record_;
     std::set<SnapshotId> forgotten_;
+    std::set<std::string> warned_;
     std::uint64_t collections_ = 0;
     std::set<PackId> excluded_before_;  // by those
 };

@@ -68,7 +68,7 @@ Session::~Session() {
 void Session::fence_own_dead_sessions() {
     std::vector<SessionName> dead;
     for (const auto& [name, lane] : repository_.log().lanes())
-        if (name.signer == repository_.keys().own_id() && is_dead_here(repository_, lane))
+        if (name.signer == repository_.keys().own_id() && lane.broken.empty() && is_dead_here(repository_, lane))
             dead.push_back({name, lane.open_slot});
     for (const SessionName& session : dead) fence_dead(repository_, session);
 }

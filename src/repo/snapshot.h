@@ -68,6 +68,7 @@ struct Snapshot {
     std::optional<SnapshotId> origin;  // set in copies: the id is the origin's
     std::vector<std::string> flags;    // from notes
     std::vector<std::string> holds;
+    bool has_unreadable_notes = false;  // one of them may have been a hold
     std::optional<Proof> proof;
     bool is_good() const { return proof && proof->is_good() && flags.empty(); }
 };

@@ -64,10 +64,20 @@ Created RetryingStore::create(std::string_view name, ByteView bytes) {
         const bool settle = std::exchange(may_be_ours, true);
         const Created created = inner().create(name, bytes);
         if (created == Created::created || !settle) return created;
+        return holds(name, bytes) ? Created::created : Created::exists;
+    });
+}
+
+// Whoever may not look cannot tell whose it is.
+bool RetryingStore::holds(std::string_view name, ByteView bytes) {
+    try {
         const auto there = inner().read(name);
         if (!there) throw Error{Code::unreachable, "{} says that {} exists, but does not give it", url(), name};
-        return equal(*there, bytes) ? Created::created : Created::exists;
-    });
+        return equal(*there, bytes);
+    } catch (const Error& error) {
+        if (error.code() != Code::denied) throw;
+        return false;
+    }
 }
 
 std::optional<Bytes> RetryingStore::read(std::string_view name) {

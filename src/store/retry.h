@@ -6,7 +6,8 @@
 // Threads  as store.h; every call has a budget of its own
 // Limits   list() gathers a whole listing before it tells any of it, about 150 bytes an object
 // I1  create() after a lost reply: "exists" is settled by reading back, and own bytes count as created.
-//     Callers for whom it matters who created put something of their own into the bytes.
+//     What may be put and not read (a writer's packs) stays "exists": it is named by its bytes. Callers for whom it
+//     matters who created put something of their own into the bytes.
 // Source   review.md B5
 #pragma once
 
@@ -35,6 +36,8 @@ public:
 private:
     template <class Call>
     auto retry(std::string_view verb, std::string_view name, const Call& call);
+
+    bool holds(std::string_view name, ByteView bytes);
 
     World& world_;
     const RetryBudget budget_;

@@ -93,7 +93,7 @@ class Selectors(Case):
         self.fails(2, "backup", "--no-such-option", says="--no-such-option")
         self.fails(2, "restore", "latest", "--too", "x", hints="--to")
         self.fails(2, "restore", "latest", hints="--in-place")
-        self.fails(2, "doctor", says="does not build it yet")
+        self.fails(2, "audit", says="does not build it yet")
         self.fails(2, "backup", "kubernetes:prod", says="this version does not build them yet")
         self.fails(2, "backup", "nonsense:/x")
         self.fails(2, "backup", says="source")

@@ -79,6 +79,7 @@ class Roles(Case):
         kept = {p.name: p.read_bytes() for p in self.tree.iterdir()}
         self.fails(12, "restore", "latest", "--to", self.folder / "stolen", env=self.maintainer, says="may not")
         self.fails(12, "backup", f"files:{self.tree}", env=self.maintainer, says="may not back up")
+        self.holdfast("attest", env=self.reader)  # what nobody vouches for is not moved
         self.holdfast("forget", "--keep-last", "1", "--yes", env=self.maintainer)
         freed = self.holdfast("prune", "--json", env=self.maintainer).document()["bytes"]["freed"]
         self.assertGreater(freed, 1_500_000)

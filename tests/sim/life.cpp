@@ -103,7 +103,7 @@ void Life::expect_kept(Client& client, const engine::CheckPlan& plan) const {
 
 void Life::unlock(Client& client) {
     const auto repository = client.open();
-    engine::unlock(*repository, repository->keys().own_id().hex());
+    engine::unlock(*repository, {.signer = repository->keys().own_id().hex()});
     somebody_died_elsewhere_ = false;
 }
 

@@ -48,6 +48,10 @@ std::string header(const net::HttpResponse& response, const std::string& name) {
     return at == response.headers.end() ? "" : at->second;
 }
 
+bool is_web_page(const net::HttpResponse& response) {
+    return header(response, "content-type").find("html") != std::string::npos;
+}
+
 }  // namespace
 
 S3Client::S3Client(World& world, Place place, std::unique_ptr<CredentialChain> credentials)
@@ -104,6 +108,10 @@ net::HttpResponse S3Client::send_once(const Call& call, Admission::Pass& pass) {
     auto client = borrow();
     net::HttpResponse response = client->send(request);  // a connection that failed is not given back
     give_back(std::move(client));
+    if (const Nanoseconds there = http_time(header(response, "date")); there != 0) {
+        const std::lock_guard lock(mutex_);
+        clock_ahead_ = there - world_.clock.now();
+    }
     if (is_busy(response.status, error_code(response))) pass.slow_down();
     return response;
 }
@@ -116,6 +124,10 @@ net::HttpResponse S3Client::send(const Call& call) {
         credentials_->renew();
         response = send_once(call, pass);
     }
+    if (is_web_page(response) && response.status < 500 && response.status != 429)
+        throw Error{Code::unreachable, "{} of {}: {} answers with a web page, not as S3 does", call.action,
+                    call.key.empty() ? place_.bucket : call.key, place_.endpoint}
+            .hint("Is it the endpoint of S3, or of its console? Or is a proxy or a sign-in page in between?");
     return response;
 }
 
@@ -144,21 +156,25 @@ void S3Client::fail(const Call& call, const net::HttpResponse& response) const {
         throw error(Code::denied, code == "InvalidAccessKeyId" ? "the store does not know this access key"
                                                                : "the secret key is wrong")
             .hint("Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.");
+    if (code.starts_with("KMS."))
+        throw error(Code::denied, fmt::format("the key service refuses: {}", code))
+            .hint("Check `kms_key:` and whether this account may use it (kms:GenerateDataKey, kms:Decrypt).");
+    if (code == "InvalidStorageClass")
+        throw error(Code::config, "the store does not know that storage class").hint("See `storage_class:`.");
     if (code == "ExpiredToken") throw error(Code::denied, "the credentials have expired");
-    if (response.status == 401 || response.status == 403)
-        throw error(Code::denied, "the store denies it")
-            .hint(fmt::format("The policy of this key lacks {} on {}.", call.action, place_.bucket));
     if (response.status == 507 || code == "QuotaExceeded" || code == "XMinioAdminBucketQuotaExceeded" ||
         code == "XMinioStorageFull" || code == "InsufficientCapacity")
         throw error(Code::no_space, "the store has no room");
+    if (response.status == 401 || response.status == 403)
+        throw error(Code::denied, "the store denies it")
+            .hint(fmt::format("The policy of this key lacks {} on {}.", call.action, place_.bucket));
     if (response.status == 400 && code == "XAmzContentChecksumMismatch")
         throw error(Code::unreachable, "what arrived at the store was damaged on the way");
     if (response.status == 409 || response.status == 429 || response.status >= 500)
         throw error(Code::unreachable, code.empty() ? fmt::format("status {}", response.status) : code);
-    const bool is_html = header(response, "content-type").find("html") != std::string::npos;
-    if (is_html || (code.empty() && !body.empty()))
-        throw Error{Code::unreachable, "{}: {} answers with {}, not as S3 does", what, place_.endpoint,
-                    is_html ? "a web page" : fmt::format("status {}", response.status)}
+    if (code.empty() && !body.empty())
+        throw Error{Code::unreachable, "{}: {} answers with status {}, not as S3 does", what, place_.endpoint,
+                    response.status}
             .hint("Is it the endpoint of S3, or of its console?");
     throw error(Code::failed, code.empty() ? fmt::format("status {}", response.status) : code);
 }
@@ -168,7 +184,7 @@ S3Client::Put S3Client::put(const std::string& key, ByteView bytes, const PutOpt
     call.headers.emplace_back("content-type", "application/octet-stream");
     call.headers.emplace_back("x-amz-checksum-sha256", base64_of(crypto::sha256(bytes)));
     if (options.if_absent) call.headers.emplace_back("if-none-match", "*");
-    if (!place_.storage_class.empty()) call.headers.emplace_back("x-amz-storage-class", place_.storage_class);
+    if (!options.storage_class.empty()) call.headers.emplace_back("x-amz-storage-class", options.storage_class);
     if (!place_.encryption.empty()) call.headers.emplace_back("x-amz-server-side-encryption", place_.encryption);
     if (!place_.kms_key.empty())
         call.headers.emplace_back("x-amz-server-side-encryption-aws-kms-key-id", place_.kms_key);
@@ -242,6 +258,20 @@ void S3Client::remove(const std::string& key) {
     const Call call{.method = "DELETE", .key = key, .action = "s3:DeleteObject"};
     const net::HttpResponse response = send(call);
     if (response.status != 204 && response.status != 200 && response.status != 404) fail(call, response);
+}
+
+std::optional<std::string> S3Client::bucket_setting(const std::string& name, std::string_view action) {
+    const Call call{.method = "GET", .query = {{name, ""}}, .action = action};
+    const net::HttpResponse response = send(call);
+    if (response.status == 200) return std::string(as_text(response.body));
+    const std::string code = error_code(response);
+    if (response.status == 404 && !code.empty() && code != "NoSuchBucket") return std::nullopt;
+    fail(call, response);
+}
+
+std::optional<Nanoseconds> S3Client::clock_ahead() const {
+    const std::lock_guard lock(mutex_);
+    return clock_ahead_;
 }
 
 }  // namespace holdfast::s3

@@ -28,10 +28,9 @@ struct Place {
     std::string endpoint;  // "https://s3.eu-west-1.amazonaws.com"
     std::string region = "us-east-1";
     std::string bucket;
-    bool path_style = true;     // https://endpoint/bucket/key, else https://bucket.endpoint/key
-    std::string ca_file;        // instead of the system's
-    std::string storage_class;  // of new objects; empty: the bucket's
-    std::string encryption;     // "AES256", "aws:kms"; empty: the bucket's
+    bool path_style = true;  // https://endpoint/bucket/key, else https://bucket.endpoint/key
+    std::string ca_file;     // instead of the system's
+    std::string encryption;  // of new objects: "AES256", "aws:kms"; empty: the bucket's
     std::string kms_key;
 };
 
@@ -49,6 +48,7 @@ public:
     enum class Put : std::uint8_t { created, exists };
     struct PutOptions {
         bool if_absent = true;
+        std::string storage_class = {};  // empty: STANDARD
     };
     Put put(const std::string& key, ByteView bytes, const PutOptions& options);
     std::optional<Bytes> get(const std::string& key);
@@ -57,6 +57,11 @@ public:
     std::optional<ObjectHead> head(const std::string& key);
     void list(const std::string& prefix, const std::function<void(const ObjectHead&)>& each);
     void remove(const std::string& key);
+
+    // How the bucket is set, as XML: "versioning", "lifecycle" …; nothing: it is not. `action`: the right to ask.
+    std::optional<std::string> bucket_setting(const std::string& name, std::string_view action);
+    // The store's clock less ours, when it answered last; to the second.
+    std::optional<Nanoseconds> clock_ahead() const;
 
     const Place& place() const { return place_; }
 
@@ -82,9 +87,10 @@ private:
     std::string base_url_;
     std::unique_ptr<CredentialChain> credentials_;
     Admission admission_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     // guarded by mutex_
     std::vector<std::unique_ptr<net::HttpClient>> idle_;
+    std::optional<Nanoseconds> clock_ahead_;
 };
 
 }  // namespace holdfast::s3

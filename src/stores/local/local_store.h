@@ -15,6 +15,7 @@
 #include <atomic>
 #include <string>
 
+#include "store/examine.h"
 #include "store/store.h"
 #include "stores/local/fd_cache.h"
 #include "stores/local/layout.h"
@@ -44,6 +45,8 @@ public:
     void list(std::string_view prefix, const std::function<void(const ObjectInfo&)>& each) override;
     void remove(std::string_view name) override;
     std::optional<std::uint64_t> bytes_free() override;
+
+    Observations examine(World& world) const;
 
 private:
     struct Draft;

@@ -7,8 +7,10 @@
 
 namespace holdfast {
 
-S3Store::S3Store(std::unique_ptr<s3::S3Client> client, std::string prefix)
-    : client_(std::move(client)), prefix_(prefix.empty() || prefix.ends_with('/') ? prefix : prefix + "/") {
+S3Store::S3Store(std::unique_ptr<s3::S3Client> client, std::string prefix, std::string data_class)
+    : client_(std::move(client)),
+      prefix_(prefix.empty() || prefix.ends_with('/') ? prefix : prefix + "/"),
+      data_class_(std::move(data_class)) {
     traits_.has_clock = true;
     traits_.is_remote = true;
 }
@@ -27,7 +29,8 @@ std::string S3Store::key_of(std::string_view name) const {
 }
 
 Created S3Store::create(std::string_view name, ByteView bytes) {
-    const auto put = client_->put(key_of(name), bytes, {.if_absent = true});
+    const auto put = client_->put(key_of(name), bytes,
+                                  {.if_absent = true, .storage_class = name.starts_with("data/") ? data_class_ : ""});
     return put == s3::S3Client::Put::created ? Created::created : Created::exists;
 }
 
@@ -91,8 +94,11 @@ std::unique_ptr<S3Store> open_s3_store(const S3Settings& settings, World& world)
     if (place.endpoint.empty()) place.endpoint = fmt::format("https://s3.{}.amazonaws.com", place.region);
     while (place.endpoint.ends_with('/')) place.endpoint.pop_back();
     place.ca_file = surroundings.variable("AWS_CA_BUNDLE").value_or("");
+    place.encryption = settings.encryption;
+    place.kms_key = settings.kms_key;
     auto credentials = std::make_unique<s3::CredentialChain>(world, surroundings, place.region);
-    return std::make_unique<S3Store>(std::make_unique<s3::S3Client>(world, place, std::move(credentials)), prefix);
+    return std::make_unique<S3Store>(std::make_unique<s3::S3Client>(world, place, std::move(credentials)), prefix,
+                                     settings.storage_class);
 }
 
 }  // namespace holdfast

@@ -9,6 +9,7 @@
 
 #include <memory>
 
+#include "store/examine.h"
 #include "store/store.h"
 
 namespace holdfast::s3 {
@@ -19,7 +20,8 @@ namespace holdfast {
 
 class S3Store final : public Store {
 public:
-    S3Store(std::unique_ptr<s3::S3Client> client, std::string prefix);
+    // `data_class`: storage class of packs of contents; what is read at every opening is always STANDARD.
+    S3Store(std::unique_ptr<s3::S3Client> client, std::string prefix, std::string data_class);
     ~S3Store() override;
 
     std::string url() const override;
@@ -34,11 +36,14 @@ public:
     // Creates one object twice. False: the second time succeeded, so that one writer may undo another.
     bool probe_conditional_writes(Random& random);
 
+    Observations examine(const ExaminePlan& plan);
+
 private:
     std::string key_of(std::string_view name) const;
 
     const std::unique_ptr<s3::S3Client> client_;
     const std::string prefix_;  // empty, or with '/' at its end
+    const std::string data_class_;
     StoreTraits traits_;
 };
 
@@ -47,6 +52,9 @@ struct S3Settings {
     std::string url;
     std::string endpoint;  // these, when not empty, come before the environment
     std::string region;
+    std::string storage_class = {};  // of packs of contents
+    std::string encryption = {};     // by the store: "AES256", "aws:kms"
+    std::string kms_key = {};
 };
 std::unique_ptr<S3Store> open_s3_store(const S3Settings& settings, World& world);
 

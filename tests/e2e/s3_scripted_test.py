@@ -1,0 +1,405 @@
+"""Buckets as MinIO does not play them: a scripted server (tests/servers/scripted_s3.py)."""
+
+import pathlib
+import ssl
+import subprocess
+import sys
+import time
+
+from harness import Case, main, noise
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "servers"))
+
+from scripted_s3 import Refusal, ScriptedS3  # noqa: E402
+
+
+class Scripted(Case):
+    def setUp(self):
+        super().setUp()
+        self.key.chmod(0o600)
+        self.s3 = ScriptedS3()
+        self.addCleanup(self.s3.close)
+        self.environment.update(self.s3.environment())
+        self.environment["HOLDFAST_REPO"] = "s3://bucket/repo"
+        self.tree = self.folder / "tree"
+        self.tree.mkdir()
+        for i in range(4):
+            (self.tree / str(i)).write_bytes(noise(i, 120_000))
+
+    def configure(self, settings):
+        """The repository by its name in a configuration instead of by its URL."""
+        (self.folder / "holdfast.yaml").write_text(
+            "version: 1\nrepositories:\n  main: {url: \"s3://bucket/repo\", endpoint: \"%s\", region: eu-west-1,\n"
+            "         unlock: {keyfile: \"file:%s\"}, %s}\n" % (self.s3.endpoint, self.key, settings))
+        for name in ("HOLDFAST_REPO", "HOLDFAST_KEY_FILE", "AWS_ENDPOINT_URL"):
+            self.environment.pop(name, None)
+
+    def puts(self):
+        return [(key.removeprefix("repo/"), headers) for action, key, headers in self.s3.requests if action == "s3:PutObject"]
+
+
+class Settings(Scripted):
+    def test_encryption_goes_with_every_object_and_the_storage_class_with_contents_only(self):
+        self.configure("encryption: aws:kms, kms_key: alias/backups, storage_class: STANDARD_IA")
+        self.init()
+        self.backup(f"files:{self.tree}")
+        self.holdfast("prune")
+        kinds = {key.split("/")[0] for key, _ in self.puts()}
+        self.assertLessEqual({"config", "keys", "log", "data", "meta", "state", "index", "notes"}, kinds)
+        for key, headers in self.puts():
+            self.assertEqual(headers.get("x-amz-server-side-encryption"), "aws:kms", key)
+            self.assertEqual(headers.get("x-amz-server-side-encryption-aws-kms-key-id"), "alias/backups", key)
+            self.assertEqual(headers.get("x-amz-storage-class"), "STANDARD_IA" if key.startswith("data/") else None, key)
+            # What is not signed could be taken off on the way.
+            signed = headers["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
+            self.assertIn("x-amz-server-side-encryption", signed)
+            self.assertIn("if-none-match", signed)
+        shown = self.holdfast("config", "show", "--json").document()["repositories"]["main"]
+        self.assertEqual((shown["encryption"], shown["kms_key"], shown["storage_class"]),
+                         ("aws:kms", "alias/backups", "STANDARD_IA"))
+        out = self.folder / "out"
+        self.holdfast("restore", f"latest:{self.tree}", "--to", out)
+        self.assertEqual(len(list(out.iterdir())), 4)
+
+    def test_without_settings_the_bucket_decides(self):
+        self.init()
+        self.backup(f"files:{self.tree}")
+        for key, headers in self.puts():
+            self.assertFalse([name for name in headers if "encryption" in name or "storage" in name], key)
+
+    def test_what_cannot_be_meant_is_refused(self):
+        for settings, says in (("encryption: rot13", "no store knows `rot13`"),
+                               ("kms_key: x", "goes with `encryption: aws:kms`"),
+                               ("encryption: AES256, kms_key: x", "goes with `encryption: aws:kms`"),
+                               ("storage_class: GLACIER", "read after hours only")):
+            self.configure(settings)
+            self.fails(2, "config", "check", says=says)
+        (self.folder / "holdfast.yaml").write_text(
+            "version: 1\nrepositories:\n  main: {url: /backups, storage_class: STANDARD_IA}\n")
+        self.fails(2, "config", "check", says="are for buckets")
+
+    def test_a_key_service_that_refuses_is_told(self):
+        self.configure("encryption: aws:kms, kms_key: gone")
+
+        def refuse(action, key, headers):
+            if action == "s3:PutObject":
+                raise Refusal(400, "KMS.NotFoundException", "Key 'gone' does not exist")
+
+        self.s3.before = refuse
+        self.fails(12, "init", says=["KMS.NotFoundException", "Key 'gone' does not exist"], hints="kms_key")
+
+
+class Doctor(Scripted):
+    VERSIONED = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+
+    def setUp(self):
+        super().setUp()
+        self.init()
+        self.backup(f"files:{self.tree}")
+
+    def findings(self, code=0, **options):
+        document = self.holdfast("doctor", "--json", code=code, **options).document()
+        self.assertEqual(document["schema"], "holdfast.doctor/1")
+        self.assertEqual(document["ok"], code == 0)
+        return [(each["check"], each["severity"], each["text"], each["fix"])
+                for each in document["repositories"][0]["findings"]]
+
+    def found(self, check, severity, says, code, fix=""):
+        matching = [each for each in self.findings(code) if each[0] == check and each[1] == severity]
+        self.assertTrue(any(says in each[2] and fix in each[3] for each in matching), (check, self.findings(code)))
+
+    def test_nothing_is_wrong_with_a_plain_bucket(self):
+        before = dict(self.s3.objects)
+        severities = {check: severity for check, severity, _, _ in self.findings()}
+        self.assertEqual(severities, dict.fromkeys(
+            ("key file", "key", "read", "clock", "list", "put", "remove", "versioning", "encryption", "lock", "lifecycle",
+             "replication"), "good"))
+        self.assertEqual(self.s3.objects, before)  # it changes nothing
+        people = self.holdfast("doctor").text
+        self.assertIn("s3://bucket/repo", people)
+        self.assertIn("none that is there is overwritten", people)
+
+    def test_a_store_that_overwrites_is_found_without_harm(self):
+        handle = self.s3.handle
+
+        def overwrite(method, bucket, key, query, headers, body):
+            headers.pop("if-none-match", None)
+            return handle(method, bucket, key, query, headers, body)
+
+        self.s3.handle = overwrite
+        self.found("put", "error", "overwrites what is there", 1, "If-None-Match")
+        self.s3.handle = handle
+        self.holdfast("check", "--read-data")
+
+    def test_clocks_that_differ(self):
+        self.s3.date = lambda: time.time() + 300
+        self.found("clock", "warning", "behind", 3, "NTP")
+        self.s3.date = lambda: time.time() - 7200
+        self.found("clock", "error", "ahead of", 1, "NTP")
+
+    def test_each_right_that_is_missing_is_named(self):
+        for action, check, code in (("s3:PutObject", "put", 1), ("s3:ListBucket", "list", 1), ("s3:DeleteObject", "remove", 1),
+                                    ("s3:GetBucketVersioning", "versioning", 0),
+                                    ("s3:GetEncryptionConfiguration", "encryption", 0),
+                                    ("s3:GetBucketObjectLockConfiguration", "lock", 0),
+                                    ("s3:GetLifecycleConfiguration", "lifecycle", 0),
+                                    ("s3:GetReplicationConfiguration", "replication", 0), ("s3:GetObject", "read", 1)):
+            with self.subTest(action=action):
+                def deny(asked, key, headers, action=action):
+                    if asked == action:
+                        raise Refusal(403, "AccessDenied")
+
+                self.s3.before = deny
+                found = [each for each in self.findings(code) if each[0] == check]
+                self.assertEqual(found[0][1], "error" if code else "not_tested", found)
+                self.assertIn(action, found[0][2] + found[0][3])
+
+    def test_rules_that_would_take_backups_away(self):
+        rule = "<LifecycleConfiguration><Rule><ID>old</ID><Status>%s</Status><Filter><Prefix>%s</Prefix></Filter>%s</Rule>" \
+               "</LifecycleConfiguration>"
+        expire = "<Expiration><Days>30</Days></Expiration>"
+        freeze = "<Transition><Days>9</Days><StorageClass>DEEP_ARCHIVE</StorageClass></Transition>"
+        for prefix in ("", "repo", "repo/data/"):
+            self.s3.answers["lifecycle"] = rule % ("Enabled", prefix, expire)
+            self.found("lifecycle", "error", "rule old removes backups", 1, "Remove the rule")
+        self.s3.answers["lifecycle"] = rule % ("Enabled", "", freeze)
+        self.found("lifecycle", "error", "DEEP_ARCHIVE", 1, "Remove the rule")
+        harmless = [("Disabled", "", expire), ("Enabled", "other/", expire),
+                    ("Enabled", "", "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"),
+                    ("Enabled", "", "<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation>"
+                                    "</AbortIncompleteMultipartUpload>"),
+                    ("Enabled", "", "<Transition><Days>9</Days><StorageClass>STANDARD_IA</StorageClass></Transition>")]
+        for each in harmless:
+            self.s3.answers["lifecycle"] = rule % each
+            self.found("lifecycle", "good", "no rule", 0)
+        self.s3.answers["versioning"] = self.VERSIONED
+        self.found("lifecycle", "warning", "takes its space for ever", 3, "NoncurrentVersionExpiration")
+        self.s3.answers["lifecycle"] = rule % (
+            "Enabled", "", "<NoncurrentVersionExpiration><NoncurrentDays>30</NoncurrentDays></NoncurrentVersionExpiration>")
+        self.found("lifecycle", "good", "no rule", 0)
+        self.found("remove", "not_tested", "leave a marker", 0)
+
+    def test_locks_encryption_versions_and_replication(self):
+        self.s3.answers.update({
+            "object-lock": "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>"
+                           "<Mode>COMPLIANCE</Mode><Days>30</Days></DefaultRetention></Rule></ObjectLockConfiguration>",
+            "encryption": "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms"
+                          "</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>",
+            "replication": "<ReplicationConfiguration><Rule><Status>Enabled</Status><Destination>"
+                           "<Bucket>arn:aws:s3:::elsewhere</Bucket></Destination></Rule></ReplicationConfiguration>",
+            "versioning": "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>"})
+        self.found("lock", "warning", "locked (COMPLIANCE) for 30 days", 3)
+        self.found("versioning", "warning", "suspended", 3, "Switch it on")
+        self.found("encryption", "good", "aws:kms", 3)
+        self.found("replication", "good", "elsewhere", 3)
+        self.s3.answers["versioning"] = Refusal(501, "NotImplemented")
+        self.found("versioning", "not_tested", "does not tell", 3)
+
+    def test_what_cannot_be_reached_or_opened(self):
+        for env, check, code in (({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "read", 1),
+                                 ({"HOLDFAST_REPO": "s3://not-there/x"}, "read", 1),
+                                 ({"HOLDFAST_REPO": "s3://bucket/other"}, "read", 1),
+                                 ({"HOLDFAST_KEY_FILE": None}, "key", 0)):
+            with self.subTest(env=env):
+                found = [each for each in self.findings(code, env=env) if each[0] == check]
+                self.assertEqual(found[0][1], "error" if code else "not_tested", found)
+
+    def test_who_can_read_the_key(self):
+        self.key.chmod(0o644)
+        self.found("key file", "warning", "others than its owner", 3, "chmod 600")
+
+
+class BadInput(Scripted):
+    def setUp(self):
+        super().setUp()
+        self.init()
+        self.first = self.backup(f"files:{self.tree}")[0]["snapshot"]
+
+    def refuse(self, *refusal, actions=None, after=0, **more):
+        """From the `after`-th request on."""
+        count = iter(range(10**9))
+
+        def before(action, key, headers):
+            if (actions is None or action in actions) and next(count) >= after:
+                raise Refusal(*refusal, **more)
+
+        self.s3.before = before
+
+    def test_each_verb_names_the_right_that_it_lacks(self):
+        (self.tree / "more").write_bytes(noise("more", 150_000))
+        for action, verbs in (("s3:GetObject", (["snapshots"], ["backup", f"files:{self.tree}"], ["check"], ["prune"],
+                                                ["restore", "latest", "--to", self.folder / "out"])),
+                              ("s3:ListBucket", (["snapshots"], ["backup", f"files:{self.tree}"], ["check"], ["prune"])),
+                              ("s3:PutObject", (["backup", f"files:{self.tree}"], ["forget", self.first, "--allow-last"]))):
+            self.refuse(403, "AccessDenied", actions=[action])
+            for verb in verbs:
+                with self.subTest(action=action, verb=verb[0]):
+                    self.fails(12, *verb, says=f"{action} of", hints=f"lacks {action} on bucket")
+        self.s3.before = lambda *request: None
+        self.backup(f"files:{self.tree}")
+        self.holdfast("forget", "--keep-last", "1", "--yes")
+        (self.tree / "0").unlink()
+        self.backup(f"files:{self.tree}")
+        self.holdfast("forget", "--keep-last", "1", "--yes")
+        self.refuse(403, "AccessDenied", actions=["s3:DeleteObject"])
+        self.fails(12, "prune", says="s3:DeleteObject of repo/", hints="lacks s3:DeleteObject on bucket")
+        self.s3.before = lambda *request: None
+        self.holdfast("prune")
+        self.assertEqual(self.check("--read-data")["errors"], [])
+
+    def test_a_wrong_region_names_the_right_one(self):
+        self.refuse(400, "AuthorizationHeaderMalformed", more="<Region>ap-south-1</Region>")
+        self.fails(2, "snapshots", says="not in region eu-west-1", hints="AWS_REGION=ap-south-1")
+
+    def test_a_clock_that_is_off_is_told(self):
+        self.refuse(403, "RequestTimeTooSkewed")
+        self.fails(12, "snapshots", says="clocks", hints="NTP")
+
+    def test_a_full_quota_ends_the_backup_and_harms_nothing(self):
+        (self.tree / "more").write_bytes(noise("more", 150_000))
+        for status, code in ((403, "QuotaExceeded"), (507, "XMinioStorageFull")):
+            self.refuse(status, code, actions=["s3:PutObject"], after=1)
+            self.fails(18, "backup", f"files:{self.tree}", says="no room")
+        self.s3.before = lambda *request: None
+        self.assertEqual(self.check("--read-data")["errors"], [])
+        self.backup(f"files:{self.tree}")
+
+    def test_a_web_page_is_told(self):
+        for status in (200, 403, 404):
+            with self.subTest(status=status):
+                self.refuse(status, "", html="<html><body>Sign in to the hotel's network</body></html>")
+                self.fails(17, "snapshots", says="a web page", hints="endpoint")
+
+    def test_listings_that_are_stale_out_of_order_or_empty_cost_work_only(self):
+        (self.tree / "more").write_bytes(noise("more", 150_000))
+        seen = {}
+
+        def stale(keys):
+            """What was there when that was asked first."""
+            prefix = "/".join(keys[0].split("/")[:2]) if keys else ""
+            return seen.setdefault(prefix, list(keys))
+
+        for listing in (lambda keys: keys[::-1], lambda keys: keys + keys, stale,
+                        lambda keys: [key for key in keys if "/keys/" in key]):
+            self.s3.listing = listing
+            second = self.backup(f"files:{self.tree}")[0]["snapshot"]
+            self.holdfast("forget", "--keep-last", "2", "--yes")
+            self.holdfast("prune")
+            out = self.folder / f"out-{second}"
+            self.holdfast("restore", f"{second}:{self.tree}", "--to", out)
+            self.assertEqual(len(list(out.iterdir())), 5)
+        self.s3.listing = lambda keys: keys
+        self.assertEqual(self.check("--read-data")["errors"], [])
+
+    def test_objects_of_strangers_are_left_alone(self):
+        strange = ["repo2/config", "other", "repo/", "repo/ü", "repo/a b", "repo/data/../x", "repo/keys/not-ours",
+                   "repo/notes/hello", "repo/log/x/y/z", "repo/log/aa/0/not-a-number", "repo/data/short", "repo/gc/latest",
+                   "repo/index/readme.txt", "repo/.hidden", "repo/notes/" + "0" * 64 + "/0000000000"]
+        for key in strange:
+            self.s3.objects[key] = (b"not ours", {}, 0)
+        (self.tree / "more").write_bytes(noise("more", 150_000))
+        self.backup(f"files:{self.tree}")
+        self.holdfast("forget", "--keep-last", "1", "--yes")
+        self.holdfast("prune")
+        self.holdfast("restore", f"latest:{self.tree}", "--to", self.folder / "out")
+        for key in strange:
+            self.assertIn(key, self.s3.objects)
+
+    def test_a_wrong_certificate_is_refused(self):
+        for name in ("good", "stranger"):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+                            "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.folder / f"{name}.key",
+                            "-out", self.folder / f"{name}.crt"], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / "good.crt", self.folder / "good.key")
+        server = ScriptedS3(tls=context)
+        self.addCleanup(server.close)
+        server.objects = self.s3.objects
+        secure = {"AWS_ENDPOINT_URL": server.endpoint}
+        self.holdfast("snapshots", env={**secure, "AWS_CA_BUNDLE": self.folder / "good.crt"})
+        requests = len(server.requests)
+        for wrong in ({}, {"AWS_CA_BUNDLE": self.folder / "stranger.crt"}):
+            self.fails(17, "snapshots", env={**secure, **wrong}, says="certificate")
+        self.assertEqual(len(server.requests), requests)
+
+
+class Credentials(Scripted):
+    """Roles of machines: MinIO has none of these services."""
+
+    def setUp(self):
+        super().setUp()
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            self.environment.pop(name)
+        self.generation = 1
+        self.s3.credentials = lambda: (f"key-{self.generation}", "secret", f"token-{self.generation}", "2099-01-01T00:00:00Z")
+
+        def only_the_newest(action, key, headers):
+            if headers.get("x-amz-security-token") != f"token-{self.generation}":
+                raise Refusal(400, "ExpiredToken")
+            self.assertIn(f"Credential=key-{self.generation}/", headers["authorization"])
+
+        self.s3.before = only_the_newest
+        token = self.folder / "token"
+        token.write_text("of the pod\n")
+        self.places = {"container": {"AWS_CONTAINER_CREDENTIALS_FULL_URI": self.s3.endpoint + "/creds"},
+                       "instance": {"AWS_EC2_METADATA_SERVICE_ENDPOINT": self.s3.endpoint},
+                       "service account": {"AWS_ENDPOINT_URL_STS": self.s3.endpoint, "AWS_ROLE_ARN": "arn:aws:iam::1:role/x",
+                                           "AWS_WEB_IDENTITY_TOKEN_FILE": str(token)}}
+
+    def test_each_service_gives_them(self):
+        for name, environment in self.places.items():
+            with self.subTest(name):
+                self.s3.objects.clear()
+                self.holdfast("init", env=environment)
+                self.backup(f"files:{self.tree}", env=environment)
+
+    def test_those_that_end_in_mid_run_are_renewed(self):
+        self.holdfast("init", env=self.places["container"])
+        count = iter(range(10**9))
+        check = self.s3.before
+
+        def ends_now_and_then(action, key, headers):
+            if next(count) in (15, 80, 145):  # so far apart that what is under way has been asked again
+                self.generation += 1
+            check(action, key, headers)
+
+        self.s3.before = ends_now_and_then
+        for environment in self.places.values():
+            self.backup(f"files:{self.tree}", env=environment)
+        self.holdfast("check", "--read-data", env=self.places["instance"])
+        self.assertGreaterEqual(self.generation, 3)
+
+    def test_those_that_end_and_stay_so_are_told(self):
+        self.holdfast("init", env=self.places["container"])
+        self.fails(12, "snapshots", env={"AWS_ACCESS_KEY_ID": "old", "AWS_SECRET_ACCESS_KEY": "old", "AWS_SESSION_TOKEN": "old"},
+                   says="expired")
+        self.fails(12, "snapshots", env={**self.places["service account"], "AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere"},
+                   says="/nowhere")
+
+
+class DoctorOfFolders(Case):
+    def test_a_folder(self):
+        self.init()
+        self.key.chmod(0o600)
+
+        def findings(code):
+            document = self.holdfast("doctor", "--json", code=code).document()
+            return {each["check"]: each for each in document["repositories"][0]["findings"]}
+
+        found = findings(0)
+        self.assertEqual({name: each["severity"] for name, each in found.items()}, dict.fromkeys(
+            ("key file", "key", "file system", "space", "permissions", "clock"), "good"))
+        self.repo.chmod(0o777)
+        self.assertEqual(findings(1)["permissions"]["severity"], "error")
+        self.assertIn("chmod", findings(1)["permissions"]["fix"])
+        self.repo.chmod(0o700)
+        (self.folder / "holdfast.yaml").write_text(
+            "version: 1\nrepositories:\n  main: {url: repo, unlock: {keyfile: \"file:%s\"}}\n  away: {url: away}\n" % self.key)
+        (self.folder / "holdfast.yaml").chmod(0o600)
+        both = self.holdfast("doctor", "--json", code=1, env={"HOLDFAST_REPO": None, "HOLDFAST_KEY_FILE": None}).document()
+        self.assertEqual([each["name"] for each in both["repositories"]], ["main", "away"])
+        self.assertEqual([each["severity"] for each in both["repositories"][1]["findings"]][-1], "error")
+
+
+if __name__ == "__main__":
+    main()
