@@ -56,6 +56,7 @@ void collect(repo::Repository& repository, const PrunePlan& plan, PruneReport& r
 
 PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress&) {
     repository.keys().require(repo::Right::collect, "prune");
+    repository.require_writable();
     PruneReport report;
     collect(repository, plan, report);
     if (!plan.dry_run) repo::keep_checkpoint(repository, plan.checkpoint_entries);
@@ -63,6 +64,7 @@ PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress&
 }
 
 std::uint64_t unlock(repo::Repository& repository, const std::string& signer) {
+    repository.require_writable();
     repository.refresh();
     std::vector<repo::SessionName> open;
     bool known = false;

@@ -1,6 +1,7 @@
 #include "repo/log.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -84,6 +85,16 @@ KnownFragment known_fragment(ByteView entry, const Keyring& keys) {
     return {parsed.author, decode_fragment(parsed.body), to_bytes(entry)};
 }
 
+LogEntry parse_entry(ByteView stored, const LaneName& lane, std::uint64_t slot, const Keyring& keys) {
+    const std::string object = describe(lane, slot);
+    const SignedView view = parse_signed(stored, SignedKind::log_entry, object);
+    LogEntry entry = decode_payload(view, stored, object);
+    if (entry.lane != lane || entry.slot != slot)
+        throw Error{Code::corrupt, "{} holds the entry of another place", object};
+    keys.verify(view, object);
+    return entry;
+}
+
 SnapshotId CommittedSnapshot::id() const {
     return SnapshotId{crypto::sha256(provenance.empty() ? record : provenance)};
 }
@@ -155,8 +166,15 @@ void LogBook::read() {
     for (const LaneName& name : others) read_lane(name);
 }
 
+std::uint64_t LogBook::limit_of(const LaneName& name) const {
+    if (!limit_) return std::numeric_limits<std::uint64_t>::max();
+    const auto at = limit_->find(name);
+    return at == limit_->end() ? 0 : at->second;
+}
+
 // Of many lanes on a remote store most end where they did: one round trip says so for all.
 bool LogBook::anything_new() {
+    if (limit_) return true;
     constexpr std::size_t lanes_worth_asking = 3;
     if (!store_.traits().is_remote || state_.lanes.size() < lanes_worth_asking) return true;
     std::vector<std::string> objects;
@@ -170,10 +188,15 @@ void LogBook::read_lane(const LaneName& name) {
     const std::size_t most = store_.traits().is_remote ? 4 * requests_at_once : 1;
     for (std::size_t count = 1;; count = std::min(2 * count, most)) {
         const std::uint64_t first = lane_of(name).next;
+        const std::uint64_t limit = limit_of(name);
+        if (first >= limit) return;
         std::vector<std::string> objects;
-        for (std::size_t i = 0; i < count; ++i) objects.push_back(describe(name, first + i));
+        for (std::size_t i = 0; i < std::min<std::uint64_t>(count, limit - first); ++i)
+            objects.push_back(describe(name, first + i));
         const auto found = read_many(store_, objects);
-        for (std::size_t i = 0; i < count; ++i) {
+        for (std::size_t i = 0; i < found.size(); ++i) {
+            if (!found[i] && limit_)
+                throw Error{Code::unreachable, "{} is named by a mark of this replica but cannot be read", objects[i]};
             if (!found[i]) return;
             absorb(verified(*found[i], name, first + i), *found[i]);
         }
@@ -187,13 +210,9 @@ Lane& LogBook::lane_of(const LaneName& name) {
 }
 
 LogEntry LogBook::verified(ByteView bytes, const LaneName& lane, std::uint64_t slot) {
-    const std::string object = describe(lane, slot);
     ++entries_read_;
-    const SignedView view = parse_signed(bytes, SignedKind::log_entry, object);
-    LogEntry entry = decode_payload(view, bytes, object);
-    if (entry.lane != lane || entry.slot != slot)
-        throw Error{Code::corrupt, "{} holds the entry of another place", object};
-    keys_.verify(view, object);
+    LogEntry entry = parse_entry(bytes, lane, slot, keys_);
+    const std::string object = describe(lane, slot);
     if (entry.previous != lane_of(lane).last_hash)
         throw Error{Code::corrupt, "{} does not follow the entry before it", object}.hint(
             "Somebody replaced a part of this log. Compare with another copy of the repository.");
