@@ -212,7 +212,7 @@ class Replica(Case):
         self.holdfast("run", "nightly")
         self.assertIn(snapshot, self.ids("far"))
         self.repo.rename(self.folder / "away")
-        self.fails(10, "restore", snapshot, "--to", self.folder / "x", says="no repository", hints="--from far")
+        self.fails(10, "restore", snapshot, "--to", self.folder / "x", says="no such file", hints="--from far")
         self.assert_restores(snapshot, None, "--from", "far")
         found = self.holdfast("report", "inventory", "--json", code=3).document()
         self.assertEqual([each["repository"] for each in found["unreadable"]], ["main"])
