@@ -3,6 +3,7 @@
 #include "app/registry.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "engine/replicate.h"
 #include "repo/names.h"
 
 namespace holdfast::app {
@@ -11,9 +12,33 @@ namespace {
 
 struct InitChoice {
     std::string label = "root";
+    std::optional<std::string> like;
 };
 
+int make_replica(Context& context, const InitChoice& choice) {
+    const RepositoryChoice where = context.choose_repository(context.globals.repository);
+    const auto origin = context.open_repository(context.choose_repository(*choice.like), context.usual_places());
+    const std::unique_ptr<Store> store =
+        open_store({where.url, where.endpoint, where.region}, StoreUse::create, context.world);
+    if (!store->traits().create_if_absent)
+        throw Error{Code::usage, "{} cannot refuse to overwrite, so it cannot hold a replica", store->url()}.unharmed(
+            "nothing was made");
+    engine::begin_replica(*origin, *store);
+    if (context.out.is_json())
+        context.out.record({{"type", "summary"},
+                            {"schema", "holdfast.init/1"},
+                            {"repository", store->url()},
+                            {"id", origin->id().hex()},
+                            {"single_writer", false},
+                            {"replica_of", origin->store().url()}});
+    else if (!context.out.quiet)
+        context.out.line(fmt::format("replica of {} made at {}", origin->id().short_hex(), store->url()));
+    context.out.say(fmt::format("It is empty: `holdfast -r {} copy --to {}` fills it.", *choice.like, where.name));
+    return 0;
+}
+
 int run_init(Context& context, const InitChoice& choice) {
+    if (choice.like) return make_replica(context, choice);
     const RepositoryChoice where = context.choose_repository(context.globals.repository);
     const std::unique_ptr<Store> store = open_store(where.place, StoreUse::create, context.world);
     if (store->find(repo::names::config))
@@ -60,10 +85,16 @@ Command init_command() {
         "(`s3://BUCKET/PREFIX`).\n"
         "The passphrase is asked for, or comes from HOLDFAST_PASSWORD, HOLDFAST_PASSWORD_FILE, a key file or "
         "`unlock` in "
-        "the configuration.";
+        "the configuration.\n"
+        "--like makes a replica of another repository: it has the same keys, is filled by `copy`, and is opened as its "
+        "origin is. "
+        "Any key of the origin will do.";
     out.examples = {{"holdfast -r /backups init", "asks for a passphrase, twice"},
-                    {"holdfast -r /backups --key-file /etc/holdfast/key init", "unlocks with a file instead"}};
+                    {"holdfast -r /backups --key-file /etc/holdfast/key init", "unlocks with a file instead"},
+                    {"holdfast -r offsite init --like main", "a replica, which `copy` fills"}};
     out.options.value(choice->label, "--label", "TEXT", "what `key list` calls the first key");
+    out.options.value(choice->like, "--like", "REPO", "make it a replica of this repository").offers =
+        Option::Offers::folders;
     out.run = [choice](Context& context) { return run_init(context, *choice); };
     return out;
 }

@@ -60,7 +60,7 @@ int run_repair(Context& context, const RepairChoice& choice) {
     const SecretPlaces places{choice.from_key_file, "HOLDFAST_FROM_KEY_FILE", "HOLDFAST_FROM_PASSWORD",
                               "HOLDFAST_FROM_PASSWORD_FILE"};
     const auto from = context.open_repository(from_choice, places);
-    if (from->id() == repository->id())
+    if (from->store().url() == repository->store().url())
         throw Error{Code::usage, "{} and {} are the same repository", damaged_choice.name, from_choice.name};
     engine::Progress progress;
     const engine::RepairReport report = [&] {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 
 #include "app/command.h"
@@ -6,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "report/copies.h"
 #include "report/document.h"
 #include "report/validation.h"
 #include "sandbox/sandbox.h"
@@ -111,26 +113,85 @@ struct InventoryLine {
     std::vector<std::string> repositories;
 };
 
-std::vector<InventoryLine> inventory(Context& context) {
+struct Inventory {
+    std::vector<InventoryLine> lines;                             // oldest first
+    std::vector<std::pair<std::string, std::string>> unreadable;  // repositories, and why
+};
+
+Inventory inventory(Context& context) {
     std::vector<RepositoryChoice> choices;
     if (context.config().repositories.empty() || !context.globals.repository.empty())
         choices.push_back(context.choose_repository(context.globals.repository));
     else
         for (const RepositoryConfig& each : context.config().repositories)
             choices.push_back(context.choose_repository(each.name));
+    Inventory out;
     std::map<repo::SnapshotId, InventoryLine> lines;
     for (const RepositoryChoice& choice : choices) {
-        const auto repository = context.open_repository(choice, context.usual_places());
-        for (const repo::Snapshot& snapshot : repository->snapshots()) {
-            InventoryLine& line = lines[snapshot.id];
-            if (line.repositories.empty()) line.snapshot = snapshot;
-            if (snapshot.proof) line.snapshot.proof = snapshot.proof;
-            line.repositories.push_back(choice.name);
+        try {
+            const auto repository = context.open_repository(choice, context.usual_places());
+            for (const repo::Snapshot& snapshot : repository->snapshots()) {
+                InventoryLine& line = lines[snapshot.id];
+                if (line.repositories.empty()) line.snapshot = snapshot;
+                if (snapshot.proof) line.snapshot.proof = snapshot.proof;
+                line.repositories.push_back(choice.name);
+            }
+        } catch (const Error& error) {
+            // The others are all the more worth knowing.
+            if (choices.size() == 1 || error.code() == Code::cancelled || error.code() == Code::terminated) throw;
+            context.out.warn(fmt::format("{}: {}", printable(choice.name), error.message()));
+            out.unreadable.emplace_back(choice.name, error.message());
         }
     }
-    std::vector<InventoryLine> out;
-    for (auto& [id, line] : lines) out.push_back(std::move(line));
-    std::ranges::stable_sort(out, {}, [](const InventoryLine& line) { return line.snapshot.time; });
+    for (auto& [id, line] : lines) out.lines.push_back(std::move(line));
+    std::ranges::stable_sort(out.lines, {}, [](const InventoryLine& line) { return line.snapshot.time; });
+    return out;
+}
+
+// Of each source, by its newest point.
+std::vector<report::CopiesRow> copies_of(const Config& config, const Inventory& inventory) {
+    std::map<std::string, report::CopiesOfSource> sources;
+    for (const InventoryLine& line : inventory.lines) {
+        report::CopiesOfSource& source = sources[line.snapshot.source];
+        source.source = line.snapshot.source;
+        source.proof.reset();
+        if (const auto& proof = line.snapshot.proof; proof && proof->result != repo::ProofResult::not_tested)
+            source.proof = proof->result == repo::ProofResult::pass;
+        for (report::PlaceOfCopy& place : source.places) place.has_newest = false;
+        for (const std::string& name : line.repositories) {
+            auto at = std::ranges::find(source.places, name, &report::PlaceOfCopy::name);
+            if (at == source.places.end()) {
+                const RepositoryConfig* const configured = config.repository(name);
+                source.places.push_back(
+                    {name, configured ? configured->medium : "", configured && configured->offsite});
+                at = source.places.end() - 1;
+            }
+            at->has_newest = true;
+        }
+    }
+    std::vector<report::CopiesRow> out;
+    for (auto& [name, source] : sources) {
+        for (const auto& [repository, why] : inventory.unreadable) source.unreadable.push_back(repository);
+        out.push_back(report::copies_row(source));
+    }
+    return out;
+}
+
+Json json_of(const report::CopiesRow& row) {
+    return {{"source", row.source},   {"copies", row.copies},    {"media", row.media},
+            {"offsite", row.offsite}, {"immutable", Json()},  // not tested yet
+            {"errors", row.errors},   {"proven", row.is_proven}, {"shortfalls", row.shortfalls}};
+}
+
+report::Section section_of(const std::vector<report::CopiesRow>& rows) {
+    report::Section out{
+        "Copies (3-2-1-1-0)", {}, {{"Source", "Copies", "Media", "Off-site", "Immutable", "Errors"}, {}}};
+    const auto number = [](std::size_t value) { return fmt::format("{}", value); };
+    for (const report::CopiesRow& row : rows) {
+        out.table.rows.push_back({row.source, number(row.copies), number(row.media), number(row.offsite), "NOT TESTED",
+                                  row.is_proven || row.errors > 0 ? number(row.errors) : "NOT TESTED"});
+        out.lines.push_back(row.source + ": " + join(row.shortfalls, "; "));
+    }
     return out;
 }
 
@@ -144,7 +205,10 @@ std::string proof_text(const repo::Snapshot& snapshot) {
 
 int run_inventory(Context& context, const ReportChoice& choice) {
     check_format(choice.format);
-    const std::vector<InventoryLine> lines = inventory(context);
+    const Inventory found = inventory(context);
+    const std::vector<InventoryLine>& lines = found.lines;
+    const std::vector<report::CopiesRow> copies = copies_of(context.config(), found);
+    const int status = found.unreadable.empty() ? 0 : info_of(Code::partial).exit_status;
     if (as_json(context, choice)) {
         Json list = Json::array();
         for (const InventoryLine& line : lines)
@@ -155,8 +219,14 @@ int run_inventory(Context& context, const ReportChoice& choice) {
                             {"bytes", {{"logical", line.snapshot.bytes.logical}}},
                             {"copies", line.repositories},
                             {"proof", proof_text(line.snapshot)}});
-        context.out.record({{"schema", "holdfast.report.inventory/1"}, {"points", list}});
-        return 0;
+        Json rows = Json::array(), unreadable = Json::array();
+        for (const report::CopiesRow& row : copies) rows.push_back(json_of(row));
+        for (const auto& [name, why] : found.unreadable) unreadable.push_back({{"repository", name}, {"because", why}});
+        context.out.record({{"schema", "holdfast.report.inventory/1"},
+                            {"points", list},
+                            {"sources", rows},
+                            {"unreadable", unreadable}});
+        return status;
     }
     report::Document document{"Backup Inventory", {"Date: " + local_time(context.world.clock.now())}, {}};
     report::Section points{"Points", {}, {{"Time", "Source", "Kind", "Size", "Copies", "Proof", "Snapshot"}, {}}};
@@ -165,9 +235,10 @@ int run_inventory(Context& context, const ReportChoice& choice) {
                                      human_bytes(line.snapshot.bytes.logical), join(line.repositories, ", "),
                                      proof_text(line.snapshot), line.snapshot.id.short_hex()});
     document.header.push_back(counted(lines.size(), "point", "points"));
+    if (!copies.empty()) document.sections.push_back(section_of(copies));
     document.sections.push_back(std::move(points));
     print(context.out, document, choice.format);
-    return 0;
+    return status;
 }
 
 Command report_command(const std::string& which, const std::shared_ptr<ReportChoice>& choice) {
@@ -203,7 +274,14 @@ Command report_inventory_command() {
     const auto choice = std::make_shared<ReportChoice>();
     Command out = report_command("inventory", choice);
     out.summary = "list every point that can be restored, and its copies";
-    out.details = "Looks into every repository of the configuration, or that of -r.";
+    out.details =
+        "Looks into every repository of the configuration, or that of -r. Of each source it says how many copies its "
+        "newest "
+        "snapshot has (the source itself is one), on how many media, how many off-site (`medium` and `offsite` of the "
+        "repositories), how many of them are immutable, which is not tested yet, and how many errors there are: copies "
+        "that lack "
+        "it, repositories that cannot be looked into, a failed proof.\n"
+        "Exit status: 3 when a repository cannot be looked into.";
     out.examples = {{"holdfast report inventory --format markdown", "for the monthly report"},
                     {"holdfast report inventory --json", "for programs"}};
     out.run = [choice](Context& context) { return run_inventory(context, *choice); };

@@ -17,6 +17,7 @@
 #include "engine/restore.h"
 #include "engine/select.h"
 #include "repo/keys.h"
+#include "repo/replica.h"
 
 namespace holdfast::app {
 
@@ -24,6 +25,7 @@ namespace {
 
 struct RestoreChoice {
     Wanted wanted;
+    std::optional<std::string> from;
     std::vector<std::string> include;
     std::vector<std::string> exclude;
     std::string target;
@@ -290,12 +292,63 @@ void add_what_they_stand_for(const SourceType& type, const Facts& facts, engine:
     }
 }
 
+// The other repositories of the configuration that may have the same snapshots, nearest first: folders, then the rest.
+std::vector<std::string> other_copies(Context& context) {
+    const std::string asked = context.choose_repository(context.globals.repository).name;
+    const RepositoryConfig* const one = context.config().repository(asked);
+    if (one == nullptr) return {};
+    std::vector<const RepositoryConfig*> others;
+    for (const RepositoryConfig& each : context.config().repositories) {
+        const bool is_copy = each.replica_of == one->name || one->replica_of == each.name ||
+                             (!one->replica_of.empty() && each.replica_of == one->replica_of);
+        if (each.name != one->name && is_copy) others.push_back(&each);
+    }
+    const auto distance = [&](const RepositoryConfig* each) {
+        const bool is_folder = each->url.find("://") == std::string::npos;
+        const bool is_same_site = !one->site.empty() && each->site == one->site;
+        return (is_folder ? 0 : 2) + (is_same_site ? 0 : 1);
+    };
+    std::ranges::stable_sort(others, {}, distance);
+    std::vector<std::string> out;
+    for (const RepositoryConfig* each : others) out.push_back(each->name);
+    return out;
+}
+
+// What a copy could help with says which copies there are. None is taken unasked: it may be older.
+template <class Call>
+auto naming_copies(Context& context, const RestoreChoice& choice, const Call& call) {
+    try {
+        return call();
+    } catch (Error& error) {
+        const bool may_help = error.code() == Code::unreachable || error.code() == Code::corrupt ||
+                              error.code() == Code::no_repository || error.code() == Code::rolled_back;
+        if (!may_help || choice.from) throw;
+        const std::vector<std::string> others = other_copies(context);
+        if (others.empty()) throw;
+        throw std::move(error).hint(fmt::format(
+            "`--from {}` restores from {}.", others.front(),
+            others.size() == 1 ? "the copy there"
+                               : "a copy; there is also " + join({others.begin() + 1, others.end()}, ", ")));
+    }
+}
+
+std::unique_ptr<repo::Repository> open_origin(Context& context, const RestoreChoice& choice) {
+    if (choice.from) {
+        auto repository = context.open_repository(context.choose_repository(*choice.from), context.usual_places());
+        if (repository->is_replica())
+            context.out.say(fmt::format("restoring from the replica {}, which is as of {}", repository->store().url(),
+                                        rfc3339(repository->replica()->time)));
+        return repository;
+    }
+    return naming_copies(context, choice, [&] { return context.open_repository(); });
+}
+
 int run_restore(Context& context, const RestoreChoice& given) {
     RestoreChoice choice = given;
     if (choice.unswap) return run_unswap(context, choice);
     refuse_what_does_not_fit(choice);
     warn_of_password(context.out, choice.target);
-    const auto repository = context.open_repository();
+    const auto repository = open_origin(context, choice);
     repository->keys().require(repo::Right::read, "restore");
     Selected selected = select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
     engine::RestorePlan plan{{}, choice.include, choice.exclude, selected.path};
@@ -351,11 +404,13 @@ int run_restore(Context& context, const RestoreChoice& given) {
         restore_and_verify(target, choice);
         return 0;
     }
-    with_hooks(context, choice.hooks, {snapshot.source, request.target, snapshot.id.hex(), ""}, [&] {
-        restore_and_verify(target, choice);
-        if (choice.swap)
-            print_renamed(context.out, type->swap({context.world, choice.target, request.options,
-                                                   request.facts.value_or(Facts{}), false}));
+    naming_copies(context, choice, [&] {
+        with_hooks(context, choice.hooks, {snapshot.source, request.target, snapshot.id.hex(), ""}, [&] {
+            restore_and_verify(target, choice);
+            if (choice.swap)
+                print_renamed(context.out, type->swap({context.world, choice.target, request.options,
+                                                       request.facts.value_or(Facts{}), false}));
+        });
     });
     return 0;
 }
@@ -399,12 +454,16 @@ Command restore_command() {
         {"holdfast restore latest --source orders-db --to postgres://db1/shop --beside shop_new --swap",
          "beside the one in use, then in its place"},
         {"holdfast restore good --source orders-db --to staging --existing drop", "into a configured environment"},
+        {"holdfast restore latest --source uploads --from offsite --to /srv/uploads",
+         "from a copy, when the repository is lost"},
         {"holdfast restore latest --source uploads --plan", "what it would read and write"}};
     out.options.word(choice->wanted.text, "SNAPSHOT", "id, `latest`, `good` or a source's name; `:/path` may follow")
         .offers = Option::Offers::snapshots;
     out.options.value(choice->target, "--to", "TARGET", "the folder, server or environment that is written").offers =
         Option::Offers::targets;
     add_selection(out.options, choice->wanted);
+    out.options.value(choice->from, "--from", "REPO", "from this copy, instead of the repository of -r").offers =
+        Option::Offers::folders;
     out.options.list(choice->include, "-i,--include", "PATTERN",
                      "only items with this path or glob, and what is in them");
     out.options.list(choice->exclude, "-e,--exclude", "PATTERN", "not these");

@@ -146,6 +146,7 @@ std::vector<Command> all_commands() {
                              forget_command,
                              prune_command,
                              copy_command,
+                             promote_command,
                              serve_command,
                              run_command,
                              jobs_command,

@@ -137,6 +137,7 @@ Command ls_command();
 Command mount_command();
 Command man_command();
 Command names_command();
+Command promote_command();
 Command prune_command();
 Command prove_command();
 Command repair_command();

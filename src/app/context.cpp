@@ -116,7 +116,7 @@ std::unique_ptr<repo::Repository> Context::open_repository(repo::NotesFrom notes
     return open_repository(choose_repository(globals.repository), usual_places(), notes);
 }
 
-std::unique_ptr<Store> Context::open_measured(const RepositoryChoice& choice, Nanoseconds patience) {
+std::unique_ptr<Store> Context::open_store_of(const RepositoryChoice& choice, Nanoseconds patience) {
     std::unique_ptr<Store> store = open_store(choice.place, StoreUse::open, world, {.total = patience});
     std::shared_ptr<TrafficMeter>& meter = traffic_[store->url()];
     if (!meter) meter = std::make_shared<TrafficMeter>();
@@ -129,7 +129,7 @@ std::unique_ptr<Store> Context::open_measured(const RepositoryChoice& choice, Na
 std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const SecretPlaces& places,
                                                            repo::NotesFrom notes) {
     // Whether there is one is said soon, and before anybody is asked for its passphrase.
-    const std::unique_ptr<Store> store = open_measured(choice, 10 * one_second);
+    const std::unique_ptr<Store> store = open_store_of(choice, 10 * one_second);
     if (!store->find(repo::names::config))
         throw Error{Code::no_repository, "there is no repository at {}", store->url()}.hint(
             fmt::format("Make one with `holdfast -r {} init`.", choice.name));
@@ -145,7 +145,7 @@ std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoic
 
 std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const repo::Unlock& unlock,
                                                            repo::NotesFrom notes) {
-    return repo::Repository::open(open_measured(choice, 60 * one_second), unlock, {state_folder(), notes}, world);
+    return repo::Repository::open(open_store_of(choice, 60 * one_second), unlock, {state_folder(), notes}, world);
 }
 
 std::unique_ptr<repo::Repository> Context::open_by_asking(const RepositoryChoice& choice, repo::NotesFrom notes) {

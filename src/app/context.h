@@ -62,6 +62,8 @@ public:
                                                       repo::NotesFrom notes = repo::NotesFrom::listing);
     std::unique_ptr<repo::Repository> open_repository(const RepositoryChoice& choice, const repo::Unlock& unlock,
                                                       repo::NotesFrom notes = repo::NotesFrom::listing);
+    // What lies there, without unlocking it.
+    std::unique_ptr<Store> open_store_of(const RepositoryChoice& choice, Nanoseconds patience = 60 * one_second);
     // What was asked of each store so far, by its URL.
     const std::map<std::string, std::shared_ptr<TrafficMeter>>& traffic() const { return traffic_; }
     SecretPlaces usual_places() const;
@@ -77,7 +79,6 @@ private:
     std::optional<repo::Unlock> unlock_from(const SecretPlaces& places, const std::optional<UnlockConfig>& configured);
     repo::Unlock key_file_unlock(Secret secret, const std::string& from) const;
     std::unique_ptr<repo::Repository> open_by_asking(const RepositoryChoice& choice, repo::NotesFrom notes);
-    std::unique_ptr<Store> open_measured(const RepositoryChoice& choice, Nanoseconds patience);
 
     std::optional<Config> config_;
     std::map<std::string, std::shared_ptr<TrafficMeter>> traffic_;

@@ -73,6 +73,7 @@ std::uint64_t prove(repo::Repository& repository, const repo::PackRef& pack,
 
 AttestReport attest(repo::Repository& repository, Progress& progress) {
     repository.keys().require(repo::Right::read, "attest");
+    repository.require_writable();
     repository.refresh();
     repository.note_received();
     const std::set<repo::FragmentId> attested = repo::read_attestations(repository);

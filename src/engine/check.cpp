@@ -10,6 +10,7 @@
 #include "repo/distrust.h"
 #include "repo/names.h"
 #include "repo/notes.h"
+#include "repo/replica.h"
 #include "repo/snapshot_codec.h"
 
 namespace holdfast::engine {
@@ -248,6 +249,7 @@ CheckReport check_once(repo::Repository& repository, const CheckPlan& plan, Prog
     check_keys(repository, findings);
     repo::Keyring keys = repository.keys();
     repo::LogBook log(repository.store(), keys, repository.world());
+    if (repository.is_replica()) log.limit_to(repository.replica()->cut);
     check_logs(repository, log, findings);
     check_checkpoints(repository, log, findings);
     check_replaced_fragments(repository, log, findings);

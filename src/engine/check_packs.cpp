@@ -43,7 +43,7 @@ void open_record(const repo::Keyring& keys, const CheckedPack& pack, ByteView by
 
 ReadBook::ReadBook(const repo::Repository& repository) : repository_(repository) {
     if (repository.client_folder().empty()) return;
-    path_ = fmt::format("{}/read/{}", repository.client_folder(), repository.id().hex());
+    path_ = fmt::format("{}/read/{}", repository.client_folder(), repository.local_name());
     try {
         const auto bytes = read_file_if_present(path_);
         if (!bytes) return;

@@ -84,6 +84,7 @@ void keep_bases(const repo::Repository& repository, const ForgetPlan& plan, Forg
 
 ForgetReport forget(repo::Repository& repository, const ForgetPlan& plan) {
     repository.keys().require(repo::Right::collect, "forget snapshots");
+    repository.require_writable();
     repository.refresh();
     if (plan.dry_run)
         repository.settle_received();

@@ -307,6 +307,9 @@ void record_proof(repo::Repository& repository, const ProofReport& report, const
     record.isolation = report.isolation;
     record.lines = note_lines(report.checks);
     World& world = repository.world();
+    if (repository.is_replica())
+        return world.log.warning(
+            "this proof is not recorded in the repository: a replica takes notes from its origin only");
     repository.notes().append(report.snapshot, repo::NoteKind::proof, world.clock.now(),
                               repo::encode(record, repository.keys(), world.random));
 }

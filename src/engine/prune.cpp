@@ -59,6 +59,7 @@ void collect(repo::Repository& repository, const PrunePlan& plan, PruneReport& r
 
 PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress&) {
     repository.keys().require(repo::Right::collect, "prune");
+    repository.require_writable();
     PruneReport report;
     collect(repository, plan, report);
     if (!plan.dry_run) repo::keep_checkpoint(repository, plan.checkpoint_entries);
@@ -66,6 +67,7 @@ PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress&
 }
 
 UnlockReport unlock(repo::Repository& repository, const UnlockPlan& plan) {
+    repository.require_writable();
     repository.refresh();
     const auto is_meant = [&](const repo::SignerId& signer) {
         return !plan.signer.empty() && signer.hex().starts_with(plan.signer);

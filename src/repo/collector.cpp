@@ -343,7 +343,7 @@ void Collector::stamp_every_lane(std::uint64_t number) {
 // seen by two runs.
 bool Collector::silent_for_a_day(const Lane& lane) {
     if (repository_.client_folder().empty()) return false;
-    const std::string path = fmt::format("{}/waits/{}-{}-{}", repository_.client_folder(), repository_.id().hex(),
+    const std::string path = fmt::format("{}/waits/{}-{}-{}", repository_.client_folder(), repository_.local_name(),
                                          lane.name.signer.hex(), lane.name.lane);
     const auto boot = read_file_if_present("/proc/sys/kernel/random/boot_id");
     const std::string now_at =

@@ -11,7 +11,7 @@ namespace holdfast::repo {
 namespace {
 
 std::string path_of(const Repository& repository) {
-    return fmt::format("{}/damaged/{}", repository.client_folder(), repository.id().hex());
+    return fmt::format("{}/damaged/{}", repository.client_folder(), repository.local_name());
 }
 
 }  // namespace

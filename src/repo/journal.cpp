@@ -152,6 +152,7 @@ void Journal::read_content(Segment segment, const std::function<void(ByteView)>&
 
 JournalWriter::JournalWriter(Repository& repository, const std::string& source)
     : repository_(repository), journal_(repository, source), lock_(repository) {
+    repository.require_writable();
     journal_.read();
     if (!journal_.damage().empty()) {
         const Journal::Damage& first = journal_.damage().front();

@@ -1,6 +1,7 @@
 #include "repo/log.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -87,6 +88,16 @@ KnownFragment known_fragment(ByteView entry, const Keyring& keys) {
     return {parsed.author, decode_fragment(parsed.body), to_bytes(entry)};
 }
 
+LogEntry parse_entry(ByteView stored, const LaneName& lane, std::uint64_t slot, const Keyring& keys) {
+    const std::string object = describe(lane, slot);
+    const SignedView view = parse_signed(stored, SignedKind::log_entry, object);
+    LogEntry entry = decode_payload(view, stored, object);
+    if (entry.lane != lane || entry.slot != slot)
+        throw Error{Code::corrupt, "{} holds the entry of another place", object};
+    keys.verify(view, object);
+    return entry;
+}
+
 SnapshotId CommittedSnapshot::id() const {
     return SnapshotId{crypto::sha256(provenance.empty() ? record : provenance)};
 }
@@ -160,8 +171,15 @@ void LogBook::read() {
     for (const LaneName& name : others) read_lane(name);
 }
 
+std::uint64_t LogBook::limit_of(const LaneName& name) const {
+    if (!limit_) return std::numeric_limits<std::uint64_t>::max();
+    const auto at = limit_->find(name);
+    return at == limit_->end() ? 0 : at->second;
+}
+
 // Of many lanes on a remote store most end where they did: one round trip says so for all.
 bool LogBook::anything_new() {
+    if (limit_) return true;
     constexpr std::size_t lanes_worth_asking = 3;
     if (!store_.traits().is_remote || state_.lanes.size() < lanes_worth_asking) return true;
     std::vector<std::string> objects;
@@ -185,12 +203,18 @@ void LogBook::read_slots(const LaneName& name, std::uint64_t first,
                          const std::function<bool(std::uint64_t, Bytes)>& each) {
     // How long a lane is nobody says; far from its end, more and more slots are asked for at a time.
     const std::size_t most = store_.traits().is_remote ? 4 * requests_at_once : 1;
-    for (std::size_t count = 1;; count = std::min(2 * count, most)) {
+    const std::uint64_t limit = limit_of(name);
+    for (std::size_t count = 1; first < limit; count = std::min(2 * count, most)) {
         std::vector<std::string> objects;
-        for (std::size_t i = 0; i < count; ++i) objects.push_back(describe(name, first + i));
+        for (std::size_t i = 0; i < std::min<std::uint64_t>(count, limit - first); ++i)
+            objects.push_back(describe(name, first + i));
         auto found = read_many(store_, objects);
-        for (std::optional<Bytes>& bytes : found)
+        for (std::optional<Bytes>& bytes : found) {
+            if (!bytes && limit_)
+                throw Error{Code::unreachable, "{} is named by a mark of this replica but cannot be read",
+                            describe(name, first)};
             if (!bytes || !each(first++, std::move(*bytes))) return;
+        }
     }
 }
 
@@ -241,13 +265,11 @@ bool LogBook::take_void_behind(const LaneName& name, ByteView bytes) {
 LogEntry LogBook::placed(ByteView bytes, const LaneName& lane, std::uint64_t slot, const crypto::Digest& previous) {
     const std::string object = describe(lane, slot);
     const SignedView view = parse_signed(bytes, SignedKind::log_entry, object);
-    LogEntry entry = decode_payload(view, bytes, object);
-    if (entry.lane != lane || entry.slot != slot)
-        throw Error{Code::corrupt, "{} holds the entry of another place", object};
     // Whoever was enrolled since the root's log was read may have written here.
     const LaneName root{keys_.root_id(), 0};
-    if (lane != root && entry.author != root.signer && keys_.find(entry.author) == nullptr) read_lane(root);
-    keys_.verify(view, object);
+    const SignerId author = decode_payload(view, bytes, object).author;
+    if (lane != root && author != root.signer && keys_.find(author) == nullptr) read_lane(root);
+    LogEntry entry = parse_entry(bytes, lane, slot, keys_);
     if (entry.previous != previous) throw Error{Code::corrupt, "{} does not follow the entry before it", object};
     return entry;
 }

@@ -107,6 +107,9 @@ struct CommittedSnapshot {
     SnapshotId id() const;
 };
 
+// Its form, place and signature; whether it follows the one before, and its right, are for who reads the lane. corrupt
+LogEntry parse_entry(ByteView stored, const LaneName& lane, std::uint64_t slot, const Keyring& keys);
+
 // COMMIT ends its session (doc/adr/0003).
 Bytes encode(const OpenBody& body);
 OpenBody decode_open(ByteView bytes);
@@ -128,6 +131,9 @@ public:
     const State& state() const { return state_; }
     // Reading then goes on from there. For a book that has read nothing.
     void start_from(State state);
+    // From here on slots at and beyond these count as absent, those below as there; lanes that are not named are empty.
+    void limit_to(std::map<LaneName, std::uint64_t> limit) { limit_ = std::move(limit); }
+    void lift_limit() { limit_.reset(); }
     // Reads every lane to its present end. Only what is new is read on later calls.
     void read();
     // Compares with, then raises the high-water marks of this client (`folder` may be empty: none are kept).
@@ -184,11 +190,13 @@ private:
     void read_lane(const LaneName& lane);
     void check_right(const LogEntry& entry) const;
     Lane& lane_of(const LaneName& name);
+    std::uint64_t limit_of(const LaneName& name) const;
 
     Store& store_;
     Keyring& keys_;
     World& world_;
     State state_;
+    std::optional<std::map<LaneName, std::uint64_t>> limit_;
     bool own_enrolment_seen_ = false;
     std::uint64_t entries_read_ = 0;
 };

@@ -24,6 +24,7 @@ std::string log_entry(const SignerId& signer, std::uint32_t lane, std::uint64_t 
 std::string fragment(const FragmentId& id) { return index + id.hex(); }
 std::string checkpoint(std::string_view day) { return fmt::format("{}{}", checkpoints, day); }
 std::string attestation(const FragmentId& id) { return attestations + id.hex(); }
+std::string cut(std::uint64_t value) { return replica + number(value); }
 std::string note(const SnapshotId& snapshot, std::uint64_t value) {
     return notes + snapshot.hex() + "/" + number(value);
 }

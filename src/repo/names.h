@@ -21,6 +21,8 @@ inline const std::string notes = "notes/";
 inline const std::string collections = "gc/";
 inline const std::string attestations = "attest/";
 inline const std::string probes = "probe/";  // what `init` tries a store with
+inline const std::string replica = "replica/";
+inline const std::string promotion = "replica/promoted";
 
 std::string number(std::uint64_t value);  // ten digits at least, so that listings sort
 std::optional<std::uint64_t> parse_number(std::string_view text);
@@ -30,6 +32,7 @@ std::string log_entry(const SignerId& signer, std::uint32_t lane, std::uint64_t 
 std::string fragment(const FragmentId& id);
 std::string checkpoint(std::string_view day);
 std::string attestation(const FragmentId& id);
+std::string cut(std::uint64_t number);
 std::string note(const SnapshotId& snapshot, std::uint64_t number);
 std::string condemned(std::uint64_t gc_number);
 std::string journal_of(std::uint64_t source_tag);  // a prefix

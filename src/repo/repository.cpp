@@ -12,6 +12,7 @@
 #include "repo/names.h"
 #include "repo/notes.h"
 #include "repo/proof_note.h"
+#include "repo/replica.h"
 #include "repo/snapshot_codec.h"
 
 namespace holdfast::repo {
@@ -53,6 +54,10 @@ void Repository::init(Store& store, const Unlock& unlock, const InitOptions& opt
         throw Error{Code::already_exists, "{} is a repository already", store.url()}
             .unharmed("it was left as it is")
             .hint("Choose another place, or use it as it is.");
+    if (store.find(names::cut(0)))
+        throw Error{Code::already_exists, "{} was to become a replica", store.url()}
+            .unharmed("it was left as it is")
+            .hint("Run `init --like` of its origin again, or choose another place.");
     Secrets secrets{crypto::SigningKey::generate(world.random), crypto::BoxKey::generate(world.random),
                     Secret(world.random.array<32>()),           crypto::SigningKey::generate(world.random),
                     crypto::BoxKey::generate(world.random),     crypto::BoxKey::generate(world.random)};
@@ -88,19 +93,28 @@ std::unique_ptr<Repository> Repository::open(std::unique_ptr<Store> store, const
             fmt::format("Make one with `holdfast -r {} init`.", url));
     const Config config = decode_config(*bytes);
     Keyring keys = unlock_keyring(*store, config, unlock);
+    std::optional<Replica> replica = read_replica(*store, config);
     std::unique_ptr<Repository> repository(
-        new Repository(std::move(store), world, options.client_folder, std::move(keys)));
+        new Repository(std::move(store), world, options.client_folder, std::move(keys), std::move(replica)));
     repository->start_from_checkpoint();
     repository->refresh(options.notes);
     return repository;
 }
 
-Repository::Repository(std::unique_ptr<Store> store, World& world, std::string client_folder, Keyring keys)
+Repository::Repository(std::unique_ptr<Store> store, World& world, std::string client_folder, Keyring keys,
+                       std::optional<Replica> replica)
     : store_(std::move(store)),
       world_(world),
       client_folder_(std::move(client_folder)),
       keys_(std::make_unique<Keyring>(std::move(keys))) {
+    if (replica) replica_ = std::make_unique<Replica>(std::move(*replica));
+    if (is_replica()) {
+        auto guard = std::make_unique<ReplicaGuard>(std::move(store_));
+        guard_ = guard.get();
+        store_ = std::move(guard);
+    }
     log_ = std::make_unique<LogBook>(*store_, *keys_, world_);
+    if (is_replica()) log_->limit_to(replica_->cut);
     index_ = std::make_unique<Index>(*store_, *keys_);
     chunks_ = std::make_unique<ChunkReader>(*store_, *keys_, *index_);
     notes_ = std::make_unique<NoteBook>(*store_, *keys_, world_);
@@ -108,7 +122,40 @@ Repository::Repository(std::unique_ptr<Store> store, World& world, std::string c
 
 Repository::~Repository() = default;
 
+bool Repository::is_replica() const { return replica_ && !replica_->promoted; }
+
+void Repository::require_writable() const {
+    if (is_replica()) guard_->refuse();
+}
+
+std::string Repository::local_name() const {
+    if (!replica_) return id().hex();
+    return id().hex() + "-" + to_hex(crypto::sha256(as_bytes(store_->url()))).substr(0, 16);
+}
+
+Bytes Repository::signed_credential() const {
+    for (const Bytes& enrolled : log_->state().enrolments)
+        if (decode_credential(enrolled, id(), keys_->config().root).id() == keys_->own_id()) return enrolled;
+    throw Error{Code::unreachable, "the root's log does not show the enrolment of this key yet"}.hint(
+        "A store that shows writes late does that. Try again in a minute.");
+}
+
+void Repository::promote() {
+    keys_->require(Right::collect, "promote a replica");
+    if (!is_replica()) return;
+    guard_->lift();
+    write_promotion(*store_, *keys_, signed_credential(), world_.clock.now());
+    replica_->promoted = true;
+    log_->lift_limit();
+    refresh(NotesFrom::names);
+}
+
 void Repository::refresh(NotesFrom notes) {
+    if (is_replica()) {
+        // Promoted since by somebody else it can still be read as it was; whoever wants to write opens it again.
+        replica_->cut = read_replica(*store_, keys_->config(), *replica_)->cut;
+        log_->limit_to(replica_->cut);
+    }
     log_->read();
     keep_marks();
     read_notes(notes);
@@ -263,6 +310,7 @@ std::vector<KeySlot> Repository::key_slots() const {
 
 std::string Repository::add_key(const Unlock& unlock, const NewKey& key) {
     keys_->require(Right::administer, "add keys");
+    require_writable();
     Secrets secrets = secrets_of(key.role, keys_->secrets());
     secrets.signer = crypto::SigningKey::generate(world_.random);
     secrets.box = crypto::BoxKey::generate(world_.random);
@@ -275,6 +323,7 @@ std::string Repository::add_key(const Unlock& unlock, const NewKey& key) {
 
 void Repository::remove_key(const std::string& slot_id) {
     keys_->require(Right::administer, "remove keys");
+    require_writable();
     const std::vector<SlotInfo> slots = list_slots(*store_, keys_->config());
     std::vector<SlotInfo> matching;
     for (const SlotInfo& slot : slots)
@@ -291,6 +340,7 @@ void Repository::remove_key(const std::string& slot_id) {
 }
 
 void Repository::change_key(const Unlock& to) {
+    require_writable();
     for (const SlotInfo& slot : list_slots(*store_, keys_->config())) {
         if (slot.signer != keys_->own_id()) continue;
         // The new one first: there is never a moment without a slot that opens.
@@ -337,6 +387,7 @@ void Repository::note_received() {
 
 void Repository::forget(const std::vector<SnapshotId>& ids, const std::string& reason) {
     keys_->require(Right::collect, "forget snapshots");
+    require_writable();
     for (const SnapshotId& id : ids) notes_->append(id, NoteKind::forgotten, world_.clock.now(), reason);
     forgotten_.insert(ids.begin(), ids.end());
     std::erase_if(snapshots_,

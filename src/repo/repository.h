@@ -74,6 +74,8 @@ class Index;
 class LogBook;
 class ChunkReader;
 class NoteBook;
+class ReplicaGuard;
+struct Replica;
 struct CommittedSnapshot;
 struct SnapshotNote;
 
@@ -111,6 +113,19 @@ public:
     ChunkReader& chunks() const { return *chunks_; }
     NoteBook& notes() const { return *notes_; }
     const std::string& client_folder() const { return client_folder_; }
+    // By what this machine keeps things of it: a replica has the id of its origin, but damage of its own.
+    std::string local_name() const;
+
+    // Nothing: it was made as an ordinary repository.
+    const Replica* replica() const { return replica_.get(); }
+    // Whether only replication writes to it. What others try is refused (denied), at the latest by its store.
+    bool is_replica() const;
+    void require_writable() const;
+    // From now on it is an ordinary repository, whatever its origin does; log entries beyond the newest cut count too.
+    void promote();
+    // Our credential, as the root signed it.
+    Bytes signed_credential() const;
+
     // Collections whose packs count as absent or may be; read from the store as the logs' stamps name them.
     void read_collections();
     // Those up to here, a checkpoint has counted.
@@ -129,7 +144,8 @@ public:
     void forget(const std::vector<SnapshotId>& ids, const std::string& reason);
 
 private:
-    Repository(std::unique_ptr<Store> store, World& world, std::string client_folder, Keyring keys);
+    Repository(std::unique_ptr<Store> store, World& world, std::string client_folder, Keyring keys,
+               std::optional<Replica> replica);
 
     std::optional<Snapshot> noted(const CommittedSnapshot& committed);
     std::optional<Snapshot> decoded(const CommittedSnapshot& committed);
@@ -141,6 +157,8 @@ private:
     void read_notes(NotesFrom from);
     void read_proof(const SnapshotNote& note, Snapshot& snapshot) const;
 
+    std::unique_ptr<Replica> replica_;
+    ReplicaGuard* guard_ = nullptr;  // is store_, for a replica
     std::unique_ptr<Store> store_;
     World& world_;
     std::string client_folder_;

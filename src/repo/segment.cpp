@@ -110,10 +110,13 @@ std::uint32_t head_bytes_of(ByteView begin, std::string_view what) {
     return bytes;
 }
 
-Segment decode_head(const Keyring& keys, ByteView head, std::string_view what) {
+namespace {
+
+// What stands in the clear; `reader` is then at the names.
+Segment decode_clear(const Keyring& keys, ByteView head, std::string_view what, ByteReader& reader) {
     const SignedView view = parse_signed(head, SignedKind::segment, what);
     keys.verify(view, what);
-    ByteReader reader(view.payload, what);
+    reader = ByteReader(view.payload, what);
     if (reader.u8() != version) reader.fail("it is of a version that this one does not know");
     Segment segment;
     segment.author = view.author;
@@ -122,6 +125,30 @@ Segment decode_head(const Keyring& keys, ByteView head, std::string_view what) {
     segment.source_tag = reader.u64();
     segment.lane = static_cast<std::uint32_t>(reader.varint());
     decode_fields(reader, segment);
+    return segment;
+}
+
+}  // namespace
+
+void verify_segments(const Keyring& keys, ByteView object, bool is_pack, std::string_view what) {
+    ByteReader reader(object, what);
+    if (is_pack) {
+        const std::uint32_t table = reader.u32();
+        keys.verify(parse_signed(reader.raw(table), SignedKind::segment_pack, what), what);
+    }
+    do {
+        const ByteView head = reader.raw(head_bytes_of(object.subspan(reader.position()), what) + 4).subspan(4);
+        ByteReader names(head, what);
+        const Segment segment = decode_clear(keys, head, what, names);
+        if (crypto::sha256(reader.raw(segment.section_bytes)) != segment.section_hash)
+            throw Error{Code::corrupt, "{} is not what its writer signed", what};
+    } while (is_pack && !reader.done());
+    reader.expect_done();
+}
+
+Segment decode_head(const Keyring& keys, ByteView head, std::string_view what) {
+    ByteReader reader(head, what);
+    Segment segment = decode_clear(keys, head, what, reader);
     const OpenedParts parts = read_parts(reader, keys, key_purpose, what);
     reader.expect_done();
     if (!parts.reachable)

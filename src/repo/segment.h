@@ -59,6 +59,9 @@ Segment decode_head(const Keyring& keys, ByteView head, std::string_view what);
 void open_section(const Keyring& keys, const Segment& segment, ByteView section,
                   const std::function<void(ByteView)>& each);
 
+// That an object of a journal, a segment or a pack of them, is what its writers signed. Needs no key that reads. corrupt
+void verify_segments(const Keyring& keys, ByteView object, bool is_pack, std::string_view what);
+
 // Fields of a segment without its place, as in heads and in the tables of packs.
 void encode_fields(ByteWriter& writer, const Segment& segment);
 void decode_fields(ByteReader& reader, Segment& segment);

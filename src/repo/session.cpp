@@ -32,6 +32,7 @@ void fence_dead(Repository& repository, const SessionName& session) {
 Session::Session(Repository& repository, Mode mode) : repository_(repository), mode_(mode) {
     World& world = repository.world();
     const bool dry = mode == Mode::dry_run;
+    repository.require_writable();
     if (!dry) {
         fence_own_dead_sessions();
         OpenBody body;

@@ -24,6 +24,7 @@ enum class SignedKind : std::uint8_t {
     segment = 9,
     segment_pack = 10,
     attestation = 11,
+    replica_mark = 12,
 };
 
 SignerId signer_id_of(const crypto::PublicKey& key);

@@ -10,6 +10,7 @@
 #include "repo/names.h"
 #include "repo/notes.h"
 #include "repo/parts.h"
+#include "repo/replica.h"
 #include "repo/segment_pack.h"
 #include "repo/snapshot_codec.h"
 #include "repo/tree.h"
@@ -242,4 +243,32 @@ void fuzz_repo_segment_table(holdfast::ByteView input) {
     write_parts(writer, bench.keys(), "holdfast journal table key", input, {}, bench.world().random);
     const Bytes table = bench.by_us(SignedKind::segment_pack, payload);
     expect_corrupt_or_success([&] { decode_segment_table(bench.keys(), table, "a table"); });
+}
+
+// The lanes of a cut.
+void fuzz_repo_replica_cut(holdfast::ByteView input) {
+    Bench& bench = Bench::get();
+    Bytes payload;
+    ByteWriter writer(payload);
+    writer.u8(1);
+    writer.u8(1);
+    writer.varint(0);
+    writer.zigzag(0);
+    writer.string(bench.repository().signed_credential());
+    writer.raw(input);
+    const auto store = bench.store_with(names::cut(0), bench.by_us(SignedKind::replica_mark, payload));
+    expect_corrupt_or_success([&] { read_replica(*store, bench.keys().config()); });
+}
+
+// An object of a journal as a replication gets it: a segment, or a pack of them.
+void fuzz_repo_segments(holdfast::ByteView input) {
+    Bench& bench = Bench::get();
+    expect_corrupt_or_success([&] { verify_segments(bench.keys(), input, false, "a segment"); });
+    expect_corrupt_or_success([&] { verify_segments(bench.keys(), input, true, "a pack of segments"); });
+    const Bytes head = bench.by_us(SignedKind::segment, input);
+    Bytes object;
+    ByteWriter writer(object);
+    writer.u32(static_cast<std::uint32_t>(head.size()));
+    writer.raw(head);
+    expect_corrupt_or_success([&] { verify_segments(bench.keys(), object, false, "a segment"); });
 }

@@ -64,6 +64,7 @@ public:
                 seed("fuzz_repo_state", repository_->chunks().read_state(id));
         }
         for (const CommittedSnapshot& snapshot : repository_->log().snapshots()) from_record(snapshot.record);
+        from_replica();
         from_elsewhere();
     }
 
@@ -129,6 +130,7 @@ private:
         Journal journal(*repository_, "followed");
         journal.read();
         for (const std::string& name : small_.store.names("journal/")) {
+            seed("fuzz_repo_segments", object(name));
             const ByteView head = object(name).subspan(4, head_bytes_of(object(name), name));
             ByteReader reader(parse_signed(head, SignedKind::segment, name).payload, name);
             const ByteView all = reader.raw(reader.left());
@@ -208,6 +210,17 @@ private:
         const Bytes reachable = crypto::open(*keys[2], context, reader.string_view()).value();
         const Bytes content = crypto::open(*keys[1], context, reader.string_view()).value();
         seed("fuzz_repo_snapshot_parts", in_two_parts(reachable, content));
+    }
+    void from_replica() {
+        Bytes lanes;
+        ByteWriter writer(lanes);
+        writer.varint(2);
+        for (const SignerId& signer : {repository_->keys().root_id(), repository_->keys().own_id()}) {
+            writer.raw(signer.view());
+            writer.u32(0);
+            writer.varint(300);
+        }
+        seed("fuzz_repo_replica_cut", lanes);
     }
     void from_elsewhere() {
         seed("fuzz_source_facts",

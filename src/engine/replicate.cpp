@@ -1,0 +1,700 @@
+#include "engine/replicate.h"
+
+#include <algorithm>
+#include <exception>
+
+#include "base/text.h"
+#include "base/workers.h"
+#include "repo/checkpoint.h"
+#include "repo/collection.h"
+#include "repo/names.h"
+#include "repo/notes.h"
+#include "repo/segment.h"
+#include "store/read_many.h"
+
+namespace holdfast::engine {
+
+namespace {
+
+namespace names = repo::names;
+
+constexpr int tries_max = 100;
+constexpr std::size_t slots_at_once = 64;
+constexpr std::size_t objects_at_once = 256;
+
+bool is_stop(const Error& error) { return error.code() == Code::cancelled || error.code() == Code::terminated; }
+
+repo::Cut ends_of(const repo::LogBook& log) {
+    repo::Cut out;
+    for (const auto& [name, lane] : log.lanes())
+        if (lane.next > 0) out[name] = lane.next;
+    return out;
+}
+
+bool covers(const repo::Cut& cut, const repo::Cut& other) {
+    return std::ranges::all_of(other, [&](const auto& lane) {
+        const auto at = cut.find(lane.first);
+        return at != cut.end() && at->second >= lane.second;
+    });
+}
+
+std::string slot_name(const repo::LaneName& lane, std::uint64_t slot) {
+    return names::log_entry(lane.signer, lane.lane, slot);
+}
+
+std::vector<std::string> slot_names(const repo::LaneName& lane, std::uint64_t begin, std::uint64_t end) {
+    std::vector<std::string> out;
+    for (std::uint64_t slot = begin; slot < std::min(end, begin + slots_at_once); ++slot)
+        out.push_back(slot_name(lane, slot));
+    return out;
+}
+
+std::vector<ObjectInfo> listed(Store& store, const std::string& prefix) {
+    std::vector<ObjectInfo> out;
+    store.list(prefix, [&](const ObjectInfo& object) { out.push_back(object); });
+    std::ranges::sort(out, {}, &ObjectInfo::name);
+    return out;
+}
+
+// "notes/<snapshot>/<n>"
+void verify_note(const repo::Keyring& keys, const std::string& name, ByteView bytes) {
+    const std::string_view rest = std::string_view(name).substr(names::notes.size());
+    const std::size_t slash = std::min(rest.find('/'), rest.size());
+    const auto snapshot = repo::SnapshotId::from_hex_text(rest.substr(0, slash));
+    const auto number = names::parse_number(rest.substr(std::min(slash + 1, rest.size())));
+    if (!snapshot || !number) throw Error{Code::corrupt, "{} is no name of a note", name};
+    repo::decode_note(bytes, keys, *snapshot, *number);
+}
+
+void verify_attestation(const repo::Keyring& keys, const std::string& name, ByteView bytes) {
+    const repo::SignedView view = repo::parse_signed(bytes, repo::SignedKind::attestation, name);
+    keys.verify(view, name);
+    ByteReader reader(view.payload, name);
+    if (names::attestation(repo::FragmentId::from(reader.raw(repo::FragmentId::size))) != name)
+        reader.fail("it is that of another fragment");
+}
+
+void verify_collection(const repo::Keyring& keys, const std::string& name, ByteView bytes) {
+    const auto kind = name.ends_with("/verdict") ? repo::SignedKind::verdict : repo::SignedKind::condemned;
+    keys.verify(repo::parse_signed(bytes, kind, name), name);
+}
+
+void verify_journal(const repo::Keyring& keys, const std::string& name, ByteView bytes) {
+    const bool is_pack = name.find('-', name.rfind('/')) != std::string::npos;
+    repo::verify_segments(keys, bytes, is_pack, name);
+}
+
+}  // namespace
+
+Moved ReplicateReport::sum() const {
+    Moved out;
+    for (const auto& [kind, each] : moved) {
+        out.objects += each.objects;
+        out.bytes += each.bytes;
+    }
+    return out;
+}
+
+// The mark first, so that nobody ever takes the store for an ordinary one; the configuration last, so that what can be opened
+// is whole.
+void begin_replica(repo::Repository& from, Store& to) {
+    const std::string target = to.url();
+    const Note note{"making the replica {}", target};
+    if (to.find(names::config))
+        throw Error{Code::already_exists, "there is a repository at {} already", target}.unharmed(
+            "it is left as it is");
+    repo::write_cut(to, from.keys(), from.signed_credential(), 0, {}, from.world().clock.now());
+    repo::read_replica(to, from.keys().config());  // one that was there is one of ours
+    for (const repo::SlotInfo& slot : repo::list_slots(from.store(), from.keys().config()))
+        to.create(slot.object, slot.stored);
+    const auto config = from.store().read(names::config);
+    if (!config) throw Error{Code::no_repository, "{} has no configuration any more", from.store().url()};
+    repo::decode_config(*config);
+    if (to.create(names::config, *config) == Created::exists && !equal(*to.read(names::config), *config))
+        throw Error{Code::already_exists, "somebody else made a repository at {} just now", target};
+}
+
+Replication::Replication(repo::Repository& from, Store& to, Progress& progress)
+    : from_(from), to_(to), progress_(progress) {}
+
+ReplicateReport Replication::run(const ReplicatePlan& plan) {
+    const std::string target = to_.url();
+    const Note note{"copying to the replica {}", target};
+    plan_ = plan;
+    report_ = {};
+    if (!replica_) refuse_unless_replica();
+    for (int tries = 1;; ++tries) {
+        read_origin();
+        scan_slots();  // before the target is asked again: what it lacks is known also while it does not answer
+        refuse_unless_replica();
+        check_history();
+        if (copy_packs()) break;
+        if (tries == tries_max)
+            throw Error{Code::unreachable, "{} is pruned faster than it can be copied", from_.store().url()};
+    }
+    copy_what_slots_need();
+    copy_slots();
+    publish_cut();
+    copy_late();
+    tell_what_is_new();
+    return report_;
+}
+
+Nanoseconds Replication::lag() const {
+    Nanoseconds oldest = 0;
+    for (const auto& [id, time] : commits_) oldest = oldest == 0 ? time : std::min(oldest, time);
+    return oldest == 0 ? 0 : std::max<Nanoseconds>(1, from_.world().clock.now() - oldest);
+}
+
+void Replication::forget_what_is_there() {
+    there_.clear();
+    packs_there_.reset();
+    history_checked_ = false;
+    lacking_.clear();
+    findings_.clear();
+}
+
+// ---- what there is ----
+
+void Replication::refuse_unless_replica() {
+    const std::string target = to_.url();
+    const auto config = to_.read(names::config);
+    if (!config)
+        throw Error{Code::no_repository, "there is no repository at {}", target}
+            .unharmed("nothing was copied")
+            .hint(fmt::format("Make a replica with `holdfast -r {} init --like ORIGIN`.", target));
+    if (!equal(*config, *from_.store().read(names::config))) refuse_difference(names::config);
+    replica_ = repo::read_replica(to_, from_.keys().config(), replica_);
+    if (!replica_)
+        throw Error{Code::denied, "{} has the keys of {} and is not marked as a replica", target, from_.store().url()}
+            .unharmed("nothing was copied")
+            .hint("It may be in use as a repository of its own. `init --like` makes a replica in an empty place.");
+    if (replica_->promoted)
+        throw Error{Code::denied, "{} was promoted: it is a repository of its own now", target}
+            .unharmed("nothing was copied")
+            .hint("Make a new replica of it with `init --like`, and back up to it.");
+}
+
+// Two readings that agree: what they say was so, in all lanes at once, in the moment between them.
+void Replication::read_origin() {
+    for (int tries = 0; tries < tries_max; ++tries) {
+        from_.world().stop.check();
+        late_ = listed(from_.store(), names::collections);
+        std::erase_if(late_, [](const ObjectInfo& object) { return !object.name.ends_with("/verdict"); });
+        std::ranges::move(listed(from_.store(), names::checkpoints), std::back_inserter(late_));
+        from_.refresh();
+        doomed_ = doomed_packs();
+        cut_ = ends_of(from_.log());
+        from_.log().read();
+        if (ends_of(from_.log()) == cut_) return;
+    }
+    throw Error{Code::unreachable, "the logs of {} grow faster than they can be read", from_.store().url()}.unharmed(
+        "the replica is as it was");
+}
+
+// What is condemned and waits for its verdict may be spared yet. The index excludes it all the same, and may have looked before
+// there was one, so each of these collections is asked anew.
+std::set<repo::PackId> Replication::doomed_packs() const {
+    std::set<repo::PackId> out = from_.index().excluded();
+    for (std::uint64_t n = from_.collections_read() + 1; n <= from_.log().stamp(); ++n) {
+        const auto condemned = repo::read_condemned(from_.store(), from_.keys(), n);
+        if (!condemned)
+            throw Error{Code::unreachable, "{} is named by the logs but cannot be read", names::condemned(n)};
+        const auto verdict = repo::read_verdict(from_.store(), from_.keys(), n);
+        for (const repo::PackRef& pack : condemned->packs) {
+            const bool is_doomed = verdict && std::ranges::find(verdict->spared, pack.id) == verdict->spared.end();
+            if (is_doomed)
+                out.insert(pack.id);
+            else
+                out.erase(pack.id);
+        }
+    }
+    return out;
+}
+
+std::uint64_t Replication::cut_there(const repo::LaneName& lane) const {
+    const auto at = replica_->cut.find(lane);
+    return at == replica_->cut.end() ? 0 : at->second;
+}
+
+// The chain of hashes makes the last common entry of a lane stand for all before it.
+void Replication::check_history() {
+    for (const auto& [lane, next] : replica_->cut) {
+        const auto at = cut_.find(lane);
+        if (at == cut_.end() || at->second < next)
+            throw Error{Code::rolled_back,
+                        "{} shows {} entries of signer {} lane {}, its replica {} has {}",
+                        from_.store().url(),
+                        at == cut_.end() ? 0 : at->second,
+                        lane.signer.short_hex(),
+                        lane.lane,
+                        to_.url(),
+                        next}
+                .unharmed("nothing was copied, the replica is as it was")
+                .hint("The origin was rolled back or replaced. The replica may hold what it lost.");
+    }
+    for (const auto& [lane, end] : cut_)
+        if (!history_checked_ || cut_there(lane) < end) check_lane(lane, !history_checked_);
+    history_checked_ = true;
+}
+
+void Replication::check_lane(const repo::LaneName& lane, bool beyond) {
+    const auto compare_slot = [&](std::uint64_t slot) {
+        const std::string name = slot_name(lane, slot);
+        const auto here = to_.read(name);
+        if (!here) return;
+        const auto origin = from_.store().read(name);
+        if (!origin || !equal(*here, *origin)) refuse_difference(name);
+    };
+    if (cut_there(lane) > 0) compare_slot(cut_there(lane) - 1);
+    if (beyond) compare_slot(cut_.at(lane));
+}
+
+void Replication::refuse_difference(const std::string& name) const {
+    throw Error{Code::corrupt, "{} has another {} than {}", to_.url(), name, from_.store().url()}
+        .unharmed("nothing was overwritten")
+        .hint(
+            "Both were written to, or one of them is damaged: `holdfast check` of each says. What only one of them has "
+            "can be "
+            "copied to a third repository with keys of its own.");
+}
+
+void Replication::scan_slots() {
+    fragments_.clear();
+    commits_.clear();
+    slot_hashes_.clear();
+    slot_bytes_ = 0;
+    for (const auto& [lane, end] : cut_) scan_lane(lane, cut_there(lane), end);
+    // What lies between a place that is broken and its VOID looks like entries and counts for nothing.
+    std::set<repo::SnapshotId> counted;
+    for (const repo::CommittedSnapshot& each : from_.log().snapshots()) counted.insert(each.id());
+    std::erase_if(commits_, [&](const auto& commit) { return !counted.contains(commit.first); });
+}
+
+// Whoever read this lane reached its end, so what is no entry of it stands before a VOID that names it or one before it.
+void Replication::scan_lane(const repo::LaneName& lane, std::uint64_t begin, std::uint64_t end) {
+    if (begin >= end) return;
+    crypto::Digest previous{};
+    if (begin > 0) previous = crypto::sha256(*from_.store().read(slot_name(lane, begin - 1)));
+    std::vector<crypto::Digest>& hashes = slot_hashes_[lane];
+    std::exception_ptr broken;
+    for (std::uint64_t slot = begin; slot < end;) {
+        from_.world().stop.check();
+        for (const auto& bytes : read_many(from_.store(), slot_names(lane, slot, end))) {
+            const std::string name = slot_name(lane, slot);
+            if (!bytes) throw Error{Code::corrupt, "{} is gone from {}", name, from_.store().url()};
+            slot_bytes_ += bytes->size();
+            hashes.push_back(crypto::sha256(*bytes));
+            try {
+                const repo::LogEntry entry = repo::parse_entry(*bytes, lane, slot, from_.keys());
+                if (entry.previous != previous)
+                    throw Error{Code::corrupt, "{} does not follow the entry before it", name};
+                take_entry(entry);
+                if (entry.type == repo::EntryType::voided && voids(entry, hashes, begin)) broken = nullptr;
+            } catch (const Error& error) {
+                if (error.code() != Code::corrupt) throw;
+                if (!broken) broken = std::current_exception();
+            }
+            previous = hashes.back();
+            ++slot;
+        }
+    }
+    if (broken) std::rethrow_exception(broken);
+}
+
+void Replication::take_entry(const repo::LogEntry& entry) {
+    if (entry.type == repo::EntryType::fragment) fragments_.push_back(repo::decode_fragment(entry.body));
+    if (entry.type != repo::EntryType::commit) return;
+    ByteReader body(entry.body, "a COMMIT entry");
+    repo::CommittedSnapshot commit{entry.lane, entry.slot, to_bytes(body.string_view()), {}};
+    commit.provenance = to_bytes(body.string_view());
+    commits_[commit.id()] = entry.time;
+}
+
+// `hashes` are of the slots from `begin` on.
+bool Replication::voids(const repo::LogEntry& entry, const std::vector<crypto::Digest>& hashes,
+                        std::uint64_t begin) const {
+    ByteReader body(entry.body, "a VOID entry");
+    const std::uint64_t first = body.varint();
+    return first >= begin && first < entry.slot && hashes[first - begin] == body.array<32>() &&
+           (entry.author == entry.lane.signer || from_.keys().may_collect(entry.author));
+}
+
+std::unordered_map<std::string, std::uint64_t>& Replication::there(const std::string& prefix) {
+    if (const auto known = there_.find(prefix); known != there_.end()) return known->second;
+    std::unordered_map<std::string, std::uint64_t> sizes;
+    to_.list(prefix, [&](const ObjectInfo& object) { sizes[object.name] = object.bytes; });
+    return there_[prefix] = std::move(sizes);
+}
+
+std::unordered_map<repo::PackId, std::uint64_t, IdHash>& Replication::packs_there() {
+    if (!packs_there_) {
+        packs_there_.emplace();
+        for (const repo::PackKind kind : {repo::PackKind::data, repo::PackKind::meta, repo::PackKind::state})
+            to_.list(prefix_of(kind), [&](const ObjectInfo& object) {
+                const auto id = repo::PackId::from_hex_text(object.name.substr(prefix_of(kind).size()));
+                if (id) (*packs_there_)[*id] = object.bytes;
+            });
+    }
+    return *packs_there_;
+}
+
+// ---- packs ----
+
+// False: a verdict took some of them meanwhile. What lives on of them lies elsewhere, as newer entries of the logs say.
+bool Replication::copy_packs() {
+    const std::vector<repo::IndexedPack> packs = missing_packs();
+    progress_.items = progress_.bytes = 0;
+    progress_.items_total = packs.size();
+    progress_.bytes_total = 0;
+    for (const repo::IndexedPack& pack : packs) progress_.bytes_total += pack.bytes;
+    if (plan_.dry_run) {
+        for (const repo::IndexedPack& pack : packs) count(pack.ref.object(), pack.bytes);
+        return true;
+    }
+    gone_.clear();
+    {
+        Workers workers(packs_at_once, 1);
+        for (const repo::IndexedPack& pack : packs) workers.submit([this, pack] { copy_pack(pack); });
+        workers.finish();
+    }
+    return account_for_gone();
+}
+
+std::vector<repo::IndexedPack> Replication::missing_packs() {
+    const auto& sizes = packs_there();
+    std::vector<repo::IndexedPack> out;
+    std::set<repo::PackId> seen;
+    report_.there = 0;
+    for (const auto& fragment : from_.index().fragments())
+        for (const repo::IndexedPack& pack : fragment->packs()) {
+            if (doomed_.contains(pack.ref.id) || lacking_.contains(pack.ref.id) || !seen.insert(pack.ref.id).second)
+                continue;
+            const auto at = sizes.find(pack.ref.id);
+            if (at == sizes.end()) {
+                out.push_back(pack);
+                continue;
+            }
+            ++report_.there;
+            if (at->second != pack.bytes)
+                add_finding(pack.ref, "differs",
+                            fmt::format("it is {} bytes long in the replica, {} are expected", at->second, pack.bytes));
+            else if (plan_.compare)
+                compare_pack(pack.ref);
+        }
+    return out;
+}
+
+void Replication::compare_pack(const repo::PackRef& ref) {
+    from_.world().stop.check();
+    const auto bytes = to_.read(ref.object());
+    if (!bytes || repo::PackId{crypto::sha256(*bytes)} != ref.id)
+        add_finding(ref, "differs", "its bytes in the replica are not those it is named by");
+}
+
+void Replication::copy_pack(const repo::IndexedPack& pack) {
+    from_.world().stop.check();
+    if (const auto bytes = whole_pack(pack.ref)) put_or_find(pack.ref, *bytes);
+    ++progress_.items;
+    progress_.bytes += pack.bytes;
+}
+
+// Nothing: it is gone or damaged, and noted as that. What does not read well once is read again: a cable may have lied.
+std::optional<Bytes> Replication::whole_pack(const repo::PackRef& ref) {
+    std::optional<Bytes> bytes;
+    try {
+        for (int tries = 0; tries < 2; ++tries) {
+            bytes = from_.store().read(ref.object());
+            if (!bytes) {
+                const std::lock_guard lock(mutex_);
+                gone_.insert(ref);
+                return std::nullopt;
+            }
+            if (repo::PackId{crypto::sha256(*bytes)} == ref.id) return bytes;
+        }
+    } catch (const Error& error) {
+        // Is it this object or the whole store? One that does not answer is not damaged.
+        if (is_stop(error) || !from_.store().find(names::config)) throw;
+        add_finding(ref, "unreadable", error.message());
+        return std::nullopt;
+    }
+    add_finding(ref, "damaged", "its bytes are not those it is named by");
+    return std::nullopt;
+}
+
+void Replication::put_or_find(const repo::PackRef& pack, ByteView bytes) {
+    if (!create(pack.object(), bytes))
+        return add_finding(pack, "differs", "the replica has other bytes under its name");
+    const std::lock_guard lock(mutex_);
+    (*packs_there_)[pack.id] = bytes.size();
+}
+
+bool Replication::account_for_gone() {
+    if (gone_.empty()) return true;
+    from_.refresh();
+    const std::set<repo::PackId> doomed = doomed_packs();
+    bool all_lost = true;
+    for (const repo::PackRef& pack : gone_) {
+        if (doomed.contains(pack.id))
+            all_lost = false;
+        else
+            add_finding(pack, "missing", "the origin does not have it");
+    }
+    return all_lost;
+}
+
+// ---- everything else ----
+
+void Replication::copy_what_slots_need() {
+    const repo::Keyring& keys = from_.keys();
+    const auto with_keys = [&](auto verify) {
+        return [&keys, verify](const std::string& name, ByteView bytes) { verify(keys, name, bytes); };
+    };
+    copy_fragments();
+    copy_key_slots();
+    copy_listed(names::attestations, Damaged::is_left_out, with_keys(verify_attestation));
+    copy_journals();
+    copy_collections(with_keys(verify_collection));
+    // Last: what a verdict took before the cut was forgotten before that, so its notes are there by now.
+    copy_listed(names::notes, Damaged::stops, with_keys(verify_note));
+}
+
+void Replication::copy_fragments() {
+    std::vector<ObjectInfo> wanted;
+    const auto& sizes = there(names::index);
+    for (const repo::FragmentBody& body : fragments_) {
+        const std::string name = names::fragment(body.id);
+        const auto at = sizes.find(name);
+        if (at != sizes.end() && at->second != body.bytes) refuse_difference(name);
+        if (at == sizes.end()) wanted.push_back({name, body.bytes, 0});
+    }
+    const Verify verify = [](const std::string& name, ByteView bytes) {
+        if (names::fragment(repo::FragmentId{crypto::sha256(bytes)}) != name)
+            throw Error{Code::corrupt, "the bytes of {} are not those it is named by", name};
+    };
+    std::set<std::string> counted;
+    for (const repo::KnownFragment& each : from_.log().fragments()) counted.insert(names::fragment(each.body.id));
+    for (const ObjectInfo& object : wanted)  // one by one: a merged one is large
+        if (!copy_object(object, Damaged::stops, verify) && counted.contains(object.name))
+            throw Error{Code::corrupt, "{} is missing in {}", object.name, from_.store().url()}.unharmed(
+                "the replica shows what it showed before");
+}
+
+void Replication::copy_key_slots() {
+    std::vector<repo::DamagedSlot> damaged;
+    for (const repo::SlotInfo& slot : repo::list_slots(from_.store(), from_.keys().config(), &damaged)) {
+        if (!there(names::keys).contains(slot.object))
+            put(slot.object, slot.stored);
+        else if (plan_.compare)
+            compare(slot.object, slot.stored);
+    }
+    for (const repo::DamagedSlot& slot : damaged) add_finding(slot.object, "damaged", slot.why.message());
+}
+
+// Segments that were put together since they were listed are in a pack by now.
+void Replication::copy_journals() {
+    const Verify verify = [&](const std::string& name, ByteView bytes) { verify_journal(from_.keys(), name, bytes); };
+    for (int tries = 0; tries < tries_max; ++tries)
+        if (copy_all(missing(names::journal, verify), Damaged::is_found, verify).empty()) return;
+}
+
+void Replication::copy_listed(const std::string& prefix, Damaged damaged, const Verify& verify) {
+    std::vector<ObjectInfo> objects = missing(prefix, verify);
+    if (prefix == names::collections)
+        std::erase_if(objects, [](const ObjectInfo& object) { return !object.name.ends_with("/condemned"); });
+    copy_all(objects, damaged, verify);
+}
+
+// A STAMP names each of them, so none may be missed because a listing was late.
+void Replication::copy_collections(const Verify& verify) {
+    copy_listed(names::collections, Damaged::stops, verify);
+    for (std::uint64_t n = 1; n <= from_.log().stamp(); ++n)
+        if (!plan_.dry_run && !there(names::collections).contains(names::condemned(n)))
+            copy_object({names::condemned(n), 0, 0}, Damaged::stops, verify);
+}
+
+std::vector<ObjectInfo> Replication::missing(const std::string& prefix, const Verify& verify) {
+    std::vector<ObjectInfo> out;
+    const auto& sizes = there(prefix);
+    for (const ObjectInfo& object : listed(from_.store(), prefix)) {
+        const auto at = sizes.find(object.name);
+        if (at == sizes.end()) {
+            out.push_back(object);
+        } else if (at->second != object.bytes) {
+            refuse_difference(object.name);
+        } else if (plan_.compare) {
+            const auto bytes = from_.store().read(object.name);
+            if (bytes) verify(object.name, *bytes);
+            if (bytes) compare(object.name, *bytes);
+        }
+    }
+    return out;
+}
+
+std::vector<std::string> Replication::copy_all(const std::vector<ObjectInfo>& objects, Damaged damaged,
+                                               const Verify& verify) {
+    std::vector<std::string> gone;
+    for (std::size_t begin = 0; begin < objects.size(); begin += objects_at_once) {
+        from_.world().stop.check();
+        const std::size_t count = std::min(objects_at_once, objects.size() - begin);
+        std::vector<char> done(count, 0);
+        const Store& farther = to_.traits().is_remote ? to_ : from_.store();
+        for_each_number(farther, count,
+                        [&](std::size_t i) { done[i] = copy_object(objects[begin + i], damaged, verify) ? 1 : 0; });
+        for (std::size_t i = 0; i < count; ++i)
+            if (done[i] == 0) gone.push_back(objects[begin + i].name);
+    }
+    return gone;
+}
+
+// False: the origin has it no more.
+bool Replication::copy_object(const ObjectInfo& object, Damaged damaged, const Verify& verify) {
+    if (plan_.dry_run) return count(object.name, object.bytes), true;
+    std::optional<Bytes> bytes;
+    for (bool again = false;; again = true) {
+        bytes = from_.store().read(object.name);
+        if (!bytes) return false;
+        try {
+            verify(object.name, *bytes);
+            break;
+        } catch (const Error& error) {
+            if (error.code() != Code::corrupt) throw;
+            if (!again) continue;
+            if (damaged == Damaged::stops) throw;
+            if (damaged == Damaged::is_found)
+                add_finding(object.name, "damaged", error.message());
+            else
+                from_.world().log.warning(fmt::format("{} is not copied: {}", object.name, error.message()));
+            return true;
+        }
+    }
+    put(object.name, *bytes);
+    return true;
+}
+
+// ---- writing ----
+
+// False: something else is there.
+bool Replication::create(const std::string& name, ByteView bytes) {
+    if (to_.create(name, bytes) == Created::exists) {
+        const auto here = to_.read(name);
+        if (!here) throw Error{Code::unreachable, "{} exists in {} but cannot be read", name, to_.url()};
+        if (!equal(*here, bytes)) return false;
+    }
+    count(name, bytes.size());
+    return true;
+}
+
+void Replication::put(const std::string& name, ByteView bytes) {
+    if (plan_.dry_run) return count(name, bytes.size());
+    if (!create(name, bytes)) refuse_difference(name);
+    const std::lock_guard lock(mutex_);
+    for (auto& [prefix, sizes] : there_)
+        if (name.starts_with(prefix)) sizes[name] = bytes.size();
+}
+
+void Replication::compare(const std::string& name, ByteView bytes) {
+    const auto here = to_.read(name);
+    if (!here || !equal(*here, bytes)) refuse_difference(name);
+}
+
+// The root's log first, for it says who there is; then lanes 0, for they say which lanes there are.
+void Replication::copy_slots() {
+    if (plan_.dry_run) {
+        if (slot_bytes_ == 0) return;
+        for (const auto& [lane, end] : cut_) report_.moved["log"].objects += end - cut_there(lane);
+        report_.moved["log"].bytes += slot_bytes_;
+        return;
+    }
+    if (cut_ == replica_->cut) return;
+    refuse_unless_replica();  // promoted meanwhile?
+    const repo::SignerId root = from_.keys().root_id();
+    const auto copy_where = [&](const auto& wanted) {
+        for (const auto& [lane, end] : cut_)
+            if (wanted(lane)) copy_lane(lane, end);
+    };
+    copy_where([&](const repo::LaneName& lane) { return lane.signer == root; });
+    copy_where([&](const repo::LaneName& lane) { return lane.signer != root && lane.lane == 0; });
+    copy_where([&](const repo::LaneName& lane) { return lane.signer != root && lane.lane != 0; });
+}
+
+void Replication::copy_lane(const repo::LaneName& lane, std::uint64_t end) {
+    for (std::uint64_t slot = cut_there(lane); slot < end;) {
+        from_.world().stop.check();
+        const std::vector<std::string> objects = slot_names(lane, slot, end);
+        const auto stored = read_many(from_.store(), objects);
+        for (std::size_t i = 0; i < objects.size(); ++i, ++slot) {
+            if (!stored[i]) throw Error{Code::corrupt, "{} is gone from {}", objects[i], from_.store().url()};
+            if (crypto::sha256(*stored[i]) != slot_hashes_.at(lane)[slot - cut_there(lane)])
+                throw Error{Code::corrupt, "{} changed while it was copied", objects[i]};
+            put(objects[i], *stored[i]);
+        }
+    }
+}
+
+void Replication::publish_cut() {
+    report_.lag = lag();
+    if (plan_.dry_run) return;
+    while (!covers(replica_->cut, cut_)) {
+        const Nanoseconds now = from_.world().clock.now();
+        if (repo::write_cut(to_, from_.keys(), from_.signed_credential(), replica_->next, cut_, now) ==
+            Created::created) {
+            ++replica_->next;
+            replica_->cut = cut_;
+        } else {
+            refuse_unless_replica();  // reads what took the number: another replication, or our own with its reply lost
+        }
+    }
+}
+
+// They speak of what the cut shows.
+void Replication::copy_late() {
+    const repo::Keyring& keys = from_.keys();
+    const auto lacks = [&](const ObjectInfo& object) {
+        const bool is_verdict = object.name.starts_with(names::collections);
+        return !there(is_verdict ? names::collections : names::index).contains(object.name);
+    };
+    std::erase_if(late_, [&](const ObjectInfo& object) { return !lacks(object); });
+    copy_all(late_, Damaged::is_left_out, [&](const std::string& name, ByteView bytes) {
+        if (name.starts_with(names::collections))
+            verify_collection(keys, name, bytes);
+        else
+            repo::decode_checkpoint(bytes, keys, name.substr(names::checkpoints.size()));
+    });
+}
+
+void Replication::tell_what_is_new() {
+    for (const auto& [id, time] : commits_)
+        if (!from_.was_forgotten(id)) report_.snapshots.push_back(id);
+    if (!plan_.dry_run) commits_.clear();
+    for (const auto& [object, finding] : findings_) report_.findings.push_back(finding);
+    if (lacking_.empty()) return;
+    std::vector<repo::SnapshotId> all;
+    for (const repo::Snapshot& snapshot : from_.snapshots()) all.push_back(snapshot.id);
+    try {
+        report_.not_whole = not_whole(from_, all, lacking_);
+    } catch (const Error& error) {
+        if (error.code() != Code::denied) throw;
+        report_.sees_what_is_not_whole = false;
+    }
+}
+
+void Replication::count(const std::string& name, std::uint64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    Moved& moved = report_.moved[name.substr(0, name.find('/'))];
+    ++moved.objects;
+    moved.bytes += bytes;
+}
+
+void Replication::add_finding(const std::string& object, const std::string& kind, const std::string& why) {
+    const std::lock_guard lock(mutex_);
+    findings_.try_emplace(object, Damage{object, kind, why});
+}
+
+void Replication::add_finding(const repo::PackRef& pack, const std::string& kind, const std::string& why) {
+    add_finding(pack.object(), kind, why);
+    const std::lock_guard lock(mutex_);
+    lacking_.insert(pack.id);
+}
+
+}  // namespace holdfast::engine
