@@ -24,9 +24,9 @@ struct Grant {
 };
 
 const Names& everything() {
-    static const Names all{names::config,       names::keys,        names::data,   names::meta,
-                           names::state,        names::log,         names::index,  names::notes,
-                           names::attestations, names::collections, names::journal};
+    static const Names all{names::config,       names::keys,        names::data,    names::meta,
+                           names::state,        names::log,         names::index,   names::notes,
+                           names::attestations, names::collections, names::journal, names::replica};
     return all;
 }
 
@@ -35,7 +35,7 @@ const std::array<Grant, 5>& grants() {
     static const std::array<Grant, 5> all{
         Grant{.role = "writer",
               .reads = {names::config, names::keys, names::state, names::log, names::index, names::notes,
-                        names::attestations, names::collections, names::journal},
+                        names::attestations, names::collections, names::journal, names::replica},
               .puts = {names::data, names::meta, names::state, names::log, names::index, names::notes, names::journal},
               .removes = {},
               .lists = {names::keys, names::notes, names::journal}},

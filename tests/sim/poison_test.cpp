@@ -1,5 +1,6 @@
 // What somebody with one writer's key, or who may write to the bucket, puts where others must read.
 #include "base/file.h"
+#include "engine/replicate.h"
 #include "filled_repository.h"
 #include "repo/keys.h"
 #include "repo/log.h"
@@ -86,6 +87,20 @@ protected:
         EXPECT_TRUE(restored(*open_as("reader"), more.id) == contents_of(tree_));
     }
 
+    // A broken log keeps no copy from being made, and a replica believes what its origin believes.
+    void expect_replicated(Store& replica) {
+        const auto origin = small_.open();
+        engine::Progress progress;
+        EXPECT_TRUE(engine::Replication(*origin, replica, progress).run({}).findings.empty());
+        const auto there =
+            Repository::open(std::make_unique<StoreDecorator>(replica), key_of("reader"), {""}, small_.sim.world());
+        std::vector<repo::SnapshotId> here_ids, there_ids;
+        for (const repo::Snapshot& each : origin->snapshots()) here_ids.push_back(each.id);
+        for (const repo::Snapshot& each : there->snapshots()) there_ids.push_back(each.id);
+        EXPECT_THAT(there_ids, ::testing::UnorderedElementsAreArray(here_ids));
+        EXPECT_TRUE(restored(*there, kept_) == contents_of(tree_));
+    }
+
     FilledRepository small_;
     const MemoryTree tree_{{"/libssl", {noise(1, 60'000)}}};
     repo::SnapshotId kept_, gone_, stolen_;
@@ -142,6 +157,9 @@ TEST_F(Poison, what_is_no_entry_ends_its_lane_and_nothing_else) {
             EXPECT_THAT(error.hint(), HasSubstr("holdfast unlock " + lane.name.signer.short_hex()));
         }
         EXPECT_EQ(small_.store.names("data/").size(), packs);
+        MemoryStore replica(small_.sim.clock);
+        engine::begin_replica(*small_.open(), replica);
+        expect_replicated(replica);
 
         // The way out, by whoever may collect.
         EXPECT_THROW(engine::unlock(*open_as("reader"), {.signer = lane.name.signer.hex()}), Error);
@@ -155,6 +173,7 @@ TEST_F(Poison, what_is_no_entry_ends_its_lane_and_nothing_else) {
         const repo::Snapshot later = small_.back_up(*open_as("stolen"), {{"/web", {noise(2, 30'000)}}}, "web");
         EXPECT_TRUE(restored(*open_as("reader"), later.id).contains("/web"));
         EXPECT_EQ(lane_of(*open_as("stolen")).name.lane, 0U);
+        expect_replicated(replica);
     }
 }
 
