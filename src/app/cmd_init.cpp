@@ -18,8 +18,7 @@ struct InitChoice {
 int make_replica(Context& context, const InitChoice& choice) {
     const RepositoryChoice where = context.choose_repository(context.globals.repository);
     const auto origin = context.open_repository(context.choose_repository(*choice.like), context.usual_places());
-    const std::unique_ptr<Store> store =
-        open_store({where.url, where.endpoint, where.region}, StoreUse::create, context.world);
+    const std::unique_ptr<Store> store = open_store(where.place, StoreUse::create, context.world);
     if (!store->traits().create_if_absent)
         throw Error{Code::usage, "{} cannot refuse to overwrite, so it cannot hold a replica", store->url()}.unharmed(
             "nothing was made");

@@ -195,7 +195,7 @@ TEST_F(Replica, nobody_but_replication_writes_to_it) {
     expect_refused(Code::denied, [&] { replica->add_key(key_of("new"), {"new"}); });
     expect_refused(Code::denied, [&] { replica->change_key(key_of("new")); });
     expect_refused(Code::denied, [&] { repo::JournalWriter(*replica, "orders"); });
-    expect_refused(Code::denied, [&] { engine::unlock(*replica, replica->key_slots().front().id); });
+    expect_refused(Code::denied, [&] { engine::unlock(*replica, {.signer = replica->key_slots().front().id}); });
     expect_refused(Code::denied, [&] {
         engine::Progress progress;
         engine::attest(*replica, progress);
