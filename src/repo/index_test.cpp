@@ -90,8 +90,9 @@ TEST_F(IndexOf, every_damaged_byte_of_a_fragment_is_refused) {
         try {
             Index index(world_.store, repository_->keys());
             index.load({known});
-            ASSERT_EQ(index.find(contents[0].places[0].id).size(), 1U);
-            ++harmless;
+            const std::size_t places = index.find(contents[0].places[0].id).size();
+            ASSERT_EQ(places, index.unloaded().empty() ? 1U : 0U);
+            ++(places == 1 ? harmless : refused);
         } catch (const Error& error) {
             EXPECT_EQ(error.code(), Code::corrupt);
             ++refused;
@@ -100,11 +101,22 @@ TEST_F(IndexOf, every_damaged_byte_of_a_fragment_is_refused) {
     EXPECT_GT(refused, harmless * 20);  // only the four bytes that repeat the header's length say nothing
 }
 
-TEST_F(IndexOf, a_missing_fragment_is_corrupt) {
-    const KnownFragment known = store(packs(1, 1));
-    world_.store.remove("index/" + known.body.id.hex());
+TEST_F(IndexOf, a_missing_fragment_hides_what_only_it_names) {
+    const auto lost = packs(1, 1), kept = packs(1, 1);
+    const KnownFragment gone = store(lost), there = store(kept);
+    const std::string object = "index/" + gone.body.id.hex();
+    const Bytes bytes = *world_.store.read(object);
+    world_.store.remove(object);
     Index index(world_.store, repository_->keys());
-    EXPECT_THROW(index.load({known}), Error);
+    index.load({gone, there});
+    ASSERT_EQ(index.unloaded().size(), 1U);
+    EXPECT_EQ(index.unloaded()[0].known.body.id, gone.body.id);
+    EXPECT_TRUE(index.find(lost[0].places[0].id).empty());
+    EXPECT_EQ(index.find(kept[0].places[0].id).size(), 1U);
+    world_.store.create(object, bytes);
+    index.load({gone, there});
+    EXPECT_TRUE(index.unloaded().empty());
+    EXPECT_EQ(index.find(lost[0].places[0].id).size(), 1U);
 }
 
 }  // namespace
