@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "app/command.h"
 #include "app/context.h"
 #include "app/progress_line.h"
@@ -10,6 +12,7 @@
 #include "base/text.h"
 #include "engine/prove.h"
 #include "policy/job.h"
+#include "policy/pick.h"
 #include "repo/keys.h"
 #include "sandbox/isolation.h"
 #include "sandbox/sandbox.h"
@@ -22,6 +25,7 @@ struct ProveChoice {
     Wanted wanted;
     std::string level = "V4";
     std::string sandbox;
+    std::string bytes_max;  // "": any size
     bool random = false;
     bool allow_unisolated = false;
     bool reap = false;
@@ -40,26 +44,54 @@ std::string sandbox_root(const ProveChoice& choice) {
     return choice.sandbox.empty() ? default_sandbox_root() : choice.sandbox;
 }
 
-// One of all of them, or of those of a source.
-const repo::Snapshot& at_random(const repo::Repository& repository, const ProveChoice& choice, Random& random) {
+std::uint64_t bytes_max_of(const ProveChoice& choice) {
+    if (choice.bytes_max.empty()) return std::numeric_limits<std::uint64_t>::max();
+    const auto out = parse_size(choice.bytes_max);
+    if (!out) throw Error{Code::usage, "`{}` is no size", choice.bytes_max}.hint("Write 50G or 800M.");
+    return *out;
+}
+
+// One of all of them, or of those of a source: of any age, and not larger than is allowed.
+const repo::Snapshot& at_random(Context& context, const repo::Repository& repository, const ProveChoice& choice) {
     std::optional<std::string> source = choice.wanted.source;
     if (!choice.wanted.text.empty() && choice.wanted.text != "latest") source = choice.wanted.text;
+    const std::uint64_t bytes_max = bytes_max_of(choice);
+    const Nanoseconds now = context.world.clock.now();
     std::vector<const repo::Snapshot*> candidates;
-    for (const repo::Snapshot& each : repository.snapshots())
-        if (!source || is_source(each, *source)) candidates.push_back(&each);
-    if (candidates.empty())
-        throw Error{Code::not_found, "there is no snapshot{}", source ? " of source " + *source : " to prove"}.hint(
-            "`holdfast backup` makes one.");
-    return *candidates[random.number() % candidates.size()];
+    std::vector<Nanoseconds> ages;
+    std::size_t too_large = 0;
+    for (const repo::Snapshot& each : repository.snapshots()) {
+        if (source && !is_source(each, *source)) continue;
+        if (each.bytes.logical > bytes_max) {
+            ++too_large;
+            continue;
+        }
+        candidates.push_back(&each);
+        ages.push_back(now - each.time);
+    }
+    if (!candidates.empty()) return *candidates[policy::pick_by_age(ages, context.world.random)];
+    if (too_large > 0)
+        throw Error{Code::partial, "nothing is proven: {} more than {}",
+                    counted(too_large, "snapshot holds", "snapshots hold"), human_bytes(bytes_max)};
+    throw Error{Code::not_found, "there is no snapshot{}", source ? " of source " + *source : " to prove"}.hint(
+        "`holdfast backup` makes one.");
 }
 
 const repo::Snapshot& chosen(Context& context, const repo::Repository& repository, const ProveChoice& choice) {
-    if (choice.random) return at_random(repository, choice, context.world.random);
+    if (choice.random) return at_random(context, repository, choice);
     const Selected selected = select_snapshot(repository.snapshots(), choice.wanted, context.world.clock.now());
     if (!selected.path.empty())
         throw Error{Code::usage, "a snapshot is proven as a whole, not {} of it", selected.path};
     for (const std::string& remark : selected.remarks) context.out.say(remark);
-    return *selected.snapshot;
+    const repo::Snapshot& snapshot = *selected.snapshot;
+    if (snapshot.bytes.logical > bytes_max_of(choice))
+        throw Error{Code::partial,
+                    "snapshot {} of {} is not proven: it holds {}, more than {}",
+                    snapshot.id.short_hex(),
+                    printable(snapshot.source),
+                    human_bytes(snapshot.bytes.logical),
+                    human_bytes(bytes_max_of(choice))};
+    return snapshot;
 }
 
 void reap(Context& context, const ProveChoice& choice) {
@@ -207,7 +239,8 @@ Command prove_command() {
         Option::Offers::snapshots;
     add_selection(out.options, choice->wanted);
     out.options.value(choice->level, "--level", "LEVEL", "how far: V0 to V4 (default V4)");
-    out.options.flag(choice->random, "--random", "one that chance chooses, of all or of the source's");
+    out.options.flag(choice->random, "--random", "one that chance chooses, of all or of the source's; of any age");
+    out.options.value(choice->bytes_max, "--max-bytes", "SIZE", "none that holds more; exit status 3 if all do");
     out.options.value(choice->sandbox, "--sandbox", "FOLDER", "where sandboxes are made (HOLDFAST_SANDBOX)").offers =
         Option::Offers::folders;
     out.options.flag(choice->allow_unisolated, "--allow-unisolated",

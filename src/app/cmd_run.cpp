@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 #include "app/command.h"
 #include "app/context.h"
@@ -115,13 +116,63 @@ void remove_old_exports(Context& context, const policy::Job& job) {
         context.out.say("removed the old dump " + path);
 }
 
+// What a job of proofs may take: its time, and bytes that are restored. Who was proven longest ago comes first, so that all
+// come at some time.
+class ProofBudget {
+public:
+    ProofBudget(Context& context, const policy::Job& job, const Recorder& recorder)
+        : context_(context),
+          task_(std::get_if<policy::ProveTask>(&job.task)),
+          recorder_(recorder),
+          began_(context.world.clock.steady()) {}
+
+    void order(std::vector<JobStep>& steps) const {
+        if (!is_limited()) return;
+        std::map<std::string, Nanoseconds> proven;
+        for (const auto& [run, outcome] : recorder_.ledger().newest_proofs()) proven[outcome.source] = run.ended;
+        std::ranges::stable_sort(steps, {}, [&](const JobStep& step) { return proven[source_of(step)]; });
+    }
+    // Nothing: what is left is not enough for this one.
+    std::optional<JobStep> allowed(JobStep step) const {
+        if (!is_limited()) return step;
+        if (task_->time_max && context_.world.clock.steady() - began_ >= *task_->time_max) return std::nullopt;
+        if (!task_->bytes_max) return step;
+        std::uint64_t used = 0;
+        for (const ledger::Outcome& each : recorder_.run().outcomes) used += each.bytes;
+        if (used >= *task_->bytes_max) return std::nullopt;
+        step.words.insert(step.words.end(), {"--max-bytes", std::to_string(*task_->bytes_max - used)});
+        return step;
+    }
+    StepEnd used_up(const JobStep& step) const {
+        context_.out.warn(fmt::format("not run, as the job's budget is used up: {}", text_of(step)));
+        return {info_of(Code::partial).exit_status, std::string(info_of(Code::partial).slug),
+                fmt::format("the budget was used up before `{}`", text_of(step))};
+    }
+
+private:
+    static std::string source_of(const JobStep& step) {
+        const auto at = std::ranges::find(step.words, "--source");
+        return at == step.words.end() ? "" : *std::next(at);
+    }
+    bool is_limited() const { return task_ != nullptr && (task_->bytes_max || task_->time_max); }
+
+    Context& context_;
+    const policy::ProveTask* task_;
+    const Recorder& recorder_;
+    const Nanoseconds began_;
+};
+
 // The job's commands one after the other; a source that fails does not keep the others from their copies.
 StepEnd run_steps(Context& context, const policy::Job& job, const Recorder& recorder) {
     StepEnd all;
     const bool exports = std::holds_alternative<policy::ExportTask>(job.task);
-    for (const JobStep& step : steps_of(job, context.config(), context.world.clock.now())) {
+    const ProofBudget budget(context, job, recorder);
+    std::vector<JobStep> steps = steps_of(job, context.config(), context.world.clock.now());
+    budget.order(steps);
+    for (const JobStep& step : steps) {
         if (exports) make_folder_of(step);
-        add(all, run_step(context, step));
+        const auto allowed = budget.allowed(step);
+        add(all, allowed ? run_step(context, *allowed) : budget.used_up(step));
         context.world.stop.check();
     }
     if (all.exit == 0) remove_old_exports(context, job);

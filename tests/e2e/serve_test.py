@@ -107,6 +107,38 @@ class ByHand(Jobs):
         self.assertEqual(len(self.snapshots()), 1)
         self.fails(13, "runs", says="is damaged", hints="holdfast ledger rebuild")
 
+    def test_a_ledger_that_is_locked_never_fails_a_backup(self):
+        self.configure("")
+        self.init()
+        self.holdfast("backup", "tree")
+        other = sqlite3.connect(self.ledger)
+        self.addCleanup(other.close)
+        other.execute("BEGIN EXCLUSIVE")
+        self.assertIn("this run is not recorded", self.holdfast("backup", "tree").errors)
+        other.rollback()
+        self.assertEqual(len(self.snapshots()), 2)
+        self.assertEqual(len(self.runs()), 1)
+
+    def test_proofs_keep_to_their_budget_and_all_get_their_turn(self):
+        other = self.folder / "other"
+        other.mkdir()
+        (other / "file").write_text("7 bytes")
+        self.configure("  nightly: {sources: [tree, other]}\n"
+                       "  proof: {prove: {level: V3, budget: {bytes: 10}}, sources: [tree, other]}\n"
+                       "  late: {prove: {level: V3, budget: {time: 1ms}}, sources: [tree, other]}\n",
+                       sources=f"  other: {{kind: files, paths: [{other}]}}\n")
+        self.init()
+        self.holdfast("run", "nightly")
+        for expected in ("tree", "other", "tree"):
+            done = self.holdfast("run", "proof", code=3)
+            self.assertIn("it holds 7 B, more than 3 B", done.errors)
+            run = self.run_of("proof")
+            self.assertEqual([each["source"] for each in run["outcomes"]], [expected])
+            self.assertEqual(run["state"], "partial")
+        self.assertIn("budget is used up", self.holdfast("run", "late", code=3).errors)
+        self.assertEqual(len(self.run_of("late")["outcomes"]), 1)
+        self.assertIn("holds more than 3 B", self.fails(3, "prove", "--random", "--max-bytes", "3").errors)
+
     def test_a_ledger_of_a_newer_holdfast_is_refused(self):
         self.configure("")
         self.init()
