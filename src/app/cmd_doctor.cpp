@@ -37,24 +37,34 @@ std::string variable(const char* name) {
     return value == nullptr ? "" : value;
 }
 
-// A secret's file that others can read keeps no secret.
-void look_at_file(const std::string& path, Observations& out) {
+// What others may not do with a file: `verb` says it of them.
+struct FileRule {
+    const char* what;
+    mode_t refused;
+    const char* verb;
+    const char* fix;
+};
+constexpr FileRule key_file{"key file", S_IRGRP | S_IROTH | S_IWGRP | S_IWOTH, "read", "chmod 600"};
+constexpr FileRule config_file{"configuration", S_IWOTH, "changed", "chmod o-w"};  // it holds no secrets
+
+void look_at_file(const std::string& path, const FileRule& rule, Observations& out) {
     struct stat info {};
     if (path.empty() || ::stat(path.c_str(), &info) != 0) return;  // that it is missing, opening says
-    const bool is_open = (info.st_mode & (S_IRGRP | S_IROTH | S_IWGRP | S_IWOTH)) != 0;
-    out.push_back({"key file", is_open ? Severity::warning : Severity::good,
-                   fmt::format("{} can be read by {}", path, is_open ? "others than its owner" : "its owner only"),
-                   is_open ? fmt::format("chmod 600 {}", path) : ""});
+    const bool is_open = (info.st_mode & rule.refused) != 0;
+    out.push_back({rule.what, is_open ? Severity::warning : Severity::good,
+                   fmt::format("{} can{} be {} by others than its owner", path, is_open ? "" : "not", rule.verb),
+                   is_open ? fmt::format("{} {}", rule.fix, path) : ""});
 }
 
 void look_at_key_files(const Context& context, const RepositoryChoice& choice, const SecretPlaces& places,
                        Observations& out) {
-    look_at_file(places.key_file, out);
-    if (!places.key_file_variable.empty()) look_at_file(variable(places.key_file_variable.c_str()), out);
-    if (!places.password_file_variable.empty()) look_at_file(variable(places.password_file_variable.c_str()), out);
+    look_at_file(places.key_file, key_file, out);
+    if (!places.key_file_variable.empty()) look_at_file(variable(places.key_file_variable.c_str()), key_file, out);
+    if (!places.password_file_variable.empty())
+        look_at_file(variable(places.password_file_variable.c_str()), key_file, out);
     if (choice.unlock && choice.unlock->secret.kind == SecretReference::Kind::file)
-        look_at_file(choice.unlock->secret.text, out);
-    look_at_file(context.config_path().value_or(""), out);
+        look_at_file(choice.unlock->secret.text, key_file, out);
+    look_at_file(context.config_path().value_or(""), config_file, out);
 }
 
 // What this key may put, and has been put by somebody.
