@@ -455,7 +455,8 @@ class Followed(Mongodb):
         mongo.insert("shop", "a", {"_id": 0})
         url = server.url("shop")
         for life in range(2):
-            child = self.start("follow", url, "--name", "shop")
+            self.said = self.folder / f"follow-{life}.log"
+            child = self.start("follow", url, "--name", "shop", stdout=subprocess.DEVNULL, stderr=self.said.open("wb"))
             for i in range(10):
                 mongo.insert("shop", "a", {"_id": f"{life} {i}"})
                 time.sleep(0.05)
@@ -467,7 +468,7 @@ class Followed(Mongodb):
                 mongo.insert("shop", "a", {"_id": "after the restart"})
                 windows = self.wait_until_followed(mongo)
             child.kill() if life == 0 else child.terminate()
-            child.communicate()
+            child.wait(60)
         self.assertEqual(len(windows.document()["windows"]), 1, windows.text)
         self.holdfast("restore", "--source", "shop", "--at", windows.document()["windows"][0]["to"], "--to", self.other.url())
         self.assertEqual(self.there.content("shop"), mongo.content("shop"))
@@ -477,9 +478,11 @@ class Followed(Mongodb):
         server = mongo_server("third")
         server.clear()
         server.mongo.insert("shop", "a", *orders(500))
-        child = self.start("follow", server.url("shop"), "--name", "shop", "--flush", "200ms")
+        self.said = self.folder / "follow.log"
+        child = self.start("follow", server.url("shop"), "--name", "shop", "--flush", "200ms", stdout=subprocess.DEVNULL,
+                           stderr=self.said.open("wb"))
         # The base is being taken: its failure is no reason to stop listening.
-        self.assertIn(b"a new window begins", child.stderr.readline())
+        wait_until(lambda: "a new window begins" in self.said.read_text(), "it listens")
         for outage in range(2):
             server.stop()
             time.sleep(1.5)
@@ -487,7 +490,7 @@ class Followed(Mongodb):
             server.mongo.insert("shop", "a", {"_id": f"after outage {outage}"})
             windows = self.wait_until_followed(server.mongo)
         child.terminate()
-        child.communicate()
+        child.wait(60)
         self.assertEqual(windows.document()["windows"][-1]["bases"], 1)
         self.restore_newest()
         self.assertEqual(self.there.content("shop"), server.mongo.content("shop"))
@@ -500,7 +503,7 @@ class Followed(Mongodb):
             if windows.code == 0 and any(reaches(each, newest) for each in windows.document()["windows"]):
                 return windows
             time.sleep(0.3)
-        self.fail(f"{newest} is not reached: {windows.text}")
+        self.fail(f"{newest} is not reached: {windows.text}; {self.said.read_text()}")
 
 
 def reaches(window, milliseconds):

@@ -3,7 +3,6 @@
 import random
 import signal
 import subprocess
-import time
 
 from harness import free_port, main, wait_until
 from redis_case import Following, now
@@ -115,13 +114,15 @@ class AsSource(Following):
         wait_until(lambda: len(cluster.masters()) == before and
                    "cluster_state:ok" in cluster.servers[0].run("CLUSTER", "INFO"), "a replica takes over")
         second = {**first, **cluster.fill(300, seed=2)}
-        time.sleep(0.3)  # times are to 100 ms
-        instant = now()
 
-        def reached():
+        def reached(instant):
             found = self.holdfast("windows", "--json").document()["windows"]
             return len(found) >= 3 and all(each["to"] > instant for each in found)
-        wait_until(reached, "all journals reach it", 60)
+        # What is written is of the time at which it arrives, so the followers are to be past it first.
+        filled = now()
+        wait_until(lambda: reached(filled), "all journals have it", 60)
+        instant = now()
+        wait_until(lambda: reached(instant), "all journals reach it", 60)
         child.send_signal(signal.SIGTERM)
         child.wait(60)
         windows = self.holdfast("windows", "--json").document()["windows"]
