@@ -132,10 +132,12 @@ public:
         for (const auto& [run, outcome] : recorder_.ledger().newest_proofs()) proven[outcome.source] = run.ended;
         std::ranges::stable_sort(steps, {}, [&](const JobStep& step) { return proven[source_of(step)]; });
     }
-    // Nothing: what is left is not enough for this one.
-    std::optional<JobStep> allowed(JobStep step) const {
+    // Nothing: what is left is not enough for this one. However little time there is, one is begun.
+    std::optional<JobStep> allowed(JobStep step) {
         if (!is_limited()) return step;
-        if (task_->time_max && context_.world.clock.steady() - began_ >= *task_->time_max) return std::nullopt;
+        if (std::exchange(has_begun_, true) && task_->time_max &&
+            context_.world.clock.steady() - began_ >= *task_->time_max)
+            return std::nullopt;
         if (!task_->bytes_max) return step;
         std::uint64_t used = 0;
         for (const ledger::Outcome& each : recorder_.run().outcomes) used += each.bytes;
@@ -160,13 +162,14 @@ private:
     const policy::ProveTask* task_;
     const Recorder& recorder_;
     const Nanoseconds began_;
+    bool has_begun_ = false;
 };
 
 // The job's commands one after the other; a source that fails does not keep the others from their copies.
 StepEnd run_steps(Context& context, const policy::Job& job, const Recorder& recorder) {
     StepEnd all;
     const bool exports = std::holds_alternative<policy::ExportTask>(job.task);
-    const ProofBudget budget(context, job, recorder);
+    ProofBudget budget(context, job, recorder);
     std::vector<JobStep> steps = steps_of(job, context.config(), context.world.clock.now());
     budget.order(steps);
     for (const JobStep& step : steps) {

@@ -3,12 +3,21 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <random>
 #include <vector>
-
-#include "testing/sim_world.h"
 
 namespace holdfast::policy {
 namespace {
+
+class Seeded final : public Random {
+public:
+    void fill(MutableByteView out) override {
+        for (std::uint8_t& byte : out) byte = static_cast<std::uint8_t>(engine_());
+    }
+
+private:
+    std::mt19937_64 engine_{7};
+};
 
 constexpr Nanoseconds day = 86'400 * one_second;
 
@@ -16,18 +25,18 @@ TEST(PickByAge, the_old_are_not_passed_over_for_the_many_recent_ones) {
     std::vector<Nanoseconds> ages(1000, day / 2);
     ages.push_back(5 * day);
     ages.push_back(400 * day);
-    SimWorld sim{7};
+    Seeded random;
     std::map<std::size_t, int> seen;
-    for (int i = 0; i < 3000; ++i) ++seen[pick_by_age(ages, sim.random)];
+    for (int i = 0; i < 3000; ++i) ++seen[pick_by_age(ages, random)];
     EXPECT_GT(seen[1000], 800);
     EXPECT_GT(seen[1001], 800);
     EXPECT_GT(seen.size(), 500U) << "within a class all are as likely";
 }
 
 TEST(PickByAge, one_is_chosen_where_there_is_one_also_from_the_future) {
-    SimWorld sim{7};
-    EXPECT_EQ(pick_by_age(std::vector<Nanoseconds>{-5}, sim.random), 0U);
-    EXPECT_EQ(pick_by_age(std::vector<Nanoseconds>{10'000 * day}, sim.random), 0U);
+    Seeded random;
+    EXPECT_EQ(pick_by_age(std::vector<Nanoseconds>{-5}, random), 0U);
+    EXPECT_EQ(pick_by_age(std::vector<Nanoseconds>{10'000 * day}, random), 0U);
 }
 
 }  // namespace

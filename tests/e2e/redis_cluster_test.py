@@ -41,8 +41,13 @@ class Cluster:
         rng = random.Random(seed)
         values = {f"key:{i}": rng.randbytes(20).hex() for i in range(count)}
         script = "".join(f"SET {key} {value}\n" for key, value in values.items())
-        subprocess.run(["redis-cli", "-c", "-p", str(self.servers[0].port)], input=script, text=True, capture_output=True,
-                       check=True)
+
+        def all_are_taken():
+            done = subprocess.run(["redis-cli", "-c", "-p", str(self.servers[0].port)], input=script, text=True,
+                                  capture_output=True, check=True)
+            return done.stdout.splitlines().count("OK") == count
+        # After a failover some nodes may refuse for a while yet.
+        wait_until(all_are_taken, "the cluster takes all keys")
         return values
 
     def values(self, keys):
@@ -127,6 +132,7 @@ class AsSource(Following):
         child.wait(60)
         windows = self.holdfast("windows", "--json").document()["windows"]
         self.assertEqual(len(windows), 3, windows)
+        self.assertEqual(cluster.values(second), second, "the cluster itself lost what it confirmed")
         other = Cluster(self)
         for name in ("carts.0", "carts.5461", "carts.10923"):
             self.holdfast("restore", "--source", name, "--at", instant, "--to", other.url())

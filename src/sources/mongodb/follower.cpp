@@ -65,7 +65,7 @@ public:
             } catch (const Error& error) {
                 if (error.code() != Code::source_failed) throw;
                 if (into.records > 0) {
-                    client_.reset();
+                    disconnect();
                     return give(into, Came::piece);
                 }
                 if (!reconnect(error)) return Came::broken;
@@ -76,9 +76,14 @@ public:
     }
 
 private:
-    void connect() {
+    // A cursor does not outlive its client.
+    void disconnect() {
         cursor_.reset();
         client_.reset();
+    }
+
+    void connect() {
+        disconnect();
         client_ = std::make_unique<Client>(world_, options_.endpoint, Code::source_failed);
     }
 
@@ -195,8 +200,7 @@ private:
 
     // Elections and restarts take a while; the log goes on where it was, or the proof says that it does not.
     bool reconnect(const Error& error) {
-        cursor_.reset();
-        client_.reset();
+        disconnect();
         if (++reconnects_ > reconnects_max) throw error;
         world_.log.warning(fmt::format("following {}: {}; trying again", options_.endpoint.shown(), error.message()));
         world_.clock.sleep(one_second);
@@ -211,7 +215,7 @@ private:
             reconnects_ = 0;
         } catch (const Error& again) {
             if (again.code() != Code::source_failed) throw;
-            client_.reset();
+            disconnect();
         }
         return true;
     }
