@@ -137,7 +137,7 @@ class ByHand(Jobs):
             self.assertEqual(run["state"], "partial")
         self.assertIn("budget is used up", self.holdfast("run", "late", code=3).errors)
         self.assertEqual(len(self.run_of("late")["outcomes"]), 1)
-        self.assertIn("holds more than 3 B", self.fails(3, "prove", "--random", "--max-bytes", "3").errors)
+        self.assertIn("2 snapshots hold more than 3 B", self.fails(3, "prove", "--random", "--max-bytes", "3").errors)
 
     def test_a_ledger_of_a_newer_holdfast_is_refused(self):
         self.configure("")
