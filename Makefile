@@ -33,6 +33,7 @@ test-nightly: deps
 bench: build
 	@cmake --build --preset release --target hf_limit -- --quiet
 	@bench/peers.sh && bench/trees.sh && bench/bench.py --markdown doc/benchmarks.md --gate
+	@bench/nightly.py --holdfast build/release/holdfast
 
 install: build
 	@cmake --install build/release --prefix $(PREFIX)

@@ -8,26 +8,21 @@ measurement, the ratios that the aims are about, and with --markdown a table for
     bench/mongodb.py --holdfast build/release/holdfast --bytes 1G
 """
 
-import argparse
 import json
-import os
 import pathlib
 import random
-import resource
-import shutil
-import statistics
 import struct
 import subprocess
 import sys
-import tempfile
 import time
+
+from common import AT_LEAST, AT_MOST, WORDS, Bench, arguments, main, size
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests/e2e"), str(ROOT / "tests/servers")]
 
 from mongo_server import WHICH, MongoServer  # noqa: E402
 from mongo_wire import OP_MSG, Int64, Raw, Timestamp, encode, message, read_message, decode  # noqa: E402
-from postgres import WORDS, size  # noqa: E402
 from scripted_mongo import Collection, ScriptedMongo  # noqa: E402
 
 DRIVER = "pymongo==4.10.1"
@@ -109,42 +104,21 @@ def batches(collection, encoded):
     return out
 
 
-def measure(argv, environment):
-    """Seconds, processor seconds, the most memory in MB, and what it printed."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    began = time.monotonic()
-    child = subprocess.Popen([str(each) for each in argv], env=environment, stdout=subprocess.PIPE)
-    out = child.stdout.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    if status != 0:
-        sys.exit(f"{argv} ended with {status}")
-    processor = usage.ru_utime + usage.ru_stime
-    return time.monotonic() - began, processor, usage.ru_maxrss / 1024, out
-
-
-class Bench:
+class MongoDB(Bench):
     def __init__(self, options, folder):
-        self.options, self.folder, self.rows, self.memory, self.bytes = options, folder, {}, {}, {}
-        self.environment = {**os.environ, "HOLDFAST_REPO": str(folder / "repo"), "HOLDFAST_KEY_FILE": str(folder / "key"),
-                            "XDG_STATE_HOME": str(folder / "state")}
-        (folder / "key").write_bytes(os.urandom(32))
+        super().__init__(options, folder)
+        self.title = f"MongoDB ({WHICH}; scripted: {options.bytes / 1e6:.0f} MB)"
+        self.servers = []
 
-    def note(self, name, argv, bytes):
-        seconds, processor, memory, out = measure(argv, self.environment)
-        self.rows.setdefault(name, []).append((seconds, processor))
-        self.memory[name] = max(self.memory.get(name, 0), memory)
-        self.bytes[name] = bytes
-        print(f"  {name:38} {seconds:8.2f} s {processor:8.2f} s of processor {bytes / 1e6 / seconds:8.0f} MB/s {memory:6.0f} MB",
-              flush=True)
-        return out
+    def close(self):
+        for server in self.servers:
+            server.remove()
 
-    def holdfast(self, name, bytes, *args):
-        return json.loads(self.note(name, [self.options.holdfast, *args, "--json"], bytes).decode().splitlines()[-1])
-
-    def fresh_repository(self):
-        shutil.rmtree(self.folder / "repo", ignore_errors=True)
-        shutil.rmtree(self.folder / "state", ignore_errors=True)
-        subprocess.run([self.options.holdfast, "init"], env=self.environment, check=True, capture_output=True)
+    def run(self):
+        self.at_full_speed()
+        self.servers = [MongoServer(), MongoServer()]
+        self.on_a_server(self.servers[0])
+        self.replay(*self.servers)
 
     def at_full_speed(self):
         count = self.options.bytes // DOCUMENT_BYTES
@@ -162,11 +136,11 @@ class Bench:
         url = servers.url("bank")
         for _ in range(self.options.rounds):
             self.fresh_repository()
-            first = self.holdfast("capture, all of it new", total, "backup", url, "--name", "bank")
-            self.holdfast("capture, all of it known", total, "backup", url, "--name", "bank")
+            first = self.holdfast("holdfast backup, all of it new", total, "backup", url, "--name", "bank")
+            self.holdfast("holdfast backup, all of it known", total, "backup", url, "--name", "bank")
         # The memory is by the source's place: the same address serves what changed.
         servers.parts = changed.parts
-        second = self.holdfast("capture, 1 % changed", total, "backup", url, "--name", "bank")
+        second = self.holdfast("holdfast backup, 1 % changed", total, "backup", url, "--name", "bank")
         self.share = second["bytes"]["stored"] / first["bytes"]["stored"]
 
     def on_a_server(self, server):
@@ -182,12 +156,13 @@ class Bench:
                     batch = []
             if batch:
                 server.mongo.insert("bank", name, *batch)
+        server.renew_oplog()
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--target", self.folder / "driver", DRIVER], check=True)
         self.environment["PYTHONPATH"] = str(self.folder / "driver")
         for _ in range(self.options.rounds):
             self.fresh_repository()
-            self.note("bare read by the driver", [sys.executable, "-c", READ, server.url()], total)
-            self.holdfast("capture of a server", total, "backup", server.url("bank"), "--name", "bank")
+            self.timed("bare read by the driver", [sys.executable, "-c", READ, server.url()], total)
+            self.holdfast("holdfast backup of a server", total, "backup", server.url("bank"), "--name", "bank")
 
     def replay(self, server, other):
         self.fresh_repository()
@@ -203,61 +178,26 @@ class Bench:
         self.one_by_one = time.monotonic() - began
         subprocess.run(follow, env=self.environment, check=True)
         restore = ["restore", "latest", "--source", "replay", "--to", other.url(), "--existing", "drop", "--no-verify"]
-        base = self.holdfast("restore of the base", 1, *restore)["seconds"]
+        base = self.holdfast("holdfast restore of the base", 1, *restore)["seconds"]
         windows = subprocess.run([self.options.holdfast, "windows", "--json"], env=self.environment, check=True, capture_output=True)
         restore[1:2] = ["--at", json.loads(windows.stdout)["windows"][-1]["to"]]
-        whole = self.holdfast("restore and replay", 1, *restore)["seconds"]
+        whole = self.holdfast("holdfast restore and replay", 1, *restore)["seconds"]
         self.replayed = max(whole - base, 0.001)
         print(f"  {operations} operations: one a command {self.one_by_one:.2f} s, replayed {self.replayed:.2f} s")
 
-    def median(self, name, which=0):
-        return statistics.median(each[which] for each in self.rows[name])
-
-    def report(self):
+    def judge(self):
         rate = lambda name: self.bytes[name] / 1e6 / self.median(name)
-        aims = [("capture, all of it new, MB/s", rate("capture, all of it new"), "at least 300"),
-                ("capture, all of it known, MB/s", rate("capture, all of it known"), "at least 700"),
-                ("capture with 1 % changed, stored / first", self.share, "at most 0.03"),
-                ("capture / bare read by the driver", self.median("capture of a server") / self.median("bare read by the driver"),
-                 "at most 1"),
-                ("one operation a command / replay", self.one_by_one / self.replayed, "at least 10"),
-                ("most memory of holdfast, MB", max(v for k, v in self.memory.items() if "driver" not in k), "at most 200")]
-        lines = [f"| MongoDB ({WHICH}; scripted: {self.options.bytes / 1e6:.0f} MB) | seconds | of processor | MB/s | memory |",
-                 "|---|---|---|---|---|"]
-        for name in self.rows:
-            lines.append(f"| {name} | {self.median(name):.2f} | {self.median(name, 1):.2f} | "
-                         f"{rate(name):.0f} | {self.memory[name]:.0f} MB |")
-        lines += ["", "| aim | found | due |", "|---|---|---|"]
-        lines += [f"| {name} | {found:.3g} | {due} |" for name, found, due in aims]
-        lines.append(f"\nLoad of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
-        print("\n".join(lines))
-        if self.options.markdown:
-            self.options.markdown.write_text("\n".join(lines) + "\n")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--holdfast", type=pathlib.Path, required=True)
-    parser.add_argument("--bytes", type=size, default=size("1G"), help="on the scripted server")
-    parser.add_argument("--server-bytes", type=size, default=size("100M"), help="on the real one")
-    parser.add_argument("--operations", type=int, default=20000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("/var/tmp"))
-    parser.add_argument("--markdown", type=pathlib.Path)
-    options = parser.parse_args()
-    options.holdfast = options.holdfast.resolve()
-    with tempfile.TemporaryDirectory(prefix="holdfast-bench-", dir=options.folder) as folder:
-        bench = Bench(options, pathlib.Path(folder))
-        bench.at_full_speed()
-        server, other = MongoServer(), MongoServer()
-        try:
-            bench.on_a_server(server)
-            bench.replay(server, other)
-        finally:
-            server.remove()
-            other.remove()
-        bench.report()
+        self.aim("capture, all of it new, MB/s", rate("holdfast backup, all of it new"), AT_LEAST, 300)
+        self.aim("capture, all of it known, MB/s", rate("holdfast backup, all of it known"), AT_LEAST, 700)
+        self.aim("capture with 1 % changed, stored / first", self.share, AT_MOST, 0.03)
+        self.aim("capture / bare read by the driver", self.ratio("holdfast backup of a server", "bare read by the driver"), AT_MOST, 1)
+        self.aim("one operation a command / replay", self.one_by_one / self.replayed, AT_LEAST, 10)
+        self.aim("most memory of holdfast, MB", self.memory(), AT_MOST, 200)
 
 
 if __name__ == "__main__":
-    main()
+    parser = arguments(__doc__)
+    parser.add_argument("--bytes", type=size, default=size("1G"), help="on the scripted server")
+    parser.add_argument("--server-bytes", type=size, default=size("100M"), help="on the real one")
+    parser.add_argument("--operations", type=int, default=20000)
+    main(MongoDB, parser)

@@ -8,30 +8,22 @@ line for each measurement, the ratios that the aims are about, and with --markdo
     bench/postgres.py --holdfast build/release/holdfast --bytes 4G
 """
 
-import argparse
 import json
 import os
 import pathlib
-import resource
 import shutil
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from urllib.parse import quote
 
+from common import AT_MOST, WORDS, Bench, arguments, main, size
+
 BIN = pathlib.Path(sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))[-1])
-WORDS = ("the order was sent to customer and then came back from store with note about price size color number street "
-         "city first last again never always small large red green blue open closed paid").split()
 ROWS_PER_SCALE = 100_000
 BYTES_PER_SCALE = 32_000_000  # with the text
-
-
-def size(text):
-    factor = {"K": 1e3, "M": 1e6, "G": 1e9}.get(text[-1].upper())
-    return int(float(text[:-1]) * factor) if factor else int(text)
 
 
 class Server:
@@ -89,74 +81,51 @@ def fill(server, scale):
     server.sql("VACUUM ANALYZE", "bank")
 
 
-def measure(argv, environment):
-    """Seconds until it is on the disk, and the most memory that it, without its children's children, had."""
-    os.sync()
-    began = time.monotonic()
-    child = subprocess.Popen([str(word) for word in argv], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, err = child.stdout.read(), child.stderr.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    os.sync()
-    if child.returncode not in (0,):
-        sys.exit(f"{argv}: exit {child.returncode}\n{out.decode()[-2000:]}{err.decode()[-2000:]}")
-    return time.monotonic() - began, usage.ru_maxrss / 1024, out
-
-
-class Bench:
+class Postgres(Bench):
     def __init__(self, options, folder):
-        self.options, self.folder, self.rows, self.memory = options, folder, {}, {}
+        super().__init__(options, folder)
         self.shares, self.facts = {}, []
         self.server = Server(folder / "pg")
-        self.environment = {**os.environ, "HOLDFAST_REPO": str(folder / "repo"), "HOLDFAST_KEY_FILE": str(folder / "key"),
-                            "XDG_STATE_HOME": str(folder / "state"), "HOLDFAST_SANDBOX": str(folder / "sandboxes")}
-        (folder / "key").write_bytes(os.urandom(32))
 
-    def note(self, name, argv, environment=None):
-        seconds, memory, out = measure(argv, environment or self.server.environment)
-        self.rows.setdefault(name, []).append(seconds)
-        self.memory[name] = max(self.memory.get(name, 0), memory)
-        print(f"  {name:34} {seconds:8.2f} s {memory:8.0f} MB", flush=True)
-        return out
+    def close(self):
+        self.server.stop()
 
-    def holdfast(self, name, *args):
-        out = self.note(name, [self.options.holdfast, *args, "--json"], self.environment)
-        return json.loads(out.decode().splitlines()[-1]) if out else {}
+    def postgres(self, name, *argv):
+        self.timed(name, argv, self.size, self.server.environment)
 
-    def fresh_repository(self):
-        shutil.rmtree(self.folder / "repo", ignore_errors=True)
-        shutil.rmtree(self.folder / "state", ignore_errors=True)
-        subprocess.run([self.options.holdfast, "init"], env=self.environment, check=True, capture_output=True)
+    def own(self, name, *args):
+        return self.holdfast(name, self.size, *args)
 
     def run(self):
         fill(self.server, max(1, round(self.options.bytes / BYTES_PER_SCALE)))
-        self.bytes = int(self.server.sql("SELECT pg_database_size('bank')"))
-        print(f"database of {self.bytes / 1e9:.2f} GB, PostgreSQL {BIN.parent.name}, {os.cpu_count()} cores")
+        self.size = int(self.server.sql("SELECT pg_database_size('bank')"))
+        self.title = f"PostgreSQL {BIN.parent.name}, {self.size / 1e9:.1f} GB"
+        print(self.title)
         source = self.server.url("bank")
         for number in range(self.options.rounds):
             print(f"round {number + 1} of {self.options.rounds}")
             shutil.rmtree(self.folder / "dump", ignore_errors=True)
-            self.note("pg_dump -Fd -j2 -Z1", [BIN / "pg_dump", "-Fd", "-j2", "-Z1", "-f", self.folder / "dump", "bank"])
+            self.postgres("pg_dump -Fd -j2 -Z1", BIN / "pg_dump", "-Fd", "-j2", "-Z1", "-f", self.folder / "dump", "bank")
             self.fresh_repository()
-            first = self.holdfast("holdfast backup", "backup", source, "--name", "bank")
-            self.fresh_repository()
-            first = self.holdfast("holdfast backup, again", "backup", source, "--name", "bank")
+            first = self.own("holdfast backup", "backup", source, "--name", "bank")
             for target in ("by_pg_restore", "by_holdfast"):
                 self.server.sql(f"DROP DATABASE IF EXISTS {target}")
             self.server.sql("CREATE DATABASE by_pg_restore")
-            self.note("pg_restore -j2", [BIN / "pg_restore", "-j2", "-d", "by_pg_restore", self.folder / "dump"])
-            self.holdfast("holdfast restore --no-verify", "restore", "latest", "--to", self.server.url("by_holdfast"), "--no-verify")
-            for target in ("by_pg_restore", "by_holdfast"):
-                self.server.sql(f"DROP DATABASE {target}")
-            self.holdfast("holdfast prove", "prove", "latest")
+            self.postgres("pg_restore -j2", BIN / "pg_restore", "-j2", "-d", "by_pg_restore", self.folder / "dump")
+            self.server.sql("DROP DATABASE by_pg_restore")
+            self.own("holdfast restore --no-verify", "restore", "latest", "--to", self.server.url("by_holdfast"), "--no-verify")
+            self.server.sql("DROP DATABASE by_holdfast")
+            # As everybody runs it: it ends with a look at all that was restored. pg_restore has no such end.
+            self.own("holdfast restore", "restore", "latest", "--to", self.server.url("by_holdfast"))
+            self.server.sql("DROP DATABASE by_holdfast")
+            self.own("holdfast prove", "prove", "latest")
             self.facts.append(self.seconds_of_facts())
             for day in ("second", "third") if number == 0 else ():
                 self.change_one_percent(day)
-                again = self.holdfast(f"holdfast backup, {day}, 1 % changed", "backup", source, "--name", "bank")
+                again = self.own(f"holdfast backup, {day}, 1 % changed", "backup", source, "--name", "bank")
                 self.shares[day] = again["bytes"]["stored"] / first["bytes"]["stored"]
             if number == 0:
-                self.holdfast("holdfast restore of the third", "restore", "latest", "--to", self.server.url("by_holdfast"),
-                              "--no-verify")
+                self.own("holdfast restore of the third", "restore", "latest", "--to", self.server.url("by_holdfast"), "--no-verify")
                 self.server.sql("DROP DATABASE by_holdfast")
 
     def change_one_percent(self, day):
@@ -178,51 +147,19 @@ class Bench:
             seconds += json.loads(found.stdout)["seconds"]
         return seconds
 
-    def median(self, name):
-        return statistics.median(self.rows[name])
-
-    def report(self):
-        ratio = lambda a, b: self.median(a) / self.median(b)
-        capture = min(self.median("holdfast backup"), self.median("holdfast backup, again"))
+    def judge(self):
         # Facts are counted by the threads that read, one a core.
         facts = statistics.median(self.facts) / os.cpu_count()
-        aims = [("capture / pg_dump -Fd -j2 -Z1", capture / self.median("pg_dump -Fd -j2 -Z1"), 1.0),
-                ("second capture, stored / first", self.shares["second"], 0.05),
-                ("third capture, stored / first", self.shares["third"], 0.05),
-                ("restore / pg_restore -j2", ratio("holdfast restore --no-verify", "pg_restore -j2"), 1.0),
-                ("proof / restore", ratio("holdfast prove", "holdfast restore --no-verify"), 1.3),
-                ("facts / capture without them", facts / (capture - facts), 0.15),
-                ("most memory of holdfast, MB", max(v for k, v in self.memory.items() if k.startswith("holdfast")), 200)]
-        lines = ["| PostgreSQL, {:.1f} GB | seconds | MB/s | memory |".format(self.bytes / 1e9), "|---|---|---|---|"]
-        for name in self.rows:
-            lines.append(f"| {name} | {self.median(name):.1f} | {self.bytes / 1e6 / self.median(name):.0f} | "
-                         f"{self.memory[name]:.0f} MB |")
-        lines += ["", "| aim | found | at most |", "|---|---|---|"]
-        for name, found, most in aims:
-            lines.append(f"| {name} | {found:.3g} | {most:g} |")
-        print("\n".join(lines))
-        if self.options.markdown:
-            self.options.markdown.write_text("\n".join(lines) + "\n")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--holdfast", type=pathlib.Path, required=True)
-    parser.add_argument("--bytes", type=size, default=size("4G"))
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("/var/tmp"))
-    parser.add_argument("--markdown", type=pathlib.Path)
-    options = parser.parse_args()
-    options.holdfast = options.holdfast.resolve()
-    with tempfile.TemporaryDirectory(prefix="holdfast-bench-", dir=options.folder) as folder:
-        pathlib.Path(folder).chmod(0o755)
-        bench = Bench(options, pathlib.Path(folder))
-        try:
-            bench.run()
-            bench.report()
-        finally:
-            bench.server.stop()
+        self.aim("capture / pg_dump -Fd -j2 -Z1", self.ratio("holdfast backup", "pg_dump -Fd -j2 -Z1"), AT_MOST, 1)
+        for day, share in self.shares.items():
+            self.aim(f"{day} capture, stored / first", share, AT_MOST, 0.05)
+        self.aim("restore / pg_restore -j2", self.ratio("holdfast restore --no-verify", "pg_restore -j2"), AT_MOST, 1)
+        self.aim("proof / restore", self.ratio("holdfast prove", "holdfast restore"), AT_MOST, 1.3)
+        self.aim("facts / capture without them", facts / (self.median("holdfast backup") - facts), AT_MOST, 0.15)
+        self.aim("most memory of holdfast, MB", self.memory(), AT_MOST, 200)
 
 
 if __name__ == "__main__":
-    main()
+    parser = arguments(__doc__)
+    parser.add_argument("--bytes", type=size, default=size("4G"))
+    main(Postgres, parser)

@@ -9,30 +9,18 @@ that the aims are about, and with --markdown a table for doc/benchmarks.md.
     bench/redis.py --holdfast build/release/holdfast --bytes 2G
 """
 
-import argparse
-import json
-import os
-import pathlib
 import random
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 
-WORDS = ("the order was sent to customer and then came back from store with note about price size color number street "
-         "city first last again never always small large red green blue open closed paid").split()
+from common import AT_MOST, WORDS, Bench, arguments, main, peak, processor, size
+
 VALUE_BYTES = 500
 KEYS_AT_ONCE = 5000
-
-
-def size(text):
-    factor = {"K": 1e3, "M": 1e6, "G": 1e9}.get(text[-1].upper())
-    return int(float(text[:-1]) * factor) if factor else int(text)
 
 
 def command(*words):
@@ -57,10 +45,6 @@ class Server:
                 sys.exit("redis-server does not start")
             time.sleep(0.02)
         self.seconds_to_load = time.monotonic() - began
-
-    def processor(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self):
         self.process.kill()
@@ -107,78 +91,50 @@ class Values:
             yield b"".join(self.set(each) for each in numbers[begin:begin + KEYS_AT_ONCE])
 
 
-def measure(argv, environment):
-    """Seconds until it is on the disk, seconds of processor, and the most memory that it had."""
-    os.sync()
-    began = time.monotonic()
-    child = subprocess.Popen([str(word) for word in argv], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, err = child.stdout.read(), child.stderr.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    os.sync()
-    if child.returncode != 0:
-        sys.exit(f"{argv}: exit {child.returncode}\n{out.decode()[-2000:]}{err.decode()[-2000:]}")
-    return time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, out
-
-
-class Bench:
+class Redis(Bench):
     def __init__(self, options, folder):
-        self.options, self.folder, self.rows, self.processor, self.memory = options, folder, {}, {}, {}
-        self.environment = {**os.environ, "HOLDFAST_REPO": str(folder / "repo"), "HOLDFAST_KEY_FILE": str(folder / "key"),
-                            "XDG_STATE_HOME": str(folder / "state"), "TMPDIR": str(folder)}
-        (folder / "key").write_bytes(os.urandom(32))
+        super().__init__(options, folder)
         self.server = Server(folder / "source")
         self.values = Values(1)
         self.keys = options.bytes // VALUE_BYTES
 
-    def note(self, name, seconds, processor, memory):
-        self.rows.setdefault(name, []).append(seconds)
-        self.processor.setdefault(name, []).append(processor)
-        self.memory[name] = max(self.memory.get(name, 0), memory)
-        print(f"  {name:36} {seconds:8.2f} s {processor:8.2f} s of processor {memory:8.0f} MB", flush=True)
+    def close(self):
+        self.server.stop()
 
-    def timed(self, name, *argv):
-        seconds, processor, memory, out = measure(argv, self.environment)
-        self.note(name, seconds, processor, memory)
-        return out
-
-    def holdfast(self, name, *args):
-        return json.loads(self.timed(name, self.options.holdfast, *args, "--json").decode().splitlines()[-1])
-
-    def fresh_repository(self):
-        shutil.rmtree(self.folder / "repo", ignore_errors=True)
-        shutil.rmtree(self.folder / "state", ignore_errors=True)
-        subprocess.run([self.options.holdfast, "init"], env=self.environment, check=True, capture_output=True)
+    def own(self, name, *args):
+        return self.holdfast(name, self.size, *args)
 
     def run(self):
         self.server.pipe(self.values.commands(range(self.keys)))
         dump = self.folder / "dumped" / "dump.rdb"
         dump.parent.mkdir()
+        self.server.run("SAVE")
+        self.size = (self.folder / "source" / "dump.rdb").stat().st_size
+        self.title = f"Redis, RDB of {self.size / 1e9:.2f} GB"
         for number in range(self.options.rounds):
             print(f"round {number + 1} of {self.options.rounds}")
-            self.timed("redis-cli --rdb", "redis-cli", "-p", self.server.port, "--rdb", dump)
-            self.bytes = dump.stat().st_size
+            self.timed("redis-cli --rdb", ["redis-cli", "-p", self.server.port, "--rdb", dump], self.size)
             self.fresh_repository()
-            first = self.holdfast("holdfast backup", "backup", self.server.url(), "--name", "cache")
-            self.holdfast("holdfast backup, nothing changed", "backup", self.server.url(), "--name", "cache")
+            first = self.own("holdfast backup", "backup", self.server.url(), "--name", "cache")
+            self.own("holdfast backup, nothing changed", "backup", self.server.url(), "--name", "cache")
             self.restore(dump)
             if number == 0:
                 changed = random.Random(2).sample(range(self.keys), self.keys // 100)
                 self.server.pipe(self.values.commands(changed))
-                second = self.holdfast("holdfast backup, 1 % changed", "backup", self.server.url(), "--name", "cache")
+                second = self.own("holdfast backup, 1 % changed", "backup", self.server.url(), "--name", "cache")
                 self.share = second["bytes"]["stored"] / first["bytes"]["stored"]
         self.follow()
 
     def restore(self, dump):
         loaded = Server(dump.parent)
-        self.note("the server loads its own RDB", loaded.seconds_to_load, loaded.processor(), 0)
+        self.add("the server loads its own RDB", self.size, loaded.seconds_to_load, processor(loaded.process.pid))
         loaded.stop()
         folder = self.folder / "restored"
         shutil.rmtree(folder, ignore_errors=True)
-        self.holdfast("holdfast restore, folder", "restore", "latest", "--to", folder, "--no-verify", "--no-sync")
+        self.own("holdfast restore, folder", "restore", "latest", "--to", folder, "--no-verify", "--no-sync")
         shutil.rmtree(folder)
         target = Server(self.folder / "target")
-        self.holdfast("holdfast restore, server", "restore", "latest", "--to", target.url(), "--no-verify")
+        self.own("holdfast restore, server", "restore", "latest", "--to", target.url(), "--no-verify")
         target.stop()
 
     def follow(self):
@@ -186,78 +142,52 @@ class Bench:
         argv = [str(each) for each in (self.options.holdfast, "follow", self.server.url(), "--name", "cache", "--flush", "1s",
                                        "--json")]
         follower = subprocess.Popen(argv, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        while self.server.run("WAIT", 1, 1000) != "1":
+        began = time.monotonic()
+        while self.exposed_now(1000) == float("inf"):  # until its base is stored nothing is
             if follower.poll() is not None:
                 sys.exit(follower.stderr.read().decode())
+        print(f"  the base is stored after {time.monotonic() - began:.1f} s", flush=True)
         syncs = self.server.field("stats", "sync_full")
         began = int(self.server.field("replication", "master_repl_offset"))
         load = subprocess.Popen(["redis-benchmark", "-p", str(self.server.port), "-P", "16", "-t", "set", "-d", "100", "-r",
                                  "1000000", "-n", "1000000000", "-q"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.exposed, end = [], time.monotonic() + self.options.follow_seconds
-        peak = 0
+        most = 0
         while time.monotonic() < end:
-            asked = time.monotonic()
-            # SET and WAIT on one connection.
-            done = subprocess.run(["redis-cli", "-p", str(self.server.port)], input="SET canary 1\nWAIT 1 30000\n",
-                                  capture_output=True, text=True, check=True).stdout.split()
-            self.exposed.append(time.monotonic() - asked if done[-1] == "1" else float("inf"))
-            status = pathlib.Path(f"/proc/{follower.pid}/status").read_text()
-            peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
+            self.exposed.append(self.exposed_now(30000))
+            most = peak(follower.pid)
             time.sleep(0.1)
         load.kill()
         load.wait()
         self.stream = (int(self.server.field("replication", "master_repl_offset")) - began) / self.options.follow_seconds
         self.was_dropped = self.server.field("stats", "sync_full") != syncs
-        self.memory["holdfast follow"] = peak
+        self.memory_of_follower = most
         follower.send_signal(signal.SIGTERM)
         follower.wait()
         print(f"  followed {self.stream / 1e6:.0f} MB/s for {self.options.follow_seconds} s: exposed at most "
-              f"{max(self.exposed):.2f} s, {peak:.0f} MB, dropped: {self.was_dropped}", flush=True)
+              f"{max(self.exposed):.2f} s, {most:.0f} MB, dropped: {self.was_dropped}; one after the other: "
+              + " ".join(f"{each:.1f}" for each in self.exposed), flush=True)
 
-    def median(self, name):
-        return statistics.median(self.rows[name])
+    def exposed_now(self, patience_ms):
+        """Seconds from a write until the server is told that the repository has it."""
+        asked = time.monotonic()
+        done = subprocess.run(["redis-cli", "-p", str(self.server.port)], input=f"SET canary 1\nWAIT 1 {patience_ms}\n",
+                              capture_output=True, text=True, check=True).stdout.split()
+        return time.monotonic() - asked if done[-1] == "1" else float("inf")
 
-    def report(self):
-        ratio = lambda a, b: self.median(a) / self.median(b)
-        aims = [("capture / redis-cli --rdb", ratio("holdfast backup", "redis-cli --rdb"), 1.0),
-                ("second capture after 1 %, stored / first", self.share, 0.03),
-                ("restore into a folder / the server's load",
-                 ratio("holdfast restore, folder", "the server loads its own RDB"), 1.0),
-                ("restore into a server / its own load", ratio("holdfast restore, server", "the server loads its own RDB"), 1.0),
-                ("most memory of holdfast, MB", max(v for k, v in self.memory.items() if k.startswith("holdfast")), 150),
-                (f"most exposed while {self.stream / 1e6:.0f} MB/s are followed, s", max(self.exposed), 3),
-                ("times dropped meanwhile", int(self.was_dropped), 0)]
-        lines = [f"| Redis, RDB of {self.bytes / 1e9:.2f} GB | seconds | of processor | MB/s | memory |", "|---|---|---|---|---|"]
-        for name in self.rows:
-            memory = f"{self.memory[name]:.0f} MB" if self.memory[name] else ""
-            lines.append(f"| {name} | {self.median(name):.1f} | {statistics.median(self.processor[name]):.1f} | "
-                         f"{self.bytes / 1e6 / self.median(name):.0f} | {memory} |")
-        lines += ["", "| aim | found | at most |", "|---|---|---|"]
-        for name, found, most in aims:
-            lines.append(f"| {name} | {found:.3g} | {most:g} |")
-        print("\n".join(lines))
-        if self.options.markdown:
-            self.options.markdown.write_text("\n".join(lines) + "\n")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--holdfast", type=pathlib.Path, required=True)
-    parser.add_argument("--bytes", type=size, default=size("2G"))
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--follow-seconds", type=int, default=30)
-    parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("/var/tmp"))
-    parser.add_argument("--markdown", type=pathlib.Path)
-    options = parser.parse_args()
-    options.holdfast = options.holdfast.resolve()
-    with tempfile.TemporaryDirectory(prefix="holdfast-bench-", dir=options.folder) as folder:
-        bench = Bench(options, pathlib.Path(folder))
-        try:
-            bench.run()
-            bench.report()
-        finally:
-            bench.server.stop()
+    def judge(self):
+        load = "the server loads its own RDB"
+        self.aim("capture / redis-cli --rdb", self.ratio("holdfast backup", "redis-cli --rdb"), AT_MOST, 1)
+        self.aim("second capture after 1 %, stored / first", self.share, AT_MOST, 0.03)
+        self.aim("restore into a folder / the server's load", self.ratio("holdfast restore, folder", load), AT_MOST, 1)
+        self.aim("restore into a server / its own load", self.ratio("holdfast restore, server", load), AT_MOST, 1)
+        self.aim("most memory of holdfast, MB", max(self.memory(), self.memory_of_follower), AT_MOST, 150)
+        self.aim(f"most exposed while {self.stream / 1e6:.0f} MB/s are followed, s", max(self.exposed), AT_MOST, 3)
+        self.aim("times dropped meanwhile", int(self.was_dropped), AT_MOST, 0)
 
 
 if __name__ == "__main__":
-    main()
+    parser = arguments(__doc__)
+    parser.add_argument("--bytes", type=size, default=size("2G"))
+    parser.add_argument("--follow-seconds", type=int, default=30)
+    main(Redis, parser)

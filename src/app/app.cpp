@@ -1,6 +1,10 @@
 #include "app/app.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 
 #include "app/command.h"
@@ -45,6 +49,14 @@ int execute(const Command& command, const std::vector<std::string>& words, Conte
     }
 }
 
+// Whoever reads standard input after that, such as a source, finds it empty.
+std::string config_of_stdin() {
+    std::string out = read_config("/dev/stdin");
+    const Fd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (::dup2(nothing.get(), STDIN_FILENO) < 0) throw Error{Code::failed, "dup2: {}", errno_text(errno)};
+    return out;
+}
+
 int run_words(const std::vector<std::string>& words, World& world, Output& out) {
     Globals globals;
     const Options options = global_options(globals);
@@ -63,6 +75,7 @@ int run_words(const std::vector<std::string>& words, World& world, Output& out) 
     out.style = globals.json ? Style::json : Style::people;
     out.quiet = globals.quiet;
     out.verbose = globals.verbose;
+    if (globals.config_stdin) globals.config_text = config_of_stdin();
     Context context(world, out, globals, call.command_line);
     return execute(*call.command, words, context);
 }

@@ -1,17 +1,32 @@
 #include "app/child_executor.h"
 
 #include <signal.h>
+#include <sys/mman.h>
 
+#include <cerrno>
+
+#include "base/error.h"
 #include "base/text.h"
 
 namespace holdfast::app {
 
-ChildOptions own_child(std::vector<std::string> words, const std::string& config) {
+void ConfigInUse::set(std::string_view text) {
+    Fd fresh(::memfd_create("holdfast.yaml", MFD_CLOEXEC));
+    if (!fresh) throw Error{Code::failed, "memfd_create: {}", errno_text(errno)};
+    write_all(fresh.get(), as_bytes(text), "the configuration in memory");
+    text_ = std::move(fresh);
+}
+
+ChildOptions own_child(std::vector<std::string> words, const ConfigInUse& config) {
     ChildOptions out;
-    out.argv = {"/proc/self/exe", "-c", config, "--no-input"};
+    out.argv = {"/proc/self/exe", "-c", config.path(), "--config-stdin", "--no-input"};
     out.argv.insert(out.argv.end(), words.begin(), words.end());
     out.remove_environment = {};  // it opens the repository as we would
+    for (const auto& [variable, secret] : config.secrets().taken())
+        out.add_environment.emplace_back(variable, as_text(secret.reveal()));
+    out.stdin_from = config.text();
     out.capture_stdout = false;
+    out.own_session = true;
     return out;
 }
 

@@ -5,13 +5,13 @@
 #include "app/command.h"
 #include "app/context.h"
 #include "app/exit_order.h"
-#include "app/failure_records.h"
 #include "app/progress_line.h"
 #include "app/recorder.h"
 #include "app/registry.h"
 #include "app/source_options.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/stopped.h"
 #include "base/text.h"
 #include "engine/back_up.h"
 #include "source/parts.h"
@@ -48,8 +48,8 @@ struct Totals {
 
 // After these the next source would fail for the same reason.
 bool ends_everything(Code code) {
-    return code == Code::cancelled || code == Code::terminated || code == Code::unreachable || code == Code::no_space ||
-           code == Code::wrong_key || code == Code::denied;
+    return is_stop(code) || code == Code::unreachable || code == Code::no_space || code == Code::wrong_key ||
+           code == Code::denied;
 }
 
 ledger::Outcome outcome_of(const engine::BackupReport& report) {
@@ -63,22 +63,6 @@ ledger::Outcome outcome_of(const engine::BackupReport& report) {
             .bytes = snapshot.bytes.logical,
             .stored = snapshot.bytes.stored,
             .items = snapshot.items};
-}
-
-FailureRecord failure_of(Context& context, const Source& source, const Error& error) {
-    FailureRecord out;
-    if (context.recorder != nullptr) {
-        const ledger::Run& run = context.recorder->run();
-        out.run = run.id;
-        out.job = run.job;
-        out.seconds = static_cast<double>(context.world.clock.now() - std::max(run.started, run.due)) / one_second;
-    }
-    out.source = source.name();
-    out.result = info_of(error.code()).slug;
-    out.error = error.message();
-    out.host = current_host_name();
-    out.time = context.world.clock.now();
-    return out;
 }
 
 // Backs up one source after the other; what fails is told, and the others follow.
@@ -95,11 +79,11 @@ public:
                 if (parts.empty()) back_up_one(source);
             }))
             return false;
-        return std::ranges::all_of(parts,
-                                   [&](const auto& part) { return attempt(*part, [&] { back_up_one(*part); }); });
+        if (!std::ranges::all_of(parts, [&](const auto& part) { return attempt(*part, [&] { back_up_one(*part); }); }))
+            return false;
+        return parts.empty() || attempt(source, [&] { look_at_parts_again(source, context_.world); });
     }
     const Totals& totals() const { return totals_; }
-    const std::vector<FailureRecord>& failures() const { return failures_; }
     int exit() const { return exit_; }
 
 private:
@@ -126,14 +110,13 @@ private:
         try {
             work();
         } catch (Error& error) {
-            if (error.code() == Code::cancelled || error.code() == Code::terminated)
+            if (is_stop(error.code()))
                 error.set_unharmed(
                     "no snapshot was made of this source; what was stored already need not be stored again");
             context_.out.error(error);
             record(
                 context_,
                 {.source = source.name(), .result = std::string(info_of(error.code()).slug), .error = error.message()});
-            if (!plan_.dry_run) failures_.push_back(failure_of(context_, source, error));
             exit_ = worse_exit(exit_, error.exit_status());
             return !ends_everything(error.code());
         }
@@ -144,7 +127,6 @@ private:
     repo::Repository& repository_;
     const engine::BackupPlan plan_;
     Totals totals_;
-    std::vector<FailureRecord> failures_;
     int exit_ = 0;
 };
 
@@ -158,22 +140,12 @@ int run_backup(Context& context, const BackupChoice& choice) {
         [&](const SecretReference& reference) {
             return std::string(as_text(context.secrets.resolve(reference, SecretForm::passphrase).reveal()));
         });
-    const auto repository = [&] {
-        try {
-            return context.open_repository(repo::NotesFrom::checkpoint);
-        } catch (const Error& error) {
-            std::vector<FailureRecord> failures;
-            for (const auto& source : sources) failures.push_back(failure_of(context, *source, error));
-            if (!choice.dry_run) keep_failures(context, failures);
-            throw;
-        }
-    }();
+    const auto repository = context.open_repository(repo::NotesFrom::checkpoint);
 
     const Nanoseconds begin = context.world.clock.steady();
     BackupRun run(context, *repository, {parse_tags(choice.tags), request.host, choice.dry_run, choice.reread});
     for (const auto& source : sources)
         if (!run.back_up(*source)) break;
-    if (!choice.dry_run) leave_failures(context, *repository, run.failures());
     const Totals& totals = run.totals();
     if (context.out.is_json())
         context.out.record({{"type", "summary"},

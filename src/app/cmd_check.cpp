@@ -1,23 +1,38 @@
+#include <algorithm>
+#include <iterator>
+
 #include "app/check_plan.h"
 #include "app/command.h"
 #include "app/context.h"
 #include "app/progress_line.h"
+#include "app/versions.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/check_versions.h"
 #include "engine/maintain.h"
 
 namespace holdfast::app {
 
 namespace {
 
+engine::VersionsReport check_versions(Context& context) {
+    const auto versions = open_versions(context.choose_repository(context.globals.repository).place, context.world);
+    return versions ? engine::check_versions(*versions) : engine::VersionsReport{};
+}
+
 int run_check(Context& context, const std::optional<std::string>& read_data) {
     const engine::CheckPlan plan = check_plan(read_data);
     const auto repository = context.open_repository();
     engine::Progress progress;
-    const engine::CheckReport report = [&] {
+    engine::CheckReport report;
+    std::optional<std::string> not_tested;
+    {
         const ProgressLine line(context.out, context.world.clock, progress, "checking");
-        return engine::check(*repository, plan, progress);
-    }();
+        report = engine::check(*repository, plan, progress);
+        engine::VersionsReport versions = check_versions(context);
+        std::ranges::move(versions.replaced, std::back_inserter(report.errors));
+        not_tested = std::move(versions.not_tested);
+    }
     Output& out = context.out;
     if (out.is_json()) {
         Json errors = Json::array();
@@ -29,7 +44,8 @@ int run_check(Context& context, const std::optional<std::string>& read_data) {
                     {"packs", report.packs},
                     {"chunks", report.chunks},
                     {"bytes", report.bytes},
-                    {"errors", errors}});
+                    {"errors", errors},
+                    {"not_tested", not_tested ? Json::array({*not_tested}) : Json::array()}});
     } else {
         for (const engine::Damage& each : report.errors) {
             out.line(fmt::format("{}: {}", printable(each.object), each.kind));
@@ -42,6 +58,7 @@ int run_check(Context& context, const std::optional<std::string>& read_data) {
                                  report.errors.empty()
                                      ? "no damage"
                                      : counted(report.errors.size(), "object is damaged", "objects are damaged")));
+        if (not_tested) out.say("NOT TESTED: " + *not_tested);
         if (!plan.read_data) out.say("What the packs hold was not read; `--read-data` reads it.");
     }
     if (!report.errors.empty())
@@ -63,7 +80,7 @@ Command check_command() {
     out.summary = "look for damage in the repository";
     out.details =
         "Checks that logs, index, snapshots and trees are whole and agree, and that every pack is there with "
-        "its size. "
+        "its size; where the store keeps versions, also that nothing was written over. "
         "--read-data also reads the packs and compares every chunk with its id; with a share or a size it "
         "reads those first that "
         "were not read for longest. Damage is exit status 13.";

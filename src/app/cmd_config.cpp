@@ -156,7 +156,7 @@ int run_show(Context& context) {
                             {"repositories", repositories},
                             {"sources", sources},
                             {"jobs", jobs_json(config)},
-                            {"service", {{"listen", config.service.listen}, {"ledger", config.service.ledger}}}});
+                            {"service", {{"ledger", config.service.ledger}}}});
         return 0;
     }
     context.out.line(config.path);

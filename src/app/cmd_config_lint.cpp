@@ -34,6 +34,8 @@ public:
                     add(source.where, of_check, {check.sql}, Use::query);
                 else if (check.kind == engine::Check::Kind::exec)
                     add(source.where, of_check, check.exec, Use::command);
+                else
+                    add(source.where, of_check, {check.url}, Use::text);
             }
             add_hooks(source.where, name, source.hooks);
         }

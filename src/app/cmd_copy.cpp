@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/maintain.h"
+#include "engine/replicate.h"
 #include "repo/keys.h"
 #include "repo/names.h"
 
@@ -18,18 +19,40 @@ struct CopyChoice {
     std::string to;
     std::string to_key_file;
     std::optional<std::string> source;
+    std::optional<std::string> tag;
+    bool verify = false;
     ReplicaCopy replica;
+
+    bool is_all() const { return ids.empty() && !source && !tag; }
 };
 
-std::vector<repo::SnapshotId> chosen(const repo::Repository& from, const CopyChoice& choice) {
+bool has_tag(const repo::Snapshot& snapshot, const std::string& tag) {
+    const std::size_t equals = tag.find('=');
+    const auto found = snapshot.tags.find(tag.substr(0, equals));
+    return found != snapshot.tags.end() && (equals == std::string::npos || found->second == tag.substr(equals + 1));
+}
+
+// By source and tag what the target has not forgotten; whoever names a snapshot is told that it was.
+std::vector<repo::SnapshotId> chosen(const repo::Repository& from, const repo::Repository& to,
+                                     const CopyChoice& choice) {
     std::vector<repo::SnapshotId> out;
-    for (const std::string& id : choice.ids) out.push_back(snapshot_by_id(from.snapshots(), id).id);
-    if (!choice.source) return out;
-    if (!out.empty()) throw Error{Code::usage, "ids of snapshots and --source do not go together"};
-    for (const repo::Snapshot& snapshot : from.snapshots()) {
-        if (is_source(snapshot, *choice.source)) out.push_back(snapshot.id);
+    if (!choice.ids.empty()) {
+        if (choice.source || choice.tag)
+            throw Error{Code::usage, "ids of snapshots go with neither --source nor --tag"};
+        for (const std::string& id : choice.ids) out.push_back(snapshot_by_id(from.snapshots(), id).id);
+        return out;
     }
-    if (out.empty()) throw Error{Code::not_found, "there is no snapshot of source {}", *choice.source};
+    bool is_any = false;
+    for (const repo::Snapshot& snapshot : from.snapshots()) {
+        if (choice.source && !is_source(snapshot, *choice.source)) continue;
+        if (choice.tag && !has_tag(snapshot, *choice.tag)) continue;
+        is_any = true;
+        if (!to.was_forgotten(snapshot.id)) out.push_back(snapshot.id);
+    }
+    if (!is_any)
+        throw Error{Code::not_found, "there is no snapshot{}{} to copy",
+                    choice.source ? " of source " + *choice.source : "",
+                    choice.tag ? " with the tag " + *choice.tag : ""};
     return out;
 }
 
@@ -76,13 +99,28 @@ bool is_of_family(Store& store, const repo::Repository& from) {
 }
 
 int copy_to_replica(Context& context, repo::Repository& from, Store& to, const CopyChoice& choice) {
-    if (!chosen(from, choice).empty()) context.out.say("A replica takes all snapshots.");
+    if (!choice.ids.empty() || choice.source) context.out.say("A replica takes all snapshots.");
     return run_replica_copy(context, from, to, choice.replica);
+}
+
+// Also those that were there before: somebody may have taken something of them since.
+void fail_unless_there(repo::Repository& to, const engine::CopyReport& report) {
+    std::vector<repo::SnapshotId> ids;
+    for (const engine::CopyReport::Copied& each : report.snapshots) ids.push_back(each.id);
+    to.refresh();
+    const std::vector<repo::SnapshotId> missing = engine::not_there(to, ids);
+    if (missing.empty()) return;
+    throw Error{Code::corrupt, "{} in {}, beginning with {}",
+                counted(missing.size(), "copy is not whole", "copies are not whole"), to.store().url(),
+                missing.front().short_hex()}
+        .unharmed("the originals are unharmed")
+        .hint("`holdfast check` says what is missing there, `holdfast repair --from` brings it back.");
 }
 
 int run_copy(Context& context, const CopyChoice& choice) {
     const RepositoryChoice from_choice = context.choose_repository(context.globals.repository);
-    const RepositoryChoice to_choice = context.choose_repository(choice.to);
+    RepositoryChoice to_choice = context.choose_repository(choice.to);
+    to_choice.reads_back = choice.verify;
     const auto from = context.open_repository(from_choice, context.usual_places());
     {
         const auto store = context.open_store_of(to_choice);
@@ -97,14 +135,16 @@ int run_copy(Context& context, const CopyChoice& choice) {
     const SecretPlaces places{choice.to_key_file, "HOLDFAST_TO_KEY_FILE", "HOLDFAST_TO_PASSWORD",
                               "HOLDFAST_TO_PASSWORD_FILE"};
     const auto to = context.open_repository(to_choice, places);
-    const auto ids = chosen(*from, choice);
     if (from->snapshots().empty()) throw Error{Code::not_found, "{} has no snapshots to copy", from_choice.name};
+    const auto ids = choice.is_all() ? std::vector<repo::SnapshotId>{} : chosen(*from, *to, choice);
     engine::Progress progress;
     const engine::CopyReport report = [&] {
+        if (ids.empty() && !choice.is_all()) return engine::CopyReport{};
         const ProgressLine line(context.out, context.world.clock, progress, "copying");
         return engine::copy(*from, *to, ids, choice.replica.dry_run, progress);
     }();
     print_report(context.out, report, choice.replica.dry_run);
+    if (choice.verify && !choice.replica.dry_run) fail_unless_there(*to, report);
     return 0;
 }
 
@@ -129,7 +169,10 @@ Command copy_command() {
         "reads here and a full one there. Its passphrase comes from HOLDFAST_TO_PASSWORD, HOLDFAST_TO_PASSWORD_FILE or "
         "`unlock` "
         "in the configuration, or is asked for. Copies keep the ids of their snapshots; what is there already is "
-        "not sent again.";
+        "not sent again.\n"
+        "--verify reads back what is written before it counts, and looks whether the other repository has everything, "
+        "also "
+        "of what was there before.";
     out.examples = {
         {"holdfast -r main copy --to offsite", "all that is missing there"},
         {"holdfast -r main copy --to offsite --follow --interval 10s", "again and again, until it is stopped"},
@@ -142,6 +185,8 @@ Command copy_command() {
         Option::Offers::files;
     out.options.value(choice->source, "--source", "NAME", "only snapshots of this source").offers =
         Option::Offers::sources;
+    out.options.value(choice->tag, "--tag", "KEY[=VALUE]", "only snapshots with this tag");
+    out.options.flag(choice->verify, "--verify", "read back what is written, and look whether everything is there");
     out.options.flag(choice->replica.follow, "--follow", "go on copying what is new, until stopped");
     out.options.duration(choice->replica.interval, "--interval", "TIME",
                          "with --follow: look for new snapshots so often (10s)");

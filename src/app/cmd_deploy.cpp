@@ -43,6 +43,18 @@ void warn_of_jobs_without_schedule(Context& context) {
                             job.name, join(job.after, ", ")));
 }
 
+// What a job asks for and only `serve` does: nothing of it is left out without a word.
+void warn_of_what_only_serve_does(Context& context, const policy::Job& job, std::vector<std::string> more) {
+    if (job.allowed_hours) more.emplace_back("allowed_hours");
+    if (job.limits.load_max) more.emplace_back("limits: {load}");
+    if (!more.empty()) context.out.warn(fmt::format("job {}: only `serve` keeps `{}`", job.name, join(more, "`, `")));
+}
+
+// So long all attempts may take that are made of one due time, with the pauses in between.
+Nanoseconds attempts_take_max(const policy::Job& job, Nanoseconds attempt, Nanoseconds pause) {
+    return attempt * (job.retries.count + 1) + pause * job.retries.count;
+}
+
 // What a word of ExecStart= needs so that systemd takes it as it is.
 std::string systemd_word(std::string_view text) {
     std::string out = "\"";
@@ -60,7 +72,7 @@ Description=holdfast: {what}
 Documentation=man:holdfast(1)
 Wants=network-online.target
 After=network-online.target
-
+{unit}
 [Service]
 Type={type}
 User={user}
@@ -93,8 +105,8 @@ std::vector<DeployedFile> systemd_daemon(const SystemdChoice& choice, const std:
     const std::string command = fmt::format("{} -c {} --no-input serve", choice.program, systemd_word(config));
     return {{"holdfast.service",
              fmt::format(fmt::runtime(systemd_service), fmt::arg("what", "scheduled backups and their proof"),
-                         fmt::arg("type", "notify"), fmt::arg("user", choice.user), fmt::arg("command", command),
-                         fmt::arg("more", daemon_more)) +
+                         fmt::arg("unit", ""), fmt::arg("type", "notify"), fmt::arg("user", choice.user),
+                         fmt::arg("command", command), fmt::arg("more", daemon_more)) +
                  "\n[Install]\nWantedBy=multi-user.target\n"}};
 }
 
@@ -106,12 +118,25 @@ std::vector<DeployedFile> systemd_timers(Context& context, const SystemdChoice& 
         const std::string unit = "holdfast-" + job.name;
         const std::string command =
             fmt::format("{} -c {} --no-input run {}", choice.program, systemd_word(config), systemd_word(job.name));
-        const std::string more =
+        std::string more =
             job.timeout ? fmt::format("TimeoutStartSec={}\n", *job.timeout / one_second) : "TimeoutStartSec=infinity\n";
-        out.push_back(
-            {unit + ".service", fmt::format(fmt::runtime(systemd_service), fmt::arg("what", "job " + job.name),
-                                            fmt::arg("type", "oneshot"), fmt::arg("user", choice.user),
-                                            fmt::arg("command", command), fmt::arg("more", more))});
+        std::string limit;
+        if (job.retries.count > 0) {
+            constexpr Nanoseconds hour = 3600 * one_second;  // the next due time is to be free again
+            limit = fmt::format("StartLimitIntervalSec={}\nStartLimitBurst={}\n",
+                                attempts_take_max(job, job.timeout.value_or(hour), job.retries.backoff) / one_second,
+                                job.retries.count + 1);
+            more += fmt::format("Restart=on-failure\nRestartSec={}\nRestartPreventExitStatus={}\n",
+                                job.retries.backoff / one_second, info_of(Code::partial).exit_status);
+        }
+        std::vector<std::string> only_served;
+        if (job.concurrency != policy::Concurrency::forbid) only_served.emplace_back("concurrency");
+        if (job.catch_up == policy::CatchUp::all) only_served.emplace_back("catch_up: all");
+        warn_of_what_only_serve_does(context, job, std::move(only_served));
+        out.push_back({unit + ".service",
+                       fmt::format(fmt::runtime(systemd_service), fmt::arg("what", "job " + job.name),
+                                   fmt::arg("unit", limit), fmt::arg("type", "oneshot"), fmt::arg("user", choice.user),
+                                   fmt::arg("command", command), fmt::arg("more", more))});
         std::string timer = fmt::format("[Unit]\nDescription=holdfast: when job {} is due\n\n[Timer]\n", job.name);
         for (const std::string& line : job.schedule->on_calendar()) timer += "OnCalendar=" + line + "\n";
         if (job.jitter_max > 0)
@@ -232,8 +257,15 @@ int deploy_kubernetes(Context& context, const KubernetesChoice& choice) {
                         job.schedule->text()}
                 .hint("`#` and `L` work with `serve`; run it as a Deployment, or write a plain schedule.");
         constexpr Nanoseconds hour = 3600 * one_second;
-        const std::string timeout =
-            job.timeout ? fmt::format("      activeDeadlineSeconds: {}\n", *job.timeout / one_second) : "";
+        constexpr Nanoseconds pause_max = 360 * one_second;  // that a cluster makes between attempts
+        const std::string timeout = job.timeout
+                                        ? fmt::format("      activeDeadlineSeconds: {}\n",
+                                                      attempts_take_max(job, *job.timeout, pause_max) / one_second)
+                                        : "";
+        std::vector<std::string> only_served;
+        if (job.jitter_max > 0) only_served.emplace_back("jitter");
+        if (job.catch_up == policy::CatchUp::all) only_served.emplace_back("catch_up: all");
+        warn_of_what_only_serve_does(context, job, std::move(only_served));
         files.push_back(
             {"cronjob-" + kubernetes_name(job.name) + ".yaml",
              fmt::format(fmt::runtime(cron_job), fmt::arg("name", kubernetes_name(job.name)),

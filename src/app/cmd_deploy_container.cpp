@@ -1,5 +1,3 @@
-#include <filesystem>
-
 #include "app/command.h"
 #include "app/context.h"
 #include "app/deployed.h"

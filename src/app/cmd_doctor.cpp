@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <iterator>
 
+#include "app/backup_sources.h"
 #include "app/command.h"
 #include "app/context.h"
 #include "app/registry.h"
@@ -122,6 +123,25 @@ Examined examine(Context& context, const RepositoryChoice& choice, bool is_alone
     return out;
 }
 
+// Null: its kind has nothing to say of itself.
+const SourceType* examined_type(const SourceConfig& source) {
+    const SourceType* const type = source_type(source.kind);
+    return type != nullptr && type->examine != nullptr ? type : nullptr;
+}
+
+Examined examine(Context& context, const SourceConfig& source, const SourceType& type) {
+    Examined out{source.name, source.kind, {}};
+    try {
+        const SourceOptions options = resolved_options(source, type, [&](const SecretReference& reference) {
+            return std::string(as_text(context.secrets.resolve(reference, SecretForm::passphrase).reveal()));
+        });
+        out.all = type.examine({context.world, options, source.follow, source.rpo});
+    } catch (const Error& error) {
+        out.all.push_back(failure_of("source", error));
+    }
+    return out;
+}
+
 Severity worst_of(const std::vector<Examined>& examined) {
     Severity worst = Severity::good;
     for (const Examined& each : examined)
@@ -140,34 +160,50 @@ void print_text(Output& out, const std::vector<Examined>& examined) {
     }
 }
 
-void print_json(Output& out, const std::vector<Examined>& examined) {
+Json json_of(const std::vector<Examined>& examined, const char* place) {
     Json list = Json::array();
     for (const Examined& each : examined) {
         Json findings = Json::array();
         for (const Observation& one : each.all)
             findings.push_back(
                 {{"check", one.what}, {"severity", name_of(one.severity)}, {"text", one.text}, {"fix", one.fix}});
-        list.push_back({{"name", each.name}, {"url", each.url}, {"findings", findings}});
+        list.push_back({{"name", each.name}, {place, each.url}, {"findings", findings}});
     }
-    const bool ok = worst_of(examined) <= Severity::not_tested;
-    out.record({{"schema", "holdfast.doctor/1"}, {"ok", ok}, {"repositories", list}});
+    return list;
 }
 
 int run_doctor(Context& context, const std::vector<std::string>& names) {
     std::vector<RepositoryChoice> choices;
-    for (const std::string& name : names) choices.push_back(context.choose_repository(name));
+    std::vector<const SourceConfig*> chosen;
+    for (const std::string& name : names) {
+        const SourceConfig* const source = context.config().source(name);
+        if (source != nullptr && examined_type(*source) != nullptr)
+            chosen.push_back(source);
+        else
+            choices.push_back(context.choose_repository(name));
+    }
     const bool is_chosen = !context.globals.repository.empty() || !variable("HOLDFAST_REPO").empty();
-    if (names.empty() && !is_chosen)
+    if (names.empty() && !is_chosen) {
         for (const RepositoryConfig& each : context.config().repositories)
             choices.push_back(context.choose_repository(each.name));
-    if (choices.empty()) choices.push_back(context.choose_repository(context.globals.repository));
-    std::vector<Examined> examined;
-    for (const RepositoryChoice& choice : choices) examined.push_back(examine(context, choice, choices.size() == 1));
-    if (context.out.is_json())
-        print_json(context.out, examined);
-    else
-        print_text(context.out, examined);
-    const Severity worst = worst_of(examined);
+        for (const SourceConfig& each : context.config().sources)
+            if (examined_type(each) != nullptr) chosen.push_back(&each);
+    }
+    if (choices.empty() && chosen.empty()) choices.push_back(context.choose_repository(context.globals.repository));
+    std::vector<Examined> repositories, sources;
+    for (const RepositoryChoice& choice : choices)
+        repositories.push_back(examine(context, choice, choices.size() == 1));
+    for (const SourceConfig* const each : chosen) sources.push_back(examine(context, *each, *examined_type(*each)));
+    const Severity worst = std::max(worst_of(repositories), worst_of(sources));
+    if (context.out.is_json()) {
+        context.out.record({{"schema", "holdfast.doctor/1"},
+                            {"ok", worst <= Severity::not_tested},
+                            {"repositories", json_of(repositories, "url")},
+                            {"sources", json_of(sources, "kind")}});
+    } else {
+        print_text(context.out, repositories);
+        print_text(context.out, sources);
+    }
     return worst == Severity::error ? errors_exit : worst == Severity::warning ? warnings_exit : 0;
 }
 
@@ -178,16 +214,20 @@ Command doctor_command() {
     Command out;
     out.name = "doctor";
     out.part = Part::keep;
-    out.summary = "say what is wrong with repositories and their stores, and the fix";
+    out.summary = "say what is wrong with repositories, their stores, and sources, and the fix";
     out.details =
         "Whether the store answers and keeps its promises, whether clocks agree, what the key may do there; of a "
         "bucket "
         "also versions, encryption, lock, lifecycle rules that would remove or hide backups, and replication; of a "
         "folder its space, file system and permissions; who can read key files. It changes nothing. What this key may "
-        "not ask is `not_tested`, with the right that it lacks. Exit status 1 with errors, 3 with warnings only.";
+        "not ask is `not_tested`, with the right that it lacks. Of a Redis server: what of its settings endangers its "
+        "data, or the journal, at what it changes now and with the `rpo` that is declared. Exit status 1 with errors, "
+        "3 "
+        "with warnings only.";
     out.examples = {{"holdfast doctor", "all repositories of the configuration"},
                     {"holdfast doctor s3://backups-eu/platform --json", "one, for programs"}};
-    out.options.words(*names, "REPO", "configured names, paths or URLs (default: -r, else all that are configured)")
+    out.options
+        .words(*names, "REPO|SOURCE", "configured names, paths or URLs (default: -r, else all that are configured)")
         .offers = Option::Offers::folders;
     out.run = [names](Context& context) { return run_doctor(context, *names); };
     return out;

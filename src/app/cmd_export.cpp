@@ -9,6 +9,7 @@
 #include "app/context.h"
 #include "app/registry.h"
 #include "app/select.h"
+#include "app/source_options.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -46,15 +47,17 @@ protected:
 // It gets its name when it is whole.
 class FileTarget final : public Target {
 public:
-    FileTarget(Context& context, const std::string& path) : context_(context), path_(path) {
+    FileTarget(Context& context, const std::string& path) : FileTarget(context, path, path + ".unfinished") {}
+    FileTarget(Context& context, const std::string& path, std::string unfinished)
+        : context_(context), path_(path), unfinished_(std::move(unfinished)) {
         if (path_ == standard_output) return;
         if (std::filesystem::exists(path_))
             throw Error{Code::already_exists, "{} exists already", path_}.unharmed("it is left as it is");
-        fd_ = Fd(::open(unfinished().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-        if (!fd_) throw Error{Code::target_failed, "cannot create {}: {}", unfinished(), errno_text(errno)};
+        fd_ = Fd(::open(unfinished_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+        if (!fd_) throw Error{Code::target_failed, "cannot create {}: {}", unfinished_, errno_text(errno)};
     }
     ~FileTarget() override {
-        if (fd_) ::unlink(unfinished().c_str());
+        if (fd_) ::unlink(unfinished_.c_str());
     }
     FileTarget(const FileTarget&) = delete;
     FileTarget& operator=(const FileTarget&) = delete;
@@ -70,16 +73,14 @@ public:
     }
     void finish() override {
         if (!fd_) return;
-        if (::fsync(fd_.get()) != 0 || ::rename(unfinished().c_str(), path_.c_str()) != 0)
+        if (::fsync(fd_.get()) != 0 || ::rename(unfinished_.c_str(), path_.c_str()) != 0)
             throw Error{errno_code(errno, Code::target_failed), "cannot finish {}: {}", path_, errno_text(errno)};
         fd_.reset();
     }
 
 private:
-    std::string unfinished() const { return path_ + ".unfinished"; }
-
     Context& context_;
-    const std::string path_;
+    const std::string path_, unfinished_;
     Fd fd_;
 };
 
@@ -106,12 +107,17 @@ public:
     void begin_file(const std::string& name, ExportRequest::Packing packing) override {
         end_file();
         const bool is_packed = gzip_level_ && packing == ExportRequest::Packing::allowed;
-        file_ = std::make_unique<FileTarget>(context_, unfinished() + "/" + name + (is_packed ? ".gz" : ""));
+        const std::string path = unfinished() + "/" + name + (is_packed ? ".gz" : "");
+        std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+        // Names may be as long as the system allows.
+        file_ = std::make_unique<FileTarget>(context_, path, unfinished() + "/.unfinished");
         if (is_packed) gzip_.emplace(*gzip_level_, [this](ByteView bytes) { file_->write(bytes); });
     }
     void write(ByteView bytes) override { gzip_ ? gzip_->add(bytes) : file_->write(bytes); }
     void finish() override {
         end_file();
+        for (const auto& each : std::filesystem::recursive_directory_iterator(unfinished()))
+            if (each.is_directory()) fsync_folder(each.path().string());
         fsync_folder(unfinished());
         if (::rename(unfinished().c_str(), path_.c_str()) != 0)
             throw Error{errno_code(errno, Code::target_failed), "cannot finish {}: {}", path_, errno_text(errno)};
@@ -202,7 +208,8 @@ int run_export(Context& context, const ExportChoice& choice) {
     const auto exported = type->export_as(
         {context.world, format, items, engine::read_facts(*repository, *selected.snapshot).value_or(Facts{}),
          [&](ByteView bytes) { is_packed ? gzip.add(bytes) : target->write(bytes); },
-         [&](const std::string& name, ExportRequest::Packing packing) { target->begin_file(name, packing); }});
+         [&](const std::string& name, ExportRequest::Packing packing) { target->begin_file(name, packing); },
+         machine_options(*type, context.config(), selected.snapshot->source)});
     export_items(*repository, selected, *exported, items);
     if (is_packed) gzip.finish();
     target->finish();
@@ -224,7 +231,9 @@ Command export_command() {
     out.details =
         "For PostgreSQL `--as sql` gives statements for psql, `--as custom` an archive and `--as directory` a folder "
         "for "
-        "pg_restore; for MongoDB `--as archive` a file for mongorestore --archive, `--as tar` the folder of mongodump; "
+        "pg_restore; for MongoDB `--as archive` a file for mongorestore --archive, `--as directory` a folder for "
+        "mongorestore, `--as tar` "
+        "the same in one file; "
         "for Redis `--as rdb` a file that redis-server loads. It gets its name when it is whole; what exists is left "
         "alone.";
     out.examples = {
@@ -237,7 +246,8 @@ Command export_command() {
         .offers = Option::Offers::snapshots;
     out.options.value(
         choice->format, "--as", "FORMAT",
-        "PostgreSQL: sql, sql.gz, custom or directory; MongoDB: archive or tar, with .gz compressed; Redis: rdb");
+        "PostgreSQL: sql, sql.gz, custom or directory; MongoDB: archive, directory or tar, with .gz compressed; Redis: "
+        "rdb");
     out.options.value(choice->target, "--to", "PATH", "the file or folder that is written; - is standard output")
         .offers = Option::Offers::files;
     out.options.optional_value(choice->gzip, "--gzip", "LEVEL", "compress, at a level from 0 to 9");

@@ -20,6 +20,7 @@ struct ForgetChoice {
     bool explain = false;
     bool dry_run = false;
     bool allow_last = false;
+    bool allow_unreadable = false;
     bool prune = false;
     bool clock_is_right = false;
     std::optional<Nanoseconds> simulate;
@@ -57,6 +58,7 @@ engine::ForgetPlan plan_of(Context& context, const ForgetChoice& choice, const r
     }
     plan.source = choice.source;
     plan.allow_last = choice.allow_last;
+    plan.allow_unreadable = choice.allow_unreadable;
     plan.trust_clock = choice.clock_is_right;
     plan.windows = journal_windows(context, repository, choice.journal_window);
     plan.dry_run = true;
@@ -192,6 +194,8 @@ Command forget_command() {
     options.duration(choice->journal_window, "--journal-window", "TIME",
                      "how long the bases of journals are needed, instead of each source's `window:`");
     options.flag(choice->allow_last, "--allow-last", "also the last snapshot of a source");
+    options.flag(choice->allow_unreadable, "--allow-unreadable",
+                 "with ids: also those with a note that cannot be read, which may have been a hold");
     out.run = [choice](Context& context) { return run_forget(context, *choice); };
     return out;
 }

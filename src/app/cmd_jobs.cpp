@@ -1,5 +1,6 @@
 #include "app/command.h"
 #include "app/context.h"
+#include "app/job_health.h"
 #include "app/recorder.h"
 #include "app/run_text.h"
 #include "base/error.h"
@@ -21,13 +22,11 @@ std::vector<JobLine> lines_of(Context& context, const ledger::Ledger& ledger) {
     const Nanoseconds now = context.world.clock.now();
     std::vector<JobLine> out;
     for (const policy::Job& job : context.config().jobs) {
-        JobLine line{&job, ledger.last(job.name), ledger.last_done(job.name), {}, false};
+        JobLine line{&job, ledger.last(job.name), last_good(ledger, job), {}, is_overdue(ledger, job, now)};
         if (job.schedule) {
             line.next = job.schedule->next(now);
             if (line.next) *line.next += policy::jitter_of(job.name, job.jitter_max);
         }
-        const auto allowed = policy::overdue_after(job, now);
-        line.overdue = allowed && line.last && (!line.last_done || now - line.last_done->ended > *allowed);
         out.push_back(std::move(line));
     }
     return out;

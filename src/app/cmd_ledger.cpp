@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "app/command.h"
 #include "app/context.h"
 #include "app/recorder.h"
+#include "app/run_notes.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "policy/job.h"
@@ -37,7 +39,7 @@ ledger::Run run_of(const repo::Snapshot& snapshot, const std::string& repository
     return out;
 }
 
-// Of a proof or restore that a signed note tells of; nothing of other notes.
+// Of a proof or restore whose own note tells of it; nothing of other notes.
 std::optional<ledger::Run> run_of(const repo::SnapshotNote& note, std::size_t number, const repo::Snapshot& snapshot,
                                   const repo::Repository& repository, const std::string& name) {
     ledger::Run out;
@@ -48,6 +50,7 @@ std::optional<ledger::Run> run_of(const repo::SnapshotNote& note, std::size_t nu
         out.verb = "prove";
         seconds = proof.seconds;
         outcome.proof_level = proof.level;
+        outcome.restore_seconds = proof.restore_seconds;
         outcome.result = proof.result == repo::ProofResult::pass   ? "pass"
                          : proof.result == repo::ProofResult::fail ? "fail"
                                                                    : "not_tested";
@@ -56,6 +59,7 @@ std::optional<ledger::Run> run_of(const repo::SnapshotNote& note, std::size_t nu
                                                               : ledger::RunState::partial;
     } else if (note.kind == repo::NoteKind::run) {
         const repo::RunRecord run = repo::decode_run(note.text, repository.keys());
+        if (!run.run.empty()) return std::nullopt;
         out.verb = run.verb;
         out.host = run.host;
         seconds = run.seconds;
@@ -65,24 +69,16 @@ std::optional<ledger::Run> run_of(const repo::SnapshotNote& note, std::size_t nu
         outcome.bytes = run.bytes;
         out.state = run.result == "ok" ? ledger::RunState::done : ledger::RunState::failed;
         if (run.result != "ok") out.code = run.result;
-        if (run.verb == "backup") {
-            outcome.restore_seconds = 0;
-            for (const repo::NoteLine& line : run.lines) {
-                if (line.name == "job") out.job = line.found;
-                if (line.name == "run") out.id = line.found;
-                if (line.name == "error") out.error = outcome.error = line.found;
-            }
-        }
     } else {
         return std::nullopt;
     }
-    if (out.id.empty()) out.id = fmt::format("{}{:04x}", snapshot.id.hex().substr(0, id_digits - 4), number + 1);
+    out.id = fmt::format("{}{:04x}", snapshot.id.hex().substr(0, id_digits - 4), number + 1);
     out.repository = name;
     out.ended = note.time;
     out.due = out.start_at = out.started = note.time - static_cast<Nanoseconds>(seconds * one_second);
     outcome.source = snapshot.source;
     outcome.component = snapshot.kind;
-    if (out.verb != "backup") outcome.snapshot = snapshot.id.hex();  // the note of a failure lies on an earlier one
+    outcome.snapshot = snapshot.id.hex();
     outcome.seconds = seconds;
     out.outcomes.push_back(std::move(outcome));
     return out;
@@ -93,16 +89,57 @@ bool is_known(const ledger::Ledger& ledger, const repo::Snapshot& snapshot) {
                                [&](const char* verb) { return ledger.knows(snapshot.id.hex(), verb); });
 }
 
+bool add(ledger::Ledger& ledger, const ledger::Run& run) {
+    if (!ledger.add_ended(run)) return false;
+    ledger.has_note(run);
+    return true;
+}
+
+// A key that cannot read proves nothing: from whom it was stolen, no report is to say PASS.
+bool may_say(const repo::Keyring& keys, const repo::SnapshotNote& note, const ledger::Run& run) {
+    const bool is_proof = std::ranges::any_of(run.outcomes, [](const auto& each) { return each.proof_level >= 0; });
+    return !is_proof || keys.may(note.author, repo::Right::read);
+}
+
+// Nothing: it is no record of a run, or one that counts for nothing.
+std::optional<ledger::Run> recorded(const repo::Repository& repository, const repo::SnapshotNote& note) {
+    if (note.kind != repo::NoteKind::run) return std::nullopt;
+    try {
+        auto run = app::run_of(repo::decode_run(note.text, repository.keys()));
+        return run && may_say(repository.keys(), note, *run) ? run : std::nullopt;
+    } catch (const Error& error) {
+        if (error.code() != Code::corrupt) throw;
+        repository.world().log.warning(fmt::format("a record of a run is not known: {}", error.message()));
+        return std::nullopt;
+    }
+}
+
+// What was recorded as runs, whatever they did. Notes outlive the snapshot that they lie on.
+std::size_t add_runs(const repo::Repository& repository, const std::string& name, ledger::Ledger& ledger) {
+    std::map<std::string, std::pair<Nanoseconds, ledger::Run>> runs;  // the newest word on each
+    for (const auto& [snapshot, notes] : repository.notes().all())
+        for (const repo::SnapshotNote& note : notes) {
+            auto run = recorded(repository, note);
+            if (!run) continue;
+            auto& known = runs[run->id];
+            if (note.time < known.first) continue;
+            run->repository = name;
+            known = {note.time, std::move(*run)};
+        }
+    return static_cast<std::size_t>(
+        std::ranges::count_if(runs, [&](const auto& each) { return add(ledger, each.second.second); }));
+}
+
+// … and what snapshots, proofs and restores say of themselves.
 std::size_t rebuild_from(const repo::Repository& repository, const std::string& name, ledger::Ledger& ledger) {
-    std::size_t added = 0;
+    std::size_t added = add_runs(repository, name, ledger);
     for (const repo::Snapshot& snapshot : repository.snapshots()) {
-        if (!is_known(ledger, snapshot) && ledger.add_ended(run_of(snapshot, name))) ++added;
+        if (!is_known(ledger, snapshot) && add(ledger, run_of(snapshot, name))) ++added;
         const auto& notes = repository.notes().of(snapshot.id);
         for (std::size_t number = 0; number < notes.size(); ++number) {
             const auto run = run_of(notes[number], number, snapshot, repository, name);
-            // What failed is known by the id of its run alone.
-            if (run && (run->verb == "backup" || !ledger.knows(snapshot.id.hex(), run->verb, run->ended)) &&
-                ledger.add_ended(*run))
+            if (run && may_say(repository.keys(), notes[number], *run) &&
+                !ledger.knows(snapshot.id.hex(), run->verb, run->ended) && add(ledger, *run))
                 ++added;
         }
     }
@@ -135,9 +172,9 @@ Command ledger_rebuild_command() {
     out.part = Part::run;
     out.summary = "bring runs back into the ledger from the repositories' signed records";
     out.details =
-        "Every snapshot, and every proof and restore of one, is signed into its repository; what the ledger does not "
-        "know "
-        "of them is added. The failure of a backup is signed onto its source's newest snapshot.";
+        "Every run that was recorded, and every snapshot, proof and restore besides, is signed into its repository; "
+        "what "
+        "the ledger does not know of them is added.";
     out.examples = {{"holdfast ledger rebuild", "after the ledger's disk was lost"}};
     out.run = [](Context& context) { return run_rebuild(context); };
     return out;

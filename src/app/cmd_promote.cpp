@@ -9,12 +9,6 @@ namespace holdfast::app {
 
 namespace {
 
-Json ids_of(const std::vector<repo::SnapshotId>& ids) {
-    Json out = Json::array();
-    for (const repo::SnapshotId& id : ids) out.push_back(id.hex());
-    return out;
-}
-
 int run_promote(Context& context, bool dry_run) {
     const auto repository = context.open_repository();
     const bool was_replica = repository->is_replica();
@@ -34,6 +28,7 @@ int run_promote(Context& context, bool dry_run) {
                     {"snapshots", repository->snapshots().size()},
                     {"came_after", ids_of(report.beyond)},
                     {"forgotten", ids_of(report.forgotten)},
+                    {"contested", ids_of(report.contested)},
                     {"dry_run", dry_run}});
         return 0;
     }
@@ -48,6 +43,11 @@ int run_promote(Context& context, bool dry_run) {
         out.line(fmt::format("  {} came after that, and is whole", id.short_hex()));
     for (const repo::SnapshotId& id : report.forgotten)
         out.line(fmt::format("  {} came after that, is not whole, and was forgotten", id.short_hex()));
+    for (const repo::SnapshotId& id : report.contested)
+        out.line(fmt::format(
+            "  {} came after that; whether it is whole this key cannot tell, as somebody lied about what is in it: run "
+            "`holdfast check` with a reader's key",
+            id.short_hex()));
     if (!dry_run) out.say("Point jobs and configuration here. Its old origin must not be written to any more.");
     return 0;
 }

@@ -138,6 +138,7 @@ void print_report(Output& out, const engine::ProofReport& report) {
                     {"bytes", report.bytes},
                     {"basis", report.basis},
                     {"coverage", report.coverage},
+                    {"remark", report.remark},
                     {"isolation", report.isolation},
                     {"checks", json_of(report.checks)}});
         return;
@@ -163,11 +164,12 @@ int fail_unless_passed(const engine::ProofReport& report, std::uint8_t wanted) {
     return 0;
 }
 
+// Or what even a pass does not mean.
 std::string first_failure(const engine::ProofReport& report) {
     for (const CheckLine& line : report.checks)
-        if (line.result != CheckLine::Result::pass)
+        if (line.result != CheckLine::Result::pass && report.result != CheckLine::Result::pass)
             return fmt::format("{}: expected {}, found {}", line.name, line.expected, line.found);
-    return "";
+    return report.remark;
 }
 
 int run_prove(Context& context, const ProveChoice& choice) {
@@ -196,7 +198,6 @@ int run_prove(Context& context, const ProveChoice& choice) {
         const ProgressLine line(context.out, context.world.clock, progress, "proving");
         return engine::prove(*repository, plan, *type, progress);
     }();
-    engine::record_proof(*repository, report, fmt::format("holdfast {}", version));
     record(context, {.source = report.source,
                      .snapshot = report.snapshot.hex(),
                      .result = std::string(name_of(report.result)),
@@ -207,6 +208,7 @@ int run_prove(Context& context, const ProveChoice& choice) {
                      .bytes = report.bytes,
                      .items = report.items});
     print_report(context.out, report);
+    engine::record_proof(*repository, report, fmt::format("holdfast {}", version));
     return fail_unless_passed(report, level);
 }
 

@@ -17,12 +17,6 @@ struct RepairChoice {
     bool dry_run = false;
 };
 
-Json ids_of(const std::vector<repo::SnapshotId>& ids) {
-    Json out = Json::array();
-    for (const repo::SnapshotId& id : ids) out.push_back(id.hex());
-    return out;
-}
-
 void print_report(Output& out, const engine::RepairReport& report, bool dry_run) {
     if (out.is_json()) {
         Json failed = Json::array();

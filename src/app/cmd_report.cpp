@@ -3,9 +3,11 @@
 
 #include "app/command.h"
 #include "app/context.h"
+#include "app/job_health.h"
 #include "app/recorder.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/stopped.h"
 #include "base/text.h"
 #include "report/copies.h"
 #include "report/document.h"
@@ -46,7 +48,12 @@ std::vector<report::ProvenSource> proven_sources(const Config& config, const led
     std::vector<report::ProvenSource> out;
     const auto proofs = ledger.newest_proofs();
     for (const SourceConfig& source : config.sources) {
-        out.push_back({source.name, report::component_of(source.kind), {}, 0});
+        out.push_back({source.name,
+                       source.component.empty() ? report::component_of(source.kind) : source.component,
+                       {},
+                       0,
+                       source.rto,
+                       policy::recovery_time(ledger.recovery_seconds(source.name))});
         for (const auto& [run, outcome] : proofs) {
             if (outcome.source != source.name) continue;
             out.back().proof = outcome;
@@ -60,9 +67,7 @@ std::vector<report::JobHealth> job_healths(const Config& config, const ledger::L
     std::vector<report::JobHealth> out;
     for (const policy::Job& job : config.jobs) {
         const auto last = ledger.last_ended(job.name);
-        const auto done = ledger.last_done(job.name);
-        const auto allowed = policy::overdue_after(job, now);
-        report::JobHealth health{job.name, {}, last && allowed && (!done || now - done->ended > *allowed)};
+        report::JobHealth health{job.name, {}, is_overdue(ledger, job, now), is_proof(job)};
         if (last) health.last = last->state;
         out.push_back(std::move(health));
     }
@@ -73,13 +78,16 @@ report::Document document_of(const std::vector<report::ValidationLine>& lines, N
     report::Document out{"Backup Validation Report",
                          {"Date: " + local_time(now), "Validation Namespace: " + default_sandbox_root()},
                          {}};
-    report::Section summary{"Summary", {}, {}}, reasons{"Not passed", {}, {}};
+    report::Section summary{"Summary", {}, {}}, reasons{"Not passed", {}, {}}, remarks{"Passed with a remark", {}, {}};
     for (const report::ValidationLine& line : lines) {
-        summary.lines.push_back(fmt::format("{}: {}", line.name, report::text_of(line.verdict)));
+        summary.lines.push_back(fmt::format("{}: {}{}", line.name, report::text_of(line.verdict),
+                                            line.remarks.empty() ? "" : ", with a remark"));
         for (const std::string& reason : line.reasons) reasons.lines.push_back(reason);
+        for (const std::string& remark : line.remarks) remarks.lines.push_back(remark);
     }
     out.sections.push_back(std::move(summary));
-    if (!reasons.lines.empty()) out.sections.push_back(std::move(reasons));
+    for (report::Section* const each : {&reasons, &remarks})
+        if (!each->lines.empty()) out.sections.push_back(std::move(*each));
     return out;
 }
 
@@ -93,8 +101,10 @@ int run_proof(Context& context, const ReportChoice& choice) {
     if (as_json(context, choice)) {
         Json list = Json::array();
         for (const report::ValidationLine& line : lines)
-            list.push_back(
-                {{"component", line.name}, {"result", report::text_of(line.verdict)}, {"because", line.reasons}});
+            list.push_back({{"component", line.name},
+                            {"result", report::text_of(line.verdict)},
+                            {"because", line.reasons},
+                            {"remarks", line.remarks}});
         context.out.record({{"schema", "holdfast.report.proof/1"}, {"date", rfc3339(now)}, {"summary", list}});
     } else {
         print(context.out, document_of(lines, now), choice.format);
@@ -138,7 +148,7 @@ Inventory inventory(Context& context) {
             }
         } catch (const Error& error) {
             // The others are all the more worth knowing.
-            if (choices.size() == 1 || error.code() == Code::cancelled || error.code() == Code::terminated) throw;
+            if (choices.size() == 1 || is_stop(error.code())) throw;
             context.out.warn(fmt::format("{}: {}", printable(choice.name), error.message()));
             out.unreadable.emplace_back(choice.name, error.message());
         }
@@ -197,10 +207,11 @@ report::Section section_of(const std::vector<report::CopiesRow>& rows) {
 
 std::string proof_text(const repo::Snapshot& snapshot) {
     if (!snapshot.proof) return "never";
-    return fmt::format("V{} {}", snapshot.proof->level,
+    return fmt::format("V{} {}{}", snapshot.proof->level,
                        snapshot.proof->result == repo::ProofResult::pass   ? "PASS"
                        : snapshot.proof->result == repo::ProofResult::fail ? "FAIL"
-                                                                           : "NOT TESTED");
+                                                                           : "NOT TESTED",
+                       snapshot.several_instants ? ", not one instant" : "");
 }
 
 int run_inventory(Context& context, const ReportChoice& choice) {

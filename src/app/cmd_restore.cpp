@@ -1,21 +1,27 @@
 #include <algorithm>
 #include <filesystem>
+#include <ranges>
 
 #include "app/command.h"
 #include "app/context.h"
 #include "app/environment.h"
+#include "app/origins.h"
 #include "app/progress_line.h"
 #include "app/recorder.h"
 #include "app/registry.h"
 #include "app/select.h"
 #include "app/source_options.h"
+#include "app/url_password.h"
 #include "app/verified.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/facts.h"
+#include "engine/left_out.h"
 #include "engine/look.h"
+#include "engine/recovery.h"
 #include "engine/restore.h"
 #include "engine/select.h"
+#include "policy/recovery_time.h"
 #include "repo/keys.h"
 #include "repo/replica.h"
 
@@ -60,21 +66,40 @@ std::string folder_to_strip(repo::Repository& repository, const Selected& select
     return out;
 }
 
-// At the latest.
+// At the latest; in a pause, its begin.
 Nanoseconds reached_by(const engine::RestorePlan& plan, const repo::Snapshot& snapshot) {
     if (!plan.journal) return snapshot.moment ? snapshot.moment->time : snapshot.time;
-    const Moment& end = plan.journal->segments()[plan.part.end - 1].last;
-    return std::max(snapshot.moment->time, std::min(end.time, *plan.part.request.until));
+    const auto& segments = plan.journal->segments();
+    const Nanoseconds until = *plan.part.request.until;
+    Nanoseconds reached = std::min(segments[plan.part.end - 1].last.time, until);
+    for (std::size_t i = plan.part.begin; i < plan.part.end; ++i)
+        for (const Pause& pause : segments[i].pauses)
+            if (pause.from < until && until < pause.to) reached = std::min(reached, pause.from);
+    return std::max(snapshot.moment->time, reached);
+}
+
+Json json_of(const std::optional<policy::RecoveryTime>& known) {
+    if (!known) return {};
+    return {{"count", known->count}, {"median_seconds", known->median}, {"worst_seconds", known->worst}};
+}
+
+std::string text_of(const std::optional<policy::RecoveryTime>& known) {
+    if (!known) return "not known: it was never restored or proven as a whole";
+    const auto text = [](double seconds) { return human_duration(static_cast<Nanoseconds>(seconds * one_second)); };
+    return fmt::format("{}, at worst {}, by {} of the whole", text(known->median), text(known->worst),
+                       counted(known->count, "restore or proof", "restores and proofs"));
 }
 
 int print_plan(Context& context, repo::Repository& repository, const engine::RestorePlan& plan,
                const repo::Snapshot& snapshot) {
     const engine::RestoreForecast forecast = engine::forecast(repository, plan);
+    const auto recovery = policy::recovery_time(engine::recovery_seconds(repository, snapshot.source));
     Output& out = context.out;
     if (out.is_json()) {
         out.record({{"type", "plan"},
                     {"schema", "holdfast.restore/1"},
                     {"snapshot", snapshot.id.hex()},
+                    {"repository", repository.store().url()},
                     {"source", snapshot.source},
                     {"reached", rfc3339(reached_by(plan, snapshot))},
                     {"items", forecast.items},
@@ -82,7 +107,8 @@ int print_plan(Context& context, repo::Repository& repository, const engine::Res
                     {"bytes", forecast.bytes},
                     {"bytes_to_read", forecast.bytes_to_read},
                     {"packs", forecast.packs},
-                    {"requests", forecast.requests}});
+                    {"requests", forecast.requests},
+                    {"recovery", json_of(recovery)}});
         return 0;
     }
     out.line(fmt::format("snapshot  {} of {}", snapshot.id.short_hex(), printable(snapshot.source)));
@@ -94,12 +120,26 @@ int print_plan(Context& context, repo::Repository& repository, const engine::Res
             fmt::format("replays   up to {} of the journal", counted(forecast.journal_records, "record", "records")));
     out.line(fmt::format("reads     {} in {} from {}", human_bytes(forecast.bytes_to_read),
                          counted(forecast.requests, "request", "requests"), counted(forecast.packs, "pack", "packs")));
+    out.line("takes     " + text_of(recovery));
     return 0;
 }
 
-void print_report(Output& out, const engine::RestoreReport& report, const repo::Snapshot& snapshot,
-                  const RebuildRequest& request, const engine::RestorePlan& plan,
+void print_records(Output& out, const std::vector<Rebuild::Records>& list) {
+    constexpr std::size_t shown_max = 20;
+    for (const Rebuild::Records& each : list | std::views::take(shown_max))
+        out.line(fmt::format("  {}: {} added, {} replaced, {} left as they were", printable(each.name),
+                             counted(each.added, "document", "documents"), human_count(each.replaced),
+                             human_count(each.left)));
+    if (list.size() > shown_max)
+        out.line(fmt::format("  … and of {} more, which --json tells", list.size() - shown_max));
+}
+
+void print_report(const RestoredTarget& target, const engine::RestoreReport& report,
                   const std::optional<Verified>& verified) {
+    Output& out = target.context.out;
+    const repo::Snapshot& snapshot = target.snapshot;
+    const RebuildRequest& request = target.request;
+    const engine::RestorePlan& plan = target.plan;
     print_findings(out, report.damaged);
     print_findings(out, report.rebuilt.findings);
     const Rebuild::Summary& rebuilt = report.rebuilt;
@@ -107,6 +147,7 @@ void print_report(Output& out, const engine::RestoreReport& report, const repo::
         Json line{{"type", "summary"},
                   {"schema", "holdfast.restore/1"},
                   {"snapshot", snapshot.id.hex()},
+                  {"repository", target.repository.store().url()},
                   {"seconds", report.seconds},
                   {"items", report.items},
                   {"bytes", report.bytes},
@@ -116,6 +157,11 @@ void print_report(Output& out, const engine::RestoreReport& report, const repo::
                   {"deleted", rebuilt.items_deleted},
                   {"failed", report.damaged.size() + rebuilt.findings.size()}};
         if (report.replayed) line["records"] = report.replayed->records;
+        for (const Rebuild::Records& each : rebuilt.records)
+            line["collections"].push_back({{"name", to_valid_utf8(each.name)},
+                                           {"added", each.added},
+                                           {"replaced", each.replaced},
+                                           {"left", each.left}});
         if (verified) line["verified"] = json_of(*verified);
         if (request.dry_run) line["dry_run"] = true;
         out.record(line);
@@ -128,6 +174,7 @@ void print_report(Output& out, const engine::RestoreReport& report, const repo::
     out.line(fmt::format("  items  {}: {} written, {} unchanged, {} deleted", human_count(report.items),
                          human_count(rebuilt.items_written), human_count(rebuilt.items_unchanged),
                          human_count(rebuilt.items_deleted)));
+    print_records(out, rebuilt.records);
     out.line(fmt::format("  bytes  {}", human_bytes(report.bytes)));
     if (report.replayed)
         out.line(fmt::format("  then   {} of the journal, to {}",
@@ -220,50 +267,75 @@ RebuildRequest request_for(Context& context, const RestoreChoice& choice, const 
             .existing = choice.in_place    ? Existing::in_place
                         : choice.overwrite ? Existing::overwrite
                                            : Existing::refuse,
-            .delete_others = choice.delete_others,
             .sync = !choice.no_sync,
             .dry_run = choice.dry_run,
             .snapshot_id = snapshot.id.hex(),
             .strip = ""};
 }
 
-// Restores, compares, prints, and leaves a record whatever came of it.
-void restore_and_verify(const RestoredTarget& target, const RestoreChoice& choice) {
+std::string selection_text(const RestoreChoice& choice) {
+    std::string out;
+    for (const auto& [option, patterns] : {std::pair("--include", &choice.include), {"--exclude", &choice.exclude}})
+        for (const std::string& pattern : *patterns)
+            out += fmt::format("{}{} '{}'", out.empty() ? "" : " ", option, pattern);
+    return out;
+}
+
+// Restores, compares, prints.
+void restore_and_verify(const RestoredTarget& target, const RestoreChoice& choice, RestoreRun& run) {
     Context& context = target.context;
-    engine::RestoreReport report;
-    std::optional<Verified> verified;
-    const auto record = [&](std::string_view result) {
-        if (!choice.dry_run) record_run(target, report, verified, result);
+    const auto rebuild = target.type.rebuild(target.request);
+    run.has_begun = true;
+    {
+        engine::Progress progress;
+        const ProgressLine line(context.out, context.world.clock, progress, "restoring");
+        run.report = engine::restore(target.repository, target.plan, *rebuild, progress);
+    }
+    if (!choice.no_verify && !choice.dry_run) run.verified = verify_restored(target, run.report);
+    print_report(target, run.report, run.verified);
+    if (!run.report.damaged.empty()) fail_if_incomplete(run.report);
+    if (run.verified) fail_if_not_equal(*run.verified);
+    fail_if_incomplete(run.report);
+}
+
+// One record of all that `work` does, whatever comes of it.
+void recorded(const RestoredTarget& target, const RestoreChoice& choice, RestoreRun& run,
+              const std::function<void()>& work) {
+    const Clock& clock = target.context.world.clock;
+    const Nanoseconds began = clock.steady();
+    const auto record_end = [&](std::string_view result, const std::string& error) {
+        if (!run.has_begun && run.steps.empty()) return;
+        run.seconds = static_cast<double>(clock.steady() - began) / one_second;
+        if (!choice.dry_run) record_run(target, run, result);
+        app::record(target.context, {.source = target.snapshot.source,
+                                     .snapshot = target.snapshot.id.hex(),
+                                     .result = std::string(result),
+                                     .error = error,
+                                     .seconds = run.seconds,
+                                     .restore_seconds = run.report.seconds,
+                                     .bytes = run.report.bytes,
+                                     .items = run.report.items});
     };
-    const auto record_outcome = [&](std::string_view result, const std::string& error) {
-        app::record(context, {.source = target.snapshot.source,
-                              .snapshot = target.snapshot.id.hex(),
-                              .result = std::string(result),
-                              .error = error,
-                              .seconds = report.seconds,
-                              .restore_seconds = report.seconds,
-                              .bytes = report.bytes,
-                              .items = report.items});
-    };
-    const auto rebuild = target.type.rebuild(target.request);  // a target that is refused is no run
     try {
-        {
-            engine::Progress progress;
-            const ProgressLine line(context.out, context.world.clock, progress, "restoring");
-            report = engine::restore(target.repository, target.plan, *rebuild, progress);
-        }
-        if (!choice.no_verify && !choice.dry_run) verified = verify_restored(target, report);
-        print_report(context.out, report, target.snapshot, target.request, target.plan, verified);
-        if (!report.damaged.empty()) fail_if_incomplete(report);
-        if (verified) fail_if_not_equal(*verified);
-        fail_if_incomplete(report);
+        work();
     } catch (const Error& error) {
-        record(info_of(error.code()).slug);
-        record_outcome(info_of(error.code()).slug, error.message());
+        record_end(info_of(error.code()).slug, error.message());
         throw;
     }
-    record("ok");
-    record_outcome("ok", "");
+    record_end("ok", "");
+}
+
+// Who swaps wants all of it in place: what is in use stays there when only a part would come.
+void restore_for_swap(const RestoredTarget& target, const RestoreChoice& choice, RestoreRun& run) {
+    try {
+        restore_and_verify(target, choice, run);
+    } catch (const Error& error) {
+        if (error.code() != Code::partial) throw;
+        throw Error{Code::target_failed, "not swapped, because what was restored is not whole: {}", error.message()}
+            .unharmed(fmt::format("nothing was renamed; {} holds what was restored",
+                                  choice.server.find("beside")->second.front()))
+            .hint("Restore again once what is listed is mended; or rename it yourself if it will do.");
+    }
 }
 
 void print_renamed(Output& out, const std::vector<std::string>& lines) {
@@ -292,63 +364,19 @@ void add_what_they_stand_for(const SourceType& type, const Facts& facts, engine:
     }
 }
 
-// The other repositories of the configuration that may have the same snapshots, nearest first: folders, then the rest.
-std::vector<std::string> other_copies(Context& context) {
-    const std::string asked = context.choose_repository(context.globals.repository).name;
-    const RepositoryConfig* const one = context.config().repository(asked);
-    if (one == nullptr) return {};
-    std::vector<const RepositoryConfig*> others;
-    for (const RepositoryConfig& each : context.config().repositories) {
-        const bool is_copy = each.replica_of == one->name || one->replica_of == each.name ||
-                             (!one->replica_of.empty() && each.replica_of == one->replica_of);
-        if (each.name != one->name && is_copy) others.push_back(&each);
-    }
-    const auto distance = [&](const RepositoryConfig* each) {
-        const bool is_folder = each->url.find("://") == std::string::npos;
-        const bool is_same_site = !one->site.empty() && each->site == one->site;
-        return (is_folder ? 0 : 2) + (is_same_site ? 0 : 1);
-    };
-    std::ranges::stable_sort(others, {}, distance);
-    std::vector<std::string> out;
-    for (const RepositoryConfig* each : others) out.push_back(each->name);
+Origin open_copy(Context& context, const RestoreChoice& choice) {
+    Origin out{*choice.from, context.open_repository(context.choose_repository(*choice.from), context.usual_places()),
+               choice.wanted};
+    if (out.repository->is_replica())
+        context.out.say(fmt::format("restoring from the replica {}, which is as of {}", out.repository->store().url(),
+                                    rfc3339(out.repository->replica()->time)));
     return out;
 }
 
-// What a copy could help with says which copies there are. None is taken unasked: it may be older.
-template <class Call>
-auto naming_copies(Context& context, const RestoreChoice& choice, const Call& call) {
-    try {
-        return call();
-    } catch (Error& error) {
-        const bool may_help = error.code() == Code::unreachable || error.code() == Code::corrupt ||
-                              error.code() == Code::no_repository || error.code() == Code::rolled_back;
-        if (!may_help || choice.from) throw;
-        const std::vector<std::string> others = other_copies(context);
-        if (others.empty()) throw;
-        throw std::move(error).hint(fmt::format(
-            "`--from {}` restores from {}.", others.front(),
-            others.size() == 1 ? "the copy there"
-                               : "a copy; there is also " + join({others.begin() + 1, others.end()}, ", ")));
-    }
-}
-
-std::unique_ptr<repo::Repository> open_origin(Context& context, const RestoreChoice& choice) {
-    if (choice.from) {
-        auto repository = context.open_repository(context.choose_repository(*choice.from), context.usual_places());
-        if (repository->is_replica())
-            context.out.say(fmt::format("restoring from the replica {}, which is as of {}", repository->store().url(),
-                                        rfc3339(repository->replica()->time)));
-        return repository;
-    }
-    return naming_copies(context, choice, [&] { return context.open_repository(); });
-}
-
-int run_restore(Context& context, const RestoreChoice& given) {
+int restore_from(Context& context, const RestoreChoice& given, const Origin& origin, RestoreRun& run) {
     RestoreChoice choice = given;
-    if (choice.unswap) return run_unswap(context, choice);
-    refuse_what_does_not_fit(choice);
-    warn_of_password(context.out, choice.target);
-    const auto repository = open_origin(context, choice);
+    choice.wanted = origin.wanted;
+    const auto& repository = origin.repository;
     repository->keys().require(repo::Right::read, "restore");
     Selected selected = select_snapshot(repository->snapshots(), choice.wanted, context.world.clock.now());
     engine::RestorePlan plan{{}, choice.include, choice.exclude, selected.path};
@@ -379,13 +407,24 @@ int run_restore(Context& context, const RestoreChoice& given) {
     if (choice.plan) return print_plan(context, *repository, plan, snapshot);
 
     RebuildRequest request = request_for(context, choice, snapshot);
+    const engine::Selection selection(wanted.include, wanted.exclude);
+    request.selection = selection_text(choice);
+    if (choice.delete_others) {
+        request.may_delete = [&snapshot, selection](const std::string& path) {
+            return selection.wants(path) && !engine::is_left_out(snapshot, path);
+        };
+        if (!snapshot.left_out.empty())
+            context.out.say(fmt::format("the backup left out something at {}: nothing is deleted there",
+                                        printable(join(snapshot.left_out, ", "))));
+    }
     if (into_server) {
         request.options = choice.server;
+        for (auto& [name, values] : machine_options(*type, context.config(), snapshot.source))
+            if (!is_given(request.options, name)) request.options[name] = values;
         if (plan.journal) request.options["until"] = {fmt::format("{}", *plan.part.request.until)};
         if (is_given(request.options, "beside"))
             request.target = with_database(request.target, request.options.find("beside")->second.front());
         request.facts = engine::read_facts(*repository, snapshot);
-        const engine::Selection selection(wanted.include, wanted.exclude);
         // Of what holds something that was left out, nothing is equal as a whole.
         const bool cuts_into_items = type->own_folder_form && std::ranges::any_of(wanted.exclude, has_parts);
         if (!selection.all())
@@ -401,18 +440,52 @@ int run_restore(Context& context, const RestoreChoice& given) {
 
     const RestoredTarget target{context, *repository, snapshot, *type, plan, request};
     if (choice.dry_run) {
-        restore_and_verify(target, choice);
+        recorded(target, choice, run, [&] { restore_and_verify(target, choice, run); });
         return 0;
     }
-    naming_copies(context, choice, [&] {
-        with_hooks(context, choice.hooks, {snapshot.source, request.target, snapshot.id.hex(), ""}, [&] {
-            restore_and_verify(target, choice);
-            if (choice.swap)
-                print_renamed(context.out, type->swap({context.world, choice.target, request.options,
-                                                       request.facts.value_or(Facts{}), false}));
+    const auto restore_and_swap = [&] {
+        if (!choice.swap) return restore_and_verify(target, choice, run);
+        restore_for_swap(target, choice, run);
+        as_step(run.steps, "swap", [&] {
+            const auto renamed =
+                type->swap({context.world, choice.target, request.options, request.facts.value_or(Facts{}), false});
+            print_renamed(context.out, renamed);
+            return join(renamed, "; ");
         });
+    };
+    recorded(target, choice, run, [&] {
+        with_hooks(context, choice.hooks, {snapshot.source, request.target, snapshot.id.hex(), ""}, run.steps,
+                   restore_and_swap);
     });
     return 0;
+}
+
+// What a folder has already of an earlier try stays; in servers and environments nothing is begun twice.
+bool is_plain_folder(const RestoreChoice& choice) {
+    return choice.target.empty() || (!is_server(choice.target) && choice.target.find('/') != std::string::npos);
+}
+
+int run_restore(Context& context, const RestoreChoice& given) {
+    RestoreChoice choice = given;
+    if (choice.unswap) return run_unswap(context, choice);
+    refuse_what_does_not_fit(choice);
+    warn_of_password(context.out, choice.target);
+    RestoreRun run;
+    if (choice.from) return restore_from(context, choice, open_copy(context, choice), run);
+    const bool is_folder = is_plain_folder(choice);
+    Origins origins(context, {.wanted = choice.wanted,
+                              .writes_over = !is_folder || choice.in_place || choice.overwrite || choice.delete_others,
+                              .begins_once = !is_folder});
+    while (true) {
+        const Origin origin = origins.next();
+        try {
+            run = {};
+            return restore_from(context, choice, origin, run);
+        } catch (const Error& error) {
+            if (!origins.go_on_after(error, origin, !run.report.damaged.empty())) throw;
+        }
+        choice.in_place = choice.in_place || (run.has_begun && !choice.overwrite);
+    }
 }
 
 }  // namespace
@@ -429,8 +502,8 @@ Command restore_command() {
         "TARGET itself.\n"
         "A TARGET that is not empty is refused unless --in-place (write only what differs) or --overwrite is "
         "given. Nothing that "
-        "the snapshot does not have is removed without --delete. The same command takes up its own "
-        "interrupted restore.\n"
+        "the snapshot does not have is removed without --delete, and nothing that --include or --exclude leaves "
+        "out with it. The same command takes up its own interrupted restore.\n"
         "Afterwards the target is read back and compared with the snapshot, and the checks of the source run; a "
         "difference "
         "is exit status 13, what cannot be compared is NOT TESTED. --no-verify leaves that out.\n"
@@ -441,6 +514,11 @@ Command restore_command() {
         "(16) when it is the source itself.\n"
         "--at TIME goes to that very instant where the source is followed (`holdfast windows`), else to the newest "
         "snapshot at or before it.\n"
+        "Where the configuration has copies (`replica_of`), the nearest that has the snapshot whole is read and named: "
+        "a "
+        "folder first, else what answers soonest; the next one when it cannot be reached or something in it is "
+        "damaged. "
+        "--from chooses.\n"
         "TIME is RFC 3339, `2026-03-01 04:10:00` (local), a date (its end) or an age such as `2h`.";
     out.examples = {
         {"holdfast restore latest --source files:/etc --to /tmp/etc", "the newest snapshot, into an empty folder"},
@@ -462,7 +540,7 @@ Command restore_command() {
     out.options.value(choice->target, "--to", "TARGET", "the folder, server or environment that is written").offers =
         Option::Offers::targets;
     add_selection(out.options, choice->wanted);
-    out.options.value(choice->from, "--from", "REPO", "from this copy, instead of the repository of -r").offers =
+    out.options.value(choice->from, "--from", "REPO", "from this repository, and no other").offers =
         Option::Offers::folders;
     out.options.list(choice->include, "-i,--include", "PATTERN",
                      "only items with this path or glob, and what is in them");

@@ -12,8 +12,11 @@
 #include "app/recorder.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/stopped.h"
 #include "base/text.h"
+#include "engine/clock_guard.h"
 #include "engine/hooks.h"
+#include "store/decorator.h"
 
 namespace holdfast::app {
 
@@ -60,13 +63,19 @@ StepEnd end_of(const JobStep& step, int exit, const Recorder& recorder, std::siz
     return out;
 }
 
+// Of two rates, where 0 is none.
+std::uint64_t tighter(std::uint64_t one, std::uint64_t other) {
+    return one == 0 || other == 0 ? std::max(one, other) : std::min(one, other);
+}
+
 StepEnd run_step(Context& context, const JobStep& step) {
     context.out.say("+ " + text_of(step));
     const std::size_t outcomes_before = context.recorder->run().outcomes.size();
     const std::vector<Command> commands = all_commands();
     Globals globals = context.globals;
-    Globals ignored;
-    const Call call = parse(commands, global_options(ignored), step.words);
+    Globals own_globals;
+    const Call call = parse(commands, global_options(own_globals), step.words);
+    globals.limit.up = tighter(globals.limit.up, own_globals.limit.up);
     globals.repository = step.repository;
     globals.no_input = true;
     Context own(context.world, context.out, globals, {});
@@ -91,11 +100,34 @@ void add(StepEnd& all, const StepEnd& each) {
     all.exit = worse;
 }
 
-std::vector<std::string> snapshots_of(const Recorder& recorder) {
-    std::vector<std::string> out;
-    for (const ledger::Outcome& each : recorder.run().outcomes)
-        if (!each.snapshot.empty()) out.push_back(each.snapshot);
-    return out;
+bool made_snapshots(const Recorder& recorder) {
+    return std::ranges::any_of(recorder.run().outcomes,
+                               [](const ledger::Outcome& each) { return !each.snapshot.empty(); });
+}
+
+// Without its required copies the job is done in part only. Those that fail are tried again as the job would be: for their
+// sake nothing is backed up again.
+StepEnd run_copies(Context& context, const policy::Job& job) {
+    std::vector<JobStep> due = copies_of(job, context.config());
+    for (int attempt = 1;; ++attempt) {
+        StepEnd all;
+        std::vector<JobStep> missing;
+        for (const JobStep& step : due) {
+            StepEnd copied = run_step(context, step);
+            context.world.stop.check();
+            if (copied.exit == 0) continue;
+            copied.exit = info_of(Code::partial).exit_status;
+            add(all, copied);
+            missing.push_back(step);
+        }
+        if (missing.empty() || attempt > static_cast<int>(job.retries.count)) return all;
+        const Nanoseconds pause = policy::pause_after(job.retries, attempt);
+        context.out.say(fmt::format("{} tried again in {}",
+                                    counted(missing.size(), "copy is missing and is", "copies are missing and are"),
+                                    human_duration(pause)));
+        wait(context.world, pause);
+        due = std::move(missing);
+    }
 }
 
 // The folder may be one of today's date.
@@ -106,14 +138,23 @@ void make_folder_of(const JobStep& step) {
     std::filesystem::create_directories(file.parent_path(), failure);  // the export says what is wrong
 }
 
-// Those of the job's own `keep`, only once today's is there.
-void remove_old_exports(Context& context, const policy::Job& job) {
+// By the job's own `keep`, only once today's is there, and by no clock that jumped.
+StepEnd remove_old_exports(Context& context, const policy::Job& job, const std::string& repository_name) {
     const auto* const task = std::get_if<policy::ExportTask>(&job.task);
-    if (task == nullptr || !task->keep) return;
-    const std::string folder = task->to.substr(0, task->to.find('{'));
-    for (const std::string& path :
-         remove_old_dumps(folder, task->source, context.world.clock.now(), *task->keep, context.world.log))
+    if (task == nullptr || !task->keep) return {};
+    try {
+        engine::check_clock(
+            *context.open_repository(context.choose_repository(repository_name), context.usual_places()), false);
+    } catch (const Error& error) {
+        if (is_stop(error.code())) throw;
+        context.out.error(error);
+        return {info_of(Code::partial).exit_status, std::string(info_of(error.code()).slug),
+                "old dumps were left where they are: " + error.message()};
+    }
+    for (const std::string& path : remove_old_dumps(folder_of_all_dates(task->to), task->source,
+                                                    context.world.clock.now(), *task->keep, context.world.log))
         context.out.say("removed the old dump " + path);
+    return {};
 }
 
 // What a job of proofs may take: its time, and bytes that are restored. Who was proven longest ago comes first, so that all
@@ -178,14 +219,8 @@ StepEnd run_steps(Context& context, const policy::Job& job, const Recorder& reco
         add(all, allowed ? run_step(context, *allowed) : budget.used_up(step));
         context.world.stop.check();
     }
-    if (all.exit == 0) remove_old_exports(context, job);
-    // Without its required copies the job is done in part only.
-    for (const JobStep& step : copies_of(job, context.config(), snapshots_of(recorder))) {
-        StepEnd copied = run_step(context, step);
-        context.world.stop.check();
-        if (copied.exit != 0) copied.exit = info_of(Code::partial).exit_status;
-        add(all, copied);
-    }
+    if (all.exit == 0) add(all, remove_old_exports(context, job, steps.front().repository));
+    if (made_snapshots(recorder)) add(all, run_copies(context, job));
     return all;
 }
 
@@ -240,8 +275,18 @@ ledger::Run claimed_run(Context& context, ledger::Ledger& ledger, const policy::
 
 int run_job(Context& context, const RunChoice& choice) {
     const policy::Job& job = job_named(context.config(), choice.job);
-    const std::shared_ptr<ledger::Ledger> ledger = open_ledger(context);
-    Recorder recorder(context, ledger, claimed_run(context, *ledger, job, choice));
+    std::shared_ptr<ledger::Ledger> ledger;
+    ledger::Run run;
+    const auto claim = [&] {
+        ledger = open_ledger(context);
+        run = claimed_run(context, *ledger, job, choice);
+    };
+    // Who types it is told at once; what a daemon has begun goes on.
+    if (choice.run_id.empty())
+        claim();
+    else
+        ask_patiently(context.world, claim);
+    Recorder recorder(context, std::move(ledger), std::move(run));
     const StepEnd end = run_with_hooks(context, job, recorder);
     const ledger::RunState state = state_of_exit(end.exit);
     recorder.end(state, end.code, end.error);

@@ -54,10 +54,10 @@ public:
     Daemon(Context& context, const std::string& path, std::uint32_t parallel)
         : context_(context),
           world_(context.world),
-          path_(path),
+          in_use_(path, context.secrets),
           ledger_(open_ledger(context)),
-          executor_(path),
-          followers_(world_, *ledger_, path),
+          executor_(in_use_),
+          followers_(world_, *ledger_, in_use_),
           scheduler_(world_, *ledger_, executor_,
                      {.host = current_host_name(),
                       .holder = holder_of_this_process(),
@@ -67,12 +67,10 @@ public:
                       .load = machine_load}) {}
 
     void run() {
-        stamp_ = stamp_of(path_);
-        apply(context_.config());
+        load();
         std::signal(SIGHUP, [](int) { reload_wanted = true; });
         notify_service_manager("READY=1");
-        context_.out.say(fmt::format("serving {} and {}; the ledger is {}",
-                                     counted(context_.config().jobs.size(), "job", "jobs"),
+        context_.out.say(fmt::format("serving {} and {}; the ledger is {}", counted(jobs_, "job", "jobs"),
                                      counted(followers_.count(), "follower", "followers"), ledger_->name()));
         while (!is_over()) {
             const Nanoseconds wake = step();
@@ -107,9 +105,15 @@ private:
         followers_.stop();
     }
 
-    void apply(const Config& config) {
+    // Children work by what is in use here, so its text is kept for them.
+    void load() {
+        stamp_ = stamp_of(in_use_.path());
+        const std::string text = read_config(in_use_.path());
+        const Config config = checked_config(text, in_use_.path(), source_types());
         scheduler_.set_jobs(config.jobs);
-        followers_.set_sources(config.sources);
+        in_use_.set(text);
+        followers_.set_sources(config);
+        jobs_ = config.jobs.size();
     }
 
     void reload_if_wanted() {
@@ -117,13 +121,12 @@ private:
         const bool asked = reload_wanted.exchange(false);
         if (!asked && now < look_at) return;
         look_at = now + look_at_file_every;
-        const FileStamp stamp = stamp_of(path_);
-        if (!asked && stamp == stamp_) return;
-        stamp_ = stamp;
+        if (!asked && stamp_of(in_use_.path()) == stamp_) return;
         try {
-            apply(load_config(path_, source_types()));
-            context_.out.say(fmt::format("the configuration {} was read again", path_));
+            load();
+            context_.out.say(fmt::format("the configuration {} was read again", in_use_.path()));
         } catch (Error& error) {
+            if (error.code() != Code::config) stamp_ = {};  // the ledger may be away for a while
             error.set_unharmed("the configuration from before stays in use");
             context_.out.error(error);
         }
@@ -131,12 +134,13 @@ private:
 
     Context& context_;
     World& world_;
-    const std::string path_;
+    ConfigInUse in_use_;
     const std::unique_ptr<ledger::Ledger> ledger_;
     ChildExecutor executor_;
     Followers followers_;
     service::Scheduler scheduler_;
     FileStamp stamp_;
+    std::size_t jobs_ = 0;
     Nanoseconds look_at = 0;
     bool stopping_ = false;
     std::string trouble_;

@@ -10,6 +10,8 @@ namespace holdfast::app {
 
 namespace {
 
+constexpr auto not_one_instant = "not one instant";
+
 struct SnapshotsChoice {
     std::vector<std::string> ids;
     std::optional<std::string> source;
@@ -77,7 +79,7 @@ Json json_of(const repo::Snapshot& snapshot) {
             {"kind", snapshot.kind},
             {"host", snapshot.host},
             {"tags", tags},
-            {"point", Json::object()},
+            {"point", snapshot.several_instants ? Json{{"consistency", not_one_instant}} : Json::object()},
             {"bytes",
              {{"logical", snapshot.bytes.logical}, {"added", snapshot.bytes.added}, {"stored", snapshot.bytes.stored}}},
             {"items", snapshot.items},
@@ -92,6 +94,7 @@ Json json_of(const repo::Snapshot& snapshot) {
 std::string remarks_of(const repo::Snapshot& snapshot) {
     std::vector<std::string> out;
     if (snapshot.partial) out.emplace_back("partial");
+    if (snapshot.several_instants) out.emplace_back(not_one_instant);
     if (!snapshot.holds.empty()) out.emplace_back("held");
     for (const std::string& flag : snapshot.flags) out.push_back(flag);
     return join(out, ", ");

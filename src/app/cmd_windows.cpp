@@ -26,6 +26,9 @@ Json json_of(const SourceWindows& source, const engine::Window& window, Nanoseco
              {"bytes", {{"stored", window.stored}}},
              {"newest", window.newest},
              {"because", window.why}};
+    out["pauses"] = Json::array();
+    for (const Pause& pause : window.pauses)
+        out["pauses"].push_back({{"from", rfc3339(pause.from)}, {"to", rfc3339(pause.to)}});
     if (window.newest) out["exposed_seconds"] = static_cast<double>(now - window.to.time) / one_second;
     return out;
 }
@@ -56,6 +59,7 @@ void print_table(Output& out, const std::vector<SourceWindows>& sources, Nanosec
                  {"TO", left},
                  {"LENGTH", right},
                  {"BASES", right},
+                 {"PAUSES", right},
                  {"SIZE", right},
                  {"EXPOSED", right},
                  {"BEGAN ANEW BECAUSE", left}});
@@ -63,8 +67,8 @@ void print_table(Output& out, const std::vector<SourceWindows>& sources, Nanosec
         for (const engine::Window& window : source.windows)
             table.add({printable(source.source), local_time(window.from.time), local_time(window.to.time),
                        human_duration(window.to.time - window.from.time), human_count(window.bases),
-                       human_bytes(window.stored), window.newest ? human_duration(now - window.to.time) : "",
-                       printable(window.why)});
+                       human_count(window.pauses.size()), human_bytes(window.stored),
+                       window.newest ? human_duration(now - window.to.time) : "", printable(window.why)});
     if (table.empty()) return out.say("no source has a window yet; `holdfast follow SOURCE` begins one");
     table.print(out);
 }
@@ -106,7 +110,8 @@ Command windows_command() {
     out.summary = "from which instants sources can be brought back";
     out.details =
         "A window is an unbroken range of instants: it begins with a base and goes on as far as the journal of "
-        "`follow` does without a gap. EXPOSED is what would be lost if the source were lost now.";
+        "`follow` does without a gap. Nothing is missing in a pause, but nobody knows when it was made: an instant in "
+        "it comes back as it was when the pause began. EXPOSED is what would be lost if the source were lost now.";
     out.examples = {{"holdfast windows", "of every source that is followed"},
                     {"holdfast windows orders-db --json", "with positions and gaps"},
                     {"holdfast restore --source orders-db --at '2026-03-01 04:10:00' --to postgres://db2/", "uses it"}};

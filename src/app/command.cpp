@@ -107,6 +107,8 @@ Options global_options(Globals& globals) {
     Options out;
     out.value(globals.config, "-c,--config", "FILE", "configuration file (HOLDFAST_CONFIG)").offers =
         Option::Offers::files;
+    out.flag(globals.config_stdin, "--config-stdin",
+             "read the configuration from standard input; -c says where it stands");
     out.value(globals.repository, "-r,--repository", "REPO", "a configured name, a path or a URL (HOLDFAST_REPO)")
         .offers = Option::Offers::folders;
     out.value(globals.key_file, "--key-file", "FILE", "unlock with this key file (HOLDFAST_KEY_FILE)").offers =
@@ -144,6 +146,8 @@ std::vector<Command> all_commands() {
                              prove_command,
                              check_command,
                              forget_command,
+                             hold_command,
+                             release_command,
                              prune_command,
                              copy_command,
                              promote_command,

@@ -85,6 +85,8 @@ struct Command {
 
 struct Globals {
     std::string config;
+    bool config_stdin = false;
+    std::optional<std::string> config_text;  // with config_stdin, once it was read
     std::string repository;
     std::string key_file;
     bool json = false;
@@ -124,6 +126,7 @@ Command find_command();
 Command follow_command();
 Command forget_command();
 Command history_command();
+Command hold_command();
 Command import_command();
 Command init_command();
 Command jobs_command();
@@ -140,6 +143,7 @@ Command names_command();
 Command promote_command();
 Command prune_command();
 Command prove_command();
+Command release_command();
 Command repair_command();
 Command report_inventory_command();
 Command report_proof_command();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/part_name.h"
+#include "app/url_password.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -29,6 +30,16 @@ const RepositoryConfig* Config::main_repository() const {
         found = &each;
     }
     return found;
+}
+
+std::string Config::repository_named(const std::string& name_or_url) const {
+    if (name_or_url.empty()) {
+        const RepositoryConfig* const main = main_repository();
+        return main == nullptr ? "" : main->name;
+    }
+    for (const RepositoryConfig& each : repositories)
+        if (each.url == name_or_url) return each.name;
+    return name_or_url;
 }
 
 const SourceConfig* Config::source(std::string_view name) const {
@@ -72,7 +83,11 @@ std::string read_config(const std::string& path) {
 }
 
 Config load_config(const std::string& path, std::span<const SourceType* const> types) {
-    ParsedConfig parsed = parse_config(read_config(path), path, types);
+    return checked_config(read_config(path), path, types);
+}
+
+Config checked_config(std::string_view text, const std::string& path, std::span<const SourceType* const> types) {
+    ParsedConfig parsed = parse_config(text, path, types);
     if (parsed.problems.empty()) return std::move(parsed.config);
     ConfigProblem first = parsed.problems.front();
     if (const std::size_t more = parsed.problems.size() - 1; more > 0) {
@@ -83,14 +98,8 @@ Config load_config(const std::string& path, std::span<const SourceType* const> t
 }
 
 bool has_password(std::string_view url) {
-    const std::size_t scheme = url.find("://");
-    if (scheme == std::string_view::npos || scheme == 0) return false;
-    std::string_view authority = url.substr(scheme + 3);
-    authority = authority.substr(0, authority.find_first_of("/?# "));
-    const std::size_t at = authority.rfind('@');
-    if (at == std::string_view::npos) return false;
-    const std::size_t colon = authority.substr(0, at).find(':');
-    return colon != std::string_view::npos && colon + 1 < at;
+    const std::string_view word = url.substr(0, url.find(' '));  // a text may speak of a URL
+    return without_password(word) != word;
 }
 
 }  // namespace holdfast::app

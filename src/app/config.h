@@ -53,6 +53,8 @@ struct SourceConfig {
     bool follow = false;
     std::optional<Nanoseconds> window = {};  // how long every instant stays reachable
     std::optional<Nanoseconds> rpo = {};     // no more than this may be lost
+    std::optional<Nanoseconds> rto = {};     // it shall be back within this time
+    std::string component = {};              // as reports group it; empty: by its kind
 };
 
 // Where sources are restored to by one name: `--to staging`.
@@ -69,7 +71,6 @@ struct RetentionConfig {
 };
 
 struct ServiceConfig {
-    std::string listen = "127.0.0.1:8480";
     std::string ledger = "sqlite:/var/lib/holdfast/ledger.db";  // or "postgres://…", or a reference to one
     bool is_configured = false;                                 // else runs by hand are recorded nowhere
 };
@@ -86,6 +87,8 @@ struct Config {
     const RepositoryConfig* repository(std::string_view name) const;
     // The only one that is no replica; null: there is none, or more than one.
     const RepositoryConfig* main_repository() const;
+    // How runs call it: the name of one that was given by its URL, the main one's for "", else what was given.
+    std::string repository_named(const std::string& name_or_url) const;
     const SourceConfig* source(std::string_view name) const;
     const EnvironmentConfig* environment(std::string_view name) const;
     const policy::Job* job(std::string_view name) const;
@@ -115,6 +118,8 @@ std::vector<std::string> config_places();
 
 // The file's content; config when it cannot be read.
 std::string read_config(const std::string& path);
+// Throws the first of its problems.
+Config checked_config(std::string_view text, const std::string& path, std::span<const SourceType* const> types);
 Config load_config(const std::string& path, std::span<const SourceType* const> types);
 
 // "https://user:secret@host/": a password where others can read it.

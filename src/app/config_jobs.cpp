@@ -132,6 +132,9 @@ private:
                     problem(value, fmt::format("{} must be a level of proof, not `{}`", of(key, what), *given),
                             "There is V0 to V4.");
                 out.level = level.value_or(out.level);
+            } else if (key == "to") {
+                out.to = known(config_.environments, "environment", text(value, of(key, what)).value_or(""), value,
+                               of(key, what));
             } else if (is_map(value, value, of(key, what), "Write `budget: {bytes: 50G, time: 2h}`.")) {
                 read_map(value, of(key, what), keys::budget, {},
                          [&](const std::string& part, const YAML::Node&, const YAML::Node& limit) {
@@ -142,6 +145,11 @@ private:
                          });
             }
         });
+        if (!out.to.empty())
+            for (const char* key : {"pick", "level", "budget"})
+                if (node[key])
+                    problem(node[key], fmt::format("{} has `to`, so it has no `{}`", what, key),
+                            "An environment gets the newest snapshot, compared as after every `restore`.");
         return out;
     }
 
@@ -163,20 +171,23 @@ private:
     policy::ExportTask read_export(const YAML::Node& node, const std::string& what) {
         policy::ExportTask out;
         YAML::Node formats{YAML::NodeType::Undefined};
-        read_map(node, what, keys::export_job, {},
-                 [&](const std::string& key, const YAML::Node&, const YAML::Node& value) {
-                     if (key == "as") {
-                         out.as = texts(value, of(key, what));
-                         formats.reset(value);
-                     } else if (key == "keep") {
-                         out.keep = duration(value, of(key, what));
-                     } else if (const auto given = text(value, of(key, what))) {
-                         if (key == "source")
-                             out.source = known_source(*given, value, of(key, what));
-                         else
-                             out.to = absolute(*given);
-                     }
-                 });
+        read_map(
+            node, what, keys::export_job, {}, [&](const std::string& key, const YAML::Node&, const YAML::Node& value) {
+                if (key == "as") {
+                    out.as = texts(value, of(key, what));
+                    formats.reset(value);
+                } else if (key == "keep") {
+                    out.keep = duration(value, of(key, what));
+                } else if (const auto given = text(value, of(key, what))) {
+                    if (key == "source")
+                        out.source = known_source(*given, value, of(key, what));
+                    else if (given->find("://") != std::string::npos)
+                        problem(value, fmt::format("{} must be a folder, not a URL", of(key, what)),
+                                "Dumps are files of this machine; what lies off-site is a repository in `copies`.");
+                    else
+                        out.to = absolute(*given);
+                }
+            });
         for (const auto& [key, value] : {std::pair{"source", &out.source}, std::pair{"to", &out.to}})
             if (value->empty() && !node[key])
                 problem(node, fmt::format("{} has no `{}`", what, key),
@@ -408,6 +419,11 @@ private:
         only_for("retention", is_backup || is_forget, "backup or forget");
         only_for("sources", is_backup || is_forget || std::holds_alternative<policy::ProveTask>(job.task),
                  "backup, prove or forget");
+        if (const auto* prove = std::get_if<policy::ProveTask>(&job.task); prove != nullptr && !prove->to.empty())
+            for (const std::string& source : job.sources)
+                if (!config_.environment(prove->to)->targets.contains(source))
+                    problem(map["sources"],
+                            fmt::format("{}: environment `{}` has no place for `{}`", what, prove->to, source), "");
         if (std::ranges::find(job.copies, main_repository(job)) != job.copies.end())
             problem(map["copies"], fmt::format("{} copies to the repository that it backs up to", what), "");
     }

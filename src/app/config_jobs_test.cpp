@@ -9,6 +9,7 @@
 namespace holdfast::app {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Optional;
@@ -55,11 +56,11 @@ jobs:
     timeout: 4h
     overdue_after: 25h
     limits: {upload: 20M, load: 2.5}
-    hooks: {before: ["sync"], on_failure: [[logger, failed]]}
+    hooks: {before: ["sync", {run: [sleep, 1], timeout: 5m}], on_failure: [[logger, failed]]}
   hourly: {sources: [uploads], schedule: "@hourly", retention: {within: 7d, window: 7d}}
 retention:
   gfs: {last: 3, hourly: 24, daily: 30, weekly: 12, monthly: 12, yearly: 7, tags: [why=release], keep_last_good: 2}
-service: {listen: "0.0.0.0:8480", ledger: "sqlite:ledger.db"}
+service: {ledger: "sqlite:ledger.db"}
 )");
     ASSERT_TRUE(result.problems.empty()) << result.problems[0].text;
     const policy::Job& job = *result.config.job("nightly");
@@ -87,11 +88,12 @@ service: {listen: "0.0.0.0:8480", ledger: "sqlite:ledger.db"}
     EXPECT_THAT(job.limits.upload_bytes_per_second_max, Optional(std::uint64_t{20} << 20));
     EXPECT_THAT(job.limits.load_max, Optional(2.5));
     EXPECT_THAT(job.hooks.before[0].argv, ElementsAre("/bin/sh", "-c", "sync"));
+    EXPECT_THAT(job.hooks.before[1].argv, ElementsAre("sleep", "1"));
+    EXPECT_THAT(job.hooks.before[1].timeout, Optional(300 * one_second));
     EXPECT_THAT(job.hooks.on_failure[0].argv, ElementsAre("logger", "failed"));
     EXPECT_EQ(job.where, "/etc/h.yaml:10:3");
     EXPECT_THAT(result.config.job("hourly")->retention->rules.within, Optional(7 * 24 * one_hour));
     EXPECT_THAT(result.config.job("hourly")->retention->rules.window, Optional(7 * 24 * one_hour));
-    EXPECT_EQ(result.config.service.listen, "0.0.0.0:8480");
     EXPECT_EQ(result.config.service.ledger, "sqlite:/etc/ledger.db");
     EXPECT_EQ(result.config.main_repository()->name, "main");
     EXPECT_TRUE(result.config.repository("offsite")->offsite);
@@ -108,7 +110,6 @@ TEST(ConfigJobs, what_is_not_said_has_safe_values) {
     EXPECT_EQ(job.concurrency, policy::Concurrency::forbid);
     EXPECT_EQ(job.catch_up, policy::CatchUp::once);
     EXPECT_EQ(job.retries.count, 0U);
-    EXPECT_EQ(result.config.service.listen, "127.0.0.1:8480");
 }
 
 TEST(ConfigJobs, every_other_kind_is_understood) {
@@ -200,8 +201,16 @@ TEST(ConfigJobs, wrong_values_say_what_they_should_be) {
     one("retention: {daily: x}", "`daily` of `retention` of job `j` must be a whole number, not `x`");
     one("retention: {dayly: 3}", "Did you mean `daily`?");
     one("hooks: [a]", "must be a map, not a list");
+    one("hooks: {after: [{timeout: 1m}]}", "has no `run`");
+    one("hooks: {after: [{run: x, timeout: 0s}]}", "must be longer than 0");
+    one("hooks: {after: [{run: {run: x}}]}", "must be a command, not a map");
     EXPECT_THAT(problems("{prove: {level: V9}}"), ElementsAre(HasSubstr("must be a level of proof, not `V9`")));
     EXPECT_THAT(problems("{prove: {pick: any}}"), ElementsAre(HasSubstr("must be one of `latest`, `random`")));
+    EXPECT_THAT(problems("{prove: {to: stagin}}", "environments: {staging: {uploads: /srv/staging}}\n"),
+                ElementsAre(HasSubstr("there is no environment `stagin` | Did you mean `staging`?")));
+    EXPECT_THAT(problems("{prove: {to: staging, level: V4}, sources: [compose]}",
+                         "environments: {staging: {uploads: /srv/staging}}\n"),
+                ElementsAre(HasSubstr("has `to`, so it has no `level`"), HasSubstr("has no place for `compose`")));
     EXPECT_THAT(problems("{check: {read_data: 0%}}"), ElementsAre(HasSubstr("must be true or false, not `0%`")));
 }
 
@@ -210,6 +219,8 @@ TEST(ConfigJobs, exports_know_the_formats_of_their_source) {
                 ElementsAre(HasSubstr("sources of kind `files` have no formats to export")));
     EXPECT_THAT(problems("{export: {as: [custom]}}"),
                 ElementsAre(HasSubstr("has no `source`"), HasSubstr("has no `to`")));
+    EXPECT_THAT(problems("{export: {source: uplods, as: [x], to: 's3://dumps/shop'}}"),
+                Contains(HasSubstr("must be a folder, not a URL")));
     EXPECT_THAT(problems("{export: {source: uplods, as: [x], to: /d}}"), ElementsAre(HasSubstr("`uploads`")));
 }
 

@@ -25,20 +25,21 @@ inline constexpr std::array<std::string_view, 2> unlock{"passphrase", "keyfile"}
 inline constexpr std::array<std::string_view, 1> unlock_planned{"credential"};
 
 inline constexpr std::array<std::string_view, 2> kinds_planned{"kubernetes", "bucket"};
-inline constexpr std::array<std::string_view, 12> source_planned{
-    "url",      "method",    "canary",  "criticality", "host",          "port",
-    "password", "databases", "context", "namespaces",  "exclude_kinds", "component"};
+inline constexpr std::array<std::string_view, 11> source_planned{"url",     "method",     "canary",       "criticality",
+                                                                 "host",    "port",       "password",     "databases",
+                                                                 "context", "namespaces", "exclude_kinds"};
 
 // Keys of every source, whatever its kind.
-inline constexpr std::array<std::string_view, 4> every_source{"kind", "checks", "hooks", "objectives"};
+inline constexpr std::array<std::string_view, 5> every_source{"kind", "component", "checks", "hooks", "objectives"};
 // … and of those that can be followed.
 inline constexpr std::array<std::string_view, 2> followed_source{"follow", "window"};
-inline constexpr std::array<std::string_view, 1> objectives{"rpo"};
-inline constexpr std::array<std::string_view, 1> objectives_planned{"rto"};
+inline constexpr std::array<std::string_view, 2> objectives{"rpo", "rto"};
 inline constexpr std::array<std::string_view, 6> check{"sql", "exec", "http", "expect", "timeout", "database"};
 inline constexpr std::array<std::string_view, 3> hooks{"before", "after", "on_failure"};
+inline constexpr std::array<std::string_view, 2> hook{"run", "timeout"};
 
-inline constexpr std::array<std::string_view, 2> service{"listen", "ledger"};
+inline constexpr std::array<std::string_view, 1> service{"ledger"};
+inline constexpr std::array<std::string_view, 1> service_planned{"listen"};
 
 // What makes a job another than a backup.
 inline constexpr std::array<std::string_view, 5> tasks{"prove", "export", "forget", "prune", "check"};
@@ -46,7 +47,7 @@ inline constexpr std::array<std::string_view, 22> job{
     "prove",       "export",     "forget",   "prune",         "check",  "sources",       "repository", "copies",
     "tags",        "retention",  "schedule", "timezone",      "after",  "allowed_hours", "jitter",     "catch_up",
     "concurrency", "on_failure", "timeout",  "overdue_after", "limits", "hooks"};
-inline constexpr std::array<std::string_view, 3> prove{"pick", "level", "budget"};
+inline constexpr std::array<std::string_view, 4> prove{"pick", "level", "budget", "to"};
 inline constexpr std::array<std::string_view, 2> budget{"bytes", "time"};
 inline constexpr std::array<std::string_view, 4> export_job{"source", "as", "to", "keep"};
 inline constexpr std::array<std::string_view, 1> check_job{"read_data"};

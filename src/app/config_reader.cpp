@@ -72,16 +72,14 @@ private:
     }
 
     void read_service(const YAML::Node& node) {
-        if (!is_map(node, node, "`service`", "Write `service: {listen: \"127.0.0.1:8480\"}`.")) return;
+        if (!is_map(node, node, "`service`", "Write `service: {ledger: \"sqlite:ledger.db\"}`.")) return;
         out_.config.service.is_configured = true;
-        read_map(node, "`service`", keys::service, {},
+        read_map(node, "`service`", keys::service, keys::service_planned,
                  [&](const std::string& key, const YAML::Node&, const YAML::Node& value) {
                      const auto given = text(value, fmt::format("`{}` of `service`", key));
                      if (!given) return;
                      ServiceConfig& service = out_.config.service;
-                     if (key == "listen") {
-                         service.listen = *given;
-                     } else if (given->starts_with("sqlite:")) {
+                     if (given->starts_with("sqlite:")) {
                          service.ledger = "sqlite:" + absolute(given->substr(7));
                      } else if (parse_reference(*given) || given->starts_with("postgres://") ||
                                 given->starts_with("postgresql://")) {
@@ -222,7 +220,7 @@ private:
         if (type == nullptr) return;
         std::vector<std::string_view> built{"kind"};
         for (const SourceOption& option : type->options) built.push_back(option.name);
-        built.insert(built.end(), {"checks", "hooks", "objectives"});
+        built.insert(built.end(), keys::every_source.begin() + 1, keys::every_source.end());
         if (type->has_journal) built.insert(built.end(), keys::followed_source.begin(), keys::followed_source.end());
         const std::size_t problems_before = problem_count();
         SourceConfig source{name, std::string(type->kind), {}, place(at)};
@@ -239,6 +237,10 @@ private:
                      }
                      if (key == "objectives") {
                          read_objectives(member, what, source);
+                         return;
+                     }
+                     if (key == "component") {
+                         source.component = text(member, fmt::format("`component` of {}", what)).value_or("");
                          return;
                      }
                      if (key == "window") {
@@ -367,10 +369,10 @@ private:
 
     void read_objectives(const YAML::Node& node, const std::string& of, SourceConfig& source) {
         const std::string what = fmt::format("`objectives` of {}", of);
-        if (!is_map(node, node, what, "Write `{rpo: 5m}`.")) return;
-        read_map(node, what, keys::objectives, keys::objectives_planned,
+        if (!is_map(node, node, what, "Write `{rpo: 5m, rto: 1h}`.")) return;
+        read_map(node, what, keys::objectives, {},
                  [&](const std::string& key, const YAML::Node&, const YAML::Node& value) {
-                     source.rpo = duration(value, fmt::format("`{}` of {}", key, what));
+                     (key == "rpo" ? source.rpo : source.rto) = duration(value, fmt::format("`{}` of {}", key, what));
                  });
     }
 

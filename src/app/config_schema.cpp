@@ -44,7 +44,12 @@ Json checks_schema() {
 }
 
 Json hooks_schema() {
-    const Json commands{{"type", "array"}, {"items", {{"oneOf", {Json{{"type", "string"}}, words_schema()}}}}};
+    const Json command{{"oneOf", {Json{{"type", "string"}}, words_schema()}}};
+    const Json limited = {{"type", "object"},
+                          {"properties", {{"run", command}, {"timeout", text_schema("after which it is ended")}}},
+                          {"required", {"run"}},
+                          {"additionalProperties", false}};
+    const Json commands{{"type", "array"}, {"items", {{"oneOf", {Json{{"type", "string"}}, words_schema(), limited}}}}};
     return {{"type", "object"},
             {"properties", {{"before", commands}, {"after", commands}, {"on_failure", commands}}},
             {"additionalProperties", false},
@@ -69,6 +74,7 @@ Json retention_schema() {
 
 Json prove_schema() {
     return object_schema({{"pick", choice_schema(config_keys::pick, "which snapshot of each source")},
+                          {"to", text_schema("an environment that the newest is restored to, instead of a sandbox")},
                           {"level", {{"enum", {"V0", "V1", "V2", "V3", "V4"}}, {"description", "how far"}}},
                           {"budget", object_schema({{"bytes", size_schema("to restore at most in one run")},
                                                     {"time", text_schema("after which no further proof begins")}},
@@ -80,7 +86,7 @@ Json job_schema() {
     const Json nothing = object_schema(Json::object(), "");
     Json export_task = object_schema({{"source", text_schema("whose newest snapshot it is")},
                                       {"as", texts_schema("formats, such as custom or sql.gz")},
-                                      {"to", text_schema("a folder or URL; {date} and {time} are those of the run")},
+                                      {"to", text_schema("a folder; {date} and {time} are those of the run")},
                                       {"keep", text_schema("how long the files stay")}},
                                      "plain dumps for other programs", {"source", "to"});
     Json check = object_schema(
@@ -121,9 +127,7 @@ Json job_schema() {
 }
 
 Json service_schema() {
-    return object_schema({{"listen", text_schema("address and port of the daemon")},
-                          {"ledger", text_schema("sqlite:PATH, postgres://…, or a reference to one")}},
-                         "the daemon");
+    return object_schema({{"ledger", text_schema("sqlite:PATH, postgres://…, or a reference to one")}}, "the daemon");
 }
 
 }  // namespace
@@ -159,9 +163,10 @@ std::string config_schema(std::span<const SourceType* const> types) {
         }
         properties["checks"] = checks_schema();
         properties["hooks"] = hooks_schema();
-        const Json duration{{"type", "string"}};
-        properties["objectives"] = {
-            {"type", "object"}, {"properties", {{"rpo", duration}}}, {"additionalProperties", false}};
+        properties["component"] = text_schema("the line of `report proof` that it belongs to");
+        properties["objectives"] = object_schema({{"rpo", text_schema("no more than this may be lost")},
+                                                  {"rto", text_schema("it shall be back within this time")}},
+                                                 "what is promised of it");
         if (type->has_journal) {
             properties["follow"] = {{"type", "boolean"}, {"description", "capture changes as they come"}};
             properties["window"] = {{"type", "string"}, {"description", "how long every instant stays reachable"}};

@@ -268,7 +268,7 @@ policy::Hooks YamlReader::hooks(const YAML::Node& node, const std::string& of) {
     return out;
 }
 
-// A text is a line for the shell, a list a program and its arguments.
+// A text is a line for the shell, a list a program and its arguments; either is `run` of a map with a timeout.
 std::vector<policy::Hook> YamlReader::hook_list(const YAML::Node& node, const std::string& what) {
     std::vector<policy::Hook> out;
     if (!node.IsSequence()) {
@@ -276,13 +276,33 @@ std::vector<policy::Hook> YamlReader::hook_list(const YAML::Node& node, const st
                 "Write it as `[\"systemctl stop app\"]`, or `[[systemctl, stop, app]]` without a shell.");
         return out;
     }
-    for (const YAML::Node& each : node) {
-        if (each.IsSequence()) {
-            out.push_back({words(each, fmt::format("a command in {}", what))});
-        } else if (const auto line = text(each, fmt::format("a command in {}", what))) {
-            out.push_back(engine::shell_hook(*line));
-        }
+    for (const YAML::Node& each : node)
+        if (auto one = hook(each, fmt::format("a command in {}", what))) out.push_back(std::move(*one));
+    return out;
+}
+
+std::optional<policy::Hook> YamlReader::hook(const YAML::Node& node, const std::string& what) {
+    if (node.IsSequence()) return policy::Hook{.argv = words(node, what)};
+    if (!node.IsMap()) {
+        const auto line = text(node, what);
+        return line ? std::optional(engine::shell_hook(*line)) : std::nullopt;
     }
+    std::optional<policy::Hook> out;
+    std::optional<Nanoseconds> timeout;
+    read_map(node, what, keys::hook, {}, [&](const std::string& key, const YAML::Node&, const YAML::Node& value) {
+        const std::string part = fmt::format("`{}` of {}", key, what);
+        if (key == "timeout")
+            timeout = duration(value, part);
+        else if (value.IsMap())
+            problem(value, fmt::format("{} must be a command, not a map", part),
+                    "Write `{run: COMMAND, timeout: 5m}`.");
+        else
+            out = hook(value, part);
+    });
+    if (!node["run"]) problem(node, fmt::format("{} has no `run`", what), "Write `{run: COMMAND, timeout: 5m}`.");
+    if (timeout == Nanoseconds{0})
+        problem(node["timeout"], fmt::format("`timeout` of {} must be longer than 0", what), "");
+    if (out) out->timeout = timeout;
     return out;
 }
 

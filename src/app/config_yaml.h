@@ -62,6 +62,7 @@ protected:
 
 private:
     std::vector<policy::Hook> hook_list(const YAML::Node& node, const std::string& what);
+    std::optional<policy::Hook> hook(const YAML::Node& node, const std::string& what);
 
     const std::string path_;
     const std::string folder_;

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "repo/names.h"
+#include "store/read_back.h"
 
 namespace holdfast::app {
 
@@ -19,6 +20,15 @@ constexpr std::size_t key_file_bytes_min = 32;
 std::string variable(const char* name) {
     const char* const value = std::getenv(name);
     return value == nullptr ? "" : value;
+}
+
+// How long a store that does not answer is asked again.
+Nanoseconds patience_or(Nanoseconds usual) {
+    const std::string text = variable("HOLDFAST_PATIENCE");
+    if (text.empty()) return usual;
+    const auto given = parse_duration(text);
+    if (!given) throw Error{Code::usage, "HOLDFAST_PATIENCE is no duration: {}", text}.hint("Write it as `5m`.");
+    return *given;
 }
 
 RepositoryChoice choice_of(const RepositoryConfig& configured) {
@@ -45,7 +55,10 @@ std::optional<std::string> Context::config_path() const {
 const Config& Context::config() {
     if (!config_) {
         const auto path = config_path();
-        config_ = path ? load_config(*path, source_types()) : Config{};
+        if (globals.config_text)
+            config_ = checked_config(*globals.config_text, path.value_or("standard input"), source_types());
+        else
+            config_ = path ? load_config(*path, source_types()) : Config{};
     }
     return *config_;
 }
@@ -75,6 +88,10 @@ RepositoryChoice Context::choose_repository(const std::string& text) {
                 .hint(fmt::format("Did you mean `{}`?", *near));
     }
     return {wanted, {wanted}};
+}
+
+std::string Context::repository_name() {
+    return config().repository_named(globals.repository.empty() ? variable("HOLDFAST_REPO") : globals.repository);
 }
 
 SecretPlaces Context::usual_places() const {
@@ -123,13 +140,14 @@ std::unique_ptr<Store> Context::open_store_of(const RepositoryChoice& choice, Na
     store = std::make_unique<MeasuredStore>(std::move(store), meter);
     const Bandwidth& limit = globals.limit;
     if (limit.up != 0 || limit.down != 0) store = std::make_unique<LimitedStore>(std::move(store), limit, world);
+    if (choice.reads_back) store = std::make_unique<ReadBackStore>(std::move(store));
     return store;
 }
 
 std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const SecretPlaces& places,
                                                            repo::NotesFrom notes) {
     // Whether there is one is said soon, and before anybody is asked for its passphrase.
-    const std::unique_ptr<Store> store = open_store_of(choice, 10 * one_second);
+    const std::unique_ptr<Store> store = open_store_of(choice, patience_or(10 * one_second));
     if (!store->find(repo::names::config))
         throw Error{Code::no_repository, "there is no repository at {}", store->url()}.hint(
             fmt::format("Make one with `holdfast -r {} init`.", choice.name));
@@ -145,7 +163,8 @@ std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoic
 
 std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const repo::Unlock& unlock,
                                                            repo::NotesFrom notes) {
-    return repo::Repository::open(open_store_of(choice, 60 * one_second), unlock, {state_folder(), notes}, world);
+    return repo::Repository::open(open_store_of(choice, patience_or(60 * one_second)), unlock, {state_folder(), notes},
+                                  world);
 }
 
 std::unique_ptr<repo::Repository> Context::open_by_asking(const RepositoryChoice& choice, repo::NotesFrom notes) {

@@ -26,6 +26,7 @@ struct RepositoryChoice {
     std::string name;  // as the user knows it
     StorePlace place;
     std::optional<UnlockConfig> unlock = {};
+    bool reads_back = false;  // what is written there is believed when it was read back
 };
 
 // Where one repository's secret may come from, best first; then the configuration, then the terminal.
@@ -56,6 +57,8 @@ public:
 
     // `text`: a configured name, a path or a URL; empty: HOLDFAST_REPO, else the only configured one.
     RepositoryChoice choose_repository(const std::string& text);
+    // How runs call the one of -r.
+    std::string repository_name();
     // The repository of -r.
     std::unique_ptr<repo::Repository> open_repository(repo::NotesFrom notes = repo::NotesFrom::listing);
     std::unique_ptr<repo::Repository> open_repository(const RepositoryChoice& choice, const SecretPlaces& places,

@@ -33,6 +33,14 @@ std::string dump_name(const std::string& source, Nanoseconds time) {
                        text.substr(17, 2));
 }
 
+std::string folder_of_all_dates(const std::string& to) {
+    const std::size_t date = to.find('{');
+    const std::size_t end = date == std::string::npos ? to.size() : to.rfind('/', date);
+    std::string out = end == std::string::npos ? "." : to.substr(0, end);
+    while (out.ends_with('/')) out.pop_back();
+    return out.empty() ? "/" : out;
+}
+
 std::vector<std::string> remove_old_dumps(const std::string& folder, const std::string& source, Nanoseconds now,
                                           Nanoseconds keep, Log& log) {
     namespace fs = std::filesystem;

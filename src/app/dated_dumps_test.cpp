@@ -40,5 +40,12 @@ TEST(DatedDumps, OnlyOldDumpsOfTheSourceGo) {
     EXPECT_TRUE(remove_old_dumps(folder.path() + "/none", "orders", now, one_day, sim.log).empty());
 }
 
+TEST(DatedDumps, TheFolderOfAllDatesHasNoDateInItsName) {
+    EXPECT_EQ(folder_of_all_dates("/dumps/{date}"), "/dumps");
+    EXPECT_EQ(folder_of_all_dates("/dumps/shop-{date}/{time}"), "/dumps");
+    EXPECT_EQ(folder_of_all_dates("/dumps/"), "/dumps");
+    EXPECT_EQ(folder_of_all_dates("/{date}"), "/");
+}
+
 }  // namespace
 }  // namespace holdfast::app

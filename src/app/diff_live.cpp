@@ -6,6 +6,7 @@
 #include "app/environment.h"
 #include "app/progress_line.h"
 #include "app/registry.h"
+#include "app/source_options.h"
 #include "app/verified.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -52,7 +53,8 @@ private:
         Facts captured = *facts;
         std::vector<std::string> only;
         if (!below_.empty()) {
-            std::erase_if(captured.list, [&](const Fact& fact) { return !is_within(fact.item, below_); });
+            std::erase_if(captured.list,
+                          [&](const Fact& fact) { return is_about(fact) || !is_within(fact.item, below_); });
             if (captured.list.empty())
                 throw Error{Code::not_found, "snapshot {} has no {}", snapshot_.id.short_hex(), below_};
             only = {below_};
@@ -60,7 +62,11 @@ private:
         const Facts live = [&] {
             engine::Progress progress;
             const ProgressLine line(context_.out, context_.world.clock, progress, "reading what is live");
-            return type_->measure({context_.world, place, *facts, only});
+            return type_->measure({.world = context_.world,
+                                   .target = place,
+                                   .expected = *facts,
+                                   .only = only,
+                                   .options = machine_options(*type_, context_.config(), snapshot_.source)});
         }();
         for (const engine::LiveDifference& difference : engine::compare_live(captured, live)) {
             tell(difference);

@@ -53,7 +53,7 @@ void refuse_the_source(Context& context, const SourceType& type, const repo::Sna
     if (type.is_own_place == nullptr) return;
     std::vector<std::string> described = snapshot.describes;
     // It may have moved since.
-    if (const SourceConfig* const configured = context.config().source(snapshot.source)) {
+    if (const SourceConfig* const configured = context.config().source(std::string(whole_of(snapshot.source)))) {
         SourceRequest request;
         request.words = {configured->name};
         const auto sources = make_sources(

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <ranges>
 
-#include "app/child_executor.h"
 #include "app/json.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -18,26 +17,48 @@ constexpr Nanoseconds wait_min = one_second;
 constexpr Nanoseconds wait_max = 5 * 60 * one_second;
 constexpr Nanoseconds settled_after = 10 * 60 * one_second;  // who ran so long begins with a short wait again
 constexpr Nanoseconds tell_every = 10 * one_second;
+constexpr Nanoseconds stop_wait = 30 * one_second;  // from asking one to end to killing it
 constexpr std::size_t line_bytes_max = 1 << 20;
+
+// All of the configuration that makes it work otherwise; where that stands in the file does not.
+std::string works_by(const Config& config, const SourceConfig& source) {
+    std::string out = source.kind;
+    for (const auto& [name, values] : source.options) out += fmt::format("\n{}: {}", name, join(values, "\n- "));
+    for (const RepositoryConfig& each : config.repositories)
+        out += fmt::format("\n{} {} {} {} {} {} {} {} {}", each.name, each.url, each.endpoint, each.region,
+                           each.storage_class, each.encryption, each.kms_key, each.replica_of,
+                           each.unlock ? each.unlock->secret.text : "");
+    return out;
+}
 
 }  // namespace
 
-void Followers::set_sources(const std::vector<SourceConfig>& sources) {
+void Followers::set_sources(const Config& config) {
     for (auto& [name, each] : followed_) each.leaving = true;
-    for (const SourceConfig& source : sources) {
+    for (const SourceConfig& source : config.sources) {
         if (!source.follow) continue;
         Followed& mine = followed_[source.name];
         mine.leaving = false;
         mine.objective = source.rpo.value_or(0);
+        const std::string before = std::exchange(mine.works_by, works_by(config, source));
+        if (before == mine.works_by) continue;
+        mine.renewed = mine.child != nullptr;
+        mine.start_at = mine.wait = 0;
     }
     for (auto& [name, each] : followed_)
-        if (each.leaving && each.child) ::kill(each.child->pid(), SIGTERM);
+        if (each.leaving || each.renewed) ask_to_end(each);
+}
+
+void Followers::ask_to_end(Followed& followed) {
+    if (!followed.child || followed.kill_at > 0) return;
+    followed.kill_at = world_.clock.steady() + stop_wait;
+    ::kill(followed.child->pid(), SIGTERM);
 }
 
 void Followers::start(const std::string& source, Followed& followed) {
     followed.started = world_.clock.steady();
     followed.parts.clear();
-    ChildOptions options = own_child({"follow", source, "--json", "--verbose"}, config_);
+    ChildOptions options = own_child({"follow", source, "--json", "--verbose"}, in_use_);
     options.capture_stdout = true;
     try {
         followed.child = std::make_unique<Child>(options);
@@ -62,8 +83,8 @@ void Followers::read_output(Followed& followed) {
     }
 }
 
-// What `follow --json` says of each part: {"type":"continued","at":{"time":…}} and {"type":"stored","reached":{"time":…}} are
-// stored up to then, so is "idle"; {"type":"began","at":…} is once its base is, {"type":"snapshot"}.
+// What `follow --json` says of each part: of {"type":"stored","reached":{"time":…}} and "idle" base and changes are stored up to
+// then; of "began" nothing can be restored yet.
 void Followers::take_line(Followed& followed, const std::string& line) {
     const Json json = Json::parse(line, nullptr, false);
     if (!json.is_object()) return;
@@ -77,13 +98,11 @@ void Followers::take_line(Followed& followed, const std::string& line) {
         return parse_time(text(*moment, "time"), world_.clock.now());
     };
     const std::string type = text(json, "type");
-    if (type != "began" && type != "continued" && type != "snapshot" && type != "stored" && type != "idle") return;
-    Part& part = followed.parts[text(json, "source")];
-    if (type == "began") part = {0, time("at").value_or(0)};
-    if (type == "continued") part.reached = time("at").value_or(part.reached);
-    if (type == "snapshot") part.reached = std::max(part.reached, part.begins);
-    if (type == "stored" || type == "idle") part.reached = time("reached").value_or(part.reached);
-    const auto least = std::ranges::min(followed.parts | std::views::values | std::views::transform(&Part::reached));
+    if (type != "began" && type != "continued" && type != "stored" && type != "idle") return;
+    Nanoseconds& reached = followed.parts[text(json, "source")];
+    if (type == "began") reached = 0;
+    if (type == "stored" || type == "idle") reached = time("reached").value_or(reached);
+    const auto least = std::ranges::min(followed.parts | std::views::values);
     if (least == 0) return;
     if (std::exchange(followed.reached, least) == 0) followed.told = 0;
     followed.error.clear();
@@ -98,8 +117,15 @@ void Followers::take_end(const std::string& source, Followed& followed, const Ex
     }
     followed.child.reset();
     followed.text.clear();
+    followed.kill_at = 0;
+    const bool renewed = std::exchange(followed.renewed, false);
     if (stopping_ || followed.leaving) return tell(source, followed, "stopped");
     const Nanoseconds now = world_.clock.steady();
+    if (renewed) {
+        followed.start_at = now;
+        followed.error.clear();
+        return tell(source, followed, "waiting");
+    }
     followed.wait =
         now - followed.started > settled_after ? wait_min : std::clamp(followed.wait * 2, wait_min, wait_max);
     followed.start_at = now + followed.wait;
@@ -122,6 +148,8 @@ void Followers::step() {
             read_output(mine);
             if (const auto status = mine.child->wait_until(std::chrono::steady_clock::now()))
                 take_end(source, mine, *status);
+            else if (mine.kill_at > 0 && world_.clock.steady() >= mine.kill_at)
+                mine.child->kill(SIGKILL);
             else if (world_.clock.steady() - mine.told >= tell_every)
                 tell(source, mine, "following");
         } else if (!mine.leaving && !stopping_ && world_.clock.steady() >= mine.start_at) {
@@ -133,8 +161,7 @@ void Followers::step() {
 
 void Followers::stop() {
     if (std::exchange(stopping_, true)) return;
-    for (auto& [source, each] : followed_)
-        if (each.child) ::kill(each.child->pid(), SIGTERM);
+    for (auto& [source, each] : followed_) ask_to_end(each);
 }
 
 bool Followers::is_idle() const {

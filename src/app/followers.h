@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "app/child_executor.h"
 #include "app/config.h"
 #include "base/process.h"
 #include "ledger/ledger.h"
@@ -18,20 +19,17 @@ namespace holdfast::app {
 
 class Followers {
 public:
-    Followers(World& world, ledger::Ledger& ledger, std::string config)
-        : world_(world), ledger_(ledger), config_(std::move(config)) {}
+    Followers(World& world, ledger::Ledger& ledger, const ConfigInUse& in_use)
+        : world_(world), ledger_(ledger), in_use_(in_use) {}
 
-    void set_sources(const std::vector<SourceConfig>& sources);  // those that are gone are stopped
+    // Those whose source is gone are stopped, those that are to work otherwise started again.
+    void set_sources(const Config& config);
     void step();
-    void stop();
+    void stop();  // asks them to end; who has not after half a minute is killed
     bool is_idle() const;
     std::size_t count() const { return followed_.size(); }
 
 private:
-    struct Part {
-        Nanoseconds reached = 0;  // 0: not known yet
-        Nanoseconds begins = 0;   // its base
-    };
     struct Followed {
         Nanoseconds objective = 0;
         std::unique_ptr<Child> child;
@@ -39,13 +37,18 @@ private:
         Nanoseconds start_at = 0;
         Nanoseconds started = 0;
         Nanoseconds wait = 0;
-        std::map<std::string, Part> parts = {};  // a cluster's masters, or the source itself
-        Nanoseconds reached = 0;                 // by all of them
+        // How far a cluster's masters, or the source itself, are stored; 0: not known yet.
+        std::map<std::string, Nanoseconds> parts = {};
+        Nanoseconds reached = 0;  // by all of them
         Nanoseconds told = 0;
         std::uint64_t restarts = 0;
         std::string error = {};
+        std::string works_by = {};  // of the configuration
         bool leaving = false;
+        bool renewed = false;     // it is asked to end and begin again
+        Nanoseconds kill_at = 0;  // 0: it was not asked to end
     };
+    void ask_to_end(Followed& followed);
     void start(const std::string& source, Followed& followed);
     void read_output(Followed& followed);
     void take_line(Followed& followed, const std::string& line);
@@ -54,7 +57,7 @@ private:
 
     World& world_;
     ledger::Ledger& ledger_;
-    const std::string config_;
+    const ConfigInUse& in_use_;
     bool stopping_ = false;
     std::map<std::string, Followed> followed_;
 };

@@ -1,6 +1,7 @@
 #include "app/job_steps.h"
 
 #include "app/dated_dumps.h"
+#include "app/registry.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -25,6 +26,11 @@ std::string dated(std::string path, Nanoseconds now) {
     return path;
 }
 
+void limit(JobStep& step, const policy::Limits& limits) {
+    if (const auto& rate = limits.upload_bytes_per_second_max)
+        step.words.insert(step.words.end(), {"--limit-upload", std::to_string(*rate)});
+}
+
 std::string extension_of(std::string_view format) { return format == "custom" ? "dump" : std::string(format); }
 
 struct StepMaker {
@@ -43,7 +49,27 @@ struct StepMaker {
         return {step(std::move(words))};
     }
 
+    // What is there of an earlier time makes way: nothing else is wanted of a rehearsal.
+    std::vector<JobStep> restores_to(const std::string& environment) const {
+        std::vector<std::string> sources = job.sources;
+        if (sources.empty())
+            for (const auto& [source, target] : config.environment(environment)->targets) sources.push_back(source);
+        std::vector<JobStep> out;
+        for (const std::string& source : sources) {
+            std::vector<std::string> words{"restore", "latest", "--source", source, "--to", environment};
+            const SourceConfig* const configured = config.source(source);
+            const SourceType* const type = configured == nullptr ? nullptr : source_type(configured->kind);
+            if (type != nullptr && type->measure != nullptr)
+                words.insert(words.end(), {"--existing", "drop"});
+            else
+                words.emplace_back("--in-place");
+            out.push_back(step(std::move(words)));
+        }
+        return out;
+    }
+
     std::vector<JobStep> operator()(const policy::ProveTask& task) const {
+        if (!task.to.empty()) return restores_to(task.to);
         std::vector<std::string> sources = job.sources;
         const bool random = task.pick == policy::ProveTask::Pick::random;
         if (sources.empty() && random) sources.emplace_back("");
@@ -99,17 +125,17 @@ struct StepMaker {
 }  // namespace
 
 std::vector<JobStep> steps_of(const policy::Job& job, const Config& config, Nanoseconds now) {
-    return std::visit(StepMaker{job, config, now}, job.task);
+    std::vector<JobStep> out = std::visit(StepMaker{job, config, now}, job.task);
+    for (JobStep& step : out) limit(step, job.limits);
+    return out;
 }
 
-std::vector<JobStep> copies_of(const policy::Job& job, const Config& config,
-                               const std::vector<std::string>& snapshots) {
+std::vector<JobStep> copies_of(const policy::Job& job, const Config& config) {
     std::vector<JobStep> out;
-    if (snapshots.empty()) return out;
     for (const std::string& copy : job.copies) {
-        JobStep step{repository_of(job, config), {"copy"}};
-        step.words.insert(step.words.end(), snapshots.begin(), snapshots.end());
-        step.words.insert(step.words.end(), {"--to", copy});
+        JobStep step{repository_of(job, config),
+                     {"copy", "--tag", fmt::format("{}={}", policy::job_tag, job.name), "--to", copy, "--verify"}};
+        limit(step, job.limits);
         out.push_back(std::move(step));
     }
     return out;

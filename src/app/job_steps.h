@@ -15,8 +15,8 @@ struct JobStep {
 };
 
 std::vector<JobStep> steps_of(const policy::Job& job, const Config& config, Nanoseconds now);
-// The copies of what a backup has made; one that fails leaves the job done in part.
-std::vector<JobStep> copies_of(const policy::Job& job, const Config& config, const std::vector<std::string>& snapshots);
+// The copies of what a backup job has made, now and before; one that fails leaves the job done in part.
+std::vector<JobStep> copies_of(const policy::Job& job, const Config& config);
 
 std::string text_of(const JobStep& step);  // "holdfast -r main backup orders-db"
 

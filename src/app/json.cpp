@@ -49,4 +49,10 @@ Json json_of(const Finding& finding) {
     return out;
 }
 
+Json ids_of(const std::vector<repo::SnapshotId>& ids) {
+    Json out = Json::array();
+    for (const repo::SnapshotId& id : ids) out.push_back(id.hex());
+    return out;
+}
+
 }  // namespace holdfast::app

@@ -4,9 +4,11 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/item.h"
+#include "repo/ids.h"
 #include "source/source.h"
 
 namespace holdfast::app {
@@ -22,5 +24,6 @@ void add_path(Json& to, std::string_view path);
 Json json_of(const Error& error);
 Json json_of(const Item& item);
 Json json_of(const Finding& finding);
+Json ids_of(const std::vector<repo::SnapshotId>& ids);  // in full
 
 }  // namespace holdfast::app

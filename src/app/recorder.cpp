@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include "app/holder.h"
+#include "app/run_notes.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -12,8 +13,22 @@ namespace holdfast::app {
 namespace {
 
 constexpr std::chrono::seconds renew_every{2};
+constexpr Nanoseconds wait_max = 120 * one_second;  // for a ledger that cannot be reached
 
 }  // namespace
+
+void ask_patiently(const World& world, const std::function<void()>& ask) {
+    const Nanoseconds give_up_at = world.clock.steady() + wait_max;
+    for (Nanoseconds wait = one_second / 4;; wait = std::min(2 * wait, 5 * one_second)) {
+        try {
+            return ask();
+        } catch (const Error& failure) {
+            const bool may_pass = failure.code() == Code::busy || failure.code() == Code::unreachable;
+            if (!may_pass || world.stop.requested() || world.clock.steady() >= give_up_at) throw;
+        }
+        world.clock.sleep(wait);
+    }
+}
 
 std::unique_ptr<ledger::Ledger> open_ledger(Context& context) {
     std::string url = context.config().service.ledger;
@@ -52,7 +67,13 @@ void Recorder::write_log() {
         const std::lock_guard lock(mutex_);
         return std::exchange(log_, "");
     }();
-    ledger_->append_log(run_.id, text);
+    try {
+        ledger_->append_log(run_.id, text);
+    } catch (...) {
+        const std::lock_guard lock(mutex_);
+        log_.insert(0, text);
+        throw;
+    }
 }
 
 void Recorder::keep_up(const std::stop_token& token) {
@@ -86,12 +107,17 @@ void Recorder::end(ledger::RunState state, const std::string& code, const std::s
     run_.error = error;
     run_.progress = {};
     try {
-        write_log();
-        ledger_->end(run_);
+        // Else a run that was done would be called interrupted, and be done again.
+        ask_patiently(context_.world, [&] {
+            write_log();
+            ledger_->end(run_);
+        });
     } catch (const Error& failure) {
         context_.out.warn(fmt::format("the ledger does not take how the run ended: {}", failure.message()));
     }
     context_.out.copy_to({});
+    if (code != info_of(Code::unreachable).slug)
+        leave_run_notes(context_, *ledger_, context_.config().repository_named(run_.repository));
 }
 
 void record(Context& context, ledger::Outcome outcome) {
@@ -115,7 +141,7 @@ std::unique_ptr<Recorder> begin_by_hand(Context& context, const std::string& ver
         run.verb = verb;
         run.due = run.start_at = context.world.clock.now();
         run.host = current_host_name();
-        run.repository = context.globals.repository;
+        run.repository = context.repository_name();
         ledger->claim(run, holder_of_this_process(), Recorder::lease, false);
         return std::make_unique<Recorder>(context, std::move(ledger), std::move(run));
     } catch (const Error& error) {

@@ -1,7 +1,7 @@
 // app/recorder.h: writes a run into the ledger while it goes on: progress, log, outcomes and how it ended.
 //
 // Shape    a thread renews the run's lease; a run that is to stop, which the ledger says then, is stopped as by SIGTERM
-// Errors   a ledger that fails never fails the work: it is warned of
+// Errors   a ledger that fails never fails the work: it is waited for at its end, then warned of
 // Threads  add() from the thread of the work
 #pragma once
 
@@ -20,6 +20,9 @@ namespace holdfast::app {
 
 // The ledger of the configuration.
 std::unique_ptr<ledger::Ledger> open_ledger(Context& context);
+
+// Asks again, for two minutes, while the ledger is away or locked.
+void ask_patiently(const World& world, const std::function<void()>& ask);
 
 class Recorder {
 public:

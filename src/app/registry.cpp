@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "app/versions.h"
 #include "base/error.h"
 #include "sources/command/command_source.h"
 #include "sources/files/files_source.h"
@@ -23,9 +24,22 @@ std::unique_ptr<S3Store> bucket_of(const StorePlace& place, World& world) {
         {place.url, place.endpoint, place.region, place.storage_class, place.encryption, place.kms_key}, world);
 }
 
+// What fails on its way is asked again, by another name.
+bool keeps_conditional_writes(S3Store& store, World& world) {
+    constexpr int tries_max = 5;
+    for (int tries = 1;; ++tries) {
+        try {
+            return store.probe_conditional_writes(world.random);
+        } catch (const Error& error) {
+            if (error.code() != Code::unreachable || tries == tries_max) throw;
+        }
+        world.clock.sleep(tries * one_second / 4);
+    }
+}
+
 std::unique_ptr<Store> open_bucket(const StorePlace& place, StoreUse use, World& world, const RetryBudget& budget) {
     auto store = bucket_of(place, world);
-    if (use == StoreUse::create && !store->probe_conditional_writes(world.random))
+    if (use == StoreUse::create && !keeps_conditional_writes(*store, world))
         throw Error{Code::usage, "{} lets one writer overwrite what another one wrote", store->url()}
             .unharmed("no repository was made")
             .hint("It does not keep `If-None-Match: *`, on which everything rests; use another store.");
@@ -77,6 +91,11 @@ std::unique_ptr<Store> open_store(const StorePlace& place, StoreUse use, World& 
     if (is_bucket(place)) return open_bucket(place, use, world, budget);
     const auto mode = use == StoreUse::create ? LocalStore::Open::create : LocalStore::Open::existing;
     return std::make_unique<LocalStore>(folder_of(place), mode);
+}
+
+std::unique_ptr<Versions> open_versions(const StorePlace& place, World& world) {
+    if (is_bucket(place)) return bucket_of(place, world);
+    return nullptr;
 }
 
 Observations examine_store(const StorePlace& place, const ExaminePlan& plan, World& world) {

@@ -12,20 +12,18 @@ namespace {
 double seconds_of(Nanoseconds time) { return static_cast<double>(time) / one_second; }
 
 Json json_of(const engine::ReplicateReport& report) {
-    Json ids = Json::array(), not_whole = Json::array(), findings = Json::array(), objects = Json::object();
-    for (const repo::SnapshotId& id : report.snapshots) ids.push_back(id.hex());
-    for (const repo::SnapshotId& id : report.not_whole) not_whole.push_back(id.hex());
+    Json findings = Json::array(), objects = Json::object();
     for (const engine::Damage& each : report.findings)
         findings.push_back({{"object", each.object}, {"kind", each.kind}, {"reason", each.effect}});
     for (const auto& [kind, moved] : report.moved) objects[kind] = {{"objects", moved.objects}, {"bytes", moved.bytes}};
     const std::uint64_t bytes = report.sum().bytes;
     return {{"how", "verbatim"},
-            {"snapshots", ids},
+            {"snapshots", ids_of(report.snapshots)},
             {"bytes", {{"read", bytes}, {"added", bytes}, {"stored", bytes}}},
             {"objects", objects},
             {"packs_there", report.there},
             {"findings", findings},
-            {"not_whole", report.sees_what_is_not_whole ? not_whole : Json()},
+            {"not_whole", report.sees_what_is_not_whole ? ids_of(report.not_whole) : Json()},
             {"lag_seconds", seconds_of(report.lag)}};
 }
 

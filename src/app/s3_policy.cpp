@@ -21,6 +21,7 @@ struct Grant {
     std::string_view role;
     Names reads, puts, removes, lists;
     bool looks_at_bucket = false;  // its settings, for `doctor`
+    bool reads_versions = false;   // for `check`
 };
 
 const Names& everything() {
@@ -43,7 +44,8 @@ const std::array<Grant, 5>& grants() {
               .reads = everything(),
               .puts = {names::notes, names::attestations},
               .removes = {},
-              .lists = everything()},
+              .lists = everything(),
+              .reads_versions = true},
         Grant{.role = "maintainer",
               .reads = everything(),
               .puts = {names::data, names::meta, names::state, names::log, names::index, names::notes,
@@ -61,7 +63,8 @@ const std::array<Grant, 5>& grants() {
                   }(),
               .removes = {names::keys, names::data, names::meta, names::state, names::journal, names::probes},
               .lists = everything(),
-              .looks_at_bucket = true},
+              .looks_at_bucket = true,
+              .reads_versions = true},
         Grant{.role = "replicator", .reads = everything(), .puts = everything(), .removes = {}, .lists = everything()}};
     return all;
 }
@@ -122,7 +125,9 @@ Json s3_policy(const S3PolicyPlan& plan) {
     check(plan);
     const Grant& grant = grant_of(plan.role);
     Policy policy(plan);
-    policy.allow("Read", "s3:GetObject", policy.objects(grant.reads));
+    policy.allow("Read",
+                 grant.reads_versions ? Json::array({"s3:GetObject", "s3:GetObjectVersion"}) : Json("s3:GetObject"),
+                 policy.objects(grant.reads));
     Json lists = Json::array();
     for (const std::string& kind : grant.lists) lists.push_back(policy.pattern(kind));
     // Whoever may list learns that an object is absent by 404, others get 403, and there no prefix is given.
@@ -144,6 +149,11 @@ Json s3_policy(const S3PolicyPlan& plan) {
                      Json::array({"s3:GetBucketVersioning", "s3:GetEncryptionConfiguration",
                                   "s3:GetBucketObjectLockConfiguration", "s3:GetLifecycleConfiguration",
                                   "s3:GetReplicationConfiguration"}),
+                     policy.bucket());
+    if (grant.reads_versions)
+        policy.allow("ListVersions",
+                     grant.looks_at_bucket ? Json("s3:ListBucketVersions")  // and what it looks at is allowed above
+                                           : Json::array({"s3:GetBucketVersioning", "s3:ListBucketVersions"}),
                      policy.bucket());
     if (!plan.kms_key.empty())
         policy.allow("UseItsKey", Json::array({"kms:GenerateDataKey", "kms:Decrypt"}), plan.kms_key);

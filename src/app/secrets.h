@@ -37,6 +37,8 @@ public:
 
     // Takes the variable out of the environment (of /proc too) and remembers it. Nothing when unset or empty.
     std::optional<Secret> from_environment(const std::string& variable);
+    // What it took, by variable: own children look for it in their environment.
+    const std::map<std::string, Secret>& taken() const { return taken_; }
     Secret from_file(const std::string& path, SecretForm form);
     Secret resolve(const SecretReference& reference, SecretForm form);
     // Says why a reference cannot work, as far as that is known without running a command.

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "source/machine_options.h"
 
 namespace holdfast::app {
 
@@ -45,6 +46,11 @@ void add_source_option(SourceOptions& given, Options& options, const SourceOptio
                 "a duration such as `5m`");
             break;
     }
+}
+
+SourceOptions machine_options(const SourceType& type, const Config& config, const std::string& source) {
+    const SourceConfig* const configured = config.source(source);
+    return configured == nullptr ? SourceOptions{} : holdfast::machine_options(type, configured->options);
 }
 
 }  // namespace holdfast::app

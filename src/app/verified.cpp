@@ -4,6 +4,7 @@
 #include <map>
 
 #include "app/progress_line.h"
+#include "app/url_password.h"
 #include "app/version.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -13,12 +14,14 @@
 #include "engine/select.h"
 #include "engine/verify.h"
 #include "repo/notes.h"
+#include "source/untold_facts.h"
 
 namespace holdfast::app {
 
 namespace {
 
 constexpr std::size_t passed_shown_max = 20;
+constexpr std::size_t untested_shown_max = 5;
 
 bool is_server(const RebuildRequest& request) { return request.target.find("://") != std::string::npos; }
 
@@ -57,15 +60,56 @@ void excuse_what_cannot_be_equal(const RestoredTarget& target, const Facts& expe
     }
 }
 
-void compare_server(const RestoredTarget& target, Verified& out) {
+// The facts of the capture are of its base; what an instant has the restore itself may know.
+void compare_instant(const RestoredTarget& target, const Facts& captured, const std::optional<Facts>& instant,
+                     Verified& out) {
+    if (instant) {
+        Facts found = target.type.measure({.world = target.context.world,
+                                           .target = target.request.target,
+                                           .expected = *instant,
+                                           .only = {},
+                                           .wants = target.request.wants,
+                                           .options = target.request.options});
+        std::erase_if(found.list, [&](const Fact& fact) {
+            return std::ranges::find(instant->list, fact.item, &Fact::item) == instant->list.end();
+        });
+        out.checks = compare_facts(*instant, found, {});
+        excuse_what_cannot_be_equal(target, *instant, found, out.checks);
+        return;
+    }
+    CheckLine line{"instant", CheckLine::Result::not_tested, "a server of its own starts on it", ""};
+    if (is_server(target.request)) {
+        line.expected.clear();
+        line.found = "the facts are of the base, before its journal";
+    } else {
+        try {
+            const Facts found = target.type.measure({.world = target.context.world,
+                                                     .target = target.request.target,
+                                                     .expected = captured,
+                                                     .only = {},
+                                                     .options = target.request.options});
+            line.result = CheckLine::Result::pass;
+            line.found = fmt::format("it does, and says {}", counted(found.list.size(), "fact", "facts"));
+        } catch (const Error& error) {
+            if (error.code() != Code::source_failed && error.code() != Code::target_failed) throw;
+            if (error.code() == Code::target_failed) line.result = CheckLine::Result::fail;
+            line.found = error.message();
+        }
+    }
+    out.checks.push_back(line);
+}
+
+// Gives the lines of what has no fact.
+std::vector<CheckLine> compare_server(const RestoredTarget& target, const engine::RestoreReport& report,
+                                      Verified& out) {
     std::optional<Facts> facts = engine::read_facts(target.repository, target.snapshot);
     if (!facts || target.type.measure == nullptr) {
         out.checks.push_back({"facts", CheckLine::Result::not_tested, "", "the capture recorded none"});
-        return;
+        return {};
     }
     if (target.plan.journal) {
-        out.checks.push_back({"facts", CheckLine::Result::not_tested, "", "they are of the base, before its journal"});
-        return;
+        compare_instant(target, *facts, report.rebuilt.instant, out);
+        return {};
     }
     const auto& wants = target.request.wants;
     std::vector<std::string> only;
@@ -75,20 +119,30 @@ void compare_server(const RestoredTarget& target, Verified& out) {
         if (only.empty()) {
             out.checks.push_back(
                 {"facts", CheckLine::Result::not_tested, "", "the capture recorded none of these items"});
-            return;
+            return {};
         }
     }
-    Facts found = target.type.measure({target.context.world, target.request.target, *facts, only});
+    Facts found = target.type.measure({.world = target.context.world,
+                                       .target = target.request.target,
+                                       .expected = *facts,
+                                       .only = only,
+                                       .options = target.request.options});
     const auto was_left_out = [&](const Fact& fact) { return !fact.item.empty() && wants && !wants(fact.item); };
     std::erase_if(facts->list, was_left_out);
     std::erase_if(found.list, was_left_out);
     out.checks = compare_facts(*facts, found, only);
     excuse_what_cannot_be_equal(target, *facts, found, out.checks);
+    return lines_of_untold(*facts, only);
 }
 
+// That was restored.
 std::string only_database(const RestoredTarget& target) {
     if (!is_server(target.request)) return "";
-    return engine::only_database(engine::read_facts(target.repository, target.snapshot));
+    std::optional<Facts> facts = engine::read_facts(target.repository, target.snapshot);
+    const auto& wants = target.request.wants;
+    if (facts && wants)
+        std::erase_if(facts->list, [&](const Fact& fact) { return !fact.item.empty() && !wants(fact.item); });
+    return engine::only_database(facts);
 }
 
 void run_own_checks(const RestoredTarget& target, Verified& out) {
@@ -112,14 +166,6 @@ std::vector<engine::Hook> all_hooks(const std::vector<engine::Hook>* configured,
 }
 
 }  // namespace
-
-std::string without_password(std::string url) {
-    const std::size_t authority = url.find("://");
-    if (authority == std::string::npos) return url;
-    const std::size_t at = url.find('@', authority), colon = url.find(':', authority + 3);
-    if (at != std::string::npos && colon < at) url.erase(colon, at - colon);
-    return url;
-}
 
 std::string result_text(CheckLine::Result result) {
     switch (result) {
@@ -154,17 +200,30 @@ void print_checks(Output& out, const std::vector<CheckLine>& checks) {
     if (passed > passed_shown_max) out.line(fmt::format("… and {} more that passed", passed - passed_shown_max));
 }
 
+namespace {
+
+std::vector<std::string> names_of_untested(const std::vector<CheckLine>& checks) {
+    std::vector<std::string> out;
+    for (const CheckLine& each : checks)
+        if (each.result == CheckLine::Result::not_tested) out.push_back(printable(each.name));
+    return out;
+}
+
+}  // namespace
+
 Verified verify_restored(const RestoredTarget& target, const engine::RestoreReport& report) {
     const Clock& clock = target.context.world.clock;
     const Nanoseconds began = clock.steady();
     Verified out;
+    std::vector<CheckLine> untold;
     if (is_server(target.request) || target.type.own_folder_form) {
-        compare_server(target, out);
+        untold = compare_server(target, report, out);
     } else {
         compare_folder(target, report, out);
     }
     run_own_checks(target, out);
     out.result = engine::result_of(out.checks);
+    std::ranges::move(untold, std::back_inserter(out.checks));
     out.seconds = static_cast<double>(clock.steady() - began) / one_second;
     return out;
 }
@@ -179,9 +238,15 @@ Json json_of(const Verified& verified) {
 
 void print_verified(Output& out, const Verified& verified) {
     if (verified.result != CheckLine::Result::pass) print_checks(out, verified.checks);
+    const std::vector<std::string> untested = names_of_untested(verified.checks);
     out.line(fmt::format("  verified  {}: {} in {}", result_text(verified.result),
-                         counted(verified.checks.size(), "check", "checks"),
+                         counted(verified.checks.size() - untested.size(), "check", "checks"),
                          time_and_rate(verified.seconds, verified.bytes)));
+    if (verified.result != CheckLine::Result::pass || untested.empty()) return;
+    const std::size_t shown = std::min(untested.size(), untested_shown_max);
+    out.line(fmt::format("  not tested, without a fact: {}{}",
+                         fmt::join(untested.begin(), untested.begin() + static_cast<std::ptrdiff_t>(shown), "; "),
+                         untested.size() > shown ? fmt::format(" and {} more", untested.size() - shown) : ""));
 }
 
 void fail_if_not_equal(const Verified& verified) {
@@ -199,18 +264,34 @@ void add_hook_options(Options& options, HookOptions& hooks) {
     options.list(hooks.on_failure, "--hook-failure", "COMMAND", "run by the shell when anything failed");
 }
 
-void with_hooks(Context& context, const HookOptions& given, engine::HookScene scene,
+void as_step(std::vector<CheckLine>& steps, const std::string& name, const std::function<std::string()>& work) {
+    try {
+        steps.push_back({name, CheckLine::Result::pass, "done", work()});
+    } catch (const Error& error) {
+        steps.push_back({name, CheckLine::Result::fail, "done", error.message()});
+        throw;
+    }
+}
+
+void with_hooks(Context& context, const HookOptions& given, engine::HookScene scene, std::vector<CheckLine>& steps,
                 const std::function<void()>& work) {
     const SourceConfig* const source = context.config().source(scene.source);
     const auto hooks = [&](std::vector<engine::Hook> engine::Hooks::*which, const std::vector<std::string>& lines) {
         return all_hooks(source == nullptr ? nullptr : &(source->hooks.*which), lines);
+    };
+    const auto run = [&](const std::string& when, const std::vector<engine::Hook>& list) {
+        if (list.empty()) return;
+        as_step(steps, "hooks " + when, [&] {
+            engine::run_hooks(context.world, when, list, scene);
+            return counted(list.size(), "hook", "hooks");
+        });
     };
     std::exception_ptr partial;
     try {
         scene.target = without_password(scene.target);
         scene.result = "pending";
         try {
-            engine::run_hooks(context.world, "before the restore", hooks(&engine::Hooks::before, given.before), scene);
+            run("before the restore", hooks(&engine::Hooks::before, given.before));
         } catch (Error& error) {
             error.set_unharmed("nothing was written to the target");
             throw;
@@ -224,13 +305,12 @@ void with_hooks(Context& context, const HookOptions& given, engine::HookScene sc
             scene.result = info_of(error.code()).slug;
             partial = std::current_exception();
         }
-        engine::run_hooks(context.world, "after the restore", hooks(&engine::Hooks::after, given.after), scene);
+        run("after the restore", hooks(&engine::Hooks::after, given.after));
     } catch (...) {
         const std::exception_ptr failure = std::current_exception();
         scene.result = info_of(as_error(failure).code()).slug;
         try {
-            engine::run_hooks(context.world, "for failures of the restore",
-                              hooks(&engine::Hooks::on_failure, given.on_failure), scene);
+            run("for failures of the restore", hooks(&engine::Hooks::on_failure, given.on_failure));
         } catch (const Error& error) {
             context.out.warn(error.message());
         }
@@ -239,25 +319,26 @@ void with_hooks(Context& context, const HookOptions& given, engine::HookScene sc
     if (partial) std::rethrow_exception(partial);
 }
 
-void record_run(const RestoredTarget& target, const engine::RestoreReport& report,
-                const std::optional<Verified>& verified, std::string_view result) {
+void record_run(const RestoredTarget& target, const RestoreRun& run, std::string_view result) {
     repo::RunRecord record;
     record.verb = "restore";
     record.result = result;
-    record.seconds = report.seconds + (verified ? verified->seconds : 0);
-    record.items = report.items;
-    record.bytes = report.bytes;
+    record.seconds = run.seconds;
+    record.items = run.report.items;
+    record.bytes = run.report.bytes;
     record.tool = fmt::format("holdfast {}", version);
     record.host = current_host_name();
     record.target = without_password(target.request.target);
-    if (verified) record.lines = engine::note_lines(verified->checks);
+    std::vector<CheckLine> lines = run.steps;
+    if (run.verified) lines.insert(lines.end(), run.verified->checks.begin(), run.verified->checks.end());
+    record.lines = engine::note_lines(lines);
     repo::Repository& repository = target.repository;
     World& world = target.context.world;
     try {
         repository.notes().append(target.snapshot.id, repo::NoteKind::run, world.clock.now(),
                                   repo::encode(record, repository.keys(), world.random));
     } catch (const Error& error) {
-        world.log.info(fmt::format("this restore is not recorded in the repository: {}", error.message()));
+        world.log.warning(fmt::format("this restore is not recorded in the repository: {}", error.message()));
     }
 }
 

@@ -17,8 +17,6 @@
 
 namespace holdfast::app {
 
-// "postgres://user:secret@host/" without what others must not read.
-std::string without_password(std::string url);
 std::string result_text(CheckLine::Result result);  // "PASS", "FAIL", "NOT TESTED"
 Json json_of(const std::vector<CheckLine>& checks);
 // For people: what did not pass, and of what passed the first lines.
@@ -52,12 +50,23 @@ struct HookOptions {
 };
 void add_hook_options(Options& options, HookOptions& hooks);
 
+// What one command did, from the first hook to the last.
+struct RestoreRun {
+    engine::RestoreReport report;
+    std::optional<Verified> verified;
+    std::vector<CheckLine> steps;  // around the restore: hooks, the swap
+    double seconds = 0;
+    bool has_begun = false;  // a target that is refused is no run
+};
+
 // Runs `work` between the hooks of the command line and of the source's configuration. Those for failures run when
 // anything fails, also another hook.
-void with_hooks(Context& context, const HookOptions& given, engine::HookScene scene, const std::function<void()>& work);
+void with_hooks(Context& context, const HookOptions& given, engine::HookScene scene, std::vector<CheckLine>& steps,
+                const std::function<void()>& work);
+// What it says is done; a failure stands in the steps, too.
+void as_step(std::vector<CheckLine>& steps, const std::string& name, const std::function<std::string()>& work);
 
-// Into the notes of the snapshot, as far as the repository can be written. `failure`: nothing when all went well.
-void record_run(const RestoredTarget& target, const engine::RestoreReport& report,
-                const std::optional<Verified>& verified, std::string_view result);
+// Into the notes of the snapshot, as far as the repository can be written.
+void record_run(const RestoredTarget& target, const RestoreRun& run, std::string_view result);
 
 }  // namespace holdfast::app

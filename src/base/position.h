@@ -23,4 +23,11 @@ struct Moment {
     bool operator==(const Moment&) const = default;
 };
 
+// What was made within it has no time: nobody looked. Restored as it was at `from`.
+struct Pause {
+    Nanoseconds from = 0;
+    Nanoseconds to = 0;
+    bool operator==(const Pause&) const = default;
+};
+
 }  // namespace holdfast

@@ -3,12 +3,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
+#include <filesystem>
 
 #include "base/error.h"
 
@@ -17,6 +20,8 @@ extern "C" char** environ;
 namespace holdfast {
 
 namespace {
+
+constexpr std::size_t pipe_bytes_max = 64 * 1024;  // that it holds, unless somebody has made it larger
 
 struct Pipe {
     Fd read;
@@ -45,11 +50,34 @@ std::vector<std::string> environment_for(const ChildOptions& options) {
     return out;
 }
 
+// To all processes of a session, whatever groups they have made.
+void kill_session(pid_t session, int signal) {
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+        const std::string name = entry.path().filename();
+        pid_t pid = 0;
+        const auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), pid);
+        if (failure == std::errc{} && end == name.data() + name.size() && ::getsid(pid) == session) ::kill(pid, signal);
+    }
+}
+
 std::vector<char*> pointers_to(std::vector<std::string>& texts) {
     std::vector<char*> out;
     for (std::string& text : texts) out.push_back(text.data());
     out.push_back(nullptr);
     return out;
+}
+
+// A program may get a quarter of its limit of the stack as arguments, 6 MB at most.
+void make_room_for(const std::vector<std::string>& argv, const std::vector<std::string>& environment) {
+    constexpr rlim_t spare_bytes = 64 * 1024;
+    rlim_t bytes = spare_bytes;
+    for (const auto* list : {&argv, &environment})
+        for (const std::string& text : *list) bytes += text.size() + 1 + sizeof(char*);
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur / 4 >= bytes)
+        return;
+    limit.rlim_cur = std::min(limit.rlim_max, bytes * 4);
+    ::setrlimit(RLIMIT_STACK, &limit);
 }
 
 }  // namespace
@@ -58,7 +86,7 @@ std::string ExitStatus::text() const {
     return signal != 0 ? fmt::format("killed by signal {}", signal) : fmt::format("exit status {}", code);
 }
 
-Child::Child(const ChildOptions& options) {
+Child::Child(const ChildOptions& options) : leads_session_(options.own_session) {
     HF_ASSERT(!options.argv.empty());
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
@@ -70,12 +98,15 @@ Child::Child(const ChildOptions& options) {
     for (const int signal : {SIGINT, SIGTERM, SIGPIPE}) sigaddset(&defaults, signal);
     posix_spawnattr_setsigdefault(&attributes, &defaults);
     posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
+    const int own = options.own_session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP;
+    posix_spawnattr_setflags(&attributes, static_cast<short>(own | POSIX_SPAWN_SETSIGDEF));
 
     Pipe in, out, err;
     if (options.give_stdin) {
         in = make_pipe();
         posix_spawn_file_actions_adddup2(&actions, in.read.get(), 0);
+    } else if (options.stdin_from >= 0) {
+        posix_spawn_file_actions_adddup2(&actions, options.stdin_from, 0);
     } else {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     }
@@ -91,6 +122,7 @@ Child::Child(const ChildOptions& options) {
     }
     std::vector<std::string> argv = options.argv;
     std::vector<std::string> environment = environment_for(options);
+    make_room_for(argv, environment);
     const int failure = posix_spawnp(&pid_, argv[0].c_str(), &actions, &attributes, pointers_to(argv).data(),
                                      pointers_to(environment).data());
     posix_spawn_file_actions_destroy(&actions);
@@ -104,26 +136,43 @@ Child::Child(const ChildOptions& options) {
     out_ = std::move(out.read);
     err_ = std::move(err.read);
     if (err_) {
-        err_reader_ = std::jthread([this] {
-            std::array<char, 4096> buffer;
-            while (true) {
-                const ssize_t got = ::read(err_.get(), buffer.data(), buffer.size());
-                if (got < 0 && errno == EINTR) continue;
-                if (got <= 0) return;
-                err_tail_.append(buffer.data(), static_cast<std::size_t>(got));
-                if (err_tail_.size() > stderr_bytes_max) err_tail_.erase(0, err_tail_.size() - stderr_bytes_max);
-            }
-        });
+        Pipe going = make_pipe();
+        going_ = std::move(going.write);
+        err_reader_ = std::jthread([this, over = std::move(going.read)] { keep_stderr(over); });
     }
+}
+
+// Until nobody can write there any more, or, once the child has ended, until what is there has been read: what it has left
+// running may hold it open for ever.
+void Child::keep_stderr(const Fd& over) {
+    std::array<char, 4096> buffer;
+    for (std::size_t left = pipe_bytes_max; left > 0;) {
+        std::array<pollfd, 2> wanted{{{err_.get(), POLLIN, 0}, {over.get(), 0, 0}}};
+        if (poll(wanted.data(), wanted.size(), -1) < 0) continue;  // interrupted
+        const bool has_ended = wanted[1].revents != 0;
+        if (wanted[0].revents == 0) return;
+        const ssize_t got = ::read(err_.get(), buffer.data(), buffer.size());
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return;
+        err_tail_.append(buffer.data(), static_cast<std::size_t>(got));
+        if (err_tail_.size() > stderr_bytes_max) err_tail_.erase(0, err_tail_.size() - stderr_bytes_max);
+        if (has_ended) left -= std::min(left, static_cast<std::size_t>(got));
+    }
+}
+
+void Child::end_reader() {
+    going_.reset();
+    if (err_reader_.joinable()) err_reader_.join();
 }
 
 Child::~Child() {
     if (pid_ > 0 && !ended_) {
-        ::kill(-pid_, SIGKILL);
+        kill(SIGKILL);
         int status = 0;
         while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
         }
     }
+    end_reader();
 }
 
 std::optional<std::size_t> Child::read(MutableByteView bytes,
@@ -173,11 +222,18 @@ std::optional<ExitStatus> Child::wait_until(std::chrono::steady_clock::time_poin
 }
 
 void Child::kill(int signal) {
-    if (pid_ > 0 && !ended_) ::kill(-pid_, signal);
+    if (pid_ <= 0 || ended_) return;
+    if (!leads_session_) {
+        ::kill(-pid_, signal);
+        return;
+    }
+    kill_session(pid_, signal);
+    if (signal == SIGKILL) kill_session(pid_, signal);  // what was just being started
 }
 
 std::string Child::stderr_tail() {
-    if (err_reader_.joinable()) err_reader_.join();
+    wait();
+    end_reader();
     return err_tail_;
 }
 

@@ -3,7 +3,7 @@
 // Shape    Child child{{.argv = {"pg_dump", "-Fc"}}}; read child.out(); const ExitStatus end = child.wait();
 // Errors   not_found when the program does not exist; failed for fork or pipe failures
 // Threads  one owner
-// Limits   stderr is kept up to stderr_bytes_max from its end; a Child that goes out of scope is killed and reaped
+// Limits   arguments and environment together: 6 MB; stderr is kept up to stderr_bytes_max from its end; a Child that goes out of scope is killed and reaped
 #pragma once
 
 #include <sys/types.h>
@@ -28,7 +28,9 @@ struct ChildOptions {
     std::vector<std::pair<std::string, std::string>> add_environment;
     bool capture_stdout = true;  // else it goes to our stderr
     bool give_stdin = false;     // else it is /dev/null
+    int stdin_from = -1;         // a descriptor that it reads instead
     bool capture_stderr = true;  // else it is passed through
+    bool own_session = false;    // so that kill() reaches those, too, that have made process groups of their own
 };
 
 struct ExitStatus {
@@ -56,15 +58,20 @@ public:
     ExitStatus wait();
     // Nothing when it still runs at the deadline.
     std::optional<ExitStatus> wait_until(std::chrono::steady_clock::time_point deadline);
-    void kill(int signal);      // to its whole process group
-    std::string stderr_tail();  // after wait()
+    void kill(int signal);      // to its whole process group, or session
+    std::string stderr_tail();  // what it had said until it ended, which is waited for
     pid_t pid() const { return pid_; }
 
 private:
+    void keep_stderr(const Fd& over);
+    void end_reader();
+
     pid_t pid_ = -1;
+    bool leads_session_;
     Fd out_;
     Fd in_;
     Fd err_;
+    Fd going_;  // closed once it has ended
     std::optional<ExitStatus> ended_;
     std::string err_tail_;
     std::jthread err_reader_;

@@ -1,6 +1,8 @@
 #include "base/process.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <csignal>
 #include <cstdlib>
@@ -115,6 +117,49 @@ TEST(Process, a_signal_reaches_all_that_it_started) {
     child.kill(SIGTERM);
     EXPECT_EQ(child.wait().signal, SIGTERM);
     EXPECT_EQ(child.read(buffer), 0U) << "a process of the group still holds its standard output";
+}
+
+TEST(Process, what_it_leaves_running_is_not_waited_for) {
+    std::string left;
+    {
+        Child child(running({"sh", "-c", "sleep 1000 & echo $! >&2; exit 3"}));
+        EXPECT_EQ(child.wait().code, 3);
+        left = child.stderr_tail();
+    }
+    ASSERT_FALSE(left.empty());
+    EXPECT_EQ(::kill(std::stoi(left), SIGKILL), 0) << "it was to be left alone";
+}
+
+TEST(Process, a_session_is_killed_with_all_groups_in_it) {
+    // `set -m` gives the background job a process group of its own.
+    ChildOptions options = running({"bash", "-c", "set -m; sleep 1000 & echo started; wait"});
+    options.own_session = true;
+    Child child(options);
+    Bytes buffer(100);
+    ASSERT_GT(child.read(buffer).value_or(0), 0U);
+    child.kill(SIGKILL);
+    EXPECT_EQ(child.wait().signal, SIGKILL);
+    EXPECT_EQ(child.read(buffer), 0U) << "a process of the session still holds its standard output";
+}
+
+TEST(Process, it_reads_a_descriptor_of_ours) {
+    const TemporaryFolder folder;
+    write_file_durably(folder.path() + "/file", as_bytes("hello"));
+    const Fd file(::open((folder.path() + "/file").c_str(), O_RDONLY | O_CLOEXEC));
+    ChildOptions options = running({"cat", "/dev/stdin"});
+    options.stdin_from = file.get();
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(as_text(run_and_read(options)), "hello");  // each from its beginning
+}
+
+TEST(Process, it_may_get_more_arguments_than_the_usual_limit) {
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_STACK, &before), 0);
+    const rlimit low{std::min<rlim_t>(before.rlim_max, 2 << 20), before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_STACK, &low), 0);
+    ChildOptions options = running({"sh", "-c", "echo $#", "sh"});
+    for (int i = 0; i < 30'000; ++i) options.argv.push_back(fmt::format("--exclude-table-data=public.part_{}", i));
+    EXPECT_EQ(as_text(run_and_read(options)), "30000\n");
+    EXPECT_EQ(::setrlimit(RLIMIT_STACK, &before), 0);
 }
 
 TEST(Process, one_that_goes_out_of_scope_is_killed_and_reaped) {

@@ -66,10 +66,11 @@ private:
 };
 
 std::atomic<Stop*> stop_for_signals{nullptr};
+std::atomic<bool> was_signalled{false};  // a stop that was asked for otherwise leaves a first signal its meaning
 
 extern "C" void on_stop_signal(int signal) {
     Stop* stop = stop_for_signals.load();
-    if (stop == nullptr || stop->requested()) {
+    if (stop == nullptr || was_signalled.exchange(true)) {
         std::signal(signal, SIG_DFL);
         std::raise(signal);
         return;
@@ -105,6 +106,7 @@ Log& stderr_log(Level least) {
 
 void stop_on_signals(Stop& stop) {
     stop_for_signals.store(&stop);
+    was_signalled = false;
     struct sigaction action {};
     action.sa_handler = on_stop_signal;
     sigaction(SIGINT, &action, nullptr);

@@ -18,9 +18,10 @@ void Assembly::add(ItemJob& job) {
         return;
     }
     give_up_run();
-    // What changed while it was read is read again next time.
+    // What changed while it was read is read again next time, and so is what may be a name of another file then.
+    const bool is_settled = job.findings.empty() && !job.is_apart;
     write({std::move(job.item), std::move(job.content)},
-          job.findings.empty() ? std::string_view(job.entry().version) : std::string_view());
+          is_settled ? std::string_view(job.entry().version) : std::string_view());
 }
 
 void Assembly::add_unchanged(const std::shared_ptr<const Batch>& batch, std::size_t number,

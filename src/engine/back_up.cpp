@@ -1,13 +1,13 @@
 #include "engine/back_up.h"
 
 #include <unordered_map>
-#include <unordered_set>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/assembly.h"
 #include "engine/contents.h"
 #include "engine/facts.h"
+#include "engine/left_out.h"
 
 namespace holdfast::engine {
 
@@ -87,6 +87,7 @@ private:
     }
     // A further name of a file takes over what was read under the first one.
     void share_content(ItemJob& job) {
+        if (job.is_apart) job.item.hard_link = 0;
         if (job.item.hard_link == 0 || job.item.kind != ItemKind::file || job.left_out) return;
         if (!job.shares_content) {
             links_.try_emplace(job.item.hard_link, job.content, job.item.size);
@@ -106,6 +107,30 @@ private:
     Assembly& assembly_;
     std::deque<Waiting> waiting_;
     std::unordered_map<std::uint64_t, std::pair<std::vector<repo::Extent>, std::uint64_t>> links_;
+};
+
+// Which items are names of one file. A file that changes between two of its names, and a number that comes to stand for
+// another file meanwhile, are told by the version: then the later name is a file of its own.
+class LinkedFiles {
+public:
+    // True for a name of what was another file under the names before. Version 0: nothing tells.
+    bool is_apart(const Item& item, std::uint64_t version) {
+        if (item.hard_link == 0) return false;
+        const auto [at, is_first] = files_.try_emplace(item.hard_link, File{version, false});
+        return !is_first && (version == 0 || version != at->second.version);
+    }
+    // True when another name of the file is read already.
+    bool is_read(const Item& item) {
+        return item.hard_link != 0 && item.kind == ItemKind::file &&
+               std::exchange(files_.at(item.hard_link).is_read, true);
+    }
+
+private:
+    struct File {
+        std::uint64_t version;
+        bool is_read;
+    };
+    std::unordered_map<std::uint64_t, File> files_;
 };
 
 // Rows are believed only while every chunk they name is still there.
@@ -163,7 +188,7 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
     PresentChunks present(session.packs(), previous.complete);
     Line line(contents, assembly);
 
-    std::unordered_set<std::uint64_t> names_of_file;  // hard links seen
+    LinkedFiles linked;
     Batch next;
     while (capture->next(next)) {
         world.stop.check();
@@ -173,8 +198,10 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
         for (std::size_t number = 0; number < batch->entries.size(); ++number) {
             const Batch::Entry& entry = batch->entries[number];
             const auto row = previous.state ? previous.state->match(state_tag(keys, entry.item.path)) : std::nullopt;
-            const bool same = row && !entry.version.empty() && (*row)->version == state_tag(keys, entry.version) &&
-                              present.all_of((*row)->content);
+            const std::uint64_t version = entry.version.empty() ? 0 : state_tag(keys, entry.version);
+            const bool apart = linked.is_apart(entry.item, version);
+            const bool same =
+                row && version != 0 && (*row)->version == version && !apart && present.all_of((*row)->content);
             if (same) {
                 ++progress.items;
                 line.add_unchanged(batch, number, *row);
@@ -187,8 +214,8 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
             if (row && !entry.based_on.empty() && (*row)->version == state_tag(keys, entry.based_on) &&
                 present.all_of((*row)->content))
                 job->earlier = std::make_shared<Earlier>((*row)->content);
-            job->shares_content = entry.item.hard_link != 0 && entry.item.kind == ItemKind::file &&
-                                  !names_of_file.insert(entry.item.hard_link).second;
+            job->is_apart = apart;
+            job->shares_content = !apart && linked.is_read(entry.item);
             contents.submit(job);
             line.add(std::move(job));
         }
@@ -196,6 +223,9 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
     }
     contents.end();
     line.finish();
+    if (previous.state && previous.state->lost_blocks() > 0)
+        world.log.warning(
+            fmt::format("a part of the state of {} cannot be read; what it stands for was read again", name));
 
     const Assembly::Roots roots = assembly.finish(session.gc_number());
     const CaptureSummary summary = capture->finish();  // a capture that is void throws here: nothing is committed
@@ -205,6 +235,7 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
     draft.root = roots.tree;
     if (summary.facts) draft.facts = store_facts(session.packs(), *summary.facts);
     draft.moment = summary.moment;
+    draft.several_instants = summary.several_instants;
     draft.state = roots.state;
     draft.items = totals.items;
     draft.counts.unchanged = totals.unchanged;
@@ -212,6 +243,7 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
     draft.bytes.logical = totals.bytes_logical;
     draft.bytes.read = contents.bytes_read();
     draft.partial = !report.findings.empty();
+    draft.left_out = places_left_out(report.findings, summary.left_out);
     world.stop.check();
     draft = session.commit(std::move(draft));  // the one step that makes the backup exist
     if (!plan.dry_run) lines.commit();

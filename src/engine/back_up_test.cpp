@@ -8,9 +8,11 @@
 #include <random>
 
 #include "base/error.h"
+#include "engine/left_out.h"
 #include "engine/look.h"
 #include "engine/restore.h"
 #include "repo/tree.h"
+#include "store/decorator.h"
 #include "testing/memory_source.h"
 #include "testing/small_repository.h"
 
@@ -58,6 +60,15 @@ protected:
         const RestoreReport report = restore(*repository, {id, std::move(include), {}, {}}, target, progress);
         EXPECT_TRUE(report.damaged.empty());
         return target.files;
+    }
+    std::map<std::string, std::uint64_t> links_of(const repo::Snapshot& snapshot) {
+        const auto repository = world_.open();
+        std::map<std::string, std::uint64_t> out;
+        list(*repository, snapshot, "", true, [&](const Item& item) {
+            if (item.hard_link != 0) out[item.path] = item.hard_link;
+            return true;
+        });
+        return out;
     }
 };
 
@@ -208,6 +219,146 @@ TEST_F(BackUp, a_lost_state_costs_a_full_read_and_no_error) {
     const BackupReport second = back_up({}, &opened);
     EXPECT_EQ(opened, tree_.size());
     EXPECT_EQ(restored(second.snapshot.id), contents_of(tree_));
+}
+
+TEST_F(BackUp, a_further_name_of_a_file_is_read_once_and_only_while_the_file_is_the_same) {
+    tree_.erase("/srv/large");
+    tree_["/srv/a"] = {.bytes = "shared", .hard_link = 7};
+    tree_["/srv/b"] = tree_["/srv/c"] = tree_["/srv/a"];
+    std::uint64_t opened = 0;
+    BackupReport report = back_up({}, &opened);
+    EXPECT_EQ(opened, tree_.size() - 2);
+    EXPECT_EQ(restored(report.snapshot.id), contents_of(tree_));
+    EXPECT_EQ(links_of(report.snapshot),
+              (std::map<std::string, std::uint64_t>{{"/srv/a", 7}, {"/srv/b", 7}, {"/srv/c", 7}}));
+    // It changes after its first name was seen; once that was new, once it was known.
+    for (const bool first_is_known : {false, true}) {
+        MemoryTree before = tree_;
+        tree_["/srv/b"] = tree_["/srv/c"] = {.bytes = "changed meanwhile", .version = 2, .hard_link = 7};
+        if (!first_is_known) tree_["/srv/a"].version = 3;
+        report = back_up();
+        EXPECT_EQ(restored(report.snapshot.id), contents_of(tree_));
+        EXPECT_EQ(links_of(report.snapshot), (std::map<std::string, std::uint64_t>{{"/srv/a", 7}}));
+        tree_["/srv/a"] = tree_["/srv/b"];
+        report = back_up();
+        EXPECT_EQ(restored(report.snapshot.id), contents_of(tree_));
+        EXPECT_EQ(links_of(report.snapshot).size(), 3U);
+        EXPECT_EQ(back_up({}, &opened).snapshot.counts.unchanged, report.snapshot.items);
+        EXPECT_EQ(opened, 0U);
+        tree_ = before;
+        back_up();
+    }
+}
+
+TEST_F(BackUp, what_got_the_number_of_a_file_that_went_is_a_file_of_its_own) {
+    tree_.erase("/srv/large");
+    tree_["/srv/a"] = {.bytes = "gone by now", .hard_link = 7};
+    tree_["/srv/b"] = {.bytes = "took its number", .version = 4, .hard_link = 7};
+    const BackupReport report = back_up();
+    EXPECT_TRUE(report.findings.empty());
+    EXPECT_EQ(restored(report.snapshot.id), contents_of(tree_));
+    EXPECT_EQ(links_of(report.snapshot), (std::map<std::string, std::uint64_t>{{"/srv/a", 7}}));
+}
+
+// Everything is written but the notes.
+class NoNotes final : public StoreDecorator {
+public:
+    using StoreDecorator::StoreDecorator;
+    Created create(std::string_view name, ByteView bytes) override {
+        if (name.starts_with("notes/")) throw Error{Code::unreachable, "the store does not answer"};
+        return StoreDecorator::create(name, bytes);
+    }
+};
+
+TEST_F(BackUp, what_fails_after_the_commit_does_not_fail_the_backup) {
+    tree_.erase("/srv/large");
+    NoNotes store(world_.store);
+    const auto repository = world_.open_through(store);
+    MemorySource source(tree_);
+    Progress progress;
+    const BackupReport report = engine::back_up(source, *repository, {}, progress);
+    EXPECT_FALSE(report.snapshot.id.is_zero());
+    EXPECT_TRUE(world_.store.names("notes/").empty());
+    EXPECT_TRUE(world_.sim.log.contains("is committed"));
+    EXPECT_EQ(restored(report.snapshot.id), contents_of(tree_));
+}
+
+TEST_F(BackUp, says_where_it_left_something_out) {
+    tree_.erase("/srv/large");
+    EXPECT_TRUE(back_up().snapshot.left_out.empty());
+    tree_["/srv/3/1/file-13"].is_unreadable = true;
+    tree_["/srv/3/1/file-13"].version = 2;
+    for (int i = 0; i < 2; ++i) {
+        const repo::Snapshot snapshot = back_up().snapshot;
+        EXPECT_EQ(snapshot.left_out, std::vector<std::string>{"/srv/3/1/file-13"});
+        const auto repository = world_.open();
+        EXPECT_EQ(repository->snapshots().back().left_out, snapshot.left_out);
+        EXPECT_TRUE(is_left_out(snapshot, "/srv/3/1/file-13/below"));
+        EXPECT_FALSE(is_left_out(snapshot, "/srv/3/1/file-130"));
+        EXPECT_FALSE(is_left_out(snapshot, "/srv/3/1"));
+    }
+}
+
+TEST(LeftOut, is_shortened_to_folders_when_there_is_much_of_it) {
+    std::vector<Finding> findings;
+    for (int i = 0; i < 1000; ++i)
+        findings.push_back({fmt::format("/srv/data/{}/deep/{}", i % 20, i), Finding::Kind::unreadable, ""});
+    findings.push_back({"/etc/shadow", Finding::Kind::unreadable, ""});
+    findings.push_back({"/etc/changed", Finding::Kind::changed, ""});
+    findings.push_back({"shop/public/orders", Finding::Kind::unreadable, ""});
+    repo::Snapshot snapshot;
+    snapshot.left_out = places_left_out(findings, {"/var/large"});
+    EXPECT_EQ(snapshot.left_out.size(), 22U);
+    EXPECT_TRUE(is_left_out(snapshot, "/srv/data/7/deep/1"));
+    EXPECT_FALSE(is_left_out(snapshot, "/srv/data/7/other"));
+    EXPECT_TRUE(is_left_out(snapshot, "/etc/shadow"));
+    EXPECT_TRUE(is_left_out(snapshot, "/var/large"));
+    EXPECT_FALSE(is_left_out(snapshot, "/etc/changed"));
+    const std::string long_name(200, 'n');
+    findings.clear();
+    for (int i = 0; i < 100; ++i)
+        findings.push_back({fmt::format("/{}{}/{}", long_name, i, i), Finding::Kind::vanished, ""});
+    EXPECT_EQ(places_left_out(findings, {}), std::vector<std::string>{"/"});
+}
+
+TEST_F(BackUp, a_part_of_the_state_that_is_lost_costs_reading_what_it_stands_for) {
+    tree_.erase("/srv/large");
+    for (int folder = 0; folder < 300; ++folder)
+        for (int i = 0; i < 20; ++i) tree_[fmt::format("/many/{}/{}", folder, i)] = {fmt::format("{} {}", folder, i)};
+    const BackupReport first = back_up();
+    const std::vector<std::string> older = world_.store.names("state/");
+    tree_["/many/150/7"] = {"changed", 2};
+    back_up();
+    ASSERT_GT(world_.store.names("state/").size(), older.size());
+    const MemoryStore::Objects whole = world_.store.objects();
+    const auto lose = [&](const std::string& name) { world_.store.remove(name); };
+    const auto damage = [&](const std::string& name) {
+        for (std::size_t at = 0; at < world_.store.find(name)->bytes; at += 1000) world_.flip(name, at);
+    };
+    for (const std::function<void(const std::string&)>& harm :
+         {std::function<void(const std::string&)>(lose), {damage}}) {
+        for (const std::string& name : older) harm(name);
+        world_.sim.log.clear();
+        std::uint64_t opened = 0;
+        const BackupReport third = back_up({}, &opened);
+        EXPECT_TRUE(third.findings.empty());
+        EXPECT_GT(opened, 1000U);
+        EXPECT_LT(opened, tree_.size()) << "what is in the newer state is believed";
+        EXPECT_TRUE(world_.sim.log.contains("part of the state"));
+        EXPECT_EQ(restored(third.snapshot.id), contents_of(tree_));
+        EXPECT_EQ(third.snapshot.items, first.snapshot.items);
+        world_.store.set_objects(whole);
+    }
+}
+
+TEST_F(BackUp, what_a_lost_part_of_the_index_named_is_stored_again) {
+    tree_.erase("/srv/large");
+    back_up();
+    const std::vector<std::string> older = world_.store.names("index/");
+    tree_["/srv/new"] = {"new"};
+    back_up();
+    for (const std::string& name : older) world_.store.remove(name);
+    EXPECT_EQ(restored(back_up().snapshot.id), contents_of(tree_));
 }
 
 // One item that never ends by itself; somebody asks to stop while it is read.

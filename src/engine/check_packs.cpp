@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/stopped.h"
 #include "base/workers.h"
 #include "repo/chunk_reader.h"
 #include "repo/names.h"
@@ -146,7 +147,7 @@ std::optional<CheckPacks::Problem> CheckPacks::look_at(const CheckedPack& pack, 
         bytes.reset();
         bytes = repository_.store().read(pack.ref.object());
     } catch (const Error& error) {
-        if (error.code() == Code::cancelled || error.code() == Code::terminated) throw;
+        if (is_stop(error.code())) throw;
         // Is it this object or the whole store? One that does not answer is not damaged.
         if (!repository_.store().find(repo::names::config)) throw;
         return Problem{"unreadable", error.message()};

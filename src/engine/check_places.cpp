@@ -31,17 +31,34 @@ std::uint64_t record_term(const repo::Keyring& keys, const repo::ChunkPrefix& id
 
 CheckPlaces::CheckPlaces(repo::Repository& repository, CheckFindings& findings)
     : repository_(repository), findings_(findings) {
-    scan_index();
-    compare_with_store();
+    const Stored stored = list_packs();
+    scan_index(stored);
+    compare_with_store(stored);
 }
 
-void CheckPlaces::scan_index() {
+CheckPlaces::Stored CheckPlaces::list_packs() const {
+    Stored out;
+    for (const repo::PackKind kind : {repo::PackKind::data, repo::PackKind::meta, repo::PackKind::state}) {
+        const std::string& prefix = repo::prefix_of(kind);
+        repository_.store().list(prefix, [&](const ObjectInfo& object) {
+            if (const auto id = repo::PackId::from_hex_text(std::string_view(object.name).substr(prefix.size())))
+                out[{kind, *id}] = object.bytes;
+        });
+    }
+    return out;
+}
+
+bool CheckPlaces::is_collected(const repo::PackRef& pack, const Stored& stored) const {
+    return repository_.index().excluded().contains(pack.id) && !stored.contains(pack);
+}
+
+void CheckPlaces::scan_index(const Stored& stored) {
     tags_.reserve(repository_.index().chunks());
     for (const auto& fragment : repository_.index().fragments()) {
         repository_.world().stop.check();
         const std::string object = repo::names::fragment(fragment->known().body.id);
         try {
-            scan_fragment(*fragment);
+            scan_fragment(*fragment, stored);
         } catch (const Error& error) {
             if (error.code() != Code::corrupt) throw;
             findings_.add(object, "damaged", error.message(), "what lies in its packs may not be found");
@@ -50,28 +67,33 @@ void CheckPlaces::scan_index() {
     for (const repo::Index::Unloaded& each : repository_.index().unloaded())
         findings_.add(repo::names::fragment(each.known.body.id), "damaged", each.why,
                       "what only it names is not found");
-    std::ranges::sort(tags_);
-    const auto rest = std::ranges::unique(tags_);
-    tags_.erase(rest.begin(), rest.end());
+    for (std::vector<std::uint64_t>* tags : {&tags_, &collected_}) {
+        std::ranges::sort(*tags);
+        const auto rest = std::ranges::unique(*tags);
+        tags->erase(rest.begin(), rest.end());
+    }
     lengths_.assign(tags_.size(), 0);
 }
 
-void CheckPlaces::scan_fragment(repo::Fragment& fragment) {
+void CheckPlaces::scan_fragment(repo::Fragment& fragment, const Stored& stored) {
     struct Sum {
         std::uint64_t chunks = 0, sum = 0;
+        bool is_collected = false;
     };
     std::unordered_map<repo::PackId, Sum, IdHash> sums;
+    for (const auto& listed : fragment.packs()) sums[listed.ref.id].is_collected = is_collected(listed.ref, stored);
     repo::ChunkPrefix last;
     fragment.scan([&](const repo::ChunkPrefix& id, const repo::Location& place) {
         if (id < last) throw Error{Code::corrupt, "its records are not in order"};
         last = id;
-        tags_.push_back(tag_of(id.view()));
         Sum& sum = sums[place.pack.id];
+        (sum.is_collected ? collected_ : tags_).push_back(tag_of(id.view()));
         ++sum.chunks;
         sum.sum += record_term(repository_.keys(), id, place.offset, place.length);
     });
     for (const auto& listed : fragment.packs()) {
         const Sum& sum = sums[listed.ref.id];
+        if (sum.is_collected) continue;
         const auto [at, fresh] = number_of_pack_.try_emplace(listed.ref.id, packs_.size());
         if (fresh) {
             packs_.push_back({listed.ref, listed.bytes, sum.chunks, sum.sum, false, {}});
@@ -85,41 +107,22 @@ void CheckPlaces::scan_fragment(repo::Fragment& fragment) {
     }
 }
 
-void CheckPlaces::compare_with_store() {
-    for (const repo::PackKind kind : {repo::PackKind::data, repo::PackKind::meta, repo::PackKind::state}) {
-        const std::string& prefix = repo::prefix_of(kind);
-        repository_.store().list(prefix, [&](const ObjectInfo& object) {
-            const auto id = repo::PackId::from_hex_text(std::string_view(object.name).substr(prefix.size()));
-            const auto at = id ? number_of_pack_.find(*id) : number_of_pack_.end();
-            if (at == number_of_pack_.end()) return;  // of a session that runs or died: no damage
-            CheckedPack& pack = packs_[at->second];
-            if (pack.ref.kind != kind) return;
-            if (object.bytes == pack.bytes)
-                pack.present = true;
-            else
-                pack.damage =
-                    findings_.add(object.name, "damaged",
-                                  fmt::format("it is {} bytes long, {} are expected", object.bytes, pack.bytes));
-        });
-    }
-    const std::set<repo::PackId>& excluded = repository_.index().excluded();
-    std::erase_if(packs_, [&](const CheckedPack& pack) {
-        return !pack.present && !pack.damage && excluded.contains(pack.ref.id);  // collected
-    });
-    number_of_pack_.clear();
-    for (std::size_t number = 0; number < packs_.size(); ++number) {
-        CheckedPack& pack = packs_[number];
-        number_of_pack_.emplace(pack.ref.id, number);
+void CheckPlaces::compare_with_store(const Stored& stored) {
+    for (CheckedPack& pack : packs_) {
         // A listing is only a hint: what it misses is asked for.
-        if (pack.present || pack.damage) continue;
-        const auto found = repository_.store().find(pack.ref.object());
-        if (found && found->bytes == pack.bytes)
-            pack.present = true;
-        else if (found)
-            pack.damage = findings_.add(pack.ref.object(), "damaged",
-                                        fmt::format("it is {} bytes long, {} are expected", found->bytes, pack.bytes));
-        else
+        const auto listed = stored.find(pack.ref);
+        std::optional<std::uint64_t> bytes;
+        if (listed != stored.end())
+            bytes = listed->second;
+        else if (const auto found = repository_.store().find(pack.ref.object()))
+            bytes = found->bytes;
+        if (!bytes)
             pack.damage = findings_.add(pack.ref.object(), "missing", "the store does not have it");
+        else if (*bytes != pack.bytes)
+            pack.damage = findings_.add(pack.ref.object(), "damaged",
+                                        fmt::format("it is {} bytes long, {} are expected", *bytes, pack.bytes));
+        else
+            pack.present = true;
     }
 }
 
@@ -201,8 +204,13 @@ void CheckPlaces::settle() {
 CheckPlaces::Fact CheckPlaces::fact(const repo::ChunkId& id) const {
     const std::uint64_t tag = tag_of(id.view());
     const auto number = number_of(tag);
-    if (!number)
+    if (!number) {
+        const auto places = places_of(repo::prefix_of(id));
+        if (std::ranges::binary_search(collected_, tag) && !places.empty())
+            return {0, findings_.add(places.front().pack.object(), "missing",
+                                     "it was collected, and is the only one with what snapshots need of it")};
         return {0, findings_.add(fmt::format("chunk {}", id.hex()), "missing", "the index has no place for it")};
+    }
     const auto lost = std::ranges::lower_bound(lost_, tag, {}, [](const auto& one) { return one.first; });
     if (lost != lost_.end() && lost->first == tag) return {0, lost->second};
     return {lengths_[*number], std::nullopt};

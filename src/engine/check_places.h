@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
@@ -64,9 +65,12 @@ public:
     std::set<repo::PackId> damaged_packs() const;
 
 private:
-    void compare_with_store();
-    void scan_index();
-    void scan_fragment(repo::Fragment& fragment);
+    using Stored = std::map<repo::PackRef, std::uint64_t>;  // bytes
+    Stored list_packs() const;
+    bool is_collected(const repo::PackRef& pack, const Stored& stored) const;
+    void scan_index(const Stored& stored);
+    void scan_fragment(repo::Fragment& fragment, const Stored& stored);
+    void compare_with_store(const Stored& stored);
     std::optional<std::size_t> number_of(std::uint64_t tag) const;
     std::vector<repo::Location> places_of(const repo::ChunkPrefix& id) const;
     bool can_be_had(const repo::ChunkPrefix& id) const;
@@ -76,6 +80,7 @@ private:
     std::vector<CheckedPack> packs_;
     std::unordered_map<repo::PackId, std::size_t, IdHash> number_of_pack_;
     std::vector<std::uint64_t> tags_;                           // sorted: the first bytes of the ids
+    std::vector<std::uint64_t> collected_;                      // the same, of places in packs that were collected
     std::vector<std::uint32_t> lengths_;                        // beside tags_
     std::vector<std::pair<std::uint64_t, DamageNumber>> lost_;  // sorted by tag
     struct Bad {

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/process.h"
+#include "base/stopped.h"
 #include "base/text.h"
 #include "net/http.h"
 #include "policy/expect.h"
@@ -106,14 +107,7 @@ CheckLine run_here(CheckLine line, const Check& check, const CheckPlace& place) 
 }
 
 // A URL with another path: "postgres://host/" with "shop" is "postgres://host/shop".
-std::string with_database(const std::string& url, const std::string& wanted, const std::string& otherwise) {
-    const std::size_t authority = url.find("://");
-    if (authority == std::string::npos) return url;
-    const std::size_t query = std::min(url.find('?', authority), url.size());
-    const std::size_t slash = std::min(url.find('/', authority + 3), query);
-    const bool names_one = slash + 1 < query;
-    const std::string& name = !wanted.empty() ? wanted : names_one ? wanted : otherwise;
-    if (name.empty()) return url;
+std::string with_database(const std::string& url, std::size_t slash, std::size_t query, const std::string& name) {
     std::string path = "/";
     for (const char c : name) {
         if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '.')
@@ -124,19 +118,40 @@ std::string with_database(const std::string& url, const std::string& wanted, con
     return url.substr(0, slash) + path + url.substr(query);
 }
 
+// Nothing when that database is not what was restored. A URL that names one stands for the only one that was, which may
+// have another name there, beside its namesake.
+std::optional<std::string> where_to_ask(const std::string& wanted, const CheckPlace& place) {
+    const std::string& url = place.target;
+    const std::size_t authority = url.find("://");
+    if (authority == std::string::npos) return url;
+    const std::size_t query = std::min(url.find('?', authority), url.size());
+    const std::size_t slash = std::min(url.find('/', authority + 3), query);
+    if (slash + 1 < query) {
+        const bool is_it = wanted.empty() || wanted == place.database ||
+                           (place.database.empty() && wanted == url.substr(slash + 1, query - slash - 1));
+        return is_it ? std::optional(url) : std::nullopt;
+    }
+    const std::string& name = wanted.empty() ? place.database : wanted;
+    return name.empty() ? url : with_database(url, slash, query, name);
+}
+
 CheckLine run_sql(CheckLine line, const Check& check, const CheckPlace& place) {
     line.expected = check.expect;
     if (place.type.query == nullptr) {
         line.found = fmt::format("a source of kind {} answers no queries", place.type.kind);
         return line;
     }
+    const auto asked = where_to_ask(check.database, place);
+    if (!asked) {
+        line.found = fmt::format("database {} is not what was restored", check.database);
+        return line;
+    }
     const Instant began = std::chrono::steady_clock::now();
     try {
-        const std::string target = with_database(place.target, check.database, place.database);
-        line.found = place.type.query(place.world, target, check.sql, check.timeout);
+        line.found = place.type.query(place.world, *asked, check.sql, check.timeout);
         line.result = policy::meets(line.found, check.expect) ? CheckLine::Result::pass : CheckLine::Result::fail;
     } catch (const Error& error) {
-        if (error.code() == Code::cancelled || error.code() == Code::terminated) throw;
+        if (is_stop(error.code())) throw;
         const bool is_slow = std::chrono::steady_clock::now() - began >= std::chrono::nanoseconds(check.timeout);
         line.result = CheckLine::Result::fail;
         line.found = is_slow ? too_slow(check) : error.message();
@@ -208,7 +223,7 @@ std::vector<CheckLine> run_checks(const std::vector<Check>& checks, const CheckP
             else
                 line = run_here(std::move(line), check, place);
         } catch (const Error& error) {
-            if (error.code() == Code::cancelled || error.code() == Code::terminated) throw;
+            if (is_stop(error.code())) throw;
             // It could not be started, which says nothing about the data.
             line = {name_of(check), CheckLine::Result::not_tested, "", error.message()};
         }

@@ -38,6 +38,7 @@ struct ItemJob {
     std::vector<ContentRun> runs;            // of `earlier` and of what was read; empty: all was read
     std::vector<Finding> findings;
     bool shares_content = false;          // a further name of a file: the first one is read, this one only completed
+    bool is_apart = false;                // it has the number of another file: it is read, and loses the number
     bool left_out = false;                // it could not be read and gets no place in the snapshot
     std::atomic<std::uint32_t> parts{1};  // outstanding; 0: done
     const Batch::Entry& entry() const { return batch->entries[number]; }

@@ -14,6 +14,8 @@ namespace holdfast::engine {
 
 namespace {
 
+constexpr std::size_t pauses_max = 100;  // of a segment; what is between further ones counts as one of them
+
 // The content that comes with a log.
 class BaseOf final : public Source {
 public:
@@ -92,6 +94,7 @@ private:
     // From one connection to the source until it ends. True: nothing more is to come.
     bool stretch() {
         try {
+            writer_.settle();
             const auto follower = source_.follow({world_, writer_.last(), plan_.once});
             if (!follower)
                 throw Error{Code::usage, "{} is of kind {}, which cannot be followed", source_.name(), source_.kind()};
@@ -110,38 +113,41 @@ private:
 
     void begin(Follower& follower) {
         const Follower::Start& start = follower.start();
-        const bool needs_base = !start.continues || !has_base();
         writer_.begin(
             {.continues = start.continues, .at = start.at, .why = start.why_not, .take_over = plan_.take_over});
         began_ = true;
         if (!start.continues) {
             ++run_;
             has_base_ = false;
+        } else if (run_ == 0 && !base_.running()) {
+            has_base_ = has_base_ || newest_run_has_base();
         }
         pending_ = {};
+        stored_to_.reset();
+        if (has_base_) stored_to_ = start.at;
+        run_began_at_ = start.at;
         stored_at_ = world_.clock.steady();
         if (events_.began) events_.began(start);
-        if (!needs_base || base_.running()) return;
-        if (auto capture = follower.base()) {
-            BaseOf source(source_, std::move(capture));
-            base_run_ = run_;
-            add_base(back_up(source, repository_, base_plan(), progress_).snapshot);
-        } else {
+        if (has_base_ || base_.running() || base_due_) return;
+        if (auto capture = follower.base())
+            start_base(std::make_shared<BaseOf>(source_, std::move(capture)));
+        else
             start_base();
-        }
     }
 
     BackupPlan base_plan() const { return {.tags = plan_.tags, .host = plan_.host}; }
 
-    void start_base() {
+    // Of what came with the log, or else of the source as it is then.
+    void start_base(const std::shared_ptr<Source>& brought = nullptr) {
         base_due_.reset();
         base_run_ = run_;
-        base_.start([this] { return back_up(source_, repository_, base_plan(), base_progress_).snapshot; });
+        base_.start([this, brought] {
+            return back_up(brought ? *brought : source_, repository_, base_plan(), base_progress_).snapshot;
+        });
     }
 
-    // Only the journal's present run counts.
-    bool has_base() {
-        if (has_base_) return true;
+    // As the journal was when this began.
+    bool newest_run_has_base() {
         const auto windows = windows_of(writer_.journal(), repository_.snapshots());
         return !windows.empty() && windows.back().newest;
     }
@@ -162,9 +168,10 @@ private:
         if (base_due_ && !base_.running() && world_.clock.steady() >= *base_due_) start_base();
     }
 
-    static bool may_pass(const Error& error) {
-        return error.code() == Code::source_failed || error.code() == Code::unreachable;
+    static bool is_of_store(const Error& error) {
+        return error.code() == Code::unreachable || error.code() == Code::no_space;
     }
+    static bool may_pass(const Error& error) { return error.code() == Code::source_failed || is_of_store(error); }
     void tell(const Error& error, Nanoseconds wait) const {
         if (events_.trouble) events_.trouble(error, wait);
     }
@@ -173,11 +180,12 @@ private:
         while (true) {
             world_.stop.check();
             look_after_base();
+            count_stored(follower);
             JournalPiece piece;
             const Follower::Came came = follower.read(piece, std::min(plan_.flush_every, one_second));
             wait_ = one_second;
             if (came == Follower::Came::piece) add(piece);
-            if (events_.idle && pending_.last && pending_.bytes.empty()) events_.idle(*pending_.last);
+            if (events_.idle && has_base_ && pending_.last && pending_.bytes.empty()) events_.idle(*pending_.last);
             if (is_due() || came == Follower::Came::end || came == Follower::Came::broken) store(follower);
             if (came == Follower::Came::broken) return false;
             if (came == Follower::Came::end) {
@@ -186,6 +194,7 @@ private:
                     start_base();
                     add_base(base_.take());
                 }
+                count_stored(follower);
                 return true;
             }
             compact_if_due();
@@ -197,6 +206,7 @@ private:
         std::optional<Moment> last;
         std::uint64_t records = 0;
         bool open = false;
+        std::vector<Pause> pauses;
         Nanoseconds since = 0;  // the first of it came, steady
     };
 
@@ -211,7 +221,16 @@ private:
         }
         pending_.last = piece.last;
         pending_.records += piece.records;
+        for (const Pause& pause : piece.pauses)
+            if (pending_.pauses.size() < pauses_max)
+                pending_.pauses.push_back(pause);
+            else
+                pending_.pauses.back().to = pause.to;
         progress_.items += piece.records;
+    }
+
+    static repo::JournalWriter::Piece segment_of(const Pending& pending) {
+        return {pending.bytes, *pending.last, pending.records, pending.open, pending.pauses};
     }
 
     bool is_due() const {
@@ -224,15 +243,39 @@ private:
     void store(Follower& follower) {
         if (!pending_.last) return;
         const Pending pending = std::exchange(pending_, {});
-        writer_.append({pending.bytes, *pending.last, pending.records, pending.open});
+        put_away(pending);
         stored_at_ = world_.clock.steady();
-        follower.durable(pending.last->position);
-        report_.reached = pending.last;
+        stored_to_ = pending.last;
         report_.records += pending.records;
         report_.bytes += pending.bytes.size();
         report_.segments = writer_.segments();
         report_.stored = writer_.bytes_stored();
         progress_.bytes += pending.bytes.size();
+        count_stored(follower);
+    }
+
+    // What the store does not take now the writer keeps; the follower stays with its source meanwhile.
+    void put_away(const Pending& pending) {
+        const auto put = [&] { writer_.append(segment_of(pending)); };
+        const auto put_again = [&] { writer_.settle(); };
+        std::function<void()> step = put;
+        for (Nanoseconds pause = one_second;; pause = std::min(2 * pause, plan_.wait_max)) {
+            try {
+                return step();
+            } catch (const Error& error) {
+                if (plan_.once || !is_of_store(error) || world_.stop.requested()) throw;
+                tell(error, pause);
+            }
+            wait(world_, pause);
+            step = put_again;
+        }
+    }
+
+    // Without its base a journal leads nowhere.
+    void count_stored(Follower& follower) {
+        if (!has_base_ || !stored_to_) return;
+        report_.reached = std::exchange(stored_to_, std::nullopt);
+        follower.durable(report_.reached->position);
         if (events_.stored) events_.stored(report_);
     }
 
@@ -243,6 +286,7 @@ private:
         // A run that began while it was taken needs one of its own.
         has_base_ = base_run_ == run_;
         if (!has_base_) base_due_ = world_.clock.steady();
+        if (has_base_ && !stored_to_) stored_to_ = run_began_at_;
         report_.bases.push_back(std::move(snapshot));
     }
 
@@ -250,15 +294,21 @@ private:
         const Nanoseconds now = world_.clock.steady();
         if (now - compacted_ < plan_.compact_every) return;
         compacted_ = now;
-        repo::Journal journal(repository_, source_.name());
-        journal.read();
-        repo::compact_journal(repository_, journal, {});
+        try {
+            repo::Journal journal(repository_, source_.name());
+            journal.read();
+            repo::compact_journal(repository_, journal, {});
+        } catch (const Error& error) {
+            if (!is_of_store(error)) throw;
+            world_.log.warning(
+                fmt::format("the journal of {} stays in many objects: {}", source_.name(), error.message()));
+        }
     }
 
     // What is left goes in, and the lane is ended, as far as the store still answers.
     void close() noexcept {
         try {
-            if (pending_.last) writer_.append({pending_.bytes, *pending_.last, pending_.records, pending_.open});
+            if (pending_.last) writer_.append(segment_of(pending_));
             writer_.end();
         } catch (const std::exception& error) {
             world_.log.warning(fmt::format("the journal of {} was not ended: {}", source_.name(), error.what()));
@@ -278,9 +328,11 @@ private:
     Nanoseconds stored_at_ = 0;
     Nanoseconds compacted_ = 0;
     Nanoseconds wait_ = one_second;
+    std::optional<Moment> stored_to_;      // and not counted yet
+    Moment run_began_at_;                  // or went on from there
     std::size_t run_ = 0;                  // how many began in this process
     std::size_t base_run_ = 0;             // in which of them the last base began
-    bool has_base_ = false;                // of the present run, taken by this process
+    bool has_base_ = false;                // the present run has one
     std::optional<Nanoseconds> base_due_;  // steady
     Nanoseconds base_wait_ = one_second;
     FollowReport report_;

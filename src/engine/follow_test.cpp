@@ -235,6 +235,124 @@ TEST_F(Follow, an_idle_source_costs_a_segment_a_minute) {
     EXPECT_GE(windows()[0].to.time, until - 61 * one_second) << "idle time counts as reached";
 }
 
+// A store that is away for a while, and whoever follows counts how often the log was opened.
+class Away final : public StoreDecorator {
+public:
+    explicit Away(Store& inner) : StoreDecorator(inner) {}
+    Created create(std::string_view name, ByteView bytes) override {
+        if (calls_ > 0 && name.starts_with("journal/")) {
+            --calls_;
+            if (does_it) inner().create(name, bytes);
+            throw Error{Code::unreachable, "it is away"};
+        }
+        return inner().create(name, bytes);
+    }
+    void go(int calls) { calls_ = calls; }
+    bool does_it = false;  // and says that it did not
+
+private:
+    int calls_ = 0;
+};
+
+class Counted final : public Source {
+public:
+    explicit Counted(Source& inner) : inner_(inner) {}
+    std::string name() const override { return inner_.name(); }
+    std::string kind() const override { return inner_.kind(); }
+    std::vector<std::string> describe() const override { return inner_.describe(); }
+    std::unique_ptr<Capture> begin(const CaptureRequest& request) override { return inner_.begin(request); }
+    std::unique_ptr<Follower> follow(const FollowRequest& request) override {
+        ++opened;
+        return inner_.follow(request);
+    }
+    int opened = 0;
+
+private:
+    Source& inner_;
+};
+
+TEST_F(Follow, a_store_that_is_away_for_long_is_waited_for_with_the_log_kept_open) {
+    for (const bool does_it : {false, true}) {
+        write(3);
+        once();
+        write(9);
+        Away away(world_.store);
+        away.does_it = does_it;
+        Stop stop;
+        const auto repository = world_.open_through(away);
+        Counted counted(source_);
+        std::size_t troubles = 0;
+        FollowEvents events;
+        events.trouble = [&](const Error& error, Nanoseconds) {
+            EXPECT_EQ(error.code(), Code::unreachable);
+            ++troubles;
+        };
+        bool went = false;
+        events.stored = [&](const FollowReport& report) {
+            if (!std::exchange(went, true)) return away.go(40);
+            if (report.reached->position.at == log_.end().position.at) stop.request(15);
+        };
+        FollowPlan plan;
+        plan.flush_every = one_second;
+        plan.segment_bytes = 20;
+        World stoppable{world_.sim.clock, world_.sim.random, stop, world_.sim.log};
+        EXPECT_THROW(follow(counted, *repository, stoppable, plan, events, progress_), Error);
+        EXPECT_EQ(troubles, 40U);
+        EXPECT_EQ(counted.opened, 1);
+        repository_->refresh();
+        ASSERT_EQ(journal().runs().size(), 1U);
+        EXPECT_EQ(windows()[0].to.position.at, log_.end().position.at);
+        EXPECT_EQ(restored_at(now()), log_.state(now()));
+        EXPECT_TRUE(journal().segments().back().ends);
+    }
+}
+
+TEST_F(Follow, nothing_is_durable_before_its_base_is_stored) {
+    class Watched final : public Source {
+    public:
+        Watched(Source& inner, std::function<void()> told) : inner_(inner), told_(std::move(told)) {}
+        std::string name() const override { return inner_.name(); }
+        std::string kind() const override { return inner_.kind(); }
+        std::vector<std::string> describe() const override { return inner_.describe(); }
+        std::unique_ptr<Capture> begin(const CaptureRequest& request) override { return inner_.begin(request); }
+        std::unique_ptr<Follower> follow(const FollowRequest& request) override {
+            return std::make_unique<Told>(inner_.follow(request), told_);
+        }
+
+    private:
+        class Told final : public Follower {
+        public:
+            Told(std::unique_ptr<Follower> inner, const std::function<void()>& told)
+                : inner_(std::move(inner)), told_(told) {}
+            const Start& start() const override { return inner_->start(); }
+            std::unique_ptr<Capture> base() override { return inner_->base(); }
+            Came read(JournalPiece& into, Nanoseconds wait) override { return inner_->read(into, wait); }
+            void durable(const Position&) override { told_(); }
+
+        private:
+            const std::unique_ptr<Follower> inner_;
+            const std::function<void()>& told_;
+        };
+        Source& inner_;
+        const std::function<void()> told_;
+    };
+    for (const bool bring : {false, true}) {
+        source_.bring_base = bring;
+        log_.start_again(bring ? "third" : "second");
+        write(4);
+        std::size_t told = 0, bases = 0;
+        FollowEvents events;
+        events.base = [&](const repo::Snapshot&) { ++bases; };
+        Watched watched(source_, [&] {
+            EXPECT_EQ(bases, 1U);
+            ++told;
+        });
+        follow(watched, *repository_, repository_->world(), {.once = true}, events, progress_);
+        repository_->refresh();
+        EXPECT_GT(told, 0U);
+    }
+}
+
 TEST_F(Follow, a_source_without_a_log_is_refused) {
     testing_support::MemoryTree tree{{"/a", {"x"}}};
     testing_support::MemorySource plain(tree);

@@ -21,7 +21,15 @@ void choose_by_id(const std::vector<repo::Snapshot>& snapshots, const ForgetPlan
         } else if (!snapshot.holds.empty()) {
             throw Error{Code::retention, "snapshot {} is held: {}", snapshot.id.short_hex(),
                         fmt::format("{}", fmt::join(snapshot.holds, ", "))}
-                .unharmed("nothing was forgotten");
+                .unharmed("nothing was forgotten")
+                .hint("`holdfast release` ends a hold.");
+        } else if (snapshot.has_unreadable_notes && !plan.allow_unreadable) {
+            throw Error{Code::retention, "a note about snapshot {} cannot be read; it may have been a hold",
+                        snapshot.id.short_hex()}
+                .unharmed("nothing was forgotten")
+                .hint(
+                    "`holdfast check` names the note: bring it back from a copy. --allow-unreadable forgets the "
+                    "snapshot all the same.");
         } else {
             report.remove.push_back({snapshot, {"named"}});
         }
@@ -85,7 +93,7 @@ void keep_bases(const repo::Repository& repository, const ForgetPlan& plan, Forg
 ForgetReport forget(repo::Repository& repository, const ForgetPlan& plan) {
     repository.keys().require(repo::Right::collect, "forget snapshots");
     repository.require_writable();
-    repository.refresh();
+    repository.refresh(repo::NotesFrom::names);  // a hold that a listing missed counts, too
     if (plan.dry_run)
         repository.settle_received();
     else

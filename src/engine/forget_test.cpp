@@ -7,6 +7,8 @@
 #include "base/file.h"
 #include "engine/back_up.h"
 #include "engine/maintain.h"
+#include "repo/names.h"
+#include "repo/notes.h"
 #include "testing/memory_source.h"
 #include "testing/small_repository.h"
 
@@ -35,6 +37,17 @@ public:
 private:
     const Clock& clock_;
     StoreTraits traits_;
+};
+
+// As one that is behind may answer.
+class StaleStore final : public StoreDecorator {
+public:
+    using StoreDecorator::StoreDecorator;
+    void list(std::string_view prefix, const std::function<void(const ObjectInfo&)>& each) override {
+        StoreDecorator::list(prefix, [&](const ObjectInfo& object) {
+            if (!object.name.starts_with("notes/")) each(object);
+        });
+    }
 };
 
 class Forget : public testing::Test {
@@ -116,6 +129,35 @@ TEST_F(Forget, ids_are_forgotten_whatever_the_clock_says) {
     world_.sim.clock.set_now(world_.sim.clock.now() - 30 * one_day);
     ForgetPlan plan;
     plan.ids = {first};
+    EXPECT_EQ(forget(*repository, plan).remove.size(), 1U);
+}
+
+TEST_F(Forget, a_hold_that_no_listing_shows_keeps_its_snapshot) {
+    const auto first = back_up(*world_.open());
+    back_up(*world_.open());
+    world_.open()->notes().append(first, repo::NoteKind::hold, 1, "audit");
+    StaleStore stale(world_.store);
+    const auto repository = world_.open_through(stale);
+    ASSERT_TRUE(repository->snapshots().front().holds.empty());
+    ForgetPlan plan;
+    plan.ids = {first};
+    EXPECT_THAT(refusal(*repository, plan), HasSubstr("is held: audit"));
+    EXPECT_TRUE(forget(*world_.open_through(stale), last(1)).remove.empty());
+    EXPECT_EQ(world_.open()->snapshots().size(), 2U);
+}
+
+TEST_F(Forget, a_note_that_cannot_be_read_may_be_a_hold) {
+    const auto repository = world_.open();
+    const auto first = back_up(*repository);
+    back_up(*repository);
+    std::uint64_t number = 0;
+    while (world_.store.find(repo::names::note(first, number))) ++number;
+    world_.store.create(repo::names::note(first, number), as_bytes("damaged"));
+    ForgetPlan plan;
+    plan.ids = {first};
+    EXPECT_THAT(refusal(*repository, plan), HasSubstr("it may have been a hold"));
+    EXPECT_EQ(repository->snapshots().size(), 2U);
+    plan.allow_unreadable = true;
     EXPECT_EQ(forget(*repository, plan).remove.size(), 1U);
 }
 

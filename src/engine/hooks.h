@@ -1,7 +1,9 @@
 // engine/hooks.h: commands that run around a restore or a job: stop the application, start it, tell somebody.
 //
 // Shape    a hook is an argv; one that was written as a string is run by /bin/sh. What it prints goes to our stderr
-// Errors   target_failed when one does not exit 0; cancelled
+// Errors   target_failed when one does not exit 0 in its time; cancelled
+// Limits   an hour, or the hook's own timeout; once we are to stop, half of what a daemon waits for that. Then it is asked to
+//          end, and soon killed with all of its process group
 #pragma once
 
 #include <string>

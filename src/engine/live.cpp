@@ -10,6 +10,7 @@
 #include "engine/verify_content.h"
 #include "engine/wanted.h"
 #include "source/inspect.h"
+#include "source/untold_facts.h"
 
 namespace holdfast::engine {
 
@@ -34,7 +35,8 @@ std::map<std::string, Values> by_item(const Facts& facts) {
     return out;
 }
 
-std::optional<LiveDifference> compare_item(const std::string& item, const Values& captured, const Values& live) {
+std::optional<LiveDifference> compare_item(const std::string& item, const Values& captured, const Values& live,
+                                           const Facts& found) {
     std::vector<std::string> texts;
     bool has_content = false, differs = false;
     Values names = captured;
@@ -42,7 +44,7 @@ std::optional<LiveDifference> compare_item(const std::string& item, const Values
     for (const auto& [name, unused] : names) {
         const auto was = captured.find(name), is = live.find(name);
         const std::string before = was == captured.end() ? "" : was->second, now = is == live.end() ? "" : is->second;
-        if (before == now) continue;
+        if (before == now || why_untold(found, item, name)) continue;
         differs = true;
         has_content = has_content || is_content(name);
         texts.push_back(is_telling({item, name, ""}) ? fmt::format("{} {}, now {}", name, before, now)
@@ -111,7 +113,7 @@ std::vector<LiveDifference> compare_live(const Facts& captured, const Facts& liv
         const auto at = now.find(item);
         if (at == now.end())
             out.push_back({item, Change::removed, ""});
-        else if (auto difference = compare_item(item, values, at->second))
+        else if (auto difference = compare_item(item, values, at->second, live))
             out.push_back(std::move(*difference));
     }
     for (const auto& [item, values] : now)

@@ -47,6 +47,7 @@ struct ForgetPlan {
     std::optional<std::string> source;             // only this source's (with or without @host)
     bool trust_clock = false;                      // by rule: although this machine's clock jumped
     bool allow_last = false;
+    bool allow_unreadable = false;  // by id: although a note cannot be read, which may have been a hold
     bool dry_run = false;
     JournalWindows windows = {};
 };
@@ -58,7 +59,8 @@ struct ForgetReport {
     std::vector<Verdict> keep;
     std::vector<Verdict> remove;
 };
-// retention (14) when it would remove the last snapshot of a source without allow_last, or the clock jumped.
+// retention (14) when it would remove the last snapshot of a source without allow_last or one that is, or may be, held, or
+// the clock jumped.
 ForgetReport forget(repo::Repository& repository, const ForgetPlan& plan);
 
 struct PrunePlan {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/stopped.h"
 #include "base/text.h"
 #include "engine/authenticate.h"
 #include "engine/facts.h"
@@ -15,6 +16,8 @@
 #include "sandbox/isolation.h"
 #include "sandbox/sandbox.h"
 #include "source/inspect.h"
+#include "source/machine_options.h"
+#include "source/untold_facts.h"
 
 namespace holdfast::engine {
 
@@ -49,6 +52,7 @@ public:
           snapshot_(snapshot_of(repository, plan.snapshot)) {
         report_.snapshot = snapshot_.id;
         report_.source = snapshot_.source;
+        if (snapshot_.several_instants) report_.remark = "not one instant: each item as it was when it was read";
     }
 
     ProofReport run() {
@@ -74,6 +78,7 @@ private:
         if (type_.server != nullptr && !start_server()) return;
         if (!restore_all() || plan_.level < 3) return;
         if (!level(3, [&] { compare(); }) || plan_.level < 4) return;
+        name_what_has_no_fact();
         level(4, [&] { compare_facts_and_checks(); });
     }
 
@@ -142,8 +147,7 @@ private:
         try {
             server_ = type_.server({*sandbox_, facts(), plan_.options});
         } catch (const Error& error) {
-            if (error.code() == Code::cancelled || error.code() == Code::terminated || error.code() == Code::no_space)
-                throw;
+            if (is_stop(error.code()) || error.code() == Code::no_space) throw;
             add("server", not_tested, "started",
                 error.message() + (error.hint().empty() ? "" : " (" + error.hint() + ")"));
             return give_up_on_server();
@@ -177,6 +181,7 @@ private:
                                          .sync = false,
                                          .snapshot_id = snapshot_.id.hex(),
                                          .strip = "",
+                                         .options = machine_options(type_, plan_.options),
                                          .facts = facts()};
             const auto rebuild = type_.rebuild(request);
             done = restore(repository_, whole(), *rebuild, progress_);
@@ -229,9 +234,19 @@ private:
             return;
         }
         report_.basis = facts()->basis;
-        const Facts found = type_.measure({repository_.world(), target(), *facts(), {}});
+        const Facts found = type_.measure({.world = repository_.world(),
+                                           .target = target(),
+                                           .expected = *facts(),
+                                           .only = {},
+                                           .options = machine_options(type_, plan_.options)});
         for (CheckLine& line : compare_facts(*facts(), found, {})) report_.checks.push_back(std::move(line));
         facts_compared_ = facts()->list.size();
+    }
+
+    // Lines of no level: V4 speaks of what was captured with a fact.
+    void name_what_has_no_fact() {
+        if (!server_ || !facts()) return;
+        for (CheckLine& line : lines_of_untold(*facts(), {})) report_.checks.push_back(std::move(line));
     }
 
     // The record of the snapshot says what the capture counted; the folder is counted by itself, not by the tree.
@@ -256,6 +271,7 @@ private:
         std::string out = fmt::format("{} items, {}, {} facts, {} checks", report_.items, human_bytes(report_.bytes),
                                       facts_compared_, checks_run_);
         if (untested > 0) out += fmt::format("; {} not tested", untested);
+        if (!report_.remark.empty()) out += "; " + report_.remark;
         return out;
     }
 
@@ -301,6 +317,7 @@ void record_proof(repo::Repository& repository, const ProofReport& report, const
     record.level = report.level;
     record.result = note_lines({{"", report.result, "", ""}}).front().result;
     record.seconds = report.seconds;
+    record.restore_seconds = report.restore_seconds;
     record.tool = tool;
     record.basis = report.basis;
     record.coverage = report.coverage;

@@ -42,6 +42,7 @@ struct ProofReport {
     std::vector<CheckLine> checks;
     std::string basis;
     std::string coverage;
+    std::string remark;  // what even a pass does not mean; empty: nothing to be said
     std::vector<std::string> isolation;
 };
 

@@ -2,23 +2,26 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "base/stopped.h"
 #include "engine/replicate.h"
-#include "repo/chunk_reader.h"
 #include "repo/keys.h"
-#include "repo/tree.h"
+#include "repo/reach.h"
 
 namespace holdfast::engine {
 
 namespace {
 
+// A key that cannot prove what a node reaches sees it contested where somebody lied.
+enum class Whole : std::uint8_t { no, contested, yes };
+
 class Wholeness {
 public:
     Wholeness(repo::Repository& repository, const std::set<repo::PackId>& lacking)
-        : repository_(repository), lacking_(lacking) {}
+        : repository_(repository), reach_(repository), lacking_(lacking) {}
 
-    bool is_whole(const repo::Snapshot& snapshot) {
-        return holds(snapshot.root) &&
-               std::ranges::none_of(snapshot.facts, [&](const auto& id) { return !is_placed(id); });
+    Whole of(const repo::Snapshot& snapshot) {
+        const bool has_facts = std::ranges::all_of(snapshot.facts, [&](const auto& id) { return is_placed(id); });
+        return has_facts ? of_node(snapshot.root, 0) : Whole::no;
     }
 
 private:
@@ -27,39 +30,78 @@ private:
         return std::ranges::any_of(places, [&](const auto& place) { return !lacking_.contains(place.pack.id); });
     }
 
-    // A node, and all below it.
-    bool holds(const repo::ChunkId& id) {
-        if (const auto known = nodes_.find(id); known != nodes_.end()) return known->second;
-        repository_.world().stop.check();
-        bool whole = is_placed(id);
-        try {
-            if (whole)
-                for (const repo::Child& child : repo::parse_children(repository_.chunks().read_reachable(id)))
-                    whole = whole && (child.kind == repo::ChildKind::chunk ? is_placed(child.id) : holds(child.id));
-        } catch (const Error& error) {
-            if (error.code() != Code::corrupt) throw;
-            whole = false;
-        }
-        return nodes_[id] = whole;
+    Whole of_child(const repo::Child& child, int depth) {
+        if (child.kind != repo::ChildKind::chunk) return of_node(child.id, depth);
+        return is_placed(child.id) ? Whole::yes : Whole::no;
     }
 
+    // A node, and all below it.
+    Whole of_node(const repo::ChunkId& id, int depth) {
+        if (depth > depth_max) return Whole::contested;
+        // What is met again below itself is a lie, too.
+        const auto [known, is_new] = nodes_.try_emplace(id, Whole::contested);
+        if (!is_new) return known->second;
+        repository_.world().stop.check();
+        if (!is_placed(id)) return nodes_[id] = Whole::no;
+        std::vector<Whole> found;
+        try {
+            for (const repo::Reach::Claim& claim : reach_.claims(id)) {
+                found.push_back(Whole::yes);
+                for (const repo::Child& child : claim)
+                    found.back() = std::min(found.back(), of_child(child, depth + 1));
+            }
+        } catch (const Error& error) {
+            if (error.code() != Code::corrupt) throw;
+            return nodes_[id] = Whole::no;
+        }
+        const bool all_alike = std::ranges::adjacent_find(found, std::not_equal_to<>{}) == found.end();
+        return nodes_[id] = all_alike ? found.front() : Whole::contested;
+    }
+
+    static constexpr int depth_max = 64;  // no true tree is as deep
+
     repo::Repository& repository_;
+    const repo::Reach reach_;
     const std::set<repo::PackId>& lacking_;
-    std::unordered_map<repo::ChunkId, bool, IdHash> nodes_;
+    std::unordered_map<repo::ChunkId, Whole, IdHash> nodes_;
 };
 
 }  // namespace
 
-std::vector<repo::SnapshotId> not_whole(repo::Repository& repository, const std::vector<repo::SnapshotId>& ids,
-                                        const std::set<repo::PackId>& lacking) {
-    std::vector<repo::SnapshotId> out;
+NotWhole not_whole(repo::Repository& repository, const std::vector<repo::SnapshotId>& ids,
+                   const std::set<repo::PackId>& lacking) {
+    NotWhole out;
     const repo::Keyring& keys = repository.keys();
     if (!keys.secrets().maintainer && !keys.secrets().reader)
         throw Error{Code::denied, "this key cannot tell what a snapshot needs"};
+    const std::set<repo::SnapshotId> asked(ids.begin(), ids.end());
     Wholeness wholeness(repository, lacking);
-    for (const repo::Snapshot& snapshot : repository.snapshots())
-        if (std::ranges::find(ids, snapshot.id) != ids.end() && !wholeness.is_whole(snapshot))
-            out.push_back(snapshot.id);
+    for (const repo::Snapshot& snapshot : repository.snapshots()) {
+        if (!asked.contains(snapshot.id)) continue;
+        const Whole whole = wholeness.of(snapshot);
+        if (whole == Whole::no) out.surely.push_back(snapshot.id);
+        if (whole == Whole::contested) out.contested.push_back(snapshot.id);
+    }
+    return out;
+}
+
+std::vector<repo::SnapshotId> not_there(repo::Repository& repository, const std::vector<repo::SnapshotId>& ids) {
+    std::unordered_map<std::string, std::uint64_t> listed;
+    for (const repo::PackKind kind : {repo::PackKind::data, repo::PackKind::meta, repo::PackKind::state})
+        repository.store().list(repo::prefix_of(kind),
+                                [&](const ObjectInfo& object) { listed[object.name] = object.bytes; });
+    std::set<repo::PackId> lacking;
+    for (const auto& fragment : repository.index().fragments())
+        for (const repo::IndexedPack& pack : fragment->packs()) {
+            const auto at = listed.find(pack.ref.object());
+            if (at == listed.end() || at->second != pack.bytes) lacking.insert(pack.ref.id);
+        }
+    NotWhole found = not_whole(repository, ids, lacking);
+    std::vector<repo::SnapshotId> out = std::move(found.surely);
+    out.insert(out.end(), found.contested.begin(), found.contested.end());
+    for (const repo::SnapshotId& id : ids)
+        if (std::ranges::find(repository.snapshots(), id, &repo::Snapshot::id) == repository.snapshots().end())
+            out.push_back(id);
     return out;
 }
 
@@ -81,8 +123,6 @@ void add(ReplicateReport& all, const ReplicateReport& one) {
 bool is_worth_another_try(const Error& error) {
     return error.code() == Code::unreachable || error.code() == Code::no_space || error.code() == Code::busy;
 }
-
-bool is_stop(const Error& error) { return error.code() == Code::cancelled || error.code() == Code::terminated; }
 
 }  // namespace
 
@@ -108,7 +148,7 @@ ReplicateReport follow_origin(repo::Repository& from, Store& to, const FollowOri
             findings = report.findings.size();
             patience = one_second;
         } catch (const Error& error) {
-            if (is_stop(error)) return all;
+            if (is_stop(error.code())) return all;
             if (!is_worth_another_try(error)) throw;
             replication.forget_what_is_there();
             pause = patience;
@@ -118,7 +158,7 @@ ReplicateReport follow_origin(repo::Repository& from, Store& to, const FollowOri
         try {
             wait(world, pause);
         } catch (const Error& error) {
-            if (is_stop(error)) return all;
+            if (is_stop(error.code())) return all;
             throw;
         }
     }
@@ -142,10 +182,14 @@ PromoteReport promote(repo::Repository& replica, bool dry_run) {
     std::vector<repo::SnapshotId> beyond;
     for (const repo::Snapshot& snapshot : replica.snapshots())
         if (!shown.contains(snapshot.id)) beyond.push_back(snapshot.id);
-    report.forgotten = not_whole(replica, beyond, {});
-    replica.forget(report.forgotten, "its copy was cut off");
+    NotWhole found = not_whole(replica, beyond, {});
+    replica.forget(found.surely, "its copy was cut off");
+    const std::set<repo::SnapshotId> forgotten(found.surely.begin(), found.surely.end());
+    const std::set<repo::SnapshotId> contested(found.contested.begin(), found.contested.end());
     for (const repo::SnapshotId& id : beyond)
-        if (std::ranges::find(report.forgotten, id) == report.forgotten.end()) report.beyond.push_back(id);
+        if (!forgotten.contains(id) && !contested.contains(id)) report.beyond.push_back(id);
+    report.forgotten = std::move(found.surely);
+    report.contested = std::move(found.contested);
     return report;
 }
 

@@ -1,4 +1,5 @@
 #include "engine/replicate.h"
+#include "base/stopped.h"
 
 #include <algorithm>
 #include <exception>
@@ -21,8 +22,6 @@ namespace names = repo::names;
 constexpr int tries_max = 100;
 constexpr std::size_t slots_at_once = 64;
 constexpr std::size_t objects_at_once = 256;
-
-bool is_stop(const Error& error) { return error.code() == Code::cancelled || error.code() == Code::terminated; }
 
 repo::Cut ends_of(const repo::LogBook& log) {
     repo::Cut out;
@@ -122,6 +121,7 @@ ReplicateReport Replication::run(const ReplicatePlan& plan) {
     const Note note{"copying to the replica {}", target};
     plan_ = plan;
     report_ = {};
+    written_.clear();
     if (!replica_) refuse_unless_replica();
     for (int tries = 1;; ++tries) {
         read_origin();
@@ -134,8 +134,10 @@ ReplicateReport Replication::run(const ReplicatePlan& plan) {
     }
     copy_what_slots_need();
     copy_slots();
+    confirm_written();
     publish_cut();
     copy_late();
+    confirm_written();
     tell_what_is_new();
     return report_;
 }
@@ -290,7 +292,10 @@ void Replication::scan_lane(const repo::LaneName& lane, std::uint64_t begin, std
                 if (entry.previous != previous)
                     throw Error{Code::corrupt, "{} does not follow the entry before it", name};
                 take_entry(entry);
-                if (entry.type == repo::EntryType::voided && voids(entry, hashes, begin)) broken = nullptr;
+                if (const auto named = repo::decode_void(entry, from_.keys());
+                    named && named->first >= begin && named->first < slot &&
+                    hashes[named->first - begin] == named->hash)
+                    broken = nullptr;
             } catch (const Error& error) {
                 if (error.code() != Code::corrupt) throw;
                 if (!broken) broken = std::current_exception();
@@ -304,20 +309,7 @@ void Replication::scan_lane(const repo::LaneName& lane, std::uint64_t begin, std
 
 void Replication::take_entry(const repo::LogEntry& entry) {
     if (entry.type == repo::EntryType::fragment) fragments_.push_back(repo::decode_fragment(entry.body));
-    if (entry.type != repo::EntryType::commit) return;
-    ByteReader body(entry.body, "a COMMIT entry");
-    repo::CommittedSnapshot commit{entry.lane, entry.slot, to_bytes(body.string_view()), {}};
-    commit.provenance = to_bytes(body.string_view());
-    commits_[commit.id()] = entry.time;
-}
-
-// `hashes` are of the slots from `begin` on.
-bool Replication::voids(const repo::LogEntry& entry, const std::vector<crypto::Digest>& hashes,
-                        std::uint64_t begin) const {
-    ByteReader body(entry.body, "a VOID entry");
-    const std::uint64_t first = body.varint();
-    return first >= begin && first < entry.slot && hashes[first - begin] == body.array<32>() &&
-           (entry.author == entry.lane.signer || from_.keys().may_collect(entry.author));
+    if (entry.type == repo::EntryType::commit) commits_[repo::decode_commit(entry).id()] = entry.time;
 }
 
 std::unordered_map<std::string, std::uint64_t>& Replication::there(const std::string& prefix) {
@@ -414,7 +406,7 @@ std::optional<Bytes> Replication::whole_pack(const repo::PackRef& ref) {
         }
     } catch (const Error& error) {
         // Is it this object or the whole store? One that does not answer is not damaged.
-        if (is_stop(error) || !from_.store().find(names::config)) throw;
+        if (is_stop(error.code()) || !from_.store().find(names::config)) throw;
         add_finding(ref, "unreadable", error.message());
         return std::nullopt;
     }
@@ -580,6 +572,9 @@ bool Replication::create(const std::string& name, ByteView bytes) {
         const auto here = to_.read(name);
         if (!here) throw Error{Code::unreachable, "{} exists in {} but cannot be read", name, to_.url()};
         if (!equal(*here, bytes)) return false;
+    } else {
+        const std::lock_guard lock(mutex_);
+        written_.emplace_back(name, bytes.size());
     }
     count(name, bytes.size());
     return true;
@@ -647,6 +642,24 @@ void Replication::publish_cut() {
     }
 }
 
+// A store that takes something and has it no more is found out before anything is shown that needs it.
+void Replication::confirm_written() {
+    for_each_number(to_, written_.size(), [&](std::size_t i) {
+        from_.world().stop.check();
+        const auto& [name, bytes] = written_[i];
+        const auto found = to_.find(name);
+        if (found && found->bytes == bytes) return;
+        throw Error{Code::corrupt,      "{} took {} of {} and {}",
+                    to_.url(),          name,
+                    human_bytes(bytes), found ? "has " + human_bytes(found->bytes) + " of it" : "does not have it"}
+            .unharmed("the replica shows what it showed before")
+            .hint(
+                "The store is not to be trusted. `copy` again brings what it lacks; `check --read-data` of the replica "
+                "says more.");
+    });
+    written_.clear();
+}
+
 // They speak of what the cut shows.
 void Replication::copy_late() {
     const repo::Keyring& keys = from_.keys();
@@ -672,7 +685,9 @@ void Replication::tell_what_is_new() {
     std::vector<repo::SnapshotId> all;
     for (const repo::Snapshot& snapshot : from_.snapshots()) all.push_back(snapshot.id);
     try {
-        report_.not_whole = not_whole(from_, all, lacking_);
+        NotWhole found = not_whole(from_, all, lacking_);
+        report_.not_whole = std::move(found.surely);
+        report_.not_whole.insert(report_.not_whole.end(), found.contested.begin(), found.contested.end());
     } catch (const Error& error) {
         if (error.code() != Code::denied) throw;
         report_.sees_what_is_not_whole = false;

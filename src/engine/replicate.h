@@ -7,7 +7,8 @@
 // Threads  the caller's, and workers for packs
 // Limits   packs_at_once packs in memory; about 80 bytes a pack that the target has
 // I1  nothing of the target is ever overwritten or removed, whatever the origin lost
-// I2  what a cut shows was in the target before it, less what findings name
+// I2  what a cut shows was in the target before it, less what findings name: the target was asked for each object that was
+//     written, after it had taken all of them
 // Source   doc/format/replica.md; doc/adr/0013; review.md C10
 #pragma once
 
@@ -82,7 +83,6 @@ private:
     void scan_slots();
     void scan_lane(const repo::LaneName& lane, std::uint64_t begin, std::uint64_t end);
     void take_entry(const repo::LogEntry& entry);
-    bool voids(const repo::LogEntry& entry, const std::vector<crypto::Digest>& hashes, std::uint64_t begin) const;
 
     bool copy_packs();
     std::vector<repo::IndexedPack> missing_packs();
@@ -100,6 +100,7 @@ private:
     void copy_slots();
     void copy_lane(const repo::LaneName& lane, std::uint64_t end);
     void publish_cut();
+    void confirm_written();
     void copy_late();
     void tell_what_is_new();
 
@@ -144,12 +145,20 @@ private:
     ReplicateReport report_;
     std::map<std::string, Damage> findings_;  // by object; these and
     std::set<repo::PackId> lacking_;          // packs of which the target has no whole copy are kept between runs
-    std::set<repo::PackRef> gone_;            // that the origin had no more when they were to be copied
+    std::vector<std::pair<std::string, std::uint64_t>> written_;  // not yet seen there; names and lengths
+    std::set<repo::PackRef> gone_;  // that the origin had no more when they were to be copied
 };
 
 // Of these snapshots those of which something lies only in `lacking`, or in no pack at all. denied: this key cannot tell.
-std::vector<repo::SnapshotId> not_whole(repo::Repository& repository, const std::vector<repo::SnapshotId>& ids,
-                                        const std::set<repo::PackId>& lacking);
+struct NotWhole {
+    std::vector<repo::SnapshotId> surely;
+    std::vector<repo::SnapshotId> contested;  // somebody lied about what they reach, and only a reader's key sees who
+};
+NotWhole not_whole(repo::Repository& repository, const std::vector<repo::SnapshotId>& ids,
+                   const std::set<repo::PackId>& lacking);
+
+// Of these those that the repository does not show, or of which its store does not list everything, in its whole length.
+std::vector<repo::SnapshotId> not_there(repo::Repository& repository, const std::vector<repo::SnapshotId>& ids);
 
 struct FollowOriginPlan {
     Nanoseconds every = 10 * one_second;
@@ -167,6 +176,7 @@ ReplicateReport follow_origin(repo::Repository& from, Store& to, const FollowOri
 struct PromoteReport {
     std::vector<repo::SnapshotId> beyond;     // came after the last cut, and are whole
     std::vector<repo::SnapshotId> forgotten;  // came after it, and are not
+    std::vector<repo::SnapshotId> contested;  // came after it; whether they are, this key cannot tell
 };
 // Snapshots of a copy that was cut off are looked at one by one; those that are not whole here are forgotten.
 PromoteReport promote(repo::Repository& replica, bool dry_run);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <unordered_set>
 
 #include "base/error.h"
@@ -14,41 +15,68 @@ namespace holdfast::engine {
 
 namespace {
 
-// Which aspects a restore said it could not bring back, by the words of its findings.
-bool is_announced(Aspect aspect, const std::vector<Finding>& findings) {
-    const auto says = [&](std::string_view begin) {
-        return std::ranges::any_of(findings, [&](const Finding& each) { return each.text.starts_with(begin); });
-    };
-    switch (aspect) {
-        case Aspect::owner:
-            return says("owner cannot be set");
-        case Aspect::mode:
-            return says("mode cannot be set") || says("owner cannot be set");
-        case Aspect::time:
-            return says("times cannot be set");
-        case Aspect::attributes:
-            return says("attribute ");
-        case Aspect::missing:
-        case Aspect::kind:
-        case Aspect::link:
-            return std::ranges::any_of(
-                findings, [](const Finding& each) { return each.text.find(" cannot be set") == std::string::npos; });
-        case Aspect::unreadable:
-            return true;
-        case Aspect::size:
-        case Aspect::content:
-            return false;
+// What the restore said that it could not bring back, and of which items. Trouble that many share is one finding with their
+// number and the path of the first: so many differences are excused, and no more.
+class Announced {
+public:
+    explicit Announced(const std::vector<Finding>& findings) {
+        for (const Finding& finding : findings)
+            for (const Aspect aspect : aspects_of(finding.text)) {
+                Excuse& excuse = excuses_[aspect];
+                if (finding.items == 1)
+                    excuse.paths.insert(finding.path);
+                else
+                    excuse.items_left += finding.items;
+            }
     }
-    return false;
-}
+
+    bool has(const ItemDifference& difference) {
+        if (difference.aspect == Aspect::unreadable) return true;
+        const auto at = excuses_.find(difference.aspect);
+        if (at == excuses_.end()) return false;
+        Excuse& excuse = at->second;
+        const bool is_named = difference.aspect == Aspect::missing ? lies_within(difference.path, excuse.paths)
+                                                                   : excuse.paths.contains(difference.path);
+        // Each attribute has its finding, of all else an item has one.
+        if (is_named || (difference.aspect != Aspect::attributes && excuse.last == difference.path)) return true;
+        if (excuse.items_left == 0) return false;
+        --excuse.items_left;
+        excuse.last = difference.path;
+        return true;
+    }
+
+private:
+    using Paths = std::set<std::string, std::less<>>;
+    struct Excuse {
+        Paths paths;
+        std::uint64_t items_left = 0;
+        std::string last;
+    };
+
+    static std::vector<Aspect> aspects_of(std::string_view text) {
+        if (text.starts_with("owner cannot be set")) return {Aspect::owner, Aspect::mode};
+        if (text.starts_with("mode cannot be set")) return {Aspect::mode};
+        if (text.starts_with("times cannot be set")) return {Aspect::time};
+        if (text.starts_with("attribute ")) return {Aspect::attributes};
+        return {Aspect::missing, Aspect::kind, Aspect::link};
+    }
+    // What is in a folder that could not be made is missing with it.
+    static bool lies_within(std::string_view path, const Paths& places) {
+        for (; !path.empty(); path = split_path(path).first)
+            if (places.contains(path)) return true;
+        return false;
+    }
+
+    std::map<Aspect, Excuse> excuses_;
+};
 
 class Report {
 public:
-    explicit Report(const VerifyTarget& target) : target_(target) {}
+    explicit Report(const VerifyTarget& target) : announced_(target.findings) {}
 
     void add(ItemDifference difference) {
-        if (is_announced(difference.aspect, target_.findings)) {
-            ++announced_[difference.aspect];
+        if (announced_.has(difference)) {
+            ++excused_[difference.aspect];
             return;
         }
         ++differing_;
@@ -72,7 +100,7 @@ public:
         else
             out.checks.push_back({"content", fail, "equal", fmt::format("{} files differ", content_)});
         line("metadata", metadata_, out.items, "items");
-        for (const auto& [aspect, count] : announced_)
+        for (const auto& [aspect, count] : excused_)
             out.checks.push_back({std::string(name_of(aspect)), not_tested, "as captured",
                                   fmt::format("{} items, which could not be restored so here", count)});
         out.checks.insert(out.checks.end(), std::make_move_iterator(failures_.begin()),
@@ -81,8 +109,8 @@ public:
     }
 
 private:
-    const VerifyTarget& target_;
-    std::map<Aspect, std::uint64_t> announced_;
+    Announced announced_;
+    std::map<Aspect, std::uint64_t> excused_;
     std::vector<CheckLine> failures_;
     std::uint64_t differing_ = 0, missing_ = 0, content_ = 0, metadata_ = 0;
 };
@@ -106,12 +134,15 @@ Verification verify(repo::Repository& repository, const RestorePlan& plan, const
     Verification out;
     Report report(target);
     std::unordered_set<std::string> damaged;
+    std::unordered_set<std::uint64_t> damaged_links;
     for (const Finding& each : target.damaged) damaged.insert(each.path);
     Inspector inspector(target.folder, target.strip);
     ContentVerifier contents(repository, progress);
     walk_wanted(repository, plan, [&](repo::TreeEntry&& entry) {
         world.stop.check();
-        if (damaged.contains(entry.item.path)) return true;
+        if (damaged.contains(entry.item.path)) damaged_links.insert(entry.item.hard_link);
+        const bool is_name_of_damaged = entry.item.hard_link != 0 && damaged_links.contains(entry.item.hard_link);
+        if (is_name_of_damaged || damaged.contains(entry.item.path)) return true;
         Inspector::Look look = inspector.look(entry.item);
         if (!look.concerned) return true;
         ++out.items;

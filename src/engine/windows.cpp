@@ -63,6 +63,10 @@ std::vector<Window> windows_of(const Journal& journal, const std::vector<Snapsho
         window.newest = &run == &runs.back();
         window.records = run.records;
         window.stored = run.stored;
+        for (std::size_t i = run.begin; i < run.end; ++i)
+            for (const Pause& pause : journal.segments()[i].pauses)
+                if (pause.to > window.from.time)
+                    window.pauses.push_back({std::max(pause.from, window.from.time), pause.to});
     }
     return out;
 }

@@ -25,6 +25,7 @@ struct Window {
     bool newest = false;
     std::uint64_t records = 0;
     std::uint64_t stored = 0;
+    std::vector<Pause> pauses = {};
 };
 
 // Oldest first. Runs without a base are none.

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,6 +45,8 @@ public:
         return run(sql, std::span(parameters.begin(), parameters.size()));
     }
     virtual std::string name() const = 0;  // for messages, without a password
+    // Where several hosts share it: its own time, as their clocks may differ. Nothing: all who use it have one clock.
+    virtual std::optional<Nanoseconds> shared_now() const { return std::nullopt; }
     // Until the transaction ends, nobody else gets the lock of this key.
     virtual void lock(std::string_view key) = 0;
 };

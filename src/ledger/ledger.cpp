@@ -28,7 +28,7 @@ constexpr std::array<StateName, 7> state_names{{{RunState::due, "due"},
 
 constexpr std::string_view run_columns =
     "SELECT id, job, verb, repository, state, due, start_at, attempt, started, ended, host, code, error, what, items, "
-    "items_total, bytes, bytes_total FROM runs ";
+    "items_total, bytes, bytes_total, scheduled, stop FROM runs ";
 
 Run run_of(const Row& row) {
     Run out;
@@ -48,6 +48,8 @@ Run run_of(const Row& row) {
     out.progress = {row.text(13), static_cast<std::uint64_t>(row.integer(14)),
                     static_cast<std::uint64_t>(row.integer(15)), static_cast<std::uint64_t>(row.integer(16)),
                     static_cast<std::uint64_t>(row.integer(17))};
+    out.scheduled = row.integer(18) != 0;
+    out.stop = row.integer(19) != 0;
     return out;
 }
 
@@ -114,8 +116,9 @@ void Ledger::insert(const Run& run, const std::string& holder, Nanoseconds lease
     database_->run(
         "INSERT INTO runs (id, job, verb, repository, state, due, start_at, attempt, started, ended, host, code, "
         "error, "
-        "what, items, items_total, bytes, bytes_total, alone, stop, holder, lease) VALUES ($1, $2, $3, $4, $5, $6, $7, "
-        "$8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 0, $20, $21)",
+        "what, items, items_total, bytes, bytes_total, alone, stop, holder, lease, scheduled, noted) VALUES ($1, $2, "
+        "$3, $4, "
+        "$5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 0, $20, $21, $22, 0)",
         {value(run.id),
          value(run.job),
          value(run.verb),
@@ -136,32 +139,43 @@ void Ledger::insert(const Run& run, const std::string& holder, Nanoseconds lease
          value(run.progress.bytes_total),
          std::int64_t{alone ? 1 : 0},
          value(holder),
-         lease});
+         lease,
+         std::int64_t{run.scheduled ? 1 : 0}});
 }
 
-bool Ledger::add_due(const Run& run) {
+// Leases are compared by all who share the ledger.
+Nanoseconds Ledger::lease_now() const { return database_->shared_now().value_or(world_.clock.now()); }
+
+std::optional<Run> Ledger::add_due(const Run& run) {
     const std::lock_guard lock(mutex_);
     Transaction transaction(*database_);
     database_->lock(run.job);
-    if (!database_
-             ->run("SELECT id FROM runs WHERE job = $1 AND due = $2 AND attempt = $3",
-                   {value(run.job), run.due, std::int64_t{run.attempt}})
-             .empty())
-        return false;
+    const std::vector<Run> known =
+        select("WHERE job = $1 AND due = $2 AND attempt = $3", {value(run.job), run.due, std::int64_t{run.attempt}});
+    if (!known.empty()) return known[0].state == RunState::due ? std::optional(known[0]) : std::nullopt;
     insert(run, "", 0, false);
     transaction.commit();
-    return true;
+    return run;
+}
+
+void Ledger::postpone(const std::string& id, Nanoseconds start_at) {
+    const std::lock_guard lock(mutex_);
+    database_->run("UPDATE runs SET start_at = $2 WHERE id = $1 AND state = 'due'", {value(id), start_at});
 }
 
 Claim Ledger::claim(const Run& run, const std::string& holder, Nanoseconds lease, bool alone) {
     const std::lock_guard lock(mutex_);
     Transaction transaction(*database_);
     database_->lock(run.job);
-    const Rows known = run.job.empty()
-                           ? Rows{}
-                           : database_->run("SELECT id, state FROM runs WHERE job = $1 AND due = $2 AND attempt = $3",
-                                            {value(run.job), run.due, std::int64_t{run.attempt}});
-    if (!known.empty() && known[0].text(1) != name_of(RunState::due)) return Claim::taken;
+    const Rows known =
+        run.job.empty()
+            ? Rows{}
+            : database_->run("SELECT id, state, holder FROM runs WHERE job = $1 AND due = $2 AND attempt = $3",
+                             {value(run.job), run.due, std::int64_t{run.attempt}});
+    if (!known.empty() && known[0].text(1) != name_of(RunState::due)) {
+        const bool is_ours = known[0].text(0) == run.id && known[0].text(2) == holder;
+        return is_ours && known[0].text(1) == name_of(RunState::running) ? Claim::claimed : Claim::taken;
+    }
     if (alone && !run.job.empty() &&
         !database_->run("SELECT id FROM runs WHERE state = 'running' AND job = $1", {value(run.job)}).empty())
         return Claim::busy;
@@ -170,14 +184,14 @@ Claim Ledger::claim(const Run& run, const std::string& holder, Nanoseconds lease
         Run started = run;
         started.state = RunState::running;
         started.started = now;
-        insert(started, holder, now + lease, alone);
+        insert(started, holder, lease_now() + lease, alone);
     } else {
         if (known[0].text(0) != run.id) return Claim::taken;
         database_->run(
             "UPDATE runs SET state = 'running', started = $2, host = $3, holder = $4, lease = $5, alone = $6 WHERE id "
             "= "
             "$1",
-            {value(run.id), now, value(run.host), value(holder), now + lease, std::int64_t{alone ? 1 : 0}});
+            {value(run.id), now, value(run.host), value(holder), lease_now() + lease, std::int64_t{alone ? 1 : 0}});
     }
     transaction.commit();
     return Claim::claimed;
@@ -186,7 +200,7 @@ Claim Ledger::claim(const Run& run, const std::string& holder, Nanoseconds lease
 void Ledger::hand_over(const std::string& id, const std::string& holder, Nanoseconds lease) {
     const std::lock_guard lock(mutex_);
     database_->run("UPDATE runs SET holder = $2, lease = $3 WHERE id = $1 AND state = 'running'",
-                   {value(id), value(holder), world_.clock.now() + lease});
+                   {value(id), value(holder), lease_now() + lease});
 }
 
 bool Ledger::renew(const std::string& id, Nanoseconds lease, const Progress& progress) {
@@ -194,8 +208,8 @@ bool Ledger::renew(const std::string& id, Nanoseconds lease, const Progress& pro
     const Rows rows = database_->run(
         "UPDATE runs SET lease = $2, what = $3, items = $4, items_total = $5, bytes = $6, bytes_total = $7 WHERE id = "
         "$1 AND state = 'running' RETURNING stop",
-        {value(id), world_.clock.now() + lease, value(progress.what), value(progress.items),
-         value(progress.items_total), value(progress.bytes), value(progress.bytes_total)});
+        {value(id), lease_now() + lease, value(progress.what), value(progress.items), value(progress.items_total),
+         value(progress.bytes), value(progress.bytes_total)});
     return !rows.empty() && rows[0].integer(0) == 0;
 }
 
@@ -210,7 +224,8 @@ bool Ledger::end(const Run& run) {
     Transaction transaction(*database_);
     const Rows rows = database_->run(
         "UPDATE runs SET state = $2, ended = $3, code = $4, error = $5, what = $6, items = $7, items_total = $8, bytes "
-        "= $9, bytes_total = $10, repository = $11, lease = 0 WHERE id = $1 AND state IN ('running', 'interrupted') "
+        "= $9, bytes_total = $10, repository = $11, lease = 0, noted = 0 WHERE id = $1 AND state IN ('running', "
+        "'interrupted') "
         "RETURNING id",
         {value(run.id), value(run.state), run.ended, value(run.code), value(run.error), value(run.progress.what),
          value(run.progress.items), value(run.progress.items_total), value(run.progress.bytes),
@@ -287,15 +302,19 @@ void Ledger::append_log(const std::string& id, const std::string& text) {
 
 std::vector<Run> Ledger::end_abandoned(const Liveness& is_alive) {
     const std::lock_guard lock(mutex_);
-    const Nanoseconds now = world_.clock.now();
+    const Nanoseconds now = lease_now();
     std::vector<Run> out;
     Transaction transaction(*database_);
     for (const Row& row : database_->run("SELECT id, holder, lease FROM runs WHERE state = 'running'")) {
         const std::optional<bool> alive = is_alive(row.text(1));
         if (alive.value_or(row.integer(2) >= now)) continue;
-        database_->run(
-            "UPDATE runs SET state = 'interrupted', ended = $2, code = 'terminated', error = $3 WHERE id = $1",
-            {row.text(0), now, value("its process ended without saying how")});
+        // It may have ended, been handed over or renewed just now.
+        const Rows ended = database_->run(
+            "UPDATE runs SET state = 'interrupted', ended = $4, code = 'terminated', error = $5 WHERE id = $1 AND "
+            "state = 'running' AND holder = $2 AND lease = $3 RETURNING id",
+            {row.text(0), row.text(1), row.integer(2), world_.clock.now(),
+             value("its process ended without saying how")});
+        if (ended.empty()) continue;
         for (Run& run : select("WHERE id = $1", {row.text(0)})) out.push_back(std::move(run));
     }
     transaction.commit();
@@ -352,6 +371,14 @@ std::vector<Run> Ledger::running() const {
     return select("WHERE state = 'running' ORDER BY started", {});
 }
 
+std::set<std::string> Ledger::busy_jobs() const {
+    const std::lock_guard lock(mutex_);
+    std::set<std::string> out;
+    for (const Row& row : database_->run("SELECT DISTINCT job FROM runs WHERE state IN ('due', 'running')"))
+        out.insert(row.text(0));
+    return out;
+}
+
 namespace {
 
 std::optional<Run> first_of(std::vector<Run> runs) {
@@ -375,6 +402,12 @@ std::optional<Run> Ledger::last_ended(const std::string& job) const {
 std::optional<Run> Ledger::last_done(const std::string& job) const {
     const std::lock_guard lock(mutex_);
     return first_of(select("WHERE job = $1 AND state = 'done' ORDER BY due DESC, attempt DESC LIMIT 1", {value(job)}));
+}
+
+std::optional<Run> Ledger::last_success(const std::string& job) const {
+    const std::lock_guard lock(mutex_);
+    return first_of(select("WHERE job = $1 AND state IN ('done', 'partial') ORDER BY due DESC, attempt DESC LIMIT 1",
+                           {value(job)}));
 }
 
 std::map<std::string, Nanoseconds> Ledger::last_due() const {
@@ -438,27 +471,17 @@ std::vector<Reach> Ledger::reaches() const {
     return out;
 }
 
-void Ledger::post(const OutboxEntry& entry) {
+std::vector<Run> Ledger::without_note(std::size_t count_max) const {
     const std::lock_guard lock(mutex_);
-    database_->run(
-        "INSERT INTO outbox (id, repository, record, created) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING",
-        {value(entry.id), value(entry.repository), value(entry.record), entry.created});
-}
-
-std::vector<OutboxEntry> Ledger::outbox(const std::string& repository) const {
-    const std::lock_guard lock(mutex_);
-    std::vector<OutboxEntry> out;
-    for (const Row& row :
-         database_->run("SELECT id, repository, record, created FROM outbox WHERE $1 = '' OR repository "
-                        "= $1 ORDER BY created, id",
-                        {value(repository)}))
-        out.push_back({row.text(0), row.text(1), row.text(2), row.integer(3)});
+    std::vector<Run> out = select("WHERE noted = 0 AND state NOT IN ('due', 'running') ORDER BY ended LIMIT $1",
+                                  {static_cast<std::int64_t>(count_max)});
+    add_outcomes(out);
     return out;
 }
 
-void Ledger::sent(const std::string& id) {
+void Ledger::has_note(const Run& run) {
     const std::lock_guard lock(mutex_);
-    database_->run("DELETE FROM outbox WHERE id = $1", {value(id)});
+    database_->run("UPDATE runs SET noted = 1 WHERE id = $1 AND state = $2", {value(run.id), value(run.state)});
 }
 
 }  // namespace holdfast::ledger

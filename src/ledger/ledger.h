@@ -1,7 +1,7 @@
-// ledger/ledger.h: what happened and what is about to happen: runs with their outcomes and logs, the followers' reach,
-// and records that still have to reach a repository.
+// ledger/ledger.h: what happened and what is about to happen: runs with their outcomes and logs, and the followers' reach.
 //
-// Shape    a projection: the truth is the signed records in the repositories, from which `ledger rebuild` makes it anew.
+// Shape    a projection: the truth is the signed records in the repositories, from which `ledger rebuild` makes it anew; a run
+//          that has none yet is kept apart until it has.
 //          A run is claimed, its lease renewed while it works, then ended; a lease that runs out makes it interrupted
 // Units    nanoseconds since 1970 UTC
 // Errors   those of Database; newer_format for a ledger that a newer holdfast has made
@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -56,21 +57,17 @@ struct Reach {
     std::string error;
 };
 
-struct OutboxEntry {
-    std::string id;
-    std::string repository;
-    std::string record;
-    Nanoseconds created = 0;
-};
-
 class Ledger {
 public:
     static std::unique_ptr<Ledger> open(const Place& place, World& world);
     static std::unique_ptr<Ledger> open(std::unique_ptr<Database> database, World& world);
 
-    // Puts a run on the list to be started at `run.start_at`; false when there is one of that job, due time and attempt.
-    bool add_due(const Run& run);
-    // Makes a run running, one that waits or a new one, and `holder` its holder until the lease ends.
+    // Puts a run on the list to be started at `run.start_at`. What waits of that job, due time and attempt then: this one or
+    // one from before; nothing when it has begun already.
+    std::optional<Run> add_due(const Run& run);
+    void postpone(const std::string& id, Nanoseconds start_at);
+    // Makes a run running, one that waits or a new one, and `holder` its holder until the lease ends. Asked again by the
+    // same holder, as when the answer was lost, it says the same.
     Claim claim(const Run& run, const std::string& holder, Nanoseconds lease, bool alone);
     // Hands a claimed run to the process that does the work.
     void hand_over(const std::string& id, const std::string& holder, Nanoseconds lease);
@@ -97,10 +94,12 @@ public:
     std::vector<Run> runs(const RunFilter& filter) const;           // newest first, with outcomes
     std::vector<Run> waiting() const;                               // due, in the order of their start
     std::vector<Run> running() const;
+    std::set<std::string> busy_jobs() const;                // of which one is due or running
     std::optional<Run> last(const std::string& job) const;  // by due time, whatever its state
     std::optional<Run> last_ended(const std::string& job) const;
     std::optional<Run> last_done(const std::string& job) const;
-    std::map<std::string, Nanoseconds> last_due() const;  // of every job
+    std::optional<Run> last_success(const std::string& job) const;  // done, also in part
+    std::map<std::string, Nanoseconds> last_due() const;            // of every job
     std::string log(const std::string& id) const;
     // The newest proof of each source.
     std::vector<std::pair<Run, Outcome>> newest_proofs() const;
@@ -109,9 +108,10 @@ public:
     void tell(const Reach& reach);
     std::vector<Reach> reaches() const;
 
-    void post(const OutboxEntry& entry);
-    std::vector<OutboxEntry> outbox(const std::string& repository) const;  // empty: of all
-    void sent(const std::string& id);
+    // Runs that ended and have no signed record in a repository yet, those first that ended first.
+    std::vector<Run> without_note(std::size_t count_max) const;
+    // It has one, which says that it ended so.
+    void has_note(const Run& run);
 
     std::string name() const;
 
@@ -121,6 +121,7 @@ private:
     void insert(const Run& run, const std::string& holder, Nanoseconds lease, bool alone);
     void add_outcomes(std::vector<Run>& runs) const;
     void insert_outcomes(const Run& run);
+    Nanoseconds lease_now() const;
 
     mutable std::mutex mutex_;
     // guarded by mutex_

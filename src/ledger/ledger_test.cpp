@@ -18,6 +18,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using OneRun = Run;  // gtest has a Run of its own
 
 constexpr Nanoseconds minute = 60 * one_second;
@@ -154,7 +155,7 @@ TEST_P(LedgerTest, ALogKeepsItsEnd) {
 TEST_P(LedgerTest, WhatWaitsIsStartedOnceAndMayBeDropped) {
     const OneRun later = run("nightly", 100, 2), never = run("weekly", 100);
     EXPECT_TRUE(ledger->add_due(later));
-    EXPECT_FALSE(ledger->add_due(run("nightly", 100, 2)));
+    EXPECT_EQ(ledger->add_due(run("nightly", 100, 2))->id, later.id);
     EXPECT_TRUE(ledger->add_due(never));
     EXPECT_EQ(ledger->waiting().size(), 2U);
     ledger->drop_due(never.id);
@@ -190,11 +191,46 @@ TEST_P(LedgerTest, WhoIsKnownToLiveOrToBeDeadNeedsNoLease) {
     EXPECT_EQ(ledger->find(dead.id)->state, RunState::interrupted);
 }
 
+TEST_P(LedgerTest, AnOldLedgerIsBroughtUpToDate) {
+    const std::string url = maker->url();
+    const OneRun before = run("nightly", 100);
+    ledger->claim(before, "a", minute, true);
+    const auto database = url.starts_with("sqlite:") ? open_sqlite(url.substr(7)) : open_postgres(url, sim.world());
+    for (const std::string_view back : {"DROP INDEX runs_without_note", "ALTER TABLE runs DROP COLUMN noted",
+                                        "ALTER TABLE runs DROP COLUMN scheduled", "CREATE TABLE outbox (id TEXT)"})
+        database->run(back);
+    database->run("UPDATE version SET number = 1");
+    EXPECT_FALSE(open()->find(before.id)->scheduled);
+}
+
+TEST_P(LedgerTest, WhoeverAsksForWhatWaitsGetsTheSame) {
+    OneRun mine = run("nightly", 100), yours = run("nightly", 100);
+    mine.scheduled = true;
+    EXPECT_EQ(ledger->add_due(mine)->id, mine.id);
+    const auto found = open()->add_due(yours);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->id, mine.id);
+    EXPECT_TRUE(found->scheduled);
+    ledger->postpone(mine.id, 500);
+    EXPECT_EQ(ledger->waiting().at(0).start_at, 500);
+    EXPECT_THAT(ledger->busy_jobs(), ElementsAre("nightly"));
+    EXPECT_EQ(ledger->claim(mine, "a", minute, true), Claim::claimed);
+    EXPECT_EQ(ledger->claim(mine, "a", minute, true), Claim::claimed);  // the answer was lost
+    EXPECT_EQ(open()->claim(mine, "b", minute, true), Claim::taken);
+    EXPECT_FALSE(open()->add_due(yours));
+    EXPECT_THAT(ledger->busy_jobs(), ElementsAre("nightly"));
+    mine.state = RunState::partial;
+    ledger->end(mine);
+    EXPECT_TRUE(ledger->busy_jobs().empty());
+    EXPECT_EQ(ledger->last_success("nightly")->id, mine.id);
+}
+
 TEST_P(LedgerTest, AStopReachesTheHolder) {
     const OneRun each = run("nightly", 100);
     ledger->claim(each, "a", minute, true);
     open()->request_stop(each.id);
     EXPECT_FALSE(ledger->renew(each.id, minute, {}));
+    EXPECT_TRUE(ledger->find(each.id)->stop);
 }
 
 TEST_P(LedgerTest, TheNewestProofOfEachSource) {
@@ -218,21 +254,45 @@ TEST_P(LedgerTest, TheNewestProofOfEachSource) {
     EXPECT_THAT(ledger->recovery_seconds("orders"), ElementsAre(5));
 }
 
-TEST_P(LedgerTest, ReachesAndOutbox) {
+TEST_P(LedgerTest, Reaches) {
     ledger->tell({"orders", "following", 500, minute, 600, 0, ""});
     ledger->tell({"orders", "waiting", 0, minute, 700, 1, "the server is gone"});
     const auto reaches = ledger->reaches();
     ASSERT_EQ(reaches.size(), 1U);
     EXPECT_EQ(reaches[0].reached, 500);
     EXPECT_EQ(reaches[0].error, "the server is gone");
-    ledger->post({"id1", "main", "one", 1});
-    ledger->post({"id1", "main", "again", 2});
-    ledger->post({"id2", "other", "two", 2});
-    EXPECT_EQ(ledger->outbox("").size(), 2U);
-    ASSERT_EQ(ledger->outbox("main").size(), 1U);
-    EXPECT_EQ(ledger->outbox("main")[0].record, "one");
-    ledger->sent("id1");
-    EXPECT_TRUE(ledger->outbox("main").empty());
+}
+
+TEST_P(LedgerTest, RunsAreKeptApartUntilTheyHaveANote) {
+    const auto ids = [&] {
+        std::vector<std::string> out;
+        for (const OneRun& each : ledger->without_note(10)) out.push_back(each.id);
+        return out;
+    };
+    OneRun first = run("nightly", 100);
+    ledger->claim(first, "a", minute, true);
+    EXPECT_THAT(ids(), IsEmpty());
+    sim.clock.advance(2 * minute);
+    ledger->end_abandoned([](const std::string&) { return std::optional(false); });
+    OneRun second = run("nightly", 200);
+    second.state = RunState::skipped;
+    second.ended = sim.clock.now() + minute;
+    second.outcomes = {{"orders", "", "", "busy", "", -1, 0, 0, 0, 0, 0}};
+    ledger->add_ended(second);
+    EXPECT_THAT(ids(), ElementsAre(first.id, second.id));
+    EXPECT_EQ(ledger->without_note(10)[1].outcomes.size(), 1U);
+    EXPECT_EQ(ledger->without_note(1).size(), 1U);
+    ledger->has_note(*ledger->find(first.id));
+    ledger->has_note(second);
+    EXPECT_THAT(ids(), IsEmpty());
+    first.state = RunState::done;  // its process was there after all
+    first.ended = sim.clock.now();
+    ledger->end(first);
+    EXPECT_THAT(ids(), ElementsAre(first.id));
+    const OneRun before = *ledger->find(first.id);
+    first.state = RunState::failed;
+    ledger->has_note(first);  // says something else
+    EXPECT_THAT(ids(), ElementsAre(before.id));
 }
 
 TEST_P(LedgerTest, WhatIsNoTextComesBackAsText) {
@@ -262,6 +322,47 @@ INSTANTIATE_TEST_SUITE_P(Backends, LedgerTest,
                              +[]() -> std::unique_ptr<LedgerMaker> { return std::make_unique<SqliteMaker>(); },
                              +[]() -> std::unique_ptr<LedgerMaker> { return std::make_unique<PostgresMaker>(); }),
                          [](const auto& test) { return test.index == 0 ? "Sqlite" : "Postgres"; });
+
+OneRun nightly() {
+    OneRun out;
+    out.id = "a1";
+    out.job = "nightly";
+    out.due = 100;
+    return out;
+}
+
+TEST(PostgresLedger, LeasesDoNotDependOnTheClocksOfHosts) {
+    PostgresMaker maker;
+    SimWorld here{1}, ahead{2};
+    ahead.clock.set_now(here.clock.now() + 60 * minute);
+    const auto ours = Ledger::open(Place{maker.url()}, here.world());
+    const auto theirs = Ledger::open(Place{maker.url()}, ahead.world());
+    const auto unknown = [](const std::string&) { return std::optional<bool>(); };
+    const OneRun each = nightly();
+    ASSERT_EQ(ours->claim(each, "a", minute, true), Claim::claimed);
+    EXPECT_TRUE(theirs->end_abandoned(unknown).empty());
+    ahead.clock.set_now(ahead.clock.now() + 60 * minute);
+    EXPECT_TRUE(theirs->end_abandoned(unknown).empty());
+    ahead.clock.advance(2 * minute);
+    EXPECT_EQ(theirs->end_abandoned(unknown).size(), 1U);
+}
+
+TEST(PostgresLedger, WhatHasJustEndedIsNotCalledInterrupted) {
+    PostgresMaker maker;
+    SimWorld sim{1};
+    const auto ours = Ledger::open(Place{maker.url()}, sim.world());
+    const auto theirs = Ledger::open(Place{maker.url()}, sim.world());
+    OneRun each = nightly();
+    ASSERT_EQ(ours->claim(each, "a", minute, true), Claim::claimed);
+    each.state = RunState::done;
+    EXPECT_TRUE(theirs
+                    ->end_abandoned([&](const std::string&) {
+                        ours->end(each);  // between the look and the verdict
+                        return std::optional(false);
+                    })
+                    .empty());
+    EXPECT_EQ(ours->find("a1")->state, RunState::done);
+}
 
 Code code_of_opening(const std::string& url, SimWorld& sim) {
     try {

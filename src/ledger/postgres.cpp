@@ -54,6 +54,7 @@ public:
     }
 
     std::string name() const override { return endpoint_.shown(); }
+    std::optional<Nanoseconds> shared_now() const override { return ahead_ + world_.clock.steady(); }
 
     void lock(std::string_view key) override {
         const std::array<Value, 1> parameters{Value("holdfast " + std::string(key))};
@@ -64,6 +65,9 @@ private:
     void connect() {
         connection_ = std::make_unique<postgres::Connection>(world_, endpoint_, Code::unreachable);
         connection_->run("SET client_min_messages = warning");
+        constexpr Nanoseconds microsecond = one_second / 1'000'000;
+        const std::string now = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        ahead_ = rows_of(connection_->query(now)).at(0).integer(0) * microsecond - world_.clock.steady();
     }
 
     static Rows rows_of(const postgres::Rows& rows) {
@@ -85,6 +89,7 @@ private:
     const postgres::Endpoint endpoint_;
     std::unique_ptr<postgres::Connection> connection_;
     bool in_transaction_ = false;
+    Nanoseconds ahead_ = 0;  // the server's clock, of our steady one
 };
 
 }  // namespace

@@ -31,7 +31,7 @@ struct Outcome {
     std::string component = {};  // as reports group it: "PostgreSQL", "Configuration"
     std::string snapshot = {};   // hex; empty: none was made
     std::string result = {};     // "ok", or the slug of an error; of a proof "pass", "fail" or "not_tested"
-    std::string error = {};      // what went wrong, for people
+    std::string error = {};      // what went wrong, or what a pass does not mean, for people
     int proof_level = -1;        // -1: not a proof
     double seconds = 0;
     double restore_seconds = 0;  // of a proof or restore: how long the data took to be back
@@ -57,6 +57,8 @@ struct Run {
     Nanoseconds due = 0;       // of the schedule; by hand when it was asked for
     Nanoseconds start_at = 0;  // due with jitter, backoff and allowed hours
     int attempt = 1;
+    bool scheduled = false;  // by a scheduler, who tries it again when it fails; else by hand
+    bool stop = false;       // somebody asked it to end
     Nanoseconds started = 0;
     Nanoseconds ended = 0;
     std::string host;

@@ -9,7 +9,7 @@ namespace holdfast::ledger {
 namespace {
 
 // One element brings a ledger from the version of its place to the next; elements are never changed, only added.
-constexpr std::array<std::string_view, 1> migrations{R"sql(
+constexpr std::array<std::string_view, 3> migrations{R"sql(
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
     job TEXT NOT NULL,
@@ -69,6 +69,12 @@ CREATE TABLE reaches (
     error TEXT NOT NULL
 );
 CREATE TABLE outbox (id TEXT PRIMARY KEY, repository TEXT NOT NULL, record TEXT NOT NULL, created BIGINT NOT NULL)
+)sql",
+                                                     "ALTER TABLE runs ADD COLUMN scheduled BIGINT NOT NULL DEFAULT 0",
+                                                     R"sql(
+DROP TABLE outbox;
+ALTER TABLE runs ADD COLUMN noted BIGINT NOT NULL DEFAULT 1;
+CREATE INDEX runs_without_note ON runs (ended) WHERE noted = 0
 )sql"};
 
 void run_all(Database& database, std::string_view statements) {

@@ -101,6 +101,7 @@ int seek_body(void* from, curl_off_t offset, int origin) {
     auto& exchange = *static_cast<Exchange*>(from);
     if (origin != SEEK_SET || offset < 0 || static_cast<std::size_t>(offset) > exchange.request.body->size())
         return CURL_SEEKFUNC_FAIL;
+    exchange.response.was_resent = true;
     exchange.sent = static_cast<std::size_t>(offset);
     return CURL_SEEKFUNC_OK;
 }
@@ -167,6 +168,7 @@ HttpResponse HttpClient::send(const HttpRequest& request) {
     set(CURLOPT_MAXREDIRS, static_cast<long>(request.redirects_max));
     set(CURLOPT_SSL_VERIFYPEER, 1L);
     set(CURLOPT_SSL_VERIFYHOST, 2L);
+    set(CURLOPT_SSLVERSION, long{request.tls_min == Tls::v1_2 ? CURL_SSLVERSION_TLSv1_2 : CURL_SSLVERSION_TLSv1_3});
     if (!request.ca_file.empty()) set(CURLOPT_CAINFO, request.ca_file.c_str());
     set(CURLOPT_TIMEOUT_MS, milliseconds(request.timeout));
     set(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(std::min(request.connect_timeout, request.timeout)));
@@ -201,9 +203,11 @@ HttpResponse HttpClient::send(const HttpRequest& request) {
     if (end == CURLE_OPERATION_TIMEDOUT)
         throw Error{Code::unreachable, "{} did not answer within {}", shown(request.url),
                     human_duration(request.timeout)};
-    if (end != CURLE_OK)
-        throw Error{Code::unreachable, "{}: {}", shown(request.url),
-                    handle_->said[0] != 0 ? handle_->said : curl_easy_strerror(end)};
+    const char* const said = handle_->said[0] != 0 ? handle_->said : curl_easy_strerror(end);
+    if (end == CURLE_SSL_CONNECT_ERROR && request.tls_min == Tls::v1_3)
+        throw Error{Code::unreachable, "{}: {}", shown(request.url), said}.hint(
+            "Where the server, or a proxy, does not know TLS 1.3, HOLDFAST_TLS_MIN=1.2 allows the older one.");
+    if (end != CURLE_OK) throw Error{Code::unreachable, "{}: {}", shown(request.url), said};
     long status = 0;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     exchange.response.status = static_cast<int>(status);

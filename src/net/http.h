@@ -21,6 +21,8 @@
 
 namespace holdfast::net {
 
+enum class Tls : std::uint8_t { v1_2, v1_3 };
+
 struct HttpRequest {
     std::string method = "GET";
     std::string url;
@@ -30,7 +32,8 @@ struct HttpRequest {
     Nanoseconds connect_timeout = 10 * one_second;
     std::size_t body_bytes_max = 1024 * 1024;  // of the answer, when it is kept
     std::uint32_t redirects_max = 0;
-    std::string ca_file = {};                      // instead of the system's
+    std::string ca_file = {};  // instead of the system's
+    Tls tls_min = Tls::v1_3;
     std::function<void(ByteView)> take_body = {};  // instead of keeping it; of any length
 };
 
@@ -38,6 +41,7 @@ struct HttpResponse {
     int status = 0;
     std::map<std::string, std::string> headers;  // names in lower case; of several alike the last one
     Bytes body;
+    bool was_resent = false;  // on a connection that had died: the server may have heard the request before
 };
 
 class HttpClient {

@@ -18,7 +18,8 @@ namespace {
 
 using testing::HasSubstr;
 
-// Answers each connection with the next of its texts, after it has read the head of the request; then closes it.
+// Answers each connection with the next of its texts, after it has read the head of the request; then closes it. Where it
+// said "keep-alive", it first reads another request, to which it has no answer.
 class Server {
 public:
     explicit Server(std::vector<std::string> answers) : answers_(std::move(answers)) {
@@ -47,22 +48,27 @@ private:
             pollfd look{socket_, POLLIN, 0};
             if (::poll(&look, 1, 20) <= 0) continue;
             const int peer = ::accept(socket_, nullptr, nullptr);
-            std::string head;
-            char piece[4096];
-            while (head.find("\r\n\r\n") == std::string::npos) {
-                const ssize_t got = ::read(peer, piece, sizeof piece);
-                if (got <= 0) break;
-                head.append(piece, static_cast<std::size_t>(got));
-            }
-            requests.push_back(head);
+            requests.push_back(request_of(peer));
             const std::string answer = next_ < answers_.size() ? answers_[next_++] : "";
             if (answer == "silence") {
                 while (!is_over_) std::this_thread::sleep_for(std::chrono::milliseconds(5));
             } else {
                 EXPECT_EQ(::write(peer, answer.data(), answer.size()), static_cast<ssize_t>(answer.size()));
             }
+            if (answer.find("keep-alive") != std::string::npos) requests.push_back(request_of(peer));
             ::close(peer);
         }
+    }
+
+    static std::string request_of(int peer) {
+        std::string head;
+        char piece[4096];
+        while (head.find("\r\n\r\n") == std::string::npos) {
+            const ssize_t got = ::read(peer, piece, sizeof piece);
+            if (got <= 0) break;
+            head.append(piece, static_cast<std::size_t>(got));
+        }
+        return head;
     }
 
     const std::vector<std::string> answers_;
@@ -107,6 +113,18 @@ TEST_F(HttpTest, sends_a_body) {
     EXPECT_EQ(client.send({.method = "PUT", .url = server.url("/object"), .body = as_bytes(body)}).status, 200);
     EXPECT_THAT(server.requests.at(0), HasSubstr("PUT /object HTTP/1.1\r\n"));
     EXPECT_THAT(server.requests.at(0), HasSubstr("Content-Length: 10\r\n"));
+}
+
+// libcurl sends again by itself; to who asked, the answer to the second is the only one.
+TEST_F(HttpTest, says_when_a_request_may_have_been_heard_twice) {
+    Server server({"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n",
+                   "HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\n\r\n"});
+    const HttpRequest put{.method = "PUT", .url = server.url("/object"), .body = as_bytes("some bytes")};
+    EXPECT_FALSE(client.send(put).was_resent);
+    const HttpResponse second = client.send(put);
+    EXPECT_EQ(second.status, 412);
+    EXPECT_TRUE(second.was_resent);
+    EXPECT_EQ(server.requests.size(), 3U);
 }
 
 TEST_F(HttpTest, follows_redirects_only_when_told_and_never_to_another_scheme) {

@@ -1,13 +1,17 @@
 // policy/hooks.h: commands that run around a restore or a job, as the configuration names them. Plain data.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "base/world.h"
 
 namespace holdfast::policy {
 
 struct Hook {
     std::vector<std::string> argv;
+    std::optional<Nanoseconds> timeout{};  // nothing: an hour
 };
 
 struct Hooks {

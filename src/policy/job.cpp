@@ -40,6 +40,11 @@ std::string_view plain_format(std::string_view format) {
     return format;
 }
 
+Nanoseconds pause_after(const Retries& retries, int attempt) {
+    constexpr int doublings_max = 16;
+    return retries.backoff << std::min(attempt - 1, doublings_max);
+}
+
 std::optional<Nanoseconds> longest_gap(const Schedule& schedule, Nanoseconds from) {
     constexpr Nanoseconds year = 400 * Nanoseconds{86400} * one_second;
     constexpr int due_min = 10;

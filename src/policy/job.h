@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/world.h"
+#include "policy/criticality.h"
 #include "policy/hooks.h"
 #include "policy/retention.h"
 #include "policy/schedule.h"
@@ -28,11 +29,12 @@ struct ProveTask {
     std::uint8_t level = 4;  // V0 to V4
     std::optional<std::uint64_t> bytes_max{};
     std::optional<Nanoseconds> time_max{};
+    std::string to{};  // an environment that the newest is restored to and compared in; empty: a sandbox
 };
 struct ExportTask {
     std::string source;
     std::vector<std::string> as;        // formats of the source's kind, with ".gz" where that is gzipped: "sql.gz"
-    std::string to;                     // a folder or URL; "{date}" and "{time}" are those of the run
+    std::string to;                     // a folder; "{date}" and "{time}" are those of the run
     std::optional<Nanoseconds> keep{};  // what is older goes; nothing: it stays
 };
 struct ForgetTask {};
@@ -60,6 +62,9 @@ struct Retries {
     Nanoseconds backoff = 60 * one_second;  // before the first retry; doubles with each
 };
 
+// Until a failed attempt (from 1) is made again.
+Nanoseconds pause_after(const Retries& retries, int attempt);
+
 struct Limits {
     std::optional<std::uint64_t> upload_bytes_per_second_max{};
     std::optional<double> load_max{};  // load average of the machine above which it does not start
@@ -79,6 +84,7 @@ struct Job {
     std::vector<std::string> copies;   // repositories that each snapshot is copied to, too
     std::map<std::string, std::string> tags;
     std::optional<NamedRetention> retention{};
+    Criticality criticality = Criticality::normal;  // of the most critical source that it names
 
     std::optional<Schedule> schedule{};  // nothing: by hand, or whenever the jobs in `after` have all succeeded
     std::string timezone = "UTC";        // of schedule and allowed_hours

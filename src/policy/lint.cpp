@@ -16,17 +16,20 @@ namespace {
 
 constexpr Nanoseconds one_day = 86400 * one_second;
 
-constexpr std::array<LintRule, 17> rules{{
+constexpr std::array<LintRule, 21> rules{{
     {"rpo-unattainable", Severity::error},
+    {"rto-missed", Severity::error},
     {"unprotected", Severity::error},
     {"never-due", Severity::error},
     {"drops-last-good", Severity::error},
     {"secret-in-clear", Severity::error},
+    {"critical-at-risk", Severity::warning},
     {"threshold-beyond-objective", Severity::warning},
     {"no-proof", Severity::warning},
     {"only-by-hand", Severity::warning},
     {"window-beyond-retention", Severity::warning},
     {"window-without-follow", Severity::warning},
+    {"canary-without-follow", Severity::warning},
     {"copies", Severity::warning},
     {"database-left-out", Severity::warning},
     {"no-retention", Severity::warning},
@@ -34,6 +37,7 @@ constexpr std::array<LintRule, 17> rules{{
     {"nothing-prunes", Severity::warning},
     {"compressed-before", Severity::warning},
     {"misleading-command", Severity::warning},
+    {"rto-unknown", Severity::note},
 }};
 
 bool covers(const Job& job, const std::string& source) {
@@ -102,7 +106,9 @@ private:
         bool is_proven = false;
         for (const Job& job : input_.jobs) {
             if (is<BackupTask>(job) && covers(job, source.name)) backups.push_back(&job);
-            is_proven = is_proven || (is<ProveTask>(job) && (job.sources.empty() || covers(job, source.name)));
+            const auto* const proof = std::get_if<ProveTask>(&job.task);
+            const bool is_in_sandbox = proof != nullptr && proof->to.empty();  // elsewhere only the newest is looked at
+            is_proven = is_proven || (is_in_sandbox && (job.sources.empty() || covers(job, source.name)));
         }
         if (backups.empty() && !source.follow) {
             add("unprotected", source.where, fmt::format("no job backs up source `{}`", source.name),
@@ -115,6 +121,8 @@ private:
                 "A backup that was never restored may be worth nothing, and nobody would know.",
                 "Add a job such as `{prove: {pick: random}, schedule: \"0 6 * * 0\"}`.");
         look_at_objective(source, backups);
+        look_at_recovery(source);
+        if (source.criticality == Criticality::critical) look_at_critical(source, backups, is_proven);
         look_at_window(source, backups);
         for (const std::string& database : source.databases_left_out)
             add("database-left-out", source.where,
@@ -145,24 +153,66 @@ private:
                     "Set `overdue_after` to no more than `rpo`, or leave it out.");
     }
 
+    void look_at_recovery(const LintSource& source) {
+        if (!source.rto) return;
+        if (!source.recovery) {
+            add("rto-unknown", source.where,
+                fmt::format("source `{}` shall be back within {}; how long it takes is not known: {}", source.name,
+                            human_duration(*source.rto), source.recovery_unknown_because),
+                "An objective that nobody has measured is a hope.",
+                "Let a `prove` job run, or restore it: each measures it.");
+            return;
+        }
+        const auto worst = static_cast<Nanoseconds>(source.recovery->worst * one_second);
+        if (worst <= *source.rto) return;
+        add("rto-missed", source.where,
+            fmt::format("source `{}` shall be back within {}, but took up to {} in its last {} restores and proofs",
+                        source.name, human_duration(*source.rto), human_duration(worst), source.recovery->count),
+            "It takes as long when it is needed, and longer on a slower machine.",
+            "Restore from a nearer copy or into a faster machine, split the source, or promise less.");
+    }
+
+    // What may be forgiven elsewhere.
+    void look_at_critical(const LintSource& source, const std::vector<const Job*>& backups, bool is_proven) {
+        std::vector<std::string> missing;
+        if (!source.rpo || !source.rto) missing.emplace_back("it lacks `objectives` of both `rpo` and `rto`");
+        if (!is_proven) missing.emplace_back("no job proves it");
+        const auto is_short = [&](const Job* job) { return !missing_copies(*job).empty(); };
+        const Job followed_only;
+        if (backups.empty() ? is_short(&followed_only) : std::ranges::all_of(backups, is_short))
+            missing.emplace_back("it has less than 3-2-1 copies");
+        if (missing.empty()) return;
+        add("critical-at-risk", source.where,
+            fmt::format("source `{}` is critical, but {}", source.name, join(missing, ", ")),
+            "What is critical needs a promise, a proof of it, and copies that outlive a site.",
+            "Give it what is missing, or another `criticality`.");
+    }
+
     void look_at_window(const LintSource& source, const std::vector<const Job*>& backups) {
-        if (!source.window) return;
-        if (!source.follow) {
+        if (source.canary && !source.follow)
+            add("canary-without-follow", source.where,
+                fmt::format("source `{}` has a `canary`, but is not followed", source.name),
+                "Only who follows a source writes its canary, so no restore will show how much was lost.",
+                "Set `follow: true`, or remove `canary`.");
+        if (source.window && !source.follow) {
             add("window-without-follow", source.where,
                 fmt::format("source `{}` has a `window`, but is not followed", source.name),
                 "Without `follow: true` there is no journal, so only the snapshots' own instants can be reached.",
                 "Set `follow: true`, or remove `window`.");
             return;
         }
+        if (!source.follow) return;
+        std::optional<Nanoseconds> window = source.window;
         Nanoseconds longest = 0;
         for (const Job* job : backups) {
             if (!job->retention) return;
+            window = std::max(window, job->retention->rules.window);
             longest = std::max(longest, reach(job->retention->rules, timing_.gap(*job).value_or(one_day)));
         }
-        if (backups.empty() || longest >= *source.window) return;
+        if (backups.empty() || !window || longest >= *window) return;
         add("window-beyond-retention", source.where,
             fmt::format("every instant of source `{}` shall stay reachable for {}, but its snapshots are kept for {}",
-                        source.name, human_duration(*source.window), human_duration(longest)),
+                        source.name, human_duration(*window), human_duration(longest)),
             "The window needs the snapshot that it begins with: that one stays longer than the retention says.",
             "Keep snapshots at least as long as the window, or shorten it.");
     }
@@ -199,26 +249,39 @@ private:
             "Leave `overdue_after` out: it follows from the schedule.");
     }
 
-    // Three copies with the original, on two media, one of them off-site.
-    void look_at_copies(const Job& job) {
+    // Three copies with the original, on two media, one of them off-site. What stands at one site is lost together, whatever
+    // else is said of it.
+    std::vector<std::string> missing_copies(const Job& job) const {
         std::set<std::string> names(job.copies.begin(), job.copies.end());
         names.insert(job.repository.empty() ? input_.main_repository : job.repository);
         std::size_t count = 1;
         std::set<std::string> media{"disk"};  // of the original
-        bool is_offsite = false;
-        bool is_said = true;
+        std::set<std::string> sites_here;
+        std::vector<const LintRepository*> offsite;
         for (const LintRepository& each : input_.repositories) {
             if (!names.contains(each.name) && !names.contains(each.replica_of)) continue;
             ++count;
             if (!each.medium.empty()) media.insert(each.medium);
-            is_offsite = is_offsite || each.offsite;
-            is_said = is_said && !each.medium.empty() && !each.site.empty();
+            if (each.offsite)
+                offsite.push_back(&each);
+            else
+                sites_here.insert(each.site);
         }
+        std::erase_if(offsite, [&](const LintRepository* each) {
+            return !each->site.empty() && sites_here.contains(each->site);
+        });
         std::vector<std::string> missing;
         if (count < 3) missing.push_back(count == 1 ? "no copy" : "one copy beside the original only");
         if (media.size() < 2) missing.emplace_back("one medium only");
-        if (!is_offsite) missing.emplace_back("none off-site");
+        if (offsite.empty()) missing.emplace_back("none off-site");
+        return missing;
+    }
+
+    void look_at_copies(const Job& job) {
+        const std::vector<std::string> missing = missing_copies(job);
         if (missing.empty()) return;
+        const bool is_said = std::ranges::all_of(
+            input_.repositories, [](const LintRepository& each) { return !each.medium.empty() && !each.site.empty(); });
         add("copies", job.where, fmt::format("job `{}` makes less than 3-2-1: {}", job.name, join(missing, ", ")),
             "What destroys the original can destroy every copy of it.",
             is_said ? "Name further repositories in `copies`."
@@ -246,9 +309,9 @@ private:
     void look_at(const LintText& text) {
         const bool is_query = text.use == LintText::Use::query;
         if (!is_query && holds_secret(text.words))
-            add("secret-in-clear", text.where, fmt::format("a command of {} has a secret in it", text.of),
+            add("secret-in-clear", text.where, fmt::format("{} has a secret in it", text.of),
                 "Whoever can read the file, or the list of processes, has it.",
-                "Let the command read it itself, from a file or its environment.");
+                "Let a command read it itself, from a file or its environment.");
         if (text.use == LintText::Use::captured)
             if (const auto packer = packing_word(text.words); !packer.empty())
                 add("compressed-before", text.where,
@@ -266,6 +329,10 @@ private:
 };
 
 }  // namespace
+
+std::string_view name_of(Severity severity) {
+    return severity == Severity::error ? "error" : severity == Severity::warning ? "warning" : "note";
+}
 
 std::vector<LintFinding> lint(const LintInput& input) { return Linter(input).run(); }
 

@@ -12,10 +12,12 @@
 #include <vector>
 
 #include "policy/job.h"
+#include "policy/recovery_time.h"
 
 namespace holdfast::policy {
 
-enum class Severity : std::uint8_t { error, warning };
+enum class Severity : std::uint8_t { error, warning, note };  // note: what cannot be judged
+std::string_view name_of(Severity severity);
 
 struct LintFinding {
     Severity severity = Severity::warning;
@@ -42,6 +44,11 @@ struct LintSource {
     std::optional<Nanoseconds> rpo{};
     // Of a server that was asked.
     std::vector<std::string> databases_left_out;
+    std::optional<Nanoseconds> rto{};
+    Criticality criticality = Criticality::normal;
+    bool canary = false;
+    std::optional<RecoveryTime> recovery{};     // as the ledger has measured it
+    std::string recovery_unknown_because = {};  // where it has not
 };
 // A command, query or text that the configuration holds, word by word.
 struct LintText {
@@ -61,7 +68,7 @@ struct LintInput {
     Nanoseconds now = 0;          // schedules are looked at from here on
 };
 
-// Errors first, then in the order of the file.
+// Errors first, then warnings, then notes; each in the order of the file.
 std::vector<LintFinding> lint(const LintInput& input);
 
 struct LintRule {

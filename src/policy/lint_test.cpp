@@ -116,6 +116,69 @@ TEST(Lint, sources_without_backup_or_proof_are_named) {
     EXPECT_THAT(rules_of(input), ElementsAre("no-proof h.yaml:db"));
 }
 
+TEST(Lint, what_took_longer_than_its_objective_is_an_error_and_what_nobody_measured_a_note) {
+    LintInput input = sound();
+    input.sources[0].rto = one_hour;
+    input.sources[0].recovery_unknown_because = "there is no ledger yet";
+    auto found = lint(input);
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].severity, Severity::note);
+    EXPECT_EQ(found[0].rule, "rto-unknown");
+    EXPECT_THAT(found[0].what, HasSubstr("there is no ledger yet"));
+    input.sources[0].recovery = RecoveryTime{.count = 4, .median = 1800, .worst = 3660};
+    found = lint(input);
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].severity, Severity::error);
+    EXPECT_EQ(found[0].what,
+              "source `db` shall be back within 1 h, but took up to 1 h 1 min in its last 4 restores and proofs");
+    input.sources[0].recovery->worst = 3600;
+    EXPECT_THAT(rules_of(input), IsEmpty());
+}
+
+TEST(Lint, what_a_critical_source_lacks_is_said_in_one_line) {
+    LintInput input = sound();
+    input.sources[0].criticality = Criticality::critical;
+    input.sources[0].rto = one_hour;
+    input.sources[0].recovery = RecoveryTime{.count = 1, .median = 60, .worst = 60};
+    EXPECT_THAT(rules_of(input), IsEmpty());
+    input.sources[0].rto.reset();
+    EXPECT_THAT(rules_of(input), ElementsAre("critical-at-risk h.yaml:db"));
+    EXPECT_EQ(lint(input)[0].what, "source `db` is critical, but it lacks `objectives` of both `rpo` and `rto`");
+    input.jobs[1].sources = {"another"};
+    input.repositories.pop_back();
+    EXPECT_THAT(rules_of(input),
+                ElementsAre("no-proof h.yaml:db", "critical-at-risk h.yaml:db", "copies h.yaml:nightly"));
+    EXPECT_EQ(
+        lint(input)[1].what,
+        "source `db` is critical, but it lacks `objectives` of both `rpo` and `rto`, no job proves it, it has less "
+        "than 3-2-1 copies");
+    input.sources[0].criticality = Criticality::high;
+    EXPECT_THAT(rules_of(input), ElementsAre("no-proof h.yaml:db", "copies h.yaml:nightly"));
+}
+
+TEST(Lint, a_critical_source_that_one_of_its_jobs_copies_well_is_copied_well) {
+    LintInput input = sound();
+    input.sources[0].criticality = Criticality::critical;
+    input.sources[0].rto = one_hour;
+    input.sources[0].recovery = RecoveryTime{.count = 1, .median = 60, .worst = 60};
+    input.repositories.push_back({"near", "h.yaml:near", "dc1", "disk", false, ""});
+    Job extra = input.jobs[0];
+    extra.name = "extra";
+    extra.where = "h.yaml:extra";
+    extra.repository = "near";
+    extra.copies.clear();
+    input.jobs.push_back(extra);
+    EXPECT_THAT(rules_of(input), ElementsAre("copies h.yaml:extra"));
+}
+
+TEST(Lint, a_canary_of_what_nobody_follows_is_seen) {
+    LintInput input = sound();
+    input.sources[0].canary = true;
+    EXPECT_THAT(rules_of(input), ElementsAre("canary-without-follow h.yaml:db"));
+    input.sources[0].follow = true;
+    EXPECT_THAT(rules_of(input), IsEmpty());
+}
+
 TEST(Lint, jobs_that_are_never_due_are_errors_and_those_by_hand_are_said) {
     LintInput input = sound();
     input.jobs[1].schedule = Schedule::parse("0 6 30 2 *");
@@ -141,12 +204,22 @@ TEST(Lint, windows_longer_than_the_bases_are_kept_are_seen) {
     EXPECT_THAT(rules_of(input), ElementsAre("window-beyond-retention h.yaml:db"));
     input.sources[0].follow = false;
     EXPECT_THAT(rules_of(input), ElementsAre("window-without-follow h.yaml:db"));
+    input.sources[0].follow = true;
+    input.sources[0].window.reset();
+    input.jobs[0].retention->rules = {.daily = 7, .window = 8 * one_day};
+    EXPECT_THAT(rules_of(input), ElementsAre("window-beyond-retention h.yaml:db"));
+    input.jobs[0].retention->rules.window = 7 * one_day;
+    EXPECT_THAT(rules_of(input), IsEmpty());
 }
 
 TEST(Lint, fewer_copies_than_three_two_one_are_counted) {
     LintInput input = sound();
     input.repositories[1].offsite = false;
     EXPECT_THAT(lint(input).at(0).what, HasSubstr("less than 3-2-1: none off-site"));
+    input.repositories[1].offsite = true;
+    input.repositories[1].site = "dc1";
+    EXPECT_THAT(lint(input).at(0).what, HasSubstr("less than 3-2-1: none off-site"));
+    input.repositories[1].offsite = false;
     input.repositories[1].medium = "disk";
     EXPECT_THAT(lint(input).at(0).what, HasSubstr("one medium only, none off-site"));
     input.repositories.pop_back();
@@ -189,6 +262,14 @@ TEST(Lint, commands_with_secrets_packers_and_false_friends_are_seen) {
     EXPECT_THAT(rules(command, {"/bin/sh", "-c", "PGPASSWORD=abc psql"}), ElementsAre("secret-in-clear h.yaml:t"));
     EXPECT_THAT(rules(command, {"/bin/sh", "-c", "PGPASSWORD=$SECRET psql"}), IsEmpty());
     EXPECT_THAT(rules(command, {"x", "--password-file", "/etc/pass"}), IsEmpty());
+    EXPECT_THAT(rules(command, {"/bin/sh", "-c", "curl -H 'Authorization: Bearer abc' https://x/"}),
+                ElementsAre("secret-in-clear h.yaml:t"));
+    EXPECT_THAT(rules(command, {"curl", "-H", "X-Api-Key: abc", "https://x/"}),
+                ElementsAre("secret-in-clear h.yaml:t"));
+    EXPECT_THAT(rules(command, {"/bin/sh", "-c", "curl -H \"Authorization: Bearer $TOKEN\" https://x/"}), IsEmpty());
+    EXPECT_THAT(rules(text, {"https://x/health?a=b&access_token=abc"}), ElementsAre("secret-in-clear h.yaml:t"));
+    EXPECT_THAT(rules(text, {"https://x/health?key=abc"}), ElementsAre("secret-in-clear h.yaml:t"));
+    EXPECT_THAT(rules(text, {"https://x/health?monkey=abc"}), IsEmpty());
     EXPECT_THAT(rules(query, {"select count(*) from t where token = 'x'"}), IsEmpty());
     EXPECT_THAT(rules(captured, {"pg_dump", "-Fc", "shop"}), ElementsAre("compressed-before h.yaml:t"));
     EXPECT_THAT(rules(captured, {"/bin/sh", "-c", "pg_dump shop | /usr/bin/gzip -9"}),

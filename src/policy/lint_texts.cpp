@@ -39,6 +39,13 @@ bool finds(const std::string& text, const char* expression) {
     return std::regex_search(text, std::regex(expression, std::regex::icase));
 }
 
+// "Authorization: Bearer abc", "X-Api-Key: abc" and "?token=abc"; what a variable holds does not stand there.
+constexpr std::array<const char*, 3> secrets_within{
+    R"(authorization:\s*(bearer|basic|token)\s+[^\s$'"])",
+    R"((api-key|auth-token|private-token|access-token):\s*[^\s$'"])",
+    R"([?&]([a-z_-]*(token|secret|passw|api_?key|signature)[a-z_-]*|key|sig)=[^&\s$'"])",
+};
+
 bool is_packer(std::string_view word) {
     constexpr std::array<std::string_view, 12> words{"gzip",   "pigz", "bzip2", "xz",  "zstd", "-Fc",
                                                      "--gzip", "-czf", "-cz",   "czf", "zip",  "--format=custom"};
@@ -59,7 +66,7 @@ bool holds_secret(std::span<const std::string> words) {
         const std::string value = all[i].substr(all[i].find('=') == std::string::npos ? 0 : all[i].find('=') + 1);
         if (value.find('$') == std::string::npos && !value.starts_with('/')) return true;
     }
-    return false;
+    return std::ranges::any_of(secrets_within, [&](const char* each) { return finds(join(all, " "), each); });
 }
 
 std::string packing_word(std::span<const std::string> words) {

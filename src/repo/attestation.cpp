@@ -50,4 +50,11 @@ void write_attestation(const Repository& repository, const FragmentId& fragment)
                               sign(SignedKind::attestation, keys.repository(), keys.secrets().signer, payload));
 }
 
+Believed::Believed(const Repository& repository) : keys_(repository.keys()), attested_(read_attestations(repository)) {}
+
+bool Believed::operator()(const Fragment& fragment) const {
+    const KnownFragment& known = fragment.known();
+    return keys_.may_collect(known.author) || attested_.contains(known.body.id);
+}
+
 }  // namespace holdfast::repo

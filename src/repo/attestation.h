@@ -17,4 +17,15 @@ namespace holdfast::repo {
 std::set<FragmentId> read_attestations(const Repository& repository);
 void write_attestation(const Repository& repository, const FragmentId& fragment);
 
+// Whose word about a chunk may cost another place of it: who may delete anyway, and fragments that a reader proved.
+class Believed {
+public:
+    explicit Believed(const Repository& repository);
+    bool operator()(const Fragment& fragment) const;
+
+private:
+    const Keyring& keys_;
+    const std::set<FragmentId> attested_;
+};
+
 }  // namespace holdfast::repo

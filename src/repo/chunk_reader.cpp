@@ -63,23 +63,8 @@ void ChunkReader::at_any_place(const ChunkId& id, const Use& use) {
             "Run `holdfast check` to see what is affected.");
     std::optional<Error> first;
     for (const Location& place : places) {
-        const std::string object = place.pack.object();
         try {
-            const auto bytes = store_.read_range(object, place.offset, place.length);
-            ++requests_;
-            if (!bytes) throw Error{Code::corrupt, "{} is missing", object};
-            bytes_read_ += bytes->size();
-            const ChunkRecord record = parse_record(*bytes, object);
-            if (record.length() != bytes->size())
-                throw Error{Code::corrupt, "{} has another chunk than the index says", object};
-            if (record.id != id)
-                throw Error{Code::corrupt, "{} has chunk {} where {} should be", object, record.id.short_hex(),
-                            id.short_hex()};
-            if (record.section_offset > place.offset)
-                throw Error{Code::corrupt, "{} has a chunk without a section", object};
-            with_opener(place.pack, place.offset - record.section_offset, {}, 0, [&](SectionOpener& opener) {
-                use(record, ByteView(*bytes).subspan(ChunkRecord::bytes), opener, object);
-            });
+            at_place(id, place, use);
             return;
         } catch (const Error& error) {
             if (error.code() != Code::corrupt) throw;
@@ -87,6 +72,23 @@ void ChunkReader::at_any_place(const ChunkId& id, const Use& use) {
         }
     }
     throw *first;
+}
+
+void ChunkReader::at_place(const ChunkId& id, const Location& place, const Use& use) {
+    const std::string object = place.pack.object();
+    const auto bytes = store_.read_range(object, place.offset, place.length);
+    ++requests_;
+    if (!bytes) throw Error{Code::corrupt, "{} is missing", object};
+    bytes_read_ += bytes->size();
+    const ChunkRecord record = parse_record(*bytes, object);
+    if (record.length() != bytes->size())
+        throw Error{Code::corrupt, "{} has another chunk than the index says", object};
+    if (record.id != id)
+        throw Error{Code::corrupt, "{} has chunk {} where {} should be", object, record.id.short_hex(), id.short_hex()};
+    if (record.section_offset > place.offset) throw Error{Code::corrupt, "{} has a chunk without a section", object};
+    with_opener(place.pack, place.offset - record.section_offset, {}, 0, [&](SectionOpener& opener) {
+        use(record, ByteView(*bytes).subspan(ChunkRecord::bytes), opener, object);
+    });
 }
 
 Bytes ChunkReader::read(const ChunkId& id) {
@@ -118,12 +120,14 @@ Node ChunkReader::read_node(const ChunkId& id) {
     return node;
 }
 
-Bytes ChunkReader::read_reachable(const ChunkId& id) {
+Bytes ChunkReader::read_reachable(const ChunkId& id, const Location& place) {
     Bytes reachable;
-    at_any_place(id, [&](const ChunkRecord& record, ByteView sealed, SectionOpener& opener, const std::string& object) {
-        if (record.sealed_reachable == 0) throw Error{Code::corrupt, "{} has a chunk where a node should be", object};
-        opener.open(record, Part::reachable, sealed.first(record.sealed_reachable), reachable, object);
-    });
+    at_place(id, place,
+             [&](const ChunkRecord& record, ByteView sealed, SectionOpener& opener, const std::string& object) {
+                 if (record.sealed_reachable == 0)
+                     throw Error{Code::corrupt, "{} has a chunk where a node should be", object};
+                 opener.open(record, Part::reachable, sealed.first(record.sealed_reachable), reachable, object);
+             });
     return reachable;
 }
 

@@ -49,7 +49,8 @@ public:
     Bytes read(const ChunkId& id);        // of a data chunk
     Bytes read_state(const ChunkId& id);  // of a chunk of state
     Node read_node(const ChunkId& id);
-    Bytes read_reachable(const ChunkId& id);  // R part only; authenticated, its id cannot be recomputed without P
+    // R alone, of one place: that it is R of this node only its author says. repo/reach.h
+    Bytes read_reachable(const ChunkId& id, const Location& place);
 
     // Groups ids by pack and nearness, packs in the order of their first use. What has no place is left out and
     // fails when it is read by itself.
@@ -65,6 +66,7 @@ public:
 private:
     using Use = std::function<void(const ChunkRecord&, ByteView sealed, SectionOpener&, const std::string& object)>;
     void at_any_place(const ChunkId& id, const Use& use);
+    void at_place(const ChunkId& id, const Location& place, const Use& use);
     void with_opener(const PackRef& pack, std::uint32_t section, ByteView bytes, std::uint32_t bytes_offset,
                      const std::function<void(SectionOpener&)>& use);
     void check_id(const ChunkId& id, const ChunkId& found, const std::string& object) const;

@@ -10,6 +10,7 @@
 #include "repo/attestation.h"
 #include "repo/distrust.h"
 #include "repo/names.h"
+#include "repo/reach.h"
 #include "repo/state.h"
 
 namespace holdfast::repo {
@@ -98,10 +99,18 @@ private:
 
 namespace {
 
-std::vector<ChunkPrefix> mark_trees(Repository& repository) {
-    std::vector<ChunkPrefix> live;
+void sort_once(std::vector<ChunkPrefix>& ids) {
+    std::ranges::sort(ids);
+    const auto again = std::ranges::unique(ids);
+    ids.erase(again.begin(), again.end());
+}
+
+// What all say that a node reaches must be there. What only some say is kept where it is: it may be a lie.
+Marked mark_trees(Repository& repository) {
+    Marked out;
+    const Reach reach(repository);
     std::unordered_set<ChunkId, IdHash> nodes;
-    std::vector<Child> open;
+    std::vector<Child> open, doubtful;
     for (const Snapshot& snapshot : repository.snapshots()) {
         const std::string name = snapshot.id.short_hex();
         const Note note{"marking what snapshot {} reaches", name};
@@ -109,37 +118,33 @@ std::vector<ChunkPrefix> mark_trees(Repository& repository) {
         while (!open.empty()) {
             const Child child = open.back();
             open.pop_back();
-            if (child.kind == ChildKind::chunk) {
-                live.push_back(prefix_of(child.id));
-                continue;
-            }
-            if (!nodes.insert(child.id).second) continue;
-            live.push_back(prefix_of(child.id));
-            const std::vector<Child> more = parse_children(repository.chunks().read_reachable(child.id));
-            open.insert(open.end(), more.begin(), more.end());
+            if (child.kind != ChildKind::chunk && !nodes.insert(child.id).second) continue;
+            out.live.push_back(prefix_of(child.id));
+            if (child.kind == ChildKind::chunk) continue;
+            const std::vector<Reach::Claim> claims = reach.claims(child.id);
+            Reach::Claim agreed = claims.front();
+            for (const Reach::Claim& claim : claims)
+                std::erase_if(agreed, [&](const Child& each) { return !std::ranges::binary_search(claim, each); });
+            open.insert(open.end(), agreed.begin(), agreed.end());
+            for (const Reach::Claim& claim : claims)
+                std::ranges::set_difference(claim, agreed, std::back_inserter(doubtful));
         }
     }
-    return live;
-}
-
-}  // namespace
-
-namespace {
-
-// Whose word for where a chunk lies may cost another place of it: who may delete anyway, and fragments that a reader proved.
-class Believed {
-public:
-    explicit Believed(const Repository& repository)
-        : keys_(repository.keys()), attested_(read_attestations(repository)) {}
-    bool operator()(const Fragment& fragment) const {
-        const KnownFragment& known = fragment.known();
-        return keys_.may_collect(known.author) || attested_.contains(known.body.id);
+    while (!doubtful.empty()) {
+        const Child child = doubtful.back();
+        doubtful.pop_back();
+        if (child.kind != ChildKind::chunk && !nodes.insert(child.id).second) continue;
+        out.doubtful.push_back(prefix_of(child.id));
+        if (child.kind == ChildKind::chunk) continue;
+        try {
+            for (const Reach::Claim& claim : reach.claims(child.id))
+                doubtful.insert(doubtful.end(), claim.begin(), claim.end());
+        } catch (const Error& error) {
+            if (error.code() != Code::corrupt) throw;
+        }
     }
-
-private:
-    const Keyring& keys_;
-    const std::set<FragmentId> attested_;
-};
+    return out;
+}
 
 // A block that is damaged hides what it names. Then a first mark condemns too much, which the second one spares or refuses.
 template <class Each>
@@ -153,19 +158,20 @@ void scan_what_is_whole(Fragment& fragment, const Each& each) {
 
 }  // namespace
 
-std::vector<ChunkPrefix> mark(Repository& repository) {
-    std::vector<ChunkPrefix> live;
+Marked mark(Repository& repository) {
+    Marked out;
     try {
-        live = mark_trees(repository);
+        out = mark_trees(repository);
     } catch (const Error& error) {
         if (error.code() != Code::corrupt) throw;
         // A snapshot whose forgetting a listing missed may reach what an earlier collection took rightly.
         repository.refresh(NotesFrom::names);
-        live = mark_trees(repository);
+        out = mark_trees(repository);
     }
+    std::vector<ChunkPrefix>& live = out.live;
     for (const Snapshot& snapshot : repository.snapshots())
         for (const ChunkId& id : snapshot.facts) live.push_back(prefix_of(id));
-    // Of states only the newest of a source counts; one that cannot be read is lost, which costs a full read.
+    // Of states only the newest of a source counts.
     std::map<std::pair<std::string, std::string>, const Snapshot*> newest;
     for (const Snapshot& snapshot : repository.snapshots())
         if (!snapshot.state.is_zero())
@@ -175,19 +181,22 @@ std::vector<ChunkPrefix> mark(Repository& repository) {
         try {
             for (const ChunkId& id : state_chunks(repository.chunks(), snapshot->state)) live.push_back(prefix_of(id));
         } catch (const Error& error) {
-            if (error.code() == Code::denied) states_hidden = true;
             if (error.code() != Code::corrupt && error.code() != Code::denied) throw;
+            states_hidden = true;
         }
     }
-    // Who cannot see which of them are in use keeps all.
+    // Who cannot see which of them are in use keeps all; of one that is lost until the next backup has another.
     if (states_hidden)
         for (const auto& fragment : repository.index().fragments())
             fragment->scan([&](const ChunkPrefix& id, const Location& place) {
                 if (place.pack.kind == PackKind::state) live.push_back(id);
             });
+    sort_once(live);
+    std::erase_if(out.doubtful, [&](const ChunkPrefix& id) { return std::ranges::binary_search(live, id); });
+    sort_once(out.doubtful);
+    live.insert(live.end(), out.doubtful.begin(), out.doubtful.end());
     std::ranges::sort(live);
-    live.erase(std::ranges::unique(live).begin(), live.end());
-    return live;
+    return out;
 }
 
 void Collector::require_whole_logs() const {
@@ -209,7 +218,8 @@ void Collector::require_whole_logs() const {
 
 Survey Collector::survey(double unused_max) {
     require_whole_logs();
-    live_ = mark(repository_);
+    const Marked marked = mark(repository_);
+    const std::vector<ChunkPrefix>& live = marked.live;
     kept_offsets_.clear();
     const std::set<PackId> condemned = repository_.index().excluded();
     std::map<PackRef, PackUse> uses;
@@ -222,7 +232,7 @@ Survey Collector::survey(double unused_max) {
     // A chunk that lies in several packs is live in one only: not in one that is known to be damaged, and in the newest
     // of the others, since a writer stores again what it could not rely on. But a place that nobody vouches for except the
     // writer who claims it costs no other place its life.
-    std::vector<bool> placed(live_.size(), false);
+    std::vector<bool> placed(live.size(), false);
     std::map<PackId, std::set<std::uint32_t>> live_offsets;
     std::set<PackId> unsure;
     const Believed believed(repository_);
@@ -232,12 +242,12 @@ Survey Collector::survey(double unused_max) {
             const bool is_believed = believed(*fragment);
             scan_what_is_whole(*fragment, [&](const ChunkPrefix& id, const Location& place) {
                 const auto use = uses.find(place.pack);
-                const auto at = std::ranges::lower_bound(live_, id);
-                if (use == uses.end() || !wanted(place.pack.id) || at == live_.end() || *at != id ||
-                    placed[static_cast<std::size_t>(at - live_.begin())])
+                const auto at = std::ranges::lower_bound(live, id);
+                if (use == uses.end() || !wanted(place.pack.id) || at == live.end() || *at != id ||
+                    placed[static_cast<std::size_t>(at - live.begin())])
                     return;
                 if (is_believed)
-                    placed[static_cast<std::size_t>(at - live_.begin())] = true;
+                    placed[static_cast<std::size_t>(at - live.begin())] = true;
                 else
                     unsure.insert(place.pack.id);
                 if (live_offsets[place.pack.id].insert(place.offset).second) use->second.bytes_live += place.length;
@@ -373,20 +383,21 @@ CollectionVerdict Collector::judge(const Condemned& condemned) {
     repository_.refresh();
     require_whole_logs();
     repository_.read_collections();
-    live_ = mark(repository_);
+    const Marked marked = mark(repository_);
+    const std::vector<ChunkPrefix>& live = marked.live;
     std::set<PackId> doomed;
     for (const PackRef& pack : condemned.packs) doomed.insert(pack.id);
     const std::set<PackId>& excluded = repository_.index().excluded();
     const Believed believed(repository_);
-    std::vector<bool> stays(live_.size(), false), may_stay(live_.size(), false);
+    std::vector<bool> stays(live.size(), false), may_stay(live.size(), false);
     std::map<std::size_t, PackId> holder;
     std::multimap<std::size_t, PackId> claimed;  // by writers for whom nobody vouches
     for (const auto& fragment : repository_.index().fragments()) {
         const bool is_believed = believed(*fragment);
         scan_what_is_whole(*fragment, [&](const ChunkPrefix& id, const Location& place) {
-            const auto at = std::ranges::lower_bound(live_, id);
-            if (at == live_.end() || *at != id) return;
-            const auto number = static_cast<std::size_t>(at - live_.begin());
+            const auto at = std::ranges::lower_bound(live, id);
+            if (at == live.end() || *at != id) return;
+            const auto number = static_cast<std::size_t>(at - live.begin());
             if (doomed.contains(place.pack.id)) {
                 if (is_believed)
                     holder.try_emplace(number, place.pack.id);
@@ -398,14 +409,15 @@ CollectionVerdict Collector::judge(const Condemned& condemned) {
         });
     }
     std::set<PackId> spared;
-    for (std::size_t number = 0; number < live_.size(); ++number) {
+    for (std::size_t number = 0; number < live.size(); ++number) {
         if (stays[number]) continue;
         const auto at = holder.find(number);
         const auto [first, last] = claimed.equal_range(number);
         for (auto each = first; at == holder.end() && each != last; ++each) spared.insert(each->second);
-        if (at == holder.end() && first == last && !may_stay[number])
+        const bool must_be = !std::ranges::binary_search(marked.doubtful, live[number]);
+        if (must_be && at == holder.end() && first == last && !may_stay[number])
             throw Error{Code::corrupt, "chunk {} is reached by a snapshot but lies in no pack",
-                        to_hex(live_[number].view()).substr(0, 8)}
+                        to_hex(live[number].view()).substr(0, 8)}
                 .unharmed("nothing was deleted")
                 .hint("Run `holdfast check` to see what is affected.");
         if (at != holder.end()) spared.insert(at->second);

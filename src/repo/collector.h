@@ -20,7 +20,11 @@
 namespace holdfast::repo {
 
 // The prefixes of all chunks and nodes that snapshots reach, sorted.
-std::vector<ChunkPrefix> mark(Repository& repository);
+struct Marked {
+    std::vector<ChunkPrefix> live;
+    std::vector<ChunkPrefix> doubtful;  // of these, those that somebody says and somebody denies: they need not exist
+};
+Marked mark(Repository& repository);
 
 struct PackUse {
     PackRef pack;
@@ -62,7 +66,6 @@ private:
     bool silent_for_a_day(const Lane& lane);
 
     Repository& repository_;
-    std::vector<ChunkPrefix> live_;
     std::map<PackId, std::set<std::uint32_t>> kept_offsets_;  // of packs to rewrite: the records that go on
 };
 

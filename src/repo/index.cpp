@@ -302,10 +302,18 @@ void Index::believe(std::set<FragmentId> attested) {
 }
 
 std::vector<Location> Index::find(const ChunkId& id, bool also_excluded) {
+    std::vector<Location> all = find_in(id, [](const Fragment&) { return true; });
+    const std::shared_lock lock(mutex_);
+    if (!also_excluded) std::erase_if(all, [&](const Location& at) { return excluded_.contains(at.pack.id); });
+    return all;
+}
+
+std::vector<Location> Index::find_in(const ChunkId& id, const std::function<bool(const Fragment&)>& is_asked) {
     const std::shared_lock lock(mutex_);
     std::vector<Location> all;
     std::optional<Error> damage;
     for (auto fragment = fragments_.rbegin(); fragment != fragments_.rend(); ++fragment) {
+        if (!is_asked(**fragment)) continue;
         try {
             (*fragment)->find(prefix_of(id), all);
         } catch (const Error& error) {  // another may name it too
@@ -314,9 +322,7 @@ std::vector<Location> Index::find(const ChunkId& id, bool also_excluded) {
         }
     }
     if (all.empty() && damage) throw *damage;
-    const auto excluded = std::stable_partition(all.begin(), all.end(),
-                                                [&](const Location& at) { return !excluded_.contains(at.pack.id); });
-    if (!also_excluded) all.erase(excluded, all.end());
+    std::ranges::stable_partition(all, [&](const Location& at) { return !excluded_.contains(at.pack.id); });
     return all;
 }
 
@@ -327,7 +333,12 @@ bool Index::knows(const ChunkId& id) {
         const KnownFragment& known = (*fragment)->known();
         if (!keys_.trusts_chunks_of(known.author) && !believed_.contains(known.body.id)) continue;
         found.clear();
-        (*fragment)->find(prefix_of(id), found);
+        try {
+            (*fragment)->find(prefix_of(id), found);
+        } catch (const Error& error) {  // what it names cannot be relied on
+            if (error.code() != Code::corrupt) throw;
+            continue;
+        }
         const auto may_rely = [&](const Location& at) {
             return !excluded_.contains(at.pack.id) && !distrusted_.contains(at.pack.id);
         };

@@ -10,6 +10,7 @@
 // Source   doc/format/index.md; review.md C1
 #pragma once
 
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -125,6 +126,8 @@ public:
 
     // Every place of a chunk, in packs not excluded first; excluded ones follow when `also_excluded`.
     std::vector<Location> find(const ChunkId& id, bool also_excluded = false);
+    // Those that these fragments name, with excluded ones behind the others.
+    std::vector<Location> find_in(const ChunkId& id, const std::function<bool(const Fragment&)>& is_asked);
     // Is there a place that a writer may rely on: neither excluded nor distrusted, by an author who is believed?
     bool knows(const ChunkId& id);
 

@@ -101,6 +101,26 @@ TEST_F(IndexOf, every_damaged_byte_of_a_fragment_is_refused) {
     EXPECT_GT(refused, harmless * 20);  // only the four bytes that repeat the header's length say nothing
 }
 
+TEST_F(IndexOf, what_a_damaged_block_names_is_not_known_and_the_rest_is) {
+    const auto contents = packs(10, 400);
+    const KnownFragment known = store(contents);
+    const std::string object = "index/" + known.body.id.hex();
+    world_.flip(object, 100'000);
+    Index index(world_.store, repository_->keys());
+    index.load({known});
+    ASSERT_TRUE(index.unloaded().empty()) << "the header is whole";
+    const auto known_of = [&] {
+        std::size_t count = 0;
+        for (const PackContents& pack : contents)
+            for (std::size_t i = 0; i < 400; i += 40) count += index.knows(pack.places[i].id) ? 1U : 0U;
+        return count;
+    };
+    EXPECT_GT(known_of(), 10U);
+    EXPECT_LT(known_of(), 100U);
+    index.load({known, store(contents)});
+    EXPECT_EQ(known_of(), 100U);
+}
+
 TEST_F(IndexOf, a_missing_fragment_hides_what_only_it_names) {
     const auto lost = packs(1, 1), kept = packs(1, 1);
     const KnownFragment gone = store(lost), there = store(kept);

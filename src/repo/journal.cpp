@@ -193,9 +193,10 @@ void JournalWriter::end_lane(std::uint64_t number) {
 }
 
 void JournalWriter::begin(const Begin& begin) {
+    settle();
     HF_ASSERT(!begin.continues || last());
     if (open_) {
-        end_lane(newest_->number + 1);
+        if (!newest_->ends) end_lane(newest_->number + 1);
     } else if (newest_) {
         refuse_if_at_work(*newest_, begin.take_over);
         if (!newest_->ends && newest_->lane == journal_.next()->lane) end_lane(journal_.next()->number);
@@ -215,6 +216,7 @@ void JournalWriter::begin(const Begin& begin) {
 
 void JournalWriter::append(const Piece& piece) {
     HF_ASSERT(open_);
+    settle();
     Segment segment;
     segment.source_tag = newest_->source_tag;
     segment.lane = newest_->lane;
@@ -223,6 +225,7 @@ void JournalWriter::append(const Piece& piece) {
     segment.last = piece.last;
     segment.records = piece.records;
     segment.open = piece.open;
+    segment.pauses = piece.pauses;
     segment.previous = newest_->hash;
     segment.source = journal_.source();
     put(std::move(segment), piece.bytes);
@@ -230,7 +233,8 @@ void JournalWriter::append(const Piece& piece) {
 
 void JournalWriter::end() {
     if (!open_) return;
-    end_lane(newest_->number + 1);
+    settle();
+    if (!newest_->ends) end_lane(newest_->number + 1);
     open_ = false;
     lock_.remove();
 }
@@ -240,8 +244,15 @@ void JournalWriter::put(Segment segment, ByteView bytes) {
     segment.written = repository_.world().clock.now();
     segment.host = host_tag(keys);
     segment.token = lock_.token();
-    const Bytes object = encode_segment(keys, segment, bytes, repository_.world().random);
+    Bytes object = encode_segment(keys, segment, bytes, repository_.world().random);
     segment.object = names::segment(segment.source_tag, segment.lane, segment.number);
+    unsettled_ = {std::move(segment), std::move(object)};
+    settle();
+}
+
+void JournalWriter::settle() {
+    if (!unsettled_) return;
+    const auto& [segment, object] = *unsettled_;
     if (repository_.store().create(segment.object, object) == Created::exists) {
         const auto there = repository_.store().read(segment.object);
         if (!there) throw Error{Code::unreachable, "{} exists but cannot be read", segment.object};
@@ -252,7 +263,8 @@ void JournalWriter::put(Segment segment, ByteView bytes) {
     }
     ++segments_;
     bytes_stored_ += object.size();
-    newest_ = std::move(segment);
+    newest_ = std::move(unsettled_->segment);
+    unsettled_.reset();
 }
 
 std::uint64_t expire_journal(const Repository& repository, const Journal& journal, const std::vector<bool>& keep) {

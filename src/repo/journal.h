@@ -6,6 +6,7 @@
 // I1  create-if-absent of the next number is commit and fence in one
 // I2  never in the chunk index, never deduplicated; a collection does not know of it
 // I3  each head has the hash of the one before, through all lanes: what is missing shows
+// I4  what a store did not take in time is put again as it was, so a process does not stand in its own way
 // Source   doc/format/journal.md; review.md C4
 #pragma once
 
@@ -97,8 +98,11 @@ public:
         Moment last;  // records up to here are whole in what was appended so far
         std::uint64_t records = 0;
         bool open = false;  // the bytes end within a record
+        std::vector<Pause> pauses = {};
     };
     void append(const Piece& piece);  // one segment
+    // Puts what the store did not take when it was to, byte for byte; everything else begins with that.
+    void settle();
     // Nothing more will come from this process.
     void end();
 
@@ -112,10 +116,15 @@ private:
     void end_lane(std::uint64_t number);
     void put(Segment segment, ByteView bytes);
 
+    struct Unsettled {
+        Segment segment;
+        Bytes object;
+    };
     Repository& repository_;
     Journal journal_;
     ProcessLock lock_;
     std::optional<Segment> newest_;
+    std::optional<Unsettled> unsettled_;  // may be there or not
     std::uint64_t segments_ = 0;
     std::uint64_t bytes_stored_ = 0;
     bool open_ = false;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view config_magic = "holdfast";
 constexpr std::string_view slot_magic = "HFKS";
-constexpr std::uint8_t slot_version = 1;
+constexpr std::uint8_t slot_version = 2;  // of version 1: doc/format/keys.md section 4
 
 // Tags of a slot's list; a reader passes over tags that it does not know.
 enum class SlotTag : std::uint8_t { way = 1, argon2 = 2, salt = 3, credential = 4, sealed = 5 };
@@ -31,8 +31,8 @@ Secret key_for(const Unlock& unlock, ByteView salt, crypto::Argon2Cost cost) {
     return crypto::derive(unlock.secret.reveal(), salt, "holdfast key file");
 }
 
-Bytes slot_context(const RepositoryId& repository, const SignerId& signer) {
-    Bytes out = to_bytes(as_bytes("holdfast key slot"));
+Bytes slot_context(std::uint8_t version, const RepositoryId& repository, const SignerId& signer) {
+    Bytes out = to_bytes(as_bytes(version == 1 ? "holdfast key slot" : "holdfast key slot 2"));
     ByteWriter writer(out);
     writer.raw(repository.view());
     writer.raw(signer.view());
@@ -40,6 +40,7 @@ Bytes slot_context(const RepositoryId& repository, const SignerId& signer) {
 }
 
 struct ParsedSlot {
+    std::uint8_t version = 0;
     Unlock::Way way = Unlock::Way::passphrase;
     crypto::Argon2Cost cost;
     ByteView salt, credential, sealed;
@@ -48,8 +49,10 @@ struct ParsedSlot {
 ParsedSlot parse_slot(ByteView bytes, std::string_view what) {
     ByteReader reader(bytes, what);
     if (as_text(reader.raw(slot_magic.size())) != slot_magic) reader.fail("it does not begin as a key slot does");
-    if (reader.u8() != slot_version) reader.fail("it is a key slot of a kind that this version does not know");
     ParsedSlot slot;
+    slot.version = reader.u8();
+    if (slot.version < 1 || slot.version > slot_version)
+        reader.fail("it is a key slot of a kind that this version does not know");
     while (!reader.done()) {
         const auto tag = static_cast<SlotTag>(reader.u8());
         const ByteView value = reader.raw(reader.u32());
@@ -81,9 +84,10 @@ ParsedSlot parse_slot(ByteView bytes, std::string_view what) {
     return slot;
 }
 
-Bytes encode_secrets(const Secrets& secrets) {
+Bytes encode_secrets(const Secrets& secrets, const crypto::PublicKey& root) {
     Bytes out;
     ByteWriter writer(out);
+    writer.raw(root);
     writer.raw(secrets.signer.seed().reveal());
     writer.raw(secrets.box.scalar().reveal());
     writer.raw(secrets.root_secret.reveal());
@@ -97,15 +101,23 @@ Bytes encode_secrets(const Secrets& secrets) {
     return out;
 }
 
-Secrets decode_secrets(ByteView bytes) {
+struct Sealed {
+    std::optional<crypto::PublicKey> root;  // whom whoever made the slot trusted
+    Secrets secrets;
+};
+
+Sealed decode_sealed(std::uint8_t version, ByteView bytes) {
     ByteReader reader(bytes, "the secrets of a key slot");
+    std::optional<crypto::PublicKey> root;
+    if (version > 1) root = reader.array<32>();
     const auto secret = [&] { return Secret(reader.raw(crypto::key_bytes)); };
     Secrets out{crypto::SigningKey(secret()), crypto::BoxKey(secret()), secret(), {}, {}, {}};
     if (reader.u8() == 1) out.root.emplace(secret());
     if (reader.u8() == 1) out.reader.emplace(secret());
     if (reader.u8() == 1) out.maintainer.emplace(secret());
     reader.expect_done();
-    return out;
+    if (!root && out.root) root = out.root->public_key();
+    return {root, std::move(out)};
 }
 
 Secret purpose_key(const Secret& root_secret, std::string_view purpose) {
@@ -329,9 +341,10 @@ Bytes encode_slot(const Config& config, ByteView signed_credential, const Secret
     put(writer, SlotTag::salt, salt);
     put(writer, SlotTag::credential, signed_credential);
     const SignerId signer = signer_id_of(secrets.signer.public_key());
-    Secret plain(encode_secrets(secrets));
+    Secret plain(encode_secrets(secrets, config.root));
     put(writer, SlotTag::sealed,
-        crypto::seal(key_for(unlock, salt, cost), slot_context(config.repository, signer), plain.reveal()));
+        crypto::seal(key_for(unlock, salt, cost), slot_context(slot_version, config.repository, signer),
+                     plain.reveal()));
     return out;
 }
 
@@ -373,20 +386,29 @@ std::vector<SlotInfo> list_slots(Store& store, const Config& config, std::vector
     return out;
 }
 
-Keyring unlock_keyring(Store& store, const Config& config, const Unlock& unlock) {
+Keyring unlock_keyring(Store& store, const Config& config, const Unlock& unlock,
+                       const std::function<bool()>& is_known_root) {
     std::vector<DamagedSlot> damaged;
     const std::vector<SlotInfo> slots = list_slots(store, config, &damaged);
     for (const SlotInfo& slot : slots) {
         if (slot.way != unlock.way) continue;
         const ParsedSlot parsed = parse_slot(slot.stored, slot.object);
         const auto plain = crypto::open(key_for(unlock, parsed.salt, parsed.cost),
-                                        slot_context(config.repository, slot.signer), parsed.sealed);
+                                        slot_context(parsed.version, config.repository, slot.signer), parsed.sealed);
         if (!plain) continue;
-        Secrets secrets = decode_secrets(Secret(*plain).reveal());
-        // The root public key must be the one whose seed this slot holds: a store cannot swap the configuration.
-        if (secrets.root && secrets.root->public_key() != config.root)
-            throw Error{Code::corrupt, "the object `config` names another root key than this key slot"}.hint(
-                "Somebody replaced the configuration of the repository. Do not write to it.");
+        auto [root, secrets] = decode_sealed(parsed.version, Secret(*plain).reveal());
+        // What else `config` and the credential say, the root signed: a store cannot swap them.
+        if (root && *root != config.root)
+            throw Error{Code::corrupt, "the object `config` names another root key than this key slot"}
+                .unharmed("nothing was read or written")
+                .hint("Somebody replaced the configuration of the repository. Do not write to it.");
+        if (!root && !is_known_root())
+            throw Error{Code::wrong_key, "{} is of the first version, and this machine has not used the repository yet",
+                        slot.object}
+                .unharmed("nothing was read or written")
+                .hint(
+                    "Such a slot does not tell whether somebody replaced the configuration. Run `holdfast key change` "
+                    "once where this key is in use, the old passphrase or key file will do, or `key add` a new one.");
         if (secrets.signer.public_key() != slot.credential.signer)
             throw Error{Code::corrupt, "{} holds another signer's secrets", slot.object};
         return Keyring(config, slot.credential, std::move(secrets));

@@ -7,6 +7,7 @@
 // Source   doc/format/keys.md; review.md A1, A5, A10
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -143,7 +144,9 @@ struct DamagedSlot {
 };
 // A slot that is damaged ends it, or goes to `damaged`: it says nothing about the others.
 std::vector<SlotInfo> list_slots(Store& store, const Config& config, std::vector<DamagedSlot>* damaged = nullptr);
-// Tries every slot that opens this way.
-Keyring unlock_keyring(Store& store, const Config& config, const Unlock& unlock);
+// Tries every slot that opens this way. One of version 1 may not say which root its maker trusted: then it opens only when
+// `is_known_root` says that this client has seen that of the configuration before.
+Keyring unlock_keyring(Store& store, const Config& config, const Unlock& unlock,
+                       const std::function<bool()>& is_known_root);
 
 }  // namespace holdfast::repo

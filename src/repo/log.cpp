@@ -138,6 +138,23 @@ Bytes encode_commit(ByteView record, ByteView provenance) {
     return out;
 }
 
+CommittedSnapshot decode_commit(const LogEntry& entry) {
+    ByteReader body(entry.body, "a COMMIT entry");
+    CommittedSnapshot snapshot{entry.lane, entry.slot, to_bytes(body.string_view()), {}};
+    snapshot.provenance = to_bytes(body.string_view());
+    return snapshot;
+}
+
+std::optional<VoidBody> decode_void(const LogEntry& entry, const Keyring& keys) {
+    if (entry.type != EntryType::voided) return std::nullopt;
+    if (entry.author != entry.lane.signer && !keys.may_collect(entry.author)) return std::nullopt;
+    ByteReader body(entry.body, "a VOID entry");
+    VoidBody named;
+    named.first = body.varint();
+    named.hash = body.array<32>();
+    return named;
+}
+
 LogBook::LogBook(Store& store, Keyring& keys, World& world) : store_(store), keys_(keys), world_(world) {}
 
 void LogBook::start_from(State state) {
@@ -249,9 +266,8 @@ bool LogBook::take_void_behind(const LaneName& name, ByteView bytes) {
     read_slots(name, first + 1, [&](std::uint64_t slot, const Bytes& there) {
         try {
             const LogEntry entry = placed(there, name, slot, before);
-            ByteReader body(entry.body, "a VOID entry");
-            found = entry.type == EntryType::voided && body.varint() == first && body.array<32>() == hash &&
-                    (entry.author == name.signer || keys_.may_collect(entry.author));
+            const auto named = decode_void(entry, keys_);
+            found = named && named->first == first && named->hash == hash;
             if (found) absorb(entry, there);
         } catch (const Error& error) {
             if (error.code() != Code::corrupt) throw;
@@ -335,13 +351,10 @@ void LogBook::absorb(const LogEntry& entry, ByteView stored) {
         case EntryType::fragment:
             state_.fragments.push_back({entry.author, decode_fragment(entry.body), to_bytes(stored)});
             break;
-        case EntryType::commit: {
-            CommittedSnapshot snapshot{entry.lane, entry.slot, to_bytes(body.string_view()), {}};
-            snapshot.provenance = to_bytes(body.string_view());
-            state_.snapshots.push_back(std::move(snapshot));
+        case EntryType::commit:
+            state_.snapshots.push_back(decode_commit(entry));
             after.open = false;
             break;
-        }
         case EntryType::close:
         case EntryType::fenced:
         case EntryType::voided:
@@ -514,6 +527,15 @@ LogBook::Marks LogBook::read_marks(const std::string& path) {
             std::strtoull(field[2].c_str(), nullptr, 10), field[3]};
     }
     return marks;
+}
+
+bool LogBook::has_marks_of(const Config& config, const std::string& folder) {
+    std::error_code none;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, none))
+        if (entry.path().filename().string().starts_with(config.repository.hex() + "-") &&
+            read_marks(entry.path()).contains({signer_id_of(config.root), 0}))
+            return true;
+    return false;
 }
 
 bool LogBook::shows_less(const Marks::value_type& known) const {

@@ -115,6 +115,15 @@ Bytes encode(const OpenBody& body);
 OpenBody decode_open(ByteView bytes);
 Bytes encode_stamp(std::uint64_t gc_number);
 Bytes encode_commit(ByteView record, ByteView provenance);
+CommittedSnapshot decode_commit(const LogEntry& entry);
+
+// What VOID names: the first object that is no entry, by its slot and hash.
+struct VoidBody {
+    std::uint64_t first = 0;
+    crypto::Digest hash{};
+};
+// Nothing: it is none, or its author may not say so. corrupt
+std::optional<VoidBody> decode_void(const LogEntry& entry, const Keyring& keys);
 
 class LogBook {
 public:
@@ -138,6 +147,8 @@ public:
     void read();
     // Compares with, then raises the high-water marks of this client (`folder` may be empty: none are kept).
     void check_marks(const std::string& folder);
+    // Whether this client has read the log of that root, wherever it lay.
+    static bool has_marks_of(const Config& config, const std::string& folder);
 
     const std::map<LaneName, Lane>& lanes() const { return state_.lanes; }
     const std::vector<KnownFragment>& fragments() const { return state_.fragments; }

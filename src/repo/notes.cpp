@@ -61,12 +61,19 @@ void NoteBook::read(const std::function<bool(const SnapshotId&)>& wanted) {
     }
 }
 
-void NoteBook::read_on(const SnapshotId& snapshot) {
-    auto& known = notes_[snapshot];
-    while (true) {
-        const auto bytes = store_.read(names::note(snapshot, known.size()));
-        if (!bytes) return;
-        known.push_back(note_of(*bytes, keys_, snapshot, known.size()));
+void NoteBook::read_on(std::vector<SnapshotId> snapshots) {
+    while (!snapshots.empty()) {
+        std::vector<std::string> objects;
+        for (const SnapshotId& snapshot : snapshots) objects.push_back(names::note(snapshot, notes_[snapshot].size()));
+        const auto found = read_many(store_, objects);
+        std::vector<SnapshotId> with_more;
+        for (std::size_t i = 0; i < snapshots.size(); ++i) {
+            if (!found[i]) continue;
+            auto& known = notes_[snapshots[i]];
+            known.push_back(note_of(*found[i], keys_, snapshots[i], known.size()));
+            with_more.push_back(snapshots[i]);
+        }
+        snapshots = std::move(with_more);
     }
 }
 

@@ -42,8 +42,8 @@ public:
     // Reads the notes that a listing shows and that are not known yet. A listing that misses one is not dangerous:
     // the snapshot then counts as not forgotten.
     void read(const std::function<bool(const SnapshotId&)>& wanted = {});
-    // The further notes of one snapshot, by name.
-    void read_on(const SnapshotId& snapshot);
+    // The further notes of these, by name.
+    void read_on(std::vector<SnapshotId> snapshots);
     const std::vector<SnapshotNote>& of(const SnapshotId& snapshot) const;
     void append(const SnapshotId& snapshot, NoteKind kind, Nanoseconds time, const std::string& text);
 

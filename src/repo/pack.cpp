@@ -258,9 +258,13 @@ PackId seal_pack(Bytes& pack) {
 
 struct SectionOpener::Tools {
     Tools(const Keyring& keys, const SectionHeader& header)
-        : config(keys.config()), is_reader(keys.secrets().reader.has_value()), kind(header.kind), salt(header.salt) {}
+        : config(keys.config()),
+          reads_content(keys.secrets().reader.has_value()),
+          reads_reachable(reads_content || keys.secrets().maintainer.has_value()),
+          kind(header.kind),
+          salt(header.salt) {}
     const Config& config;
-    bool is_reader;
+    bool reads_content, reads_reachable;
     PackKind kind;
     std::array<std::uint8_t, 16> salt;
     std::optional<crypto::ChunkCipher> content;
@@ -296,8 +300,9 @@ bool SectionOpener::opens(Part part) const {
 
 void SectionOpener::open(const ChunkRecord& record, Part part, ByteView sealed, Bytes& plain, std::string_view what) {
     auto& cipher = part == Part::content ? tools_->content : tools_->reachable;
-    // Every section is sealed to readers: when one of them finds no key for it, the list of keys is damaged.
-    if (!cipher && tools_->is_reader) throw Error{Code::corrupt, "a section of {} has no key for its readers", what};
+    // Every section is sealed to them: when one of them finds no key for it, the list of keys is damaged, or a lie.
+    if (!cipher && (part == Part::content ? tools_->reads_content : tools_->reads_reachable))
+        throw Error{Code::corrupt, "a section of {} has no key for its readers", what};
     if (!cipher)
         throw Error{Code::denied, "this key may not read that part of {}", what}.hint(
             "A writer and a maintainer read nothing back: use a reader's key or a full one.");

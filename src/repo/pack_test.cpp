@@ -100,7 +100,7 @@ TEST_F(Pack, nodes_have_two_parts_and_the_id_covers_both) {
     const Node node = repository_->chunks().read_node(id);
     EXPECT_EQ(as_text(node.reachable), "reach");
     EXPECT_EQ(as_text(node.content), "content");
-    EXPECT_EQ(as_text(repository_->chunks().read_reachable(id)), "reach");
+    EXPECT_EQ(as_text(repository_->chunks().read_reachable(id, repository_->index().find(id).at(0))), "reach");
 }
 
 TEST_F(Pack, a_sealer_that_lies_about_an_id_is_found_out) {

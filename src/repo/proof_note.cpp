@@ -9,13 +9,16 @@ namespace holdfast::repo {
 
 namespace {
 
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t proof_version = 2;  // 1 did not know how long the restore took
+constexpr std::uint8_t run_version = 2;    // 1 knew restores only, and backups that failed
 constexpr std::string_view proof_purpose = "holdfast proof note";
 constexpr std::string_view run_purpose = "holdfast run note";
 
 std::uint64_t milliseconds(double seconds) {
     return static_cast<std::uint64_t>(std::llround(std::max(0.0, seconds) * 1000));
 }
+
+double read_seconds(ByteReader& reader) { return static_cast<double>(reader.varint()) / 1000; }
 
 ProofResult read_result(ByteReader& reader) {
     const std::uint8_t value = reader.u8();
@@ -73,10 +76,11 @@ std::string encode(const ProofRecord& record, const Keyring& keys, Random& rando
 
     Bytes out;
     ByteWriter writer(out);
-    writer.u8(version);
+    writer.u8(proof_version);
     writer.u8(record.level);
     writer.u8(static_cast<std::uint8_t>(record.result));
     writer.varint(milliseconds(record.seconds));
+    writer.varint(milliseconds(record.restore_seconds));
     writer.string(record.tool);
     writer.string(seal_for_reader(keys, proof_purpose, sealed, random));
     return finished(out);
@@ -84,12 +88,14 @@ std::string encode(const ProofRecord& record, const Keyring& keys, Random& rando
 
 ProofRecord decode_proof(std::string_view text, const Keyring& keys) {
     ByteReader reader(as_bytes(text), "a note of a proof");
-    if (reader.u8() != version) reader.fail("it is of a version that this one does not know");
+    const std::uint8_t version = reader.u8();
+    if (version < 1 || version > proof_version) reader.fail("it is of a version that this one does not know");
     ProofRecord out;
     out.level = reader.u8();
     if (out.level > 5) reader.fail("it has a level that does not exist");
     out.result = read_result(reader);
-    out.seconds = static_cast<double>(reader.varint()) / 1000;
+    out.seconds = read_seconds(reader);
+    if (version > 1) out.restore_seconds = read_seconds(reader);
     out.tool = reader.string();
     const ByteView box = reader.string_view();
     reader.expect_done();
@@ -115,10 +121,11 @@ std::string encode(const RunRecord& record, const Keyring& keys, Random& random)
     inner.string(record.host);
     inner.string(record.target);
     write_lines(inner, record.lines);
+    inner.string(record.run);
 
     Bytes out;
     ByteWriter writer(out);
-    writer.u8(version);
+    writer.u8(run_version);
     writer.string(record.verb);
     writer.string(record.result);
     writer.varint(milliseconds(record.seconds));
@@ -131,11 +138,12 @@ std::string encode(const RunRecord& record, const Keyring& keys, Random& random)
 
 RunRecord decode_run(std::string_view text, const Keyring& keys) {
     ByteReader reader(as_bytes(text), "a note of a run");
-    if (reader.u8() != version) reader.fail("it is of a version that this one does not know");
+    const std::uint8_t version = reader.u8();
+    if (version < 1 || version > run_version) reader.fail("it is of a version that this one does not know");
     RunRecord out;
     out.verb = reader.string();
     out.result = reader.string();
-    out.seconds = static_cast<double>(reader.varint()) / 1000;
+    out.seconds = read_seconds(reader);
     out.items = reader.varint();
     out.bytes = reader.varint();
     out.tool = reader.string();
@@ -152,6 +160,7 @@ void decode_detail(ByteView plain, RunRecord& record) {
     record.host = reader.string();
     record.target = reader.string();
     record.lines = read_lines(reader);
+    if (!reader.done()) record.run = reader.string();  // version 1 ends before it
     reader.expect_done();
 }
 

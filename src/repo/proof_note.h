@@ -25,8 +25,9 @@ struct NoteLine {
 struct ProofRecord {
     std::uint8_t level = 0;
     ProofResult result = ProofResult::not_tested;
-    double seconds = 0;  // kept to the millisecond
-    std::string tool;    // "holdfast 0.4.0"
+    double seconds = 0;          // kept to the millisecond
+    double restore_seconds = 0;  // of it, until the data was back; 0: not known
+    std::string tool;            // "holdfast 0.4.0"
     // sealed
     std::string basis;     // of the facts
     std::string coverage;  // for people: "812 of 812 facts, 3 checks"
@@ -45,6 +46,7 @@ struct RunRecord {
     std::string host;
     std::string target;
     std::vector<NoteLine> lines;
+    std::string run;  // as a ledger has it, in JSON; empty: the note is of a restore, which has a run beside it
 };
 
 constexpr std::size_t note_lines_max = 1000;

@@ -21,7 +21,7 @@ std::optional<Proof> after(std::initializer_list<Proof> proofs) {
 TEST(ProofNote, comes_back_as_it_was_written_and_hides_what_was_compared) {
     testing_support::SmallRepository small;
     const auto repository = small.open();
-    ProofRecord record{4, ProofResult::pass, 12.345, "holdfast 1", "same-view", "2 facts", {"pid", "network"}, {}};
+    ProofRecord record{4, ProofResult::pass, 12.345, 3.5, "holdfast 1", "same-view", "2 facts", {"pid", "network"}, {}};
     record.lines = {{"shop/orders rows", ProofResult::pass, "3", "3"}, {"secret/table", ProofResult::fail, "1", "2"}};
     const std::string text = encode(record, repository->keys(), small.sim.random);
     EXPECT_EQ(text.find("orders"), std::string::npos);
@@ -30,6 +30,7 @@ TEST(ProofNote, comes_back_as_it_was_written_and_hides_what_was_compared) {
     EXPECT_EQ(read.level, 4);
     EXPECT_EQ(read.result, ProofResult::pass);
     EXPECT_DOUBLE_EQ(read.seconds, 12.345);
+    EXPECT_DOUBLE_EQ(read.restore_seconds, 3.5);
     EXPECT_EQ(read.tool, "holdfast 1");
     EXPECT_EQ(read.basis, "same-view");
     EXPECT_EQ(read.coverage, "2 facts");
@@ -40,10 +41,26 @@ TEST(ProofNote, comes_back_as_it_was_written_and_hides_what_was_compared) {
         EXPECT_THROW(decode_proof(text.substr(0, bytes), repository->keys()), Error) << bytes;
 }
 
+TEST(ProofNote, of_before_restores_were_timed_is_read) {
+    testing_support::SmallRepository small;
+    const auto repository = small.open();
+    ProofRecord record;
+    record.level = 4;
+    record.result = ProofResult::pass;
+    record.seconds = 0.1;
+    std::string text = encode(record, repository->keys(), small.sim.random);
+    text[0] = 1;
+    text.erase(4, 1);  // after version, level, result and 100 ms
+    const ProofRecord read = decode_proof(text, repository->keys());
+    EXPECT_EQ(read.level, 4);
+    EXPECT_DOUBLE_EQ(read.seconds, 0.1);
+    EXPECT_DOUBLE_EQ(read.restore_seconds, 0);
+}
+
 TEST(ProofNote, of_a_run_comes_back_as_it_was_written) {
     testing_support::SmallRepository small;
     const auto repository = small.open();
-    const RunRecord record{"restore", "ok", 1.5, 10, 1000, "holdfast 1", "web1", "/srv", {}};
+    const RunRecord record{"restore", "ok", 1.5, 10, 1000, "holdfast 1", "web1", "/srv", {}, "{}"};
     const std::string text = encode(record, repository->keys(), small.sim.random);
     EXPECT_EQ(text.find("/srv"), std::string::npos);
     const RunRecord read = decode_run(text, repository->keys());
@@ -53,6 +70,7 @@ TEST(ProofNote, of_a_run_comes_back_as_it_was_written) {
     EXPECT_EQ(read.bytes, 1000U);
     EXPECT_EQ(read.target, "/srv");
     EXPECT_EQ(read.host, "web1");
+    EXPECT_EQ(read.run, "{}");
 }
 
 TEST(ProofNote, a_later_proof_that_says_less_replaces_nothing) {

@@ -34,6 +34,8 @@ Credential make_credential(const Secrets& secrets, const NewKey& key, World& wor
     return credential;
 }
 
+std::string marks_in(const std::string& client_folder) { return client_folder.empty() ? "" : client_folder + "/marks"; }
+
 void write_once(Store& store, const std::string& name, ByteView bytes) {
     if (store.create(name, bytes) == Created::exists)
         throw Error{Code::already_exists, "{} already has an object {}", store.url(), name}.unharmed(
@@ -92,7 +94,14 @@ std::unique_ptr<Repository> Repository::open(std::unique_ptr<Store> store, const
         throw Error{Code::no_repository, "there is no repository in {}", url}.hint(
             fmt::format("Make one with `holdfast -r {} init`.", url));
     const Config config = decode_config(*bytes);
-    Keyring keys = unlock_keyring(*store, config, unlock);
+    const auto is_known_root = [&] {
+        if (!LogBook::has_marks_of(config, marks_in(options.client_folder))) return false;
+        world.log.warning(
+            "this key slot is of the first version, which machines that have not used the repository yet refuse; run "
+            "`holdfast key change`, the old passphrase or key file will do");
+        return true;
+    };
+    Keyring keys = unlock_keyring(*store, config, unlock, is_known_root);
     std::optional<Replica> replica = read_replica(*store, config);
     std::unique_ptr<Repository> repository(
         new Repository(std::move(store), world, options.client_folder, std::move(keys), std::move(replica)));
@@ -258,8 +267,9 @@ void Repository::read_notes(NotesFrom from) {
     std::set<SnapshotId> committed;
     for (const CommittedSnapshot& snapshot : log_->snapshots()) committed.insert(snapshot.id());
     notes_->read([&](const SnapshotId& id) { return committed.contains(id); });
-    if (from == NotesFrom::names)
-        for (const Snapshot& snapshot : snapshots_) notes_->read_on(snapshot.id);
+    if (from != NotesFrom::names) return;
+    std::erase_if(committed, [&](const SnapshotId& id) { return forgotten_.contains(id); });
+    notes_->read_on({committed.begin(), committed.end()});
 }
 
 // One of a later version says nothing to this one, but harms nobody.
@@ -273,7 +283,7 @@ void Repository::read_proof(const SnapshotNote& note, Snapshot& snapshot) const 
     }
 }
 
-void Repository::keep_marks() { log_->check_marks(client_folder_.empty() ? "" : client_folder_ + "/marks"); }
+void Repository::keep_marks() { log_->check_marks(marks_in(client_folder_)); }
 
 void Repository::read_collections() {
     std::set<PackId> excluded = condemned_packs(*store_, *keys_, collections_, log_->stamp());
@@ -368,14 +378,13 @@ Nanoseconds Repository::came_at(const CommittedSnapshot& committed) const {
 }
 
 void Repository::settle_received() {
-    std::map<SnapshotId, Nanoseconds> times;
-    for (const CommittedSnapshot& committed : log_->snapshots()) {
-        const SnapshotId id = committed.id();
-        const bool is_shown = std::ranges::find(snapshots_, id, &Snapshot::id) != snapshots_.end();
-        if (is_shown && !has_received_note(id)) times[id] = came_at(committed);
-    }
+    std::map<SnapshotId, Snapshot*> unsettled;
     for (Snapshot& snapshot : snapshots_)
-        if (const auto at = times.find(snapshot.id); at != times.end()) snapshot.received = at->second;
+        if (!has_received_note(snapshot.id)) unsettled[snapshot.id] = &snapshot;
+    if (!unsettled.empty())
+        for (const CommittedSnapshot& committed : log_->snapshots())
+            if (const auto at = unsettled.find(committed.id()); at != unsettled.end())
+                at->second->received = came_at(committed);
     std::ranges::stable_sort(snapshots_, {}, &Snapshot::received);
 }
 

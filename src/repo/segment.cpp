@@ -15,6 +15,7 @@ constexpr std::size_t piece_bytes = 4 * 1024 * 1024;
 constexpr std::uint8_t flag_starts = 1;
 constexpr std::uint8_t flag_ends = 2;
 constexpr std::uint8_t flag_open = 4;
+constexpr std::uint8_t flag_pauses = 8;
 
 }  // namespace
 
@@ -25,7 +26,7 @@ std::uint64_t source_tag(const Keyring& keys, std::string_view source) {
 void encode_fields(ByteWriter& writer, const Segment& segment) {
     writer.varint(segment.number);
     writer.u8(static_cast<std::uint8_t>((segment.starts ? flag_starts : 0) | (segment.ends ? flag_ends : 0) |
-                                        (segment.open ? flag_open : 0)));
+                                        (segment.open ? flag_open : 0) | (segment.pauses.empty() ? 0 : flag_pauses)));
     writer.varint(segment.first.position.at);
     writer.zigzag(segment.first.time);
     writer.varint(segment.last.position.at);
@@ -38,12 +39,19 @@ void encode_fields(ByteWriter& writer, const Segment& segment) {
     writer.u32(segment.section_bytes);
     writer.u64(segment.host);
     writer.raw(segment.token);
+    if (segment.pauses.empty()) return;
+    writer.varint(segment.pauses.size());
+    for (const Pause& pause : segment.pauses) {
+        writer.zigzag(pause.from);
+        writer.zigzag(pause.to);
+    }
 }
 
 void decode_fields(ByteReader& reader, Segment& segment) {
     segment.number = reader.varint();
     const std::uint8_t flags = reader.u8();
-    if (flags > (flag_starts | flag_ends | flag_open)) reader.fail("it has a flag that this version does not know");
+    if (flags > (flag_starts | flag_ends | flag_open | flag_pauses))
+        reader.fail("it has a flag that this version does not know");
     segment.starts = (flags & flag_starts) != 0;
     segment.ends = (flags & flag_ends) != 0;
     segment.open = (flags & flag_open) != 0;
@@ -59,6 +67,13 @@ void decode_fields(ByteReader& reader, Segment& segment) {
     segment.section_bytes = reader.u32();
     segment.host = reader.u64();
     segment.token = reader.array<16>();
+    if ((flags & flag_pauses) == 0) return;
+    const std::size_t count = reader.count(2);
+    for (std::size_t i = 0; i < count; ++i) {
+        Pause& pause = segment.pauses.emplace_back();
+        pause.from = reader.zigzag();
+        pause.to = reader.zigzag();
+    }
 }
 
 Bytes encode_segment(const Keyring& keys, Segment& segment, ByteView plain, Random& random) {

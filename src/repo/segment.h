@@ -33,6 +33,7 @@ struct Segment {
     std::uint32_t section_bytes = 0;
     std::uint64_t host = 0;  // keyed tag
     LockToken token{};
+    std::vector<Pause> pauses;
     std::string source;  // sealed, as `why` and the lines of the moments
     std::string why;     // it starts
 

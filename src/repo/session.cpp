@@ -48,7 +48,7 @@ Session::Session(Repository& repository, Mode mode) : repository_(repository), m
     }
     repository.read_collections();
     const std::set<PackId> damaged = read_distrusted(repository);
-    distrusts_ = !damaged.empty();
+    distrusts_ = !damaged.empty() || !repository.index().unloaded().empty();
     repository.index().distrust(damaged);
     repository.index().believe(read_attestations(repository));
     published_ = world.clock.steady();
@@ -120,13 +120,19 @@ Snapshot Session::commit(Snapshot snapshot, ByteView provenance) {
     const Keyring& keys = repository_.keys();
     const Bytes record = encode_snapshot(keys, snapshot, repository_.world().random);
     repository_.log().append_in_session(session_, EntryType::commit, encode_commit(record, provenance));
-    open_ = false;  // the snapshot exists
-    lock_->remove();
-    repository_.keep_marks();
+    open_ = false;  // the snapshot exists, whatever fails from here on
     Snapshot committed = decode_snapshot(keys, record, provenance);
-    if (provenance.empty() && keys.own().role == Role::full) {
-        committed.received = received_now(repository_, session_);
-        repository_.notes().append(committed.id, NoteKind::received, committed.received, "");
+    try {
+        lock_->remove();
+        repository_.keep_marks();
+        if (provenance.empty() && keys.own().role == Role::full) {
+            committed.received = received_now(repository_, session_);
+            repository_.notes().append(committed.id, NoteKind::received, committed.received, "");
+        }
+    } catch (const Error& error) {
+        repository_.world().log.warning(
+            fmt::format("snapshot {} is committed, but not all that follows was written: {}", committed.id.short_hex(),
+                        error.message()));
     }
     return committed;
 }

@@ -58,9 +58,11 @@ struct Snapshot {
     std::uint64_t items = 0;
     ByteCounts bytes;
     ItemCounts counts;
-    bool partial = false;  // some items could not be read
-    ChunkId root;          // of the tree
-    ChunkId state;         // of the writer's state; zero when there is none
+    bool partial = false;               // some items could not be read
+    bool several_instants = false;      // each item is by itself: a server gave no instant that all are of
+    std::vector<std::string> left_out;  // of what is at or below these paths, something was there and is not in it
+    ChunkId root;                       // of the tree
+    ChunkId state;                      // of the writer's state; zero when there is none
     std::vector<ChunkId>
         facts;  // pieces of what the source counted inside its view, in order; empty: it counts nothing
     std::optional<Moment> moment;  // what it stands for, when the source's journal goes on from there

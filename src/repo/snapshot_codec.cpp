@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::uint8_t version = 1;
 constexpr std::string_view key_purpose = "holdfast snapshot key";
+constexpr std::uint8_t is_partial = 1, is_of_several_instants = 2;
 
 void encode_counts(ByteWriter& writer, const Snapshot& snapshot) {
     for (const std::uint64_t value :
@@ -38,7 +39,8 @@ Bytes encode_reachable(const Snapshot& snapshot) {
     writer.zigzag(snapshot.time);
     writer.varint(snapshot.items);
     encode_counts(writer, snapshot);
-    writer.u8(snapshot.partial ? 1 : 0);
+    writer.u8(static_cast<std::uint8_t>((snapshot.partial ? is_partial : 0) |
+                                        (snapshot.several_instants ? is_of_several_instants : 0)));
     writer.raw(snapshot.root.view());
     writer.raw(snapshot.state.view());
     writer.varint(snapshot.facts.size());
@@ -64,7 +66,9 @@ void decode_reachable(ByteView bytes, Snapshot& snapshot) {
     snapshot.time = reader.zigzag();
     snapshot.items = reader.varint();
     decode_counts(reader, snapshot);
-    snapshot.partial = reader.u8() == 1;
+    const std::uint8_t marks = reader.u8();
+    snapshot.partial = (marks & is_partial) != 0;
+    snapshot.several_instants = (marks & is_of_several_instants) != 0;
     snapshot.root = ChunkId::from(reader.raw(ChunkId::size));
     snapshot.state = ChunkId::from(reader.raw(ChunkId::size));
     const std::size_t facts = reader.count(ChunkId::size);
@@ -84,6 +88,8 @@ Bytes encode_snapshot(const Keyring& keys, const Snapshot& snapshot, Random& ran
     ByteWriter names(private_part);
     names.varint(snapshot.describes.size());
     for (const std::string& line : snapshot.describes) names.string(line);
+    names.varint(snapshot.left_out.size());
+    for (const std::string& path : snapshot.left_out) names.string(path);
 
     Bytes payload;
     ByteWriter writer(payload);
@@ -105,8 +111,16 @@ Snapshot decode_snapshot(const Keyring& keys, ByteView record, ByteView provenan
     decode_reachable(*parts.reachable, snapshot);
     if (parts.content) {
         ByteReader names(*parts.content, "a snapshot's record");
-        const std::size_t count = names.count(1);
-        for (std::size_t i = 0; i < count; ++i) snapshot.describes.push_back(names.string());
+        const auto list = [&] {
+            std::vector<std::string> out(names.count(1));
+            for (std::string& each : out) each = names.string();
+            return out;
+        };
+        snapshot.describes = list();
+        if (!names.done())
+            snapshot.left_out = list();
+        else if (snapshot.partial)  // an older record: what it lacks may be anywhere
+            snapshot.left_out = {"/"};
     }
     snapshot.id = SnapshotId{crypto::sha256(record)};
     if (!provenance.empty()) {

@@ -191,12 +191,26 @@ StateReader::StateReader(const Keyring& keys, ChunkReader& chunks, const ChunkId
 std::shared_ptr<const std::vector<StateRow>> StateReader::rows_of(std::size_t block) {
     const auto have = loaded_.find(block);
     if (have != loaded_.end()) return have->second;
-    auto rows = std::make_shared<const std::vector<StateRow>>(parse_state_block(chunks_.read_state(blocks_[block].id)));
-    if (rows->size() != blocks_[block].rows)
-        throw Error{Code::corrupt, "a block of state has another number of rows than its root says"};
+    if (lost_.contains(block)) return nullptr;
+    auto rows = read_rows(block);
+    if (!rows) {
+        lost_.insert(block);
+        return nullptr;
+    }
     while (loaded_.size() >= 2) loaded_.erase(loaded_.begin());
     loaded_.emplace(block, rows);
     return rows;
+}
+
+std::shared_ptr<const std::vector<StateRow>> StateReader::read_rows(std::size_t block) {
+    try {
+        auto rows = parse_state_block(chunks_.read_state(blocks_[block].id));
+        if (rows.size() != blocks_[block].rows) return nullptr;
+        return std::make_shared<const std::vector<StateRow>>(std::move(rows));
+    } catch (const Error& error) {
+        if (error.code() != Code::corrupt) throw;
+        return nullptr;
+    }
 }
 
 void StateReader::begin_folder(std::string_view folder) {
@@ -230,7 +244,7 @@ std::optional<StateReader::Found> StateReader::match(std::uint64_t path_tag) {
     if (!rest_) {
         if (!advance_to_end_of_block()) return std::nullopt;
         const auto rows = rows_of(next_.block);
-        if ((*rows)[next_.row].path == path_tag) return Found{next_.block, next_.row++, rows};
+        if (rows && (*rows)[next_.row].path == path_tag) return Found{next_.block, next_.row++, rows};
         index_folder();
     }
     const auto at = rest_->find(path_tag);
@@ -239,7 +253,15 @@ std::optional<StateReader::Found> StateReader::match(std::uint64_t path_tag) {
     next_ = {place.block, place.row + 1};
     // The order is whole again from here on; what was passed over is gone.
     auto rows = rows_of(place.block);
+    if (!rows) return std::nullopt;
     return Found{place.block, place.row, std::move(rows)};
+}
+
+// In the same block.
+std::uint32_t StateReader::end_of_folder(const Place& at) const {
+    const auto& folders = blocks_[at.block].folders;
+    const auto next = std::ranges::upper_bound(folders, at.row, {}, [](const auto& folder) { return folder.second; });
+    return next == folders.end() ? static_cast<std::uint32_t>(blocks_[at.block].rows) : next->second;
 }
 
 void StateReader::index_folder() {
@@ -247,8 +269,9 @@ void StateReader::index_folder() {
     const Place here = next_;
     while (advance_to_end_of_block()) {
         const auto rows = rows_of(next_.block);
-        rest_->emplace((*rows)[next_.row].path, next_);
-        ++next_.row;
+        const std::uint32_t end = end_of_folder(next_);
+        for (; next_.row < end; ++next_.row)
+            if (rows) rest_->emplace((*rows)[next_.row].path, next_);
     }
     next_ = here;
 }

@@ -3,7 +3,8 @@
 // Shape    one block for each tree leaf: rows (tag of path, tag of version, extents) in tree order; a root with the
 //          blocks, the leaves they stand for and the tags of folders. Names and contents are not in it.
 //          Sealed to the writer's own key and to readers.
-// Errors   corrupt; whoever meets it goes on without state, which costs a full read and no more
+// Errors   corrupt, of a root; whoever meets it goes on without state, which costs a full read and no more. The rows of a
+//          block that is damaged or gone are as if they had never been: what they stand for is read again
 // Threads  one thread an object
 // Limits   resident: 8 bytes a folder and 80 bytes a leaf, plus two blocks
 // Source   doc/format/state.md; review.md A3; doc/adr/0004 (rows in tree order, not sorted by tag)
@@ -12,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -75,6 +77,7 @@ public:
     std::optional<Found> match(std::uint64_t path_tag);
     const StateBlock& block(std::size_t number) const { return blocks_[number]; }
     std::size_t blocks() const { return blocks_.size(); }
+    std::size_t lost_blocks() const { return lost_.size(); }  // of those that were asked for
 
 private:
     struct Place {
@@ -82,7 +85,9 @@ private:
         std::uint32_t row = 0;
         auto operator<=>(const Place&) const = default;
     };
-    std::shared_ptr<const std::vector<StateRow>> rows_of(std::size_t block);
+    std::shared_ptr<const std::vector<StateRow>> rows_of(std::size_t block);  // null: they cannot be had
+    std::shared_ptr<const std::vector<StateRow>> read_rows(std::size_t block);
+    std::uint32_t end_of_folder(const Place& at) const;
     bool advance_to_end_of_block();
     void index_folder();
 
@@ -92,6 +97,7 @@ private:
     std::vector<StateBlock> blocks_;
     std::unordered_map<std::uint64_t, Place> folders_;  // where each begins
     std::map<std::size_t, std::shared_ptr<const std::vector<StateRow>>> loaded_;
+    std::set<std::size_t> lost_;
     // the folder begun
     std::uint64_t folder_ = 0;
     bool in_folder_ = false;

@@ -39,6 +39,7 @@ enum class ChildKind : std::uint8_t { chunk = 1, list = 2, node = 3 };
 struct Child {
     ChildKind kind{};
     ChunkId id;
+    auto operator<=>(const Child&) const = default;
 };
 std::vector<Child> parse_children(ByteView reachable);
 

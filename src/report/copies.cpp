@@ -7,7 +7,7 @@
 namespace holdfast::report {
 
 CopiesRow copies_row(const CopiesOfSource& source) {
-    CopiesRow row{.source = source.source};
+    CopiesRow row{.source = source.source, .criticality = source.criticality};
     std::set<std::string> media;
     for (const PlaceOfCopy& place : source.places) {
         if (!place.has_newest) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "policy/criticality.h"
+
 namespace holdfast::report {
 
 // A repository, as far as one source is concerned.
@@ -22,6 +24,7 @@ struct CopiesOfSource {
     std::vector<PlaceOfCopy> places = {};      // that have any snapshot of it
     std::optional<bool> proof = {};            // of the newest snapshot; nothing: it was never proven
     std::vector<std::string> unreadable = {};  // repositories that could not be looked into
+    policy::Criticality criticality = policy::Criticality::normal;
 };
 
 // Copies of the newest snapshot; the source itself is one of the three.
@@ -33,6 +36,7 @@ struct CopiesRow {
     std::size_t errors = 0;
     bool is_proven = false;                    // else errors says too little: NOT TESTED
     std::vector<std::string> shortfalls = {};  // what is missing of 3-2-1-1-0, in words
+    policy::Criticality criticality = policy::Criticality::normal;
 };
 CopiesRow copies_row(const CopiesOfSource& source);
 

@@ -24,7 +24,17 @@ void add(ValidationLine& line, Verdict verdict, std::string reason) {
     if (verdict != Verdict::pass) line.reasons.push_back(std::move(reason));
 }
 
+void judge_recovery(ValidationLine& line, const ProvenSource& source) {
+    if (!source.rto || !source.recovery) return;  // without a measurement there is no proof either
+    const auto worst = static_cast<Nanoseconds>(source.recovery->worst * one_second);
+    if (worst > *source.rto)
+        add(line, Verdict::fail,
+            fmt::format("{}: took {} to come back, {} is its objective", source.name, human_duration(worst),
+                        human_duration(*source.rto)));
+}
+
 void judge(ValidationLine& line, const ProvenSource& source, Nanoseconds now, Nanoseconds age_max) {
+    judge_recovery(line, source);
     if (!source.proof) return add(line, Verdict::not_tested, source.name + ": never proven");
     const ledger::Outcome& proof = *source.proof;
     if (proof.result == "fail")
@@ -37,12 +47,14 @@ void judge(ValidationLine& line, const ProvenSource& source, Nanoseconds now, Na
         return add(line, Verdict::not_tested,
                    fmt::format("{}: last proven {} ago", source.name, human_duration(now - source.proven)));
     add(line, Verdict::pass, "");
+    if (!proof.error.empty()) line.remarks.push_back(source.name + ": " + proof.error);
 }
 
 void judge(ValidationLine& line, const JobHealth& job) {
     if (!job.last) return add(line, Verdict::not_tested, job.name + ": has not run yet");
-    if (*job.last != ledger::RunState::done)
-        return add(line, Verdict::fail, fmt::format("{}: {}", job.name, ledger::name_of(*job.last)));
+    const bool is_good =
+        *job.last == ledger::RunState::done || (job.is_proof && *job.last == ledger::RunState::partial);
+    if (!is_good) return add(line, Verdict::fail, fmt::format("{}: {}", job.name, ledger::name_of(*job.last)));
     if (job.overdue) return add(line, Verdict::fail, job.name + ": overdue");
     add(line, Verdict::pass, "");
 }
@@ -59,10 +71,11 @@ std::vector<ValidationLine> validate(const std::vector<ProvenSource>& sources, c
     for (const ProvenSource& source : sources) {
         const std::string name = source.component + " Backup";
         auto line = std::ranges::find(out, name, &ValidationLine::name);
-        if (line == out.end()) line = out.insert(out.end(), {name, Verdict::pass, {}});
+        if (line == out.end()) line = out.insert(out.end(), {name, Verdict::pass, {}, {}, source.criticality});
+        line->criticality = std::min(line->criticality, source.criticality);
         judge(*line, source, now, age_max);
     }
-    ValidationLine line{"Backup Jobs", jobs.empty() ? Verdict::not_tested : Verdict::pass, {}};
+    ValidationLine line{"Backup Jobs", jobs.empty() ? Verdict::not_tested : Verdict::pass, {}, {}};
     if (jobs.empty()) line.reasons.emplace_back("the configuration has no jobs");
     for (const JobHealth& job : jobs) judge(line, job);
     out.push_back(std::move(line));

@@ -3,6 +3,7 @@
 // Units    nanoseconds since 1970 UTC
 // I1  PASS needs a proof of every source of the component that passed at V3 or better and is not too old; what could not
 //     be tested, was tested too long ago or too little is NOT TESTED
+// I2  a source that took longer to come back than its objective allows is FAIL
 #pragma once
 
 #include <optional>
@@ -11,6 +12,8 @@
 #include <vector>
 
 #include "ledger/run.h"
+#include "policy/criticality.h"
+#include "policy/recovery_time.h"
 #include "report/document.h"
 
 namespace holdfast::report {
@@ -23,17 +26,23 @@ struct ProvenSource {
     std::string component;                 // "PostgreSQL"
     std::optional<ledger::Outcome> proof;  // its newest
     Nanoseconds proven = 0;
+    std::optional<Nanoseconds> rto = {};  // it shall be back within this time
+    std::optional<policy::RecoveryTime> recovery = {};
+    policy::Criticality criticality = policy::Criticality::normal;
 };
 struct JobHealth {
     std::string name;
     std::optional<ledger::RunState> last;  // of its newest run that has ended
     bool overdue = false;
+    bool is_proof = false;  // what it left for the next time shows in the line of its component
 };
 
 struct ValidationLine {
     std::string name;  // "PostgreSQL Backup", "Backup Jobs"
     Verdict verdict = Verdict::not_tested;
-    std::vector<std::string> reasons;  // of what is no PASS
+    std::vector<std::string> reasons;                               // of what is no PASS
+    std::vector<std::string> remarks = {};                          // what a PASS does not mean
+    policy::Criticality criticality = policy::Criticality::normal;  // of its most critical source
 };
 std::vector<ValidationLine> validate(const std::vector<ProvenSource>& sources, const std::vector<JobHealth>& jobs,
                                      Nanoseconds now, Nanoseconds age_max);

@@ -35,6 +35,38 @@ TEST(Validation, PassNeedsARecentProofOfEverySource) {
     EXPECT_THAT(judged({proven("a", "pass", 4, 9 * day)}).reasons, ElementsAre(HasSubstr("a: last proven 9 d")));
 }
 
+TEST(Validation, APassMayHaveARemark) {
+    ProvenSource remarked = proven("a", "pass", 4, day);
+    remarked.proof->error = "not one instant";
+    const ValidationLine line = judged({remarked, proven("b", "pass", 4, day)});
+    EXPECT_EQ(line.verdict, Verdict::pass);
+    EXPECT_THAT(line.remarks, ElementsAre("a: not one instant"));
+    EXPECT_THAT(line.reasons, IsEmpty());
+    EXPECT_THAT(judged({proven("b", "pass", 4, day)}).remarks, IsEmpty());
+}
+
+TEST(Validation, WhatTakesLongerThanItsObjectiveFails) {
+    ProvenSource source = proven("a", "pass", 4, day);
+    source.rto = 60 * one_second;
+    source.recovery = policy::RecoveryTime{3, 10, 59};
+    EXPECT_EQ(judged({source}).verdict, Verdict::pass);
+    source.recovery->worst = 61;
+    EXPECT_EQ(judged({source}).verdict, Verdict::fail);
+    EXPECT_THAT(judged({source}).reasons, ElementsAre("a: took 1 min 1 s to come back, 1 min is its objective"));
+}
+
+TEST(Validation, AComponentIsAsCriticalAsItsMostCriticalSource) {
+    using enum policy::Criticality;
+    std::vector<ProvenSource> sources{proven("a", "pass", 4, day), proven("b", "pass", 4, day)};
+    EXPECT_EQ(judged(sources).criticality, normal);
+    sources[0].criticality = low;
+    EXPECT_EQ(judged(sources).criticality, normal);
+    sources[1].criticality = critical;
+    EXPECT_EQ(judged(sources).criticality, critical);
+    sources[1].criticality = low;
+    EXPECT_EQ(judged(sources).criticality, low);
+}
+
 TEST(Validation, JobsPassWhenEachWentWell) {
     const auto verdict = [](const std::vector<JobHealth>& jobs) { return validate({}, jobs, now, day).back().verdict; };
     using enum ledger::RunState;
@@ -42,6 +74,8 @@ TEST(Validation, JobsPassWhenEachWentWell) {
     EXPECT_EQ(verdict({{"a", done, false}, {"b", {}, false}}), Verdict::not_tested);
     EXPECT_EQ(verdict({{"a", done, true}}), Verdict::fail);
     EXPECT_EQ(verdict({{"a", partial, false}}), Verdict::fail);
+    EXPECT_EQ(verdict({{.name = "a", .last = partial, .is_proof = true}}), Verdict::pass);
+    EXPECT_EQ(verdict({{.name = "a", .last = failed, .is_proof = true}}), Verdict::fail);
     EXPECT_EQ(verdict({{"b", {}, false}, {"a", interrupted, false}}), Verdict::fail);
     EXPECT_EQ(verdict({}), Verdict::not_tested);
 }

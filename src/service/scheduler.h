@@ -1,14 +1,17 @@
 // service/scheduler.h: starts jobs when they are due, once, in order, with retries; the deterministic core of `serve`.
 //
 // Shape    set_jobs(); then step() again and again, at the latest when it says. All time is the World's, all work the
-//          Executor's, all memory the Ledger's: what is due is known again after a restart
+//          Executor's, all memory the Ledger's: what is due, runs or has ended is known again after a restart, and to all
+//          schedulers that share the ledger
 // Units    nanoseconds; wall time for what is due, steady time for timeouts
-// Errors   the ledger's; what a job does wrong is in its run
+// Errors   the ledger's: what was not done is done by a later step; what a job does wrong is in its run
 // Threads  one
 // I1  a due time is run at most once, whatever the clock does and however many schedulers share the ledger
 // I2  a run that has begun ends in the ledger: by itself, or as interrupted
+// I3  what is due waits in the ledger until it begins, is skipped there, or its job leaves the configuration
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <queue>
@@ -16,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/world.h"
 #include "ledger/ledger.h"
 #include "policy/job.h"
@@ -43,16 +47,15 @@ public:
     Nanoseconds step();
     // Starts nothing more and asks what runs to stop.
     void stop();
-    bool is_idle() const { return running_.empty(); }
-    std::size_t running() const { return running_.size(); }
+    bool is_idle() const { return running() == 0; }
+    std::size_t running() const { return running_.size() - over_.size(); }
 
 private:
     struct Known {
         policy::Job job;
-        Nanoseconds considered = 0;            // due times up to here have been looked at
-        std::set<std::string> succeeded = {};  // of `after`, since it last ran; for a job without a schedule
-        std::size_t waiting = 0;
-        std::size_t running = 0;
+        Nanoseconds considered = 0;  // due times up to here have been looked at
+        Nanoseconds begun = 0;       // due time of the latest run that began here
+        bool looked = false;         // how its last run ended is known
     };
     struct Due {
         Nanoseconds time;
@@ -64,30 +67,42 @@ private:
         Nanoseconds deadline = 0;  // steady; 0: none
         Nanoseconds kill_at = 0;   // steady; 0: it was not asked to stop
         std::string why;           // it was asked to stop
-        bool retry = true;
     };
-    enum class Attempted { started, gone, later };
+    // A run whose process is gone or never began; what is said here counts unless it said itself how it ended.
+    struct Over {
+        std::string run;
+        ledger::RunState state = ledger::RunState::interrupted;
+        Code code = Code::terminated;
+        std::string error = {};
+    };
 
     void notice_clock();
-    void look_for_abandoned();
+    void do_what_is_due();
     void take_ended();
+    void look_around();
+    void watch_others();
     void take_due();
     void start_waiting();
     void end_overlong();
 
     void plan_next(Known& known);
+    std::vector<Nanoseconds> due_times(const Known& known) const;
     void add(Known& known, ledger::Run run);
     void add_due_time(Known& known, Nanoseconds due);
     ledger::Run new_run(const Known& known, Nanoseconds due) const;
-    Attempted try_to_start(Known& known, const ledger::Run& run);
-    bool must_wait(const Known& known) const;
+    void drop_pointless_retries();
+    std::vector<ledger::Run> ready();
+    void try_to_start(Known& known, const ledger::Run& run);
+    bool must_wait(const Known& known);
     void begin(Known& known, const ledger::Run& run);
+    void make_way(const std::string& job);
     void skip(const ledger::Run& run, const std::string& why);
-    void supersede(const Known& known, const ledger::Run& by);
+    void drop(const ledger::Run& run);
     void ask_to_stop(Running& running, const std::string& why);
-    void after_end(const ledger::Run& run, bool may_retry);
+    void settle(const Over& over);
+    void after_end(const ledger::Run& run);
     void retry(Known& known, const ledger::Run& failed);
-    void tell_followers_of(const std::string& job);
+    void add_those_after_others();
     Known* known(const std::string& job);
 
     World& world_;
@@ -95,12 +110,17 @@ private:
     Executor& executor_;
     const SchedulerOptions options_;
     std::map<std::string, Known> jobs_;
+    std::vector<std::string> after_others_;  // those without a schedule that come after others
     std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
-    std::multimap<Nanoseconds, ledger::Run> waiting_;  // by start
-    std::map<std::string, Running> running_;           // by run
+    std::map<std::string, ledger::Run> waiting_;  // by id: what of the ledger's list is for us to start
+    std::map<std::string, Running> running_;      // by id: what we have started
+    std::deque<Over> over_;                       // of running_, not yet settled in the ledger
+    std::set<std::string> elsewhere_;             // runs of our jobs that others have started
+    std::optional<std::set<std::string>> busy_;   // jobs that are due or running anywhere, once asked in a step
     Nanoseconds last_now_;
     Nanoseconds last_steady_;
-    Nanoseconds abandoned_at_ = 0;  // when they are looked for next
+    Nanoseconds here_since_;   // what was due before was missed
+    Nanoseconds look_at_ = 0;  // when we look around next; steady
     bool stopping_ = false;
 };
 

@@ -53,14 +53,12 @@ public:
     std::vector<Ended> ended() override {
         std::vector<Ended> out;
         std::erase_if(running_, [&](const Going& each) {
-            if (each.ends > sim_.clock.steady()) {
-                ledger_.renew(each.run.id, minute, {});
-                return false;
-            }
+            const bool stopped = !ledger_.renew(each.run.id, minute, {});
+            if (each.ends > sim_.clock.steady() && !stopped) return false;
             OneRun run = each.run;
-            run.state = each.fate.state;
+            run.state = stopped ? RunState::failed : each.fate.state;
             run.ended = sim_.clock.now();
-            if (run.state == RunState::failed) run.code = "source_failed";
+            if (run.state == RunState::failed) run.code = stopped ? "terminated" : "source_failed";
             if (!each.fate.silent) ledger_.end(run);
             out.push_back({run.id, each.fate.silent ? "killed by signal 9" : ""});
             return true;
@@ -85,6 +83,17 @@ private:
     std::vector<Going> running_;
 };
 
+// Another host with its own view of the same ledger.
+struct OtherHost {
+    OtherHost(SimWorld& sim, const std::string& url)
+        : ledger(ledger::Ledger::open(ledger::Place{url}, sim.world())),
+          executor(sim, *ledger),
+          scheduler(sim.world(), *ledger, executor, {.host = "there", .holder = "other", .running_max = 100'000}) {}
+    std::unique_ptr<ledger::Ledger> ledger;
+    SimExecutor executor;
+    Scheduler scheduler;
+};
+
 class SchedulerTest : public ::testing::Test {
 protected:
     SchedulerTest() { sim.clock.set_now(*parse_time("2026-03-01T00:00:00Z", 0)); }
@@ -97,9 +106,16 @@ protected:
         return out;
     }
     void begin(std::vector<policy::Job> jobs) {
-        options.running_max = 100'000;
         scheduler = std::make_unique<Scheduler>(sim.world(), *ledger, executor, options);
         scheduler->set_jobs(std::move(jobs));
+    }
+    std::string url() const { return folder.path() + "/ledger.db"; }
+    // Both hosts, every second.
+    void pass_with(OtherHost& other, Nanoseconds duration) {
+        for (Nanoseconds end = sim.clock.steady() + duration; sim.clock.steady() < end; sim.clock.advance(one_second)) {
+            scheduler->step();
+            other.scheduler.step();
+        }
     }
     // As the daemon does: sleeps until the scheduler wants to be called or a run ends.
     void pass(Nanoseconds duration) {
@@ -127,10 +143,9 @@ protected:
 
     SimWorld sim{11};
     TemporaryFolder folder;
-    std::unique_ptr<ledger::Ledger> ledger =
-        ledger::Ledger::open(ledger::Place{folder.path() + "/ledger.db"}, sim.world());
+    std::unique_ptr<ledger::Ledger> ledger = ledger::Ledger::open(ledger::Place{url()}, sim.world());
     SimExecutor executor{sim, *ledger};
-    SchedulerOptions options{.host = "here", .holder = "sim"};
+    SchedulerOptions options{.host = "here", .holder = "sim", .running_max = 100'000};
     std::unique_ptr<Scheduler> scheduler;
 };
 
@@ -339,19 +354,299 @@ TEST_F(SchedulerTest, TwoSchedulersOnOneLedgerNeverRunAJobTwice) {
     std::vector<policy::Job> jobs;
     for (int i = 0; i < 20; ++i) jobs.push_back(job("job" + std::to_string(i), fmt::format("{} * * * *", i)));
     begin(jobs);
-    const auto other_ledger = ledger::Ledger::open(ledger::Place{folder.path() + "/ledger.db"}, sim.world());
-    SimExecutor other_executor(sim, *other_ledger);
-    Scheduler other(sim.world(), *other_ledger, other_executor, options);
-    other.set_jobs(jobs);
+    OtherHost other(sim, url());
+    other.scheduler.set_jobs(jobs);
     for (int i = 0; i < 24 * 60; ++i) {
-        (i % 2 == 0 ? *scheduler : other).step();
-        (i % 2 == 0 ? other : *scheduler).step();
+        (i % 2 == 0 ? *scheduler : other.scheduler).step();
+        (i % 2 == 0 ? other.scheduler : *scheduler).step();
         sim.clock.advance(minute);
     }
-    EXPECT_EQ(executor.starts.size() + other_executor.starts.size(),
+    EXPECT_EQ(executor.starts.size() + other.executor.starts.size(),
               20U * 24U - 1);  // the first one was due when they began
     EXPECT_FALSE(executor.starts.empty());
-    EXPECT_FALSE(other_executor.starts.empty());
+    EXPECT_FALSE(other.executor.starts.empty());
+}
+
+TEST_F(SchedulerTest, ARunThatWaitsSurvivesAReload) {
+    options.running_max = 1;
+    executor.fate = [](const auto&, const auto&) { return SimExecutor::Fate{.lasts = 10 * minute}; };
+    policy::Job after = job("after", "0 2 * * *"), follows = job("follows", "");
+    after.after = {"first"};
+    follows.after = {"first"};
+    const std::vector jobs{job("first", "0 2 * * *"), job("second", "0 2 * * *"), after, follows};
+    begin(jobs);
+    pass(2 * hour + minute);
+    scheduler->set_jobs(jobs);
+    pass(12 * minute);
+    scheduler->set_jobs(jobs);
+    pass(minute);
+    begin(jobs);  // nor does a restart lose it
+    pass(hour);
+    for (const policy::Job& each : jobs)
+        EXPECT_EQ(states(each.name), (std::map<RunState, int>{{RunState::done, 1}})) << each.name;
+}
+
+TEST_F(SchedulerTest, OfSeveralThatWaitTheLatestRuns) {
+    options.running_max = 1;
+    executor.fate = [](const policy::Job& job, const auto&) {
+        return SimExecutor::Fate{.lasts = job.name == "long" ? 3 * hour : minute};
+    };
+    begin({job("long", "0 1 * * *"), job("hourly", "30 1-4 * * *")});
+    pass(6 * hour);
+    EXPECT_EQ(states("hourly"), (std::map<RunState, int>{{RunState::skipped, 2}, {RunState::done, 2}}));
+    EXPECT_EQ(rfc3339(ledger->last_done("hourly")->due), "2026-03-01T04:30:00Z");
+}
+
+TEST_F(SchedulerTest, TheMostCriticalStartsFirstWhenSlotsAreShort) {
+    options.running_max = 1;
+    executor.fate = [](const policy::Job& job, const auto&) {
+        return SimExecutor::Fate{.lasts = job.name == "long" ? hour : minute};
+    };
+    using enum policy::Criticality;
+    policy::Job cheap = job("cheap", "5 2 * * *"), usual = job("usual", "10 2 * * *"), dear = job("dear", "20 2 * * *"),
+                dearest = job("dearest", "40 2 * * *"), dearest_too = job("dearest-too", "30 2 * * *");
+    cheap.criticality = low;
+    dear.criticality = high;
+    dearest.criticality = dearest_too.criticality = critical;
+    begin({job("long", "0 2 * * *"), cheap, usual, dear, dearest, dearest_too});
+    pass(4 * hour);
+    std::vector<std::string> names;
+    for (const auto& [name, time] : executor.starts) names.push_back(name);
+    EXPECT_THAT(names, ElementsAre("long", "dearest-too", "dearest", "dear", "usual", "cheap"));
+}
+
+TEST_F(SchedulerTest, AJobWaitsWhileTheMachineIsBusy) {
+    double load = 5;
+    options.load = [&] { return load; };
+    policy::Job modest = job("modest", "0 2 * * *");
+    modest.limits.load_max = 4;
+    begin({modest, job("other", "0 2 * * *")});
+    pass(3 * hour);
+    EXPECT_THAT(starts(), ElementsAre("other 2026-03-01T02:00:00Z"));
+    load = 4;
+    pass(minute);
+    ASSERT_EQ(executor.starts.size(), 2U);
+    EXPECT_EQ(executor.starts[1].first, "modest");
+}
+
+TEST_F(SchedulerTest, AllowedHoursHoldAlsoForWhatHadToWait) {
+    double load = 5;
+    options.load = [&] { return load; };
+    policy::Job nightly = job("nightly", "0 5 * * *");
+    nightly.allowed_hours = policy::parse_allowed_hours("22:00-06:00");
+    nightly.limits.load_max = 4;
+    begin({nightly});
+    pass(10 * hour);
+    load = 1;
+    pass(11 * hour);
+    EXPECT_TRUE(executor.starts.empty());
+    EXPECT_EQ(rfc3339(ledger->waiting().at(0).start_at), "2026-03-01T22:00:00Z");
+    pass(2 * hour);
+    EXPECT_THAT(starts(), ElementsAre("nightly 2026-03-01T22:00:00Z"));
+}
+
+TEST_F(SchedulerTest, WhatSomebodyAskedToStopIsNotTriedAgain) {
+    policy::Job nightly = job("nightly", "0 2 * * *");
+    nightly.retries = {.count = 3, .backoff = minute};
+    executor.fate = [](const auto&, const auto&) { return SimExecutor::Fate{.lasts = day}; };
+    begin({nightly});
+    pass(2 * hour + minute);
+    ledger->request_stop(ledger->running().at(0).id);
+    pass(hour);
+    begin({nightly});  // nor by a daemon that finds it ended
+    pass(hour);
+    EXPECT_EQ(states("nightly"), (std::map<RunState, int>{{RunState::failed, 1}}));
+}
+
+TEST_F(SchedulerTest, WhatFailsByHandIsNotTriedAgain) {
+    policy::Job nightly = job("nightly", "0 2 * * *");
+    nightly.retries = {.count = 3, .backoff = minute};
+    begin({nightly});
+    OneRun by_hand;
+    by_hand.id = "b1";
+    by_hand.job = "nightly";
+    by_hand.due = sim.clock.now();
+    ledger->claim(by_hand, "somebody", hour, true);
+    pass(minute);
+    by_hand.state = RunState::failed;
+    by_hand.ended = sim.clock.now();
+    ledger->end(by_hand);
+    pass(hour);
+    EXPECT_EQ(states("nightly"), (std::map<RunState, int>{{RunState::failed, 1}}));
+}
+
+TEST_F(SchedulerTest, ARunThatOutlivesItsDaemonIsFollowedToItsEnd) {
+    policy::Job good = job("good", "0 2 * * *"), bad = job("bad", "0 2 * * *"), proof = job("proof", "");
+    bad.retries = {.count = 1, .backoff = minute};
+    proof.after = {"good"};
+    const std::vector jobs{good, bad, proof};
+    for (const bool ends_while_nobody_is_there : {false, true}) {
+        begin(jobs);
+        executor.fate = [](const policy::Job& job, const OneRun& run) {
+            const bool fails = job.name == "bad" && run.attempt == 1;
+            return SimExecutor::Fate{.lasts = 10 * minute, .state = fails ? RunState::failed : RunState::done};
+        };
+        pass(2 * hour + minute);
+        ASSERT_EQ(ledger->running().size(), 2U);
+        scheduler.reset();
+        OtherHost next(sim, url());
+        if (!ends_while_nobody_is_there) next.scheduler.set_jobs(jobs);
+        for (int i = 0; i < 15; ++i) {
+            executor.ended();  // the runs go on by themselves
+            if (!ends_while_nobody_is_there) next.scheduler.step();
+            sim.clock.advance(minute);
+        }
+        if (ends_while_nobody_is_there) next.scheduler.set_jobs(jobs);
+        for (int i = 0; i < 100; ++i, sim.clock.advance(10 * one_second)) next.scheduler.step();
+        std::vector<std::string> started;
+        for (const auto& [name, time] : next.executor.starts) started.push_back(name);
+        EXPECT_THAT(started, ::testing::UnorderedElementsAre("bad", "proof")) << ends_while_nobody_is_there;
+        EXPECT_TRUE(ledger->running().empty());
+        sim.clock.set_now(*parse_time("2026-03-02T00:00:00Z", 0));
+    }
+}
+
+TEST_F(SchedulerTest, OrderHoldsAcrossHosts) {
+    policy::Job second = job("second", "0 2 * * *"), proof = job("proof", "");
+    second.after = {"first"};
+    proof.after = {"first", "there"};
+    const auto slow = [](const auto&, const auto&) { return SimExecutor::Fate{.lasts = 20 * minute}; };
+    executor.fate = slow;
+    begin({job("first", "0 2 * * *"), proof});
+    OtherHost other(sim, url());
+    other.scheduler.set_jobs({second, job("there", "0 2 * * *")});
+    pass_with(other, 3 * hour);
+    ASSERT_EQ(other.executor.starts.size(), 2U);
+    EXPECT_EQ(other.executor.starts[1].first, "second");
+    EXPECT_EQ(rfc3339(other.executor.starts[1].second), "2026-03-01T02:20:00Z");
+    EXPECT_EQ(states("proof"), (std::map<RunState, int>{{RunState::done, 1}}));
+}
+
+TEST_F(SchedulerTest, SuccessesAreRememberedOverARestart) {
+    policy::Job proof = job("proof", "");
+    proof.after = {"one", "two"};
+    const std::vector jobs{job("one", "0 2 * * *"), job("two", "0 4 * * *"), proof};
+    begin(jobs);
+    pass(3 * hour);
+    begin(jobs);
+    pass(hour);
+    EXPECT_TRUE(states("proof").empty());
+    pass(hour);
+    EXPECT_EQ(states("proof"), (std::map<RunState, int>{{RunState::done, 1}}));
+    begin(jobs);
+    pass(23 * hour);
+    EXPECT_EQ(states("proof")[RunState::done], 1);  // `two` has not run again
+    pass(hour);
+    EXPECT_EQ(states("proof")[RunState::done], 2);
+}
+
+TEST_F(SchedulerTest, ReplaceStopsAlsoWhatRunsElsewhere) {
+    policy::Job hourly = job("hourly", "0 * * * *");
+    hourly.concurrency = policy::Concurrency::replace;
+    hourly.retries.count = 5;
+    executor.fate = [](const auto&, const auto&) { return SimExecutor::Fate{.lasts = day}; };
+    begin({hourly});
+    pass(hour + minute);
+    ASSERT_EQ(executor.starts.size(), 1U);
+    OtherHost other(sim, url());
+    other.scheduler.set_jobs({hourly});
+    for (int i = 0; i < 60; ++i, sim.clock.advance(minute)) {
+        other.scheduler.step();
+        executor.ended();
+    }
+    other.scheduler.step();
+    EXPECT_EQ(other.executor.starts.size(), 1U);
+    EXPECT_EQ(states("hourly"), (std::map<RunState, int>{{RunState::failed, 1}, {RunState::running, 1}}));
+}
+
+TEST_F(SchedulerTest, WhatWaitsOfJobsOfAnotherHostIsLeftToIt) {
+    policy::Job theirs = job("theirs", "0 2 * * *");
+    theirs.retries = {.count = 1, .backoff = 30 * minute};
+    begin({job("ours", "0 * * * *")});
+    OtherHost other(sim, url());
+    other.executor.fate = [](const auto&, const auto&) { return SimExecutor::Fate{.state = RunState::failed}; };
+    other.scheduler.set_jobs({theirs});
+    pass_with(other, 2 * hour + 10 * minute);
+    ASSERT_EQ(ledger->waiting().size(), 1U);
+    scheduler->set_jobs({job("ours", "5 * * * *")});
+    begin({job("ours", "5 * * * *")});
+    pass_with(other, hour);
+    EXPECT_EQ(states("theirs"), (std::map<RunState, int>{{RunState::failed, 2}}));
+}
+
+// A ledger whose calls fail now and then, half of them after they were done.
+class FlakyDatabase final : public ledger::Database {
+public:
+    FlakyDatabase(const std::string& path, SimRandom& random) : inner_(ledger::open_sqlite(path)), random_(random) {}
+    double chance = 0;
+    int failures = 0;
+
+    ledger::Rows run(std::string_view sql, std::span<const ledger::Value> parameters) override {
+        const bool fails = sql != "ROLLBACK" && random_.chance(chance);
+        if (fails) ++failures;
+        if (fails && (sql == "BEGIN" || random_.chance(0.5))) throw Error{Code::unreachable, "the ledger is away"};
+        ledger::Rows out = inner_->run(sql, parameters);
+        if (fails) throw Error{Code::unreachable, "the ledger's answer was lost"};
+        return out;
+    }
+    std::string name() const override { return inner_->name(); }
+    void lock(std::string_view key) override { inner_->lock(key); }
+
+private:
+    std::unique_ptr<ledger::Database> inner_;
+    SimRandom& random_;
+};
+
+TEST_F(SchedulerTest, ALedgerThatFailsNowAndThenLosesNothingAndRepeatsNothing) {
+    policy::Job flaky = job("flaky", "0 2 * * *"), late = job("late", "0 2 * * *"), after = job("after", "0 2 * * *"),
+                proof = job("proof", ""), endless = job("endless", "0 2 * * *"), often = job("often", "*/20 * * * *");
+    flaky.retries = {.count = 2, .backoff = 5 * minute};
+    late.jitter_max = 10 * minute;
+    after.after = {"flaky"};
+    proof.after = {"flaky", "late"};
+    endless.timeout = 10 * minute;
+    often.concurrency = policy::Concurrency::replace;
+    executor.fate = [](const policy::Job& job, const OneRun& run) {
+        SimExecutor::Fate out;
+        if (job.name == "flaky")
+            out = {.state = run.attempt == 3 ? RunState::done : RunState::failed, .silent = run.attempt == 1};
+        if (job.name == "endless") out = {.lasts = day, .deaf = true};
+        if (job.name == "often") out = {.lasts = 30 * minute};
+        return out;
+    };
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        SCOPED_TRACE(seed);
+        const std::string path = fmt::format("{}/flaky{}.db", folder.path(), seed);
+        SimRandom random(seed);
+        auto database = std::make_unique<FlakyDatabase>(path, random);
+        FlakyDatabase& failing = *database;
+        const auto its_ledger = ledger::Ledger::open(std::move(database), sim.world());
+        ledger = ledger::Ledger::open(ledger::Place{path}, sim.world());  // that of runs and of this test
+        SimExecutor its(sim, *ledger);
+        its.fate = executor.fate;
+        sim.clock.set_now(*parse_time("2026-03-01T01:59:00Z", 0));
+        Scheduler its_scheduler(sim.world(), *its_ledger, its, options);
+        its_scheduler.set_jobs({flaky, late, after, proof, endless, often});
+        failing.chance = 0.1;
+        for (int second = 0; second < 2 * 3600; second += 5, sim.clock.advance(5 * one_second)) {
+            if (second == 3600 + 1800) failing.chance = 0;
+            try {
+                its_scheduler.step();
+            } catch (const Error& error) {
+                EXPECT_EQ(error.code(), Code::unreachable);
+            }
+        }
+        EXPECT_GT(failing.failures, 10);
+        using States = std::map<RunState, int>;
+        EXPECT_EQ(states("flaky"), (States{{RunState::interrupted, 1}, {RunState::failed, 1}, {RunState::done, 1}}));
+        EXPECT_EQ(states("late"), (States{{RunState::done, 1}}));
+        EXPECT_EQ(states("after"), (States{{RunState::done, 1}}));
+        EXPECT_EQ(states("proof"), (States{{RunState::done, 1}}));
+        EXPECT_EQ(states("endless"), (States{{RunState::interrupted, 1}}));
+        EXPECT_EQ(states("often"), (States{{RunState::failed, 5}, {RunState::running, 1}}));
+        EXPECT_EQ(its_scheduler.running(), 1U);
+        EXPECT_EQ(its.starts.size(), 3U + 1 + 1 + 1 + 1 + 6);
+    }
 }
 
 TEST_F(SchedulerTest, TenThousandJobsStartOnTimeAndOnce) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/item.h"
+#include "source/untold_facts.h"
 
 namespace holdfast {
 
@@ -81,7 +82,12 @@ std::vector<CheckLine> compare_facts(const Facts& expected, const Facts& found, 
     std::vector<CheckLine> out;
     const auto add = [&](const Fact& fact, std::string was, std::string is) {
         if (!is_wanted(only, fact.item) || is_about(fact)) return;
-        const auto result = was == is ? CheckLine::Result::pass : CheckLine::Result::fail;
+        auto result = was == is ? CheckLine::Result::pass : CheckLine::Result::fail;
+        if (result == CheckLine::Result::fail)
+            if (auto reason = why_untold(found, fact.item, fact.name)) {
+                result = CheckLine::Result::not_tested;
+                is = std::move(*reason);
+            }
         out.push_back(
             {fact.item.empty() ? fact.name : fact.item + " " + fact.name, result, std::move(was), std::move(is)});
     };

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "source/untold_facts.h"
 
 namespace holdfast {
 
@@ -42,6 +43,39 @@ TEST(Facts, differ_by_value_by_what_is_missing_and_by_what_is_more) {
     EXPECT_EQ(compare_facts(orders("12"), less, {})[0].found, "missing");
     EXPECT_EQ(compare_facts(less, orders("12"), {})[0].expected, "absent");
     EXPECT_EQ(compare_facts(orders("12"), less, {"shop/public/users"}).size(), 1U);
+}
+
+TEST(Facts, that_cannot_be_told_are_not_tested) {
+    const Facts captured{"same-view", {{"shop", "collation", "C C"}, {"shop", "schema", "1"}}};
+    const Facts found{"same-view",
+                      {{"shop", "collation", "C C c"},
+                       {"shop", "large objects", "0"},
+                       {"shop", "schema", "2"},
+                       untold("shop", "schema", "another version"),
+                       untold("shop", "large objects", "another version")}};
+    const auto lines = compare_facts(captured, found, {});
+    ASSERT_EQ(lines.size(), 3U);
+    EXPECT_EQ(lines[0].result, CheckLine::Result::fail);
+    for (const std::size_t i : {1U, 2U}) {
+        EXPECT_EQ(lines[i].result, CheckLine::Result::not_tested) << lines[i].name;
+        EXPECT_EQ(lines[i].found, "another version");
+    }
+}
+
+TEST(Facts, that_a_capture_does_not_have_are_named) {
+    const Facts captured{"same-view",
+                         {untold("", "globals", "not compared"),
+                          untold("shop/public/logs", "rows", "excluded"),
+                          {"shop/public/orders", "about partition of", "shop/public/all"},
+                          {"shop/public/orders", "rows", "12"}}};
+    const auto lines = lines_of_untold(captured, {});
+    ASSERT_EQ(lines.size(), 2U);
+    EXPECT_EQ(lines[0].name, "globals");
+    EXPECT_EQ(lines[1].name, "shop/public/logs rows");
+    EXPECT_EQ(lines[1].found, "excluded");
+    EXPECT_EQ(lines[1].result, CheckLine::Result::not_tested);
+    EXPECT_EQ(lines_of_untold(captured, {"shop"}).size(), 1U);
+    EXPECT_EQ(compare_facts(captured, captured, {}).size(), 1U);
 }
 
 }  // namespace

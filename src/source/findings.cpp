@@ -23,7 +23,7 @@ std::vector<Finding> Findings::take() {
     for (const auto& [what, group] : groups_) {
         std::string text = what.second;
         if (group.items > 1) text += fmt::format(" ({} items, this is the first)", human_count(group.items));
-        list_.push_back({group.first_path, what.first, std::move(text)});
+        list_.push_back({group.first_path, what.first, std::move(text), group.items});
     }
     groups_.clear();
     return std::move(list_);

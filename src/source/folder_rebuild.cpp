@@ -55,6 +55,8 @@ unsigned type_of(ItemKind kind) {
     return 0;
 }
 
+constexpr std::uint64_t copied_at_once_max = 1024 * 1024;
+
 bool has_time(const struct stat& stat, const Item& item) {
     return stat.st_mtim.tv_sec == item.mtime_s && stat.st_mtim.tv_nsec == std::int64_t{item.mtime_ns};
 }
@@ -82,11 +84,15 @@ private:
         std::shared_ptr<RebuildFile> file;
         std::uint64_t hard_link = 0;
     };
-    enum class Found : std::uint8_t { nothing, same, differs, in_the_way };
+    enum class Found : std::uint8_t { nothing, same, differs, to_replace, in_the_way };
 
     Ticket begin_file(const Place& place, const Item& item);
     Found find_file(const Place& place, const Item& item, struct stat& found);
+    static RebuildFile::Way way_to(Found found);
     bool is_linked(const Place& place, const Item& item);
+    void link_waiting(std::uint64_t hard_link);
+    void lose_waiting(std::uint64_t hard_link);
+    void copy_content(const Place& place, const Item& item);
     void make_special(const Place& place, const Item& item);
     Found find_special(const Place& place, const Item& item, struct stat& found);
     Found removed(const Place& place, const Item& item);
@@ -119,7 +125,7 @@ Rebuild::Ticket FolderRebuild::begin_item(const Item& item) {
             {item.path, Finding::Kind::unsupported, "is the name of the mark of an unfinished restore"});
         return {};
     }
-    if (context_.request.delete_others) folder->names.emplace_back(name);
+    if (context_.request.may_delete) folder->names.emplace_back(name);
     if (folder->is_blocked) {
         context_.findings.count(Finding::Kind::unsupported, "is in a folder that cannot be made", item.path);
         return {};
@@ -143,7 +149,62 @@ Rebuild::Ticket FolderRebuild::begin_item(const Item& item) {
 }
 
 bool FolderRebuild::is_linked(const Place& place, const Item& item) {
-    return links_.link(place.folder->folder, place.name, item) != RebuildLinks::Outcome::is_first;
+    folders_.hold(*place.folder);  // before somebody may release it
+    const RebuildLinks::Outcome outcome = links_.link({place.folder, place.name, item});
+    if (outcome != RebuildLinks::Outcome::waits) folders_.release(place.folder);
+    return outcome != RebuildLinks::Outcome::is_first;
+}
+
+void FolderRebuild::link_waiting(std::uint64_t hard_link) {
+    for (const RebuildLinks::Further& further : links_.complete(hard_link)) {
+        Place place{further.folder, further.name, further.folder->folder->open()};
+        if (!place.open)
+            context_.failed("open the folder of", further.item.path, place.open.error);
+        else if (links_.link(further) == RebuildLinks::Outcome::is_first)
+            copy_content(place, further.item);
+        folders_.release(further.folder);
+    }
+}
+
+void FolderRebuild::lose_waiting(std::uint64_t hard_link) {
+    for (const RebuildLinks::Further& further : links_.lose(hard_link)) folders_.release(further.folder);
+}
+
+// Of a name that cannot be a link.
+void FolderRebuild::copy_content(const Place& place, const Item& item) {
+    struct stat found {};
+    const Found is = find_file(place, item, found);
+    if (is == Found::in_the_way) return;
+    if (is == Found::same) return context_.count(fix_metadata(place, item, found));
+    const OpenedFd from = links_.open(item.hard_link);
+    if (!from) return context_.failed("copy", item.path, from.error);
+    RebuildFile file(context_, place.folder, place.name, item, way_to(is));
+    Bytes buffer(std::min<std::uint64_t>(item.size, copied_at_once_max));
+    for (std::uint64_t at = 0; at < item.size;) {
+        const ssize_t got = ::pread(from.fd.get(), buffer.data(), buffer.size(), static_cast<off_t>(at));
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) {
+            file.abandon();
+            return context_.failed("copy", item.path, got < 0 ? errno : EIO);
+        }
+        file.write(at, ByteView(buffer).first(static_cast<std::size_t>(got)));
+        at += static_cast<std::uint64_t>(got);
+    }
+    if (file.end())
+        context_.count(true);
+    else
+        file.abandon();
+}
+
+RebuildFile::Way FolderRebuild::way_to(Found found) {
+    switch (found) {
+        case Found::differs:
+            return RebuildFile::Way::update;
+        case Found::to_replace:
+            return RebuildFile::Way::replace;
+        default:
+            return RebuildFile::Way::make;
+    }
 }
 
 Rebuild::Ticket FolderRebuild::begin_file(const Place& place, const Item& item) {
@@ -155,8 +216,7 @@ Rebuild::Ticket FolderRebuild::begin_file(const Place& place, const Item& item) 
         if (item.hard_link != 0) links_.add(place.folder->folder, place.name, item, true);
         return {};
     }
-    const auto way = is == Found::differs ? RebuildFile::Way::update : RebuildFile::Way::make;
-    OpenFile open{std::make_shared<RebuildFile>(context_, place.folder, place.name, item, way), item.hard_link};
+    OpenFile open{std::make_shared<RebuildFile>(context_, place.folder, place.name, item, way_to(is)), item.hard_link};
     if (item.hard_link != 0) {
         if (!open.file->create()) return {};
         links_.add(place.folder->folder, place.name, item, false);
@@ -182,12 +242,12 @@ FolderRebuild::Found FolderRebuild::find_file(const Place& place, const Item& it
         const bool cleared = context_.clear_way(place.folder->folder, place.name, item.path, found.st_mode);
         return cleared ? Found::nothing : Found::in_the_way;
     }
-    if (context_.request.existing == Existing::overwrite) return removed(place, item);
+    if (context_.request.existing == Existing::overwrite) return Found::to_replace;
     // Writing to a file that has other names would change what they stand for.
     const bool links_are_right = found.st_nlink == 1 || item.hard_link != 0;
     const bool has_size = static_cast<std::uint64_t>(found.st_size) == item.size;
     if (context_.target.trusts_times() && has_size && has_time(found, item) && links_are_right) return Found::same;
-    return found.st_nlink > 1 ? removed(place, item) : Found::differs;
+    return found.st_nlink > 1 ? Found::to_replace : Found::differs;
 }
 
 FolderRebuild::Found FolderRebuild::removed(const Place& place, const Item& item) {
@@ -277,20 +337,22 @@ void FolderRebuild::end_item(const Ticket& ticket) {
 void FolderRebuild::end_file(const OpenFile& open) {
     if (open.file->end()) {
         context_.count(true);
-        if (open.hard_link != 0) links_.complete(open.hard_link);
+        if (open.hard_link != 0) link_waiting(open.hard_link);
     } else {
         open.file->abandon();
-        if (open.hard_link != 0) links_.lose(open.hard_link);
+        if (open.hard_link != 0) lose_waiting(open.hard_link);
     }
     folders_.release(open.file->folder());
 }
 
 void FolderRebuild::abandon_item(const Ticket& ticket, const Finding& finding) {
-    context_.findings.add(finding);
     const OpenFile open = take(ticket);
+    Finding told = finding;
+    if (const auto overwritten = open.file ? open.file->abandon() : std::nullopt)
+        told.text += fmt::format("; the file that was there stays, {} of its bytes were overwritten", *overwritten);
+    context_.findings.add(std::move(told));
     if (!open.file) return;
-    open.file->abandon();
-    if (open.hard_link != 0) links_.lose(open.hard_link);
+    if (open.hard_link != 0) lose_waiting(open.hard_link);
     folders_.release(open.file->folder());
 }
 

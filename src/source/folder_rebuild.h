@@ -17,8 +17,8 @@
 namespace holdfast {
 
 // Items may come without the folders that lead to them. A ticket that wants no content is finished when
-// begin_item() returns: end_item() is allowed for it, and does nothing. With delete_others, folders marked
-// partial (source/partial_mark.h) are left alone; whoever restores only a part of a folder marks it so.
+// begin_item() returns: end_item() is allowed for it, and does nothing. What is deleted by
+// may_delete lies in folders of the snapshot; those marked partial (source/partial_mark.h) are left alone.
 std::unique_ptr<Rebuild> rebuild_into_folder(const RebuildRequest& request);
 
 // The path of an item below the target, where `strip` is RebuildRequest's: "" is the target itself, nothing when the

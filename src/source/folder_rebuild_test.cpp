@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -14,7 +16,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "source/partial_mark.h"
+#include "source/rebuild_context.h"
 #include "source/rebuild_target.h"
+#include "source/test_help.h"
 
 namespace holdfast {
 
@@ -42,11 +46,33 @@ Item file_item(const std::string& path, std::string_view text, std::uint32_t mod
     return item;
 }
 
+// One of the names of a file whose content is "shared".
+Item linked(const std::string& path) {
+    Item item = file_item(path, "shared");
+    item.hard_link = 77;
+    return item;
+}
+
 Item link_item(const std::string& path, const std::string& link) {
     Item item = folder_item(path, 0777);
     item.kind = ItemKind::symlink;
     item.link = link;
     return item;
+}
+
+bool anything(const std::string&) { return true; }
+
+void mount_for_this_process(const std::string& folder) {
+    const uid_t uid = own_uid();
+    const gid_t gid = own_gid();
+    ASSERT_EQ(::unshare(CLONE_NEWNS | (uid == 0 ? 0 : CLONE_NEWUSER)), 0) << errno_text(errno);
+    if (uid != 0) {
+        std::ofstream("/proc/self/setgroups") << "deny";
+        std::ofstream("/proc/self/uid_map") << uid << " " << uid << " 1";
+        std::ofstream("/proc/self/gid_map") << gid << " " << gid << " 1";
+    }
+    ASSERT_EQ(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0) << errno_text(errno);
+    ASSERT_EQ(::mount("tmpfs", folder.c_str(), "tmpfs", 0, nullptr), 0) << errno_text(errno);
 }
 
 class FolderRebuildTest : public testing::Test {
@@ -176,6 +202,30 @@ TEST_F(FolderRebuildTest, takes_up_its_own_interrupted_restore) {
     EXPECT_EQ(names_at("."), std::vector<std::string>{"d"});
 }
 
+TEST_F(FolderRebuildTest, takes_up_the_same_part_of_a_snapshot_only) {
+    RebuildRequest asked = request();
+    asked.strip = "/releases/1";
+    asked.selection = "--include " + std::string(10'000, 'x');
+    {
+        const auto rebuild = rebuild_into_folder(asked);
+        put(*rebuild, file_item("/releases/1/file", "one"), "one");
+    }
+    RebuildRequest other_folder = asked;
+    other_folder.strip = "/releases/2";
+    const Error error = error_of([&] { rebuild_into_folder(other_folder); });
+    EXPECT_EQ(error.code(), Code::target_failed);
+    EXPECT_NE(error.message().find("contents of /releases/1"), std::string::npos);
+    RebuildRequest other_selection = asked;
+    other_selection.selection.back() = 'y';
+    EXPECT_EQ(error_of([&] { rebuild_into_folder(other_selection); }).code(), Code::target_failed);
+    EXPECT_EQ(error_of([&] { rebuild_into_folder(request()); }).code(), Code::target_failed);
+    EXPECT_EQ(text_of("file"), "one");
+    const auto rebuild = rebuild_into_folder(asked);
+    EXPECT_FALSE(rebuild->begin_item(file_item("/releases/1/file", "one")).wants_content);
+    rebuild->finish();
+    EXPECT_EQ(names_at("."), std::vector<std::string>{"file"});
+}
+
 TEST_F(FolderRebuildTest, believes_no_times_after_the_machine_went_down) {
     {
         const auto rebuild = rebuild_into_folder(request());
@@ -224,6 +274,22 @@ TEST_F(FolderRebuildTest, in_place_clears_what_is_a_hole_and_cuts_what_is_too_lo
     rebuild->finish();
     EXPECT_TRUE(text_of("file") == expected);
     EXPECT_LT(stat_of("file").st_blocks * 512, 1'000'000);
+}
+
+TEST_F(FolderRebuildTest, gives_back_setuid_that_writing_takes) {
+    make_folder("");
+    write_text("file", "other bytes");
+    if (own_uid() == 0) {
+        ASSERT_EQ(::chmod(outside_.path().c_str(), 0711), 0);
+        for (const char* path : {"", "file"}) ASSERT_EQ(::chown(at(path).c_str(), AsOrdinaryUser::id, own_gid()), 0);
+    }
+    const AsOrdinaryUser ordinary;
+    ASSERT_EQ(::chmod(at("file").c_str(), 04755), 0);
+    const auto rebuild = rebuild_into_folder(request(Existing::in_place));
+    put(*rebuild, file_item("/file", "the bytes", 04755), "the bytes");
+    EXPECT_TRUE(rebuild->finish().findings.empty());
+    EXPECT_EQ(text_of("file"), "the bytes");
+    EXPECT_EQ(stat_of("file").st_mode & 07777, 04755U);
 }
 
 TEST_F(FolderRebuildTest, in_place_does_not_write_through_other_names_of_a_file) {
@@ -314,12 +380,12 @@ TEST_F(FolderRebuildTest, deletes_others_only_in_folders_of_the_snapshot) {
     write_text("d/extra folder/deep/file", "x");
     make_folder("beside");
     RebuildRequest asked = request(Existing::in_place);
-    asked.delete_others = true;
+    asked.may_delete = anything;
     const auto restore = [&](bool dry_run) {
         asked.dry_run = dry_run;
         const auto rebuild = rebuild_into_folder(asked);
         Item top = folder_item("/");
-        mark_partial(top);  // it only leads to /d
+        mark_wholeness(top, Wholeness::leading);
         put(*rebuild, top);
         put(*rebuild, folder_item("/d", 0750));
         put(*rebuild, file_item("/d/file", "hello"), "hello");
@@ -340,7 +406,7 @@ TEST_F(FolderRebuildTest, deletes_others_in_empty_folders_and_on_the_way) {
     make_folder("b/d");
     write_text("b/d/gone", "x");
     RebuildRequest asked = request(Existing::in_place);
-    asked.delete_others = true;
+    asked.may_delete = anything;
     const auto rebuild = rebuild_into_folder(asked);
     for (const char* path : {"/", "/a", "/b", "/z"}) put(*rebuild, folder_item(path));
     for (const char* path : {"/b/c", "/b/d"}) put(*rebuild, folder_item(path));
@@ -351,13 +417,41 @@ TEST_F(FolderRebuildTest, deletes_others_in_empty_folders_and_on_the_way) {
     EXPECT_EQ(names_at("b/d"), std::vector<std::string>{"file"});
 }
 
+TEST_F(FolderRebuildTest, deletes_nothing_that_is_to_be_spared_however_deep_it_lies) {
+    restore_small(request());
+    write_text("d/extra", "x");
+    write_text("d/spared", "x");
+    make_folder("d/folder/deep/empty");
+    write_text("d/folder/gone", "x");
+    write_text("d/folder/deep/gone", "x");
+    write_text("d/folder/deep/spared", "x");
+    make_folder("d/other/deep");
+    for (const char* strip : {"", "/base"}) {
+        RebuildRequest asked = request(Existing::in_place);
+        asked.strip = strip;
+        std::vector<std::string> asked_about;
+        asked.may_delete = [&](const std::string& path) {
+            asked_about.push_back(path);
+            return !path.ends_with("/spared");
+        };
+        const auto restore = [&](bool dry_run) {
+            asked.dry_run = dry_run;
+            const auto rebuild = rebuild_into_folder(asked);
+            put(*rebuild, folder_item(asked.strip + "/d", 0750));
+            put(*rebuild, file_item(asked.strip + "/d/file", "hello"), "hello");
+            return rebuild->finish();
+        };
+        const std::uint64_t forecast = restore(true).items_deleted;
+        EXPECT_EQ(restore(false).items_deleted, forecast);
+        EXPECT_EQ(std::ranges::count(asked_about, asked.strip + "/d/folder/deep/spared"), 2);
+        EXPECT_EQ(names_at("d"), (std::vector<std::string>{"file", "folder", "spared"}));
+        EXPECT_EQ(names_at("d/folder"), std::vector<std::string>{"deep"});
+        EXPECT_EQ(names_at("d/folder/deep"), std::vector<std::string>{"spared"});
+    }
+}
+
 TEST_F(FolderRebuildTest, links_further_names_of_a_file) {
     const auto rebuild = rebuild_into_folder(request());
-    const auto linked = [](const std::string& path) {
-        Item item = file_item(path, "shared");
-        item.hard_link = 77;
-        return item;
-    };
     put(*rebuild, folder_item("/d"));
     const Rebuild::Ticket first = rebuild->begin_item(linked("/one"));
     EXPECT_TRUE(first.wants_content);
@@ -373,11 +467,6 @@ TEST_F(FolderRebuildTest, links_further_names_of_a_file) {
 
 TEST_F(FolderRebuildTest, leaves_no_name_of_a_file_whose_content_is_lost) {
     const auto rebuild = rebuild_into_folder(request());
-    const auto linked = [](const std::string& path) {
-        Item item = file_item(path, "shared");
-        item.hard_link = 77;
-        return item;
-    };
     const Rebuild::Ticket first = rebuild->begin_item(linked("/one"));
     rebuild->begin_item(linked("/two"));
     const Rebuild::Ticket alone = rebuild->begin_item(file_item("/two and a half", "x"));
@@ -391,15 +480,88 @@ TEST_F(FolderRebuildTest, leaves_no_name_of_a_file_whose_content_is_lost) {
     EXPECT_TRUE(std::filesystem::is_empty(target_));
 }
 
+TEST_F(FolderRebuildTest, keeps_a_file_that_was_there_when_its_content_is_lost) {
+    std::string text(300'000, 'a');
+    make_folder("");
+    write_text("equal", text);
+    write_text("changed", text);
+    write_text("other name", text);
+    std::filesystem::create_hard_link(at("other name"), at("linked"));
+    text[299'999] = 'z';
+    for (const Existing existing : {Existing::in_place, Existing::overwrite}) {
+        const auto rebuild = rebuild_into_folder(request(existing));
+        const auto lose = [&](const std::string& path, std::size_t from) {
+            const Rebuild::Ticket ticket = rebuild->begin_item(file_item(path, text));
+            rebuild->write(ticket, from, as_bytes(text).subspan(from));
+            rebuild->abandon_item(ticket, {path, Finding::Kind::unreadable, "its bytes are damaged"});
+        };
+        const auto before = names_at(".");
+        const std::vector<std::string> bytes_before = {text_of("equal"), text_of("linked"), text_of("other name")};
+        const struct stat stat = stat_of("equal");
+        rebuild->abandon_item(rebuild->begin_item(file_item("/equal", text)), {"/equal", {}, "damaged"});
+        lose("/linked", 0);
+        lose("/changed", 100'000);
+        const Rebuild::Summary summary = rebuild->finish();
+        EXPECT_EQ(names_at("."), before);
+        EXPECT_EQ((std::vector<std::string>{text_of("equal"), text_of("linked"), text_of("other name")}), bytes_before);
+        EXPECT_EQ(stat_of("equal").st_ctim.tv_nsec, stat.st_ctim.tv_nsec);
+        EXPECT_EQ(stat_of("linked").st_nlink, 2U);
+        EXPECT_EQ(summary.items_written, 0U);
+        ASSERT_EQ(summary.findings.size(), 3U);
+        EXPECT_NE(summary.findings[0].text.find("0 of its bytes were overwritten"), std::string::npos);
+        EXPECT_NE(summary.findings[1].text.find("0 of its bytes were overwritten"), std::string::npos);
+        const bool wrote = existing == Existing::in_place;
+        EXPECT_EQ(text_of("changed").back(), wrote ? 'z' : 'a');
+        EXPECT_EQ(summary.findings[2].text.find(" 0 of its bytes") == std::string::npos, wrote);
+        write_text("changed", std::string(300'000, 'a'));
+    }
+}
+
+TEST_F(FolderRebuildTest, keeps_all_names_of_a_file_when_its_content_is_lost) {
+    make_folder("d");
+    write_text("one", "as it was");
+    std::filesystem::create_hard_link(at("one"), at("two"));
+    write_text("d/three", "by itself");
+    const auto rebuild = rebuild_into_folder(request(Existing::in_place));
+    const Rebuild::Ticket first = rebuild->begin_item(linked("/one"));
+    rebuild->begin_item(linked("/two"));
+    put(*rebuild, folder_item("/d"));
+    rebuild->begin_item(linked("/d/three"));
+    rebuild->write(first, 0, as_bytes("sha"));
+    rebuild->abandon_item(first, {"/one", Finding::Kind::unreadable, "its bytes are damaged"});
+    EXPECT_EQ(rebuild->finish().findings.size(), 3U);
+    EXPECT_EQ(text_of("one"), "as it was");
+    EXPECT_EQ(text_of("two"), "as it was");
+    EXPECT_EQ(text_of("d/three"), "by itself");
+    EXPECT_EQ(stat_of("one").st_nlink, 2U);
+    EXPECT_EQ(stat_of("d").st_mtim.tv_sec, 1'000'000'000);
+    EXPECT_EQ(names_at("."), (std::vector<std::string>{"d", "one", "two"}));
+}
+
+TEST_F(FolderRebuildTest, replaces_a_file_only_by_a_whole_one_and_leaves_nothing_beside_it) {
+    make_folder("");
+    write_text("file", "as it was");
+    for (int i = 0; i < 2; ++i) {  // what was killed leaves its file, and the next one takes it away
+        {
+            const auto rebuild = rebuild_into_folder(request(Existing::overwrite));
+            const Rebuild::Ticket ticket = rebuild->begin_item(file_item("/file", "whole"));
+            rebuild->write(ticket, 0, as_bytes("who"));
+            EXPECT_EQ(text_of("file"), "as it was");
+        }
+        EXPECT_EQ(names_at("."), std::vector<std::string>{"file"});
+        write_text(name_until_complete("file"), "of one that was killed");
+    }
+    const auto rebuild = rebuild_into_folder(request(Existing::overwrite));
+    put(*rebuild, file_item("/file", "whole"), "whole");
+    rebuild->finish();
+    EXPECT_EQ(text_of("file"), "whole");
+    EXPECT_EQ(names_at("."), std::vector<std::string>{"file"});
+}
+
 TEST_F(FolderRebuildTest, mends_hard_links_in_place) {
     make_folder("");
     write_text("one", "shared");
     write_text("two", "another inode");
-    const auto linked = [](const std::string& path) {
-        Item item = file_item(path, "shared");
-        item.hard_link = 77;
-        return item;
-    };
     for (int i = 0; i < 2; ++i) {
         const auto rebuild = rebuild_into_folder(request(Existing::in_place));
         put(*rebuild, linked("/one"), "shared");
@@ -408,6 +570,43 @@ TEST_F(FolderRebuildTest, mends_hard_links_in_place) {
         EXPECT_EQ(stat_of("one").st_ino, stat_of("two").st_ino);
         EXPECT_EQ(text_of("two"), "shared");
     }
+}
+
+TEST_F(FolderRebuildTest, a_name_that_cannot_be_a_link_is_a_copy) {
+    make_folder("d");
+    const auto restore = [&] {
+        const auto rebuild = rebuild_into_folder(request(Existing::in_place));
+        const Rebuild::Ticket first = rebuild->begin_item(linked("/one"));
+        put(*rebuild, folder_item("/d"));
+        // The one that waits for the content is copied, the one that comes later is asked for.
+        const bool is_new = first.wants_content;
+        EXPECT_FALSE(is_new && rebuild->begin_item(linked("/d/early")).wants_content);
+        if (is_new) {
+            rebuild->write(first, 0, as_bytes("shared"));
+            rebuild->end_item(first);
+        } else {
+            put(*rebuild, linked("/d/early"), "shared");
+        }
+        put(*rebuild, linked("/d/late"), "shared");
+        const Rebuild::Summary summary = rebuild->finish();
+        ASSERT_EQ(summary.findings.size(), 1U);
+        EXPECT_NE(summary.findings[0].text.find("the file is a copy"), std::string::npos);
+        for (const std::string path : {"one", "d/early", "d/late"}) EXPECT_EQ(text_of(path), "shared") << path;
+        EXPECT_EQ(names_at("d"), (std::vector<std::string>{"early", "late"}));
+        EXPECT_EQ(stat_of("d").st_mtim.tv_sec, 1'000'000'000);
+    };
+    // With a file system of its own in the target, that nobody else sees.
+    EXPECT_EXIT(
+        {
+            mount_for_this_process(at("d"));
+            restore();
+            restore();
+            write_text("d/early", "of another day");
+            write_text("d/late", "of another day");
+            restore();
+            std::exit(HasFailure() ? 1 : 0);
+        },
+        testing::ExitedWithCode(0), "");
 }
 
 TEST_F(FolderRebuildTest, strips_the_folder_whose_contents_go_to_the_target) {

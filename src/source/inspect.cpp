@@ -135,7 +135,7 @@ void Inspector::compare_metadata(const Place& place, const Item& item, const str
     const auto differs = [&](Aspect aspect, std::string expected, std::string is) {
         out.differences.push_back({item.path, aspect, std::move(expected), std::move(is)});
     };
-    const bool is_leading = item.kind == ItemKind::folder && is_partial(item);
+    const bool is_leading = item.kind == ItemKind::folder && wholeness_of(item) == Wholeness::leading;
     const bool owner_differs = found.st_uid != item.uid || found.st_gid != item.gid;
     // A folder that only leads to what was restored may belong to whoever restored, and others work in it.
     if (owner_differs && !(is_leading && ::geteuid() != 0))

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/position.h"
@@ -26,6 +27,7 @@ struct JournalPiece {
     Moment last;
     std::uint64_t records = 0;
     bool ends_within_record = false;
+    std::vector<Pause> pauses = {};  // among what is in it
 };
 
 // Reads a source's change log from one moment on, without a gap.

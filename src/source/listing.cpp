@@ -31,6 +31,7 @@ bool is_dots(const char* name) { return name[0] == '.' && (name[1] == '\0' || (n
 
 int Listing::list(int folder) {
     static thread_local std::array<char, 256 * 1024> buffer;
+    if (::lseek(folder, 0, SEEK_SET) != 0) return errno;  // it may have been listed before
     while (true) {
         const long got = syscall(SYS_getdents64, folder, buffer.data(), buffer.size());
         if (got < 0 && errno == EINTR) continue;

@@ -49,9 +49,18 @@ std::pair<std::uint64_t, std::uint64_t> OrderFreeSum::hash(ByteView bytes) {
 
 void OrderFreeSum::add(ByteView bytes) {
     const auto [low, high] = hash(bytes);
+    add(low, high);
+    ++count_;
+}
+
+void OrderFreeSum::add(const OrderFreeSum& others) {
+    add(others.low_, others.high_);
+    count_ += others.count_;
+}
+
+void OrderFreeSum::add(std::uint64_t low, std::uint64_t high) {
     low_ += low;
     high_ += high + (low_ < low ? 1 : 0);
-    ++count_;
 }
 
 std::string OrderFreeSum::hex() const { return fmt::format("{:016x}{:016x}", high_, low_); }

@@ -18,10 +18,12 @@ public:
     // Of one, low and high half.
     static std::pair<std::uint64_t, std::uint64_t> hash(ByteView bytes);
     void add(ByteView bytes);
+    void add(const OrderFreeSum& others);
     std::uint64_t count() const { return count_; }
     std::string hex() const;  // 32 digits
 
 private:
+    void add(std::uint64_t low, std::uint64_t high);
     std::uint64_t low_ = 0;
     std::uint64_t high_ = 0;
     std::uint64_t count_ = 0;

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 
 #include "source/findings.h"
 #include "source/metadata.h"
@@ -12,6 +13,10 @@
 #include "source/source.h"
 
 namespace holdfast {
+
+// The name in the same folder that what replaces `name` has until it is complete. Equal for equal names, so that what an
+// interrupted restore left is found by the next one.
+std::string name_until_complete(const std::string& name);
 
 struct RebuildContext {
     explicit RebuildContext(const RebuildRequest& asked) : request(asked), target(asked) {}
@@ -31,6 +36,8 @@ struct RebuildContext {
     // else the item is left out.
     bool clear_way(const Folder::Pointer& folder, const std::string& name, const std::string& item_path,
                    unsigned found_mode);
+    // Of what lies in the target and not in the snapshot.
+    bool may_delete(const Folder::Pointer& folder, const std::string& name) const;
 };
 
 }  // namespace holdfast

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 
@@ -21,9 +22,14 @@ RebuildFile::RebuildFile(RebuildContext& context, TargetFolderPointer folder, st
       path_(item.path),
       size_(item.size),
       metadata_(metadata_of(item)),
-      way_(way) {}
+      way_(way),
+      at_(way == Way::replace ? name_until_complete(name_) : name_) {}
 
-RebuildFile::~RebuildFile() { context_.target.cache().drop(slot_); }
+// What ends before it is complete leaves nothing under a name that is not its own.
+RebuildFile::~RebuildFile() {
+    if (way_ == Way::replace && at_ != name_) abandon();
+    context_.target.cache().drop(slot_);
+}
 
 bool RebuildFile::create() { return open() != nullptr; }
 
@@ -58,16 +64,16 @@ FdCache::Pin RebuildFile::open() {
     if (!folder) return give_up("open the folder of", folder.error), nullptr;
     OpenedFd file;
     if (exists_ || way_ == Way::update)
-        file = open_in(cache, folder.get(), name_.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK);
-    if (way_ == Way::update && !exists_) begin_update(folder.get(), file);
-    if (way_ == Way::make && !exists_) file = make_new(folder.get());
+        file = open_in(cache, folder.get(), at_.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+    if (way_ == Way::update && !exists_) begin_update(file);
+    if (way_ != Way::update && !exists_) file = make_new(folder.get());
     if (!file) return give_up(exists_ ? "open" : "create", file.error), nullptr;
     exists_ = true;
     return cache.put(slot_, std::move(file.fd));
 }
 
 // What cannot be written in place (a running program, a file without the right to write) is replaced.
-void RebuildFile::begin_update(int folder, OpenedFd& file) {
+void RebuildFile::begin_update(OpenedFd& file) {
     struct stat stat {};
     if (file && fstat(file.fd.get(), &stat) == 0 && S_ISREG(stat.st_mode)) {
         present_ = present_of(stat);
@@ -75,7 +81,8 @@ void RebuildFile::begin_update(int folder, OpenedFd& file) {
         return;
     }
     file = {};
-    if (unlinkat(folder, name_.c_str(), 0) == 0 || errno == ENOENT) way_ = Way::make;
+    way_ = Way::replace;
+    at_ = name_until_complete(name_);
 }
 
 OpenedFd RebuildFile::make_new(int folder) {
@@ -86,7 +93,11 @@ OpenedFd RebuildFile::make_new(int folder) {
     // A user must be able to open it again; root can anyway.
     if (!context_.metadata.is_root_user()) mode |= 0600;
     constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
-    OpenedFd file = open_in(context_.target.cache(), folder, name_.c_str(), flags, mode);
+    FdCache& cache = context_.target.cache();
+    OpenedFd file = open_in(cache, folder, at_.c_str(), flags, mode);
+    // An interrupted restore left it.
+    if (file.error == EEXIST && way_ == Way::replace && unlinkat(folder, at_.c_str(), 0) == 0)
+        file = open_in(cache, folder, at_.c_str(), flags, mode);
     if (!file) return file;
     present_ = {.mode = mode & ~context_.target.umask(),
                 .uid = context_.target.uid(),
@@ -118,8 +129,10 @@ void RebuildFile::write_differing(int fd, std::uint64_t offset, ByteView bytes) 
         const ssize_t got = ::pread(fd, present.data(), part.size(), static_cast<off_t>(offset));
         if (got < 0 && errno == EINTR) continue;
         // What cannot be read is replaced.
-        if (got != std::ssize(part) || std::memcmp(present.data(), part.data(), part.size()) != 0)
+        if (got != std::ssize(part) || std::memcmp(present.data(), part.data(), part.size()) != 0) {
+            overwritten_ += part.size();
             write_all(fd, offset, part);
+        }
         bytes = bytes.subspan(part.size());
         offset += part.size();
     }
@@ -145,11 +158,24 @@ bool RebuildFile::end() {
     if (!fd || given_up_) return false;
     const std::lock_guard lock(mutex_);
     if (!fit_size(fd->get())) return false;
+    struct stat stat {};  // writing took setuid and setgid from a file that has them
+    if (way_ == Way::update && fstat(fd->get(), &stat) == 0) present_ = present_of(stat);
     context_.metadata.set(fd->get(), metadata_, present_, [this] { return path_; });
     context_.target.cache().drop(slot_);
     // Some file systems say only now that there is no room.
     if (fd.use_count() == 1 && ::close(fd->release()) != 0 && errno != EINTR) give_up("write", errno);
-    return !given_up_;
+    return !given_up_ && take_place();
+}
+
+bool RebuildFile::take_place() {
+    if (at_ == name_) return true;
+    const Folder::Open folder = folder_->folder->open();
+    const int error = !folder                                                                   ? folder.error
+                      : ::renameat(folder.get(), at_.c_str(), folder.get(), name_.c_str()) != 0 ? errno
+                                                                                                : 0;
+    if (error != 0) return give_up("replace", error), false;
+    at_ = name_;
+    return true;
 }
 
 // Holes are not written: at the end of a new file its size is set, in an updated one old bytes are taken out.
@@ -180,12 +206,14 @@ bool RebuildFile::clear(int fd, std::uint64_t from, std::uint64_t to) {
     return !given_up_;
 }
 
-void RebuildFile::abandon() {
+std::optional<std::uint64_t> RebuildFile::abandon() {
     given_up_ = true;
     const std::lock_guard lock(mutex_);
     context_.target.cache().drop(slot_);
-    if (!exists_) return;  // nothing was written
-    if (const Folder::Open folder = folder_->folder->open()) unlinkat(folder.get(), name_.c_str(), 0);
+    if (way_ == Way::update) return overwritten_;
+    if (std::exchange(exists_, false))
+        if (const Folder::Open folder = folder_->folder->open()) unlinkat(folder.get(), at_.c_str(), 0);
+    return way_ == Way::replace ? std::optional<std::uint64_t>(0) : std::nullopt;
 }
 
 }  // namespace holdfast

@@ -2,7 +2,8 @@
 //
 // Shape    a new file is made at the first write under its own name, and gets its times when it is complete:
 //          so one that was interrupted is known by its times. An existing one that is updated is compared
-//          with what comes in, and only what differs is written
+//          with what comes in, and only what differs is written; one that cannot be is replaced when the new one is
+//          complete
 // Errors   as RebuildContext::failed; after that the file is given up and further writes do nothing
 // Threads  write() from any thread; end() and abandon() once, after the last write
 #pragma once
@@ -12,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +24,7 @@ namespace holdfast {
 
 class RebuildFile {
 public:
-    enum class Way : std::uint8_t { make, update };
+    enum class Way : std::uint8_t { make, update, replace };
 
     RebuildFile(RebuildContext& context, TargetFolderPointer folder, std::string name, const Item& item, Way way);
     ~RebuildFile();
@@ -34,13 +36,15 @@ public:
     void write(std::uint64_t offset, ByteView bytes);
     // True when the file is there now, with all its metadata.
     bool end();
-    void abandon();
+    // A file that was there before stays: how many of its bytes were overwritten. Nothing when there was none.
+    std::optional<std::uint64_t> abandon();
     const TargetFolderPointer& folder() const { return folder_; }
 
 private:
     FdCache::Pin open();
-    void begin_update(int folder, OpenedFd& file);
+    void begin_update(OpenedFd& file);
     OpenedFd make_new(int folder);
+    bool take_place();
     void give_up(std::string_view verb, int error);
     void write_all(int fd, std::uint64_t offset, ByteView bytes);
     void write_differing(int fd, std::uint64_t offset, ByteView bytes);
@@ -56,11 +60,13 @@ private:
     const Metadata metadata_;
     std::atomic<bool> given_up_{false};
     std::atomic<std::uint64_t> end_{0};  // of what was written
+    std::atomic<std::uint64_t> overwritten_{0};
     FdCache::Slot slot_;
 
     std::mutex mutex_;
     // guarded by mutex_
     Way way_;
+    std::string at_;       // the name it has now
     bool exists_ = false;  // it was made or opened before
     Present present_;
     std::uint64_t old_size_ = 0;

@@ -9,7 +9,6 @@
 
 #include "base/error.h"
 #include "source/listing.h"
-#include "source/partial_mark.h"
 #include "source/release_chain.h"
 #include "source/remove_tree.h"
 
@@ -42,7 +41,7 @@ void RebuildFolders::set_top(const Item& item) {
     const bool stands_for_item = !context_.request.strip.empty() || context_.request.existing != Existing::refuse;
     if (!stands_for_item && !context_.target.was_made()) return;
     top_->metadata = metadata_of(item);
-    top_->is_partial = is_partial(item);
+    top_->wholeness = wholeness_of(item);
 }
 
 const TargetFolderPointer& RebuildFolders::enter(std::string_view path) {
@@ -70,7 +69,7 @@ void RebuildFolders::make(const TargetFolderPointer& in, const std::string& name
     TargetFolder::SubFolder sub;
     sub.name = name;
     sub.metadata = metadata_of(item);
-    sub.is_partial = is_partial(item);
+    sub.wholeness = wholeness_of(item);
     make_here(in, sub, item.path);
     in->sub_folders.push_back(std::move(sub));
 }
@@ -115,7 +114,7 @@ void RebuildFolders::push(TargetFolder::SubFolder sub) {
     folder->metadata = std::move(sub.metadata);
     folder->existed = sub.existed;
     folder->is_blocked = sub.is_blocked;
-    folder->is_partial = sub.is_partial;
+    folder->wholeness = sub.wholeness;
     const bool exists = sub.existed || !context_.request.dry_run;
     if (above->folder && exists && !sub.is_blocked) folder->folder = Folder::below(above->folder, sub.name);
     folder->above = above;
@@ -187,7 +186,7 @@ void RebuildFolders::finish(TargetFolder& folder) {
         folder.present.has_times = stat.st_mtim.tv_sec == folder.metadata->mtime_s &&
                                    stat.st_mtim.tv_nsec == std::int64_t{folder.metadata->mtime_ns};
     }
-    if (folder.is_partial && !context_.metadata.is_root_user()) {
+    if (folder.wholeness == Wholeness::leading && !context_.metadata.is_root_user()) {
         // A folder that only leads to what is restored may belong to whoever restores.
         folder.metadata->uid = folder.present.uid;
         folder.metadata->gid = folder.present.gid;
@@ -200,17 +199,20 @@ void RebuildFolders::finish(TargetFolder& folder) {
 }
 
 void RebuildFolders::find_others(const TargetFolderPointer& folder) {
-    const bool is_whole = folder->metadata && !folder->is_partial && !folder->is_blocked;
-    if (!context_.request.delete_others || !is_whole || !folder->existed || !folder->folder) return;
+    const bool is_whole = folder->metadata && folder->wholeness == Wholeness::whole && !folder->is_blocked;
+    if (!context_.request.may_delete || !is_whole || !folder->existed || !folder->folder) return;
     Listing listing;
     const Folder::Open open = folder->folder->open();
     const int error = open ? listing.list(open.get()) : open.error;
     if (error != 0) return context_.failed("list", folder->item_path(), error);
     listing.sort();
+    std::ranges::sort(folder->names);  // a folder that only leads to others comes when the first of them does
     for (std::size_t i = 0; i < listing.size(); ++i) {
         std::string name = listing.name(i);
         const bool is_marker = folder == top_ && name == restore_marker;
-        if (!is_marker && !std::ranges::binary_search(folder->names, name)) folder->others.push_back(std::move(name));
+        const bool is_of_snapshot = std::ranges::binary_search(folder->names, name);
+        if (!is_marker && !is_of_snapshot && context_.may_delete(folder->folder, name))
+            folder->others.push_back(std::move(name));
     }
     folder->names = {};
     if (folder->others.empty()) return;
@@ -219,7 +221,9 @@ void RebuildFolders::find_others(const TargetFolderPointer& folder) {
 }
 
 void RebuildFolders::remove_others() {
-    const Removal removal = context_.request.dry_run ? Removal::only_count : Removal::real;
+    const Removal removal{
+        .only_count = context_.request.dry_run,
+        .may_go = [this](const auto& folder, const auto& name) { return context_.may_delete(folder, name); }};
     for (TargetFolderPointer& folder : with_others_) {
         for (const std::string& name : folder->others)
             context_.items_deleted += remove_tree(folder->folder, name, removal, context_.findings);

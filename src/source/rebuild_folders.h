@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "source/partial_mark.h"
 #include "source/rebuild_context.h"
 
 namespace holdfast {
@@ -30,7 +31,7 @@ struct TargetFolder {
     struct SubFolder {
         std::string name;
         std::optional<Metadata> metadata;
-        bool is_partial = true;
+        Wholeness wholeness = Wholeness::leading;
         bool existed = false;
         bool is_blocked = false;  // something is in its way: nothing is put into it
     };
@@ -43,8 +44,8 @@ struct TargetFolder {
     Present present;
     bool existed = false;
     bool is_blocked = false;
-    bool is_plain = false;   // see RebuildTarget::is_plain
-    bool is_partial = true;  // what the snapshot lacks of it may well exist
+    bool is_plain = false;                     // see RebuildTarget::is_plain
+    Wholeness wholeness = Wholeness::leading;  // not whole: what the snapshot lacks of it may well exist
 
     // used by the thread that begins items
     std::deque<SubFolder> sub_folders;  // begun, not entered

@@ -1,13 +1,14 @@
 // source/rebuild_gate.h: the lock of a rebuild in which items wait for each other, as rows do for the tables that take them.
 //
 // Shape    guarded() around what a worker does, wait() where it needs what another one makes; both under `mutex`
-// Errors   target_failed from wait() when the restore was given up
+// Errors   from wait(): what failed first in guarded(), or target_failed when the restore was given up
 // Threads  all members from any
 // I1  nobody waits for ever: not after a failure in guarded() or a give_up(), and not when the world stops
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 
 #include "base/error.h"
@@ -34,6 +35,7 @@ public:
             work();
         } catch (...) {
             const std::lock_guard lock(mutex);
+            if (!cause_) cause_ = std::current_exception();
             give_up();
             throw;
         }
@@ -44,6 +46,7 @@ public:
     std::unique_lock<std::mutex> wait(const Condition& is_met) {
         std::unique_lock lock(mutex);
         while (!is_met()) {
+            if (cause_) std::rethrow_exception(cause_);
             if (given_up_) throw Error{Code::target_failed, "the restore was given up, because a part of it failed"};
             changed_.wait_for(lock, stop_wait_max);
             world_.stop.check();
@@ -55,7 +58,9 @@ private:
     static constexpr std::chrono::milliseconds stop_wait_max{200};
     World& world_;
     std::condition_variable changed_;
-    bool given_up_ = false;  // guarded by mutex
+    // guarded by mutex
+    bool given_up_ = false;
+    std::exception_ptr cause_;  // who waits may be heard first
 };
 
 }  // namespace holdfast

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
 
 #include "base/error.h"
@@ -41,8 +41,16 @@ std::string boot_id() {
 
 constexpr std::string_view made_line = "the target was made by it\n";
 
+// What tells one restore from another.
+std::string name_of_restore(const RebuildRequest& request) {
+    std::string out = fmt::format("unfinished restore of snapshot {}\n", request.snapshot_id);
+    if (!request.strip.empty()) out += fmt::format("contents of {}\n", printable(request.strip));
+    if (!request.selection.empty()) out += fmt::format("selection {}\n", printable(request.selection));
+    return out;
+}
+
 std::string marker_text(const RebuildRequest& request) {
-    return fmt::format("unfinished restore of snapshot {}\nboot {}", request.snapshot_id, boot_id());
+    return name_of_restore(request) + fmt::format("boot {}", boot_id());
 }
 
 void make_with_parents(const std::string& path) {
@@ -75,7 +83,7 @@ RebuildTarget::RebuildTarget(const RebuildRequest& request) : path_(request.targ
     // A file system of its own is empty with this folder.
     listing.keep_if([](std::string_view name, std::uint8_t) { return name != "lost+found"; });
     was_empty_ = listing.size() == 0;
-    if (!was_empty_) take_up(request);
+    if (!was_empty_) take_up(request, listing.size() == 1);
     if (request.existing == Existing::refuse && !request.dry_run && !marker_) write_marker(request);
 }
 
@@ -97,9 +105,9 @@ void RebuildTarget::open_or_make(bool is_dry_run) {
     folder_ = Folder::base(cache_, std::move(fd), path_);
 }
 
-// An unfinished restore of the same snapshot goes on; anything else in the target is refused, if that was
-// asked for.
-void RebuildTarget::take_up(const RebuildRequest& request) {
+// An unfinished restore of the same snapshot goes on, one that wrote nothing gives way; anything else in the target is
+// refused, if that was asked for.
+void RebuildTarget::take_up(const RebuildRequest& request, bool is_alone) {
     OpenedFd marker =
         open_in(*cache_, folder_->open().get(), restore_marker.data(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     if (!marker) {
@@ -110,15 +118,23 @@ void RebuildTarget::take_up(const RebuildRequest& request) {
                 "Name an empty folder, or give --in-place to write only what differs, or --overwrite to "
                 "replace what is in the way.");
     }
-    std::array<char, 4096> buffer{};
-    const ssize_t got = ::read(marker.fd.get(), buffer.data(), buffer.size());
-    const std::string_view found(buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
     const std::string expected = marker_text(request);
-    const std::size_t first_line = expected.find('\n') + 1;
-    if (found.substr(0, first_line) != expected.substr(0, first_line)) {
+    const std::string name = name_of_restore(request) + "boot ";
+    std::string found(expected.size() + 4096, '\0');
+    found.resize(static_cast<std::size_t>(std::max<ssize_t>(::read(marker.fd.get(), found.data(), found.size()), 0)));
+    if (!found.starts_with(name)) {
         if (request.existing != Existing::refuse) return;
-        throw Error{Code::target_failed, "{} holds something else: {}", path_,
-                    printable(found.substr(0, found.find('\n')))}
+        if (is_alone) {
+            was_made_ = found.ends_with(made_line);
+            hold(std::move(marker.fd));
+            if (!request.dry_run) remove_marker();
+            marker_ = {};
+            was_empty_ = true;
+            return;
+        }
+        std::string other = found.substr(0, found.find("\nboot "));
+        std::ranges::replace(other, '\n', ',');
+        throw Error{Code::target_failed, "{} holds something else: {}", path_, printable(other)}
             .unharmed(std::string(untouched))
             .hint("Finish that restore, or name an empty folder.");
     }

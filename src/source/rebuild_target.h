@@ -1,8 +1,9 @@
 // source/rebuild_target.h: the folder that a restore goes to: made or examined, and marked while it is
 // unfinished.
 //
-// Shape    `.holdfast-restore` in the target names the snapshot and the boot of the machine; it is written
-//          before the first item and removed after the last. With it, the same restore is taken up again
+// Shape    `.holdfast-restore` in the target names the snapshot, what of it was asked for, and the boot of the
+//          machine; it is written before the first item and removed after the last. With it, the same restore is taken
+//          up again: for another one, what lies there may be other bytes of the same size and time, or half a file
 // Errors   target_failed when the folder is not empty, cannot be made or cannot be written, busy when another
 //          restore writes to it; nothing was written then
 // Threads  immutable after construction
@@ -46,7 +47,7 @@ public:
 
 private:
     void open_or_make(bool is_dry_run);
-    void take_up(const RebuildRequest& request);
+    void take_up(const RebuildRequest& request, bool is_alone);
     void write_marker(const RebuildRequest& request);
     void hold(Fd marker);
     [[noreturn]] void fail(std::string_view verb, int error) const;

@@ -17,7 +17,7 @@ namespace {
 
 class Remover {
 public:
-    Remover(Removal removal, Findings& findings) : removal_(removal), findings_(findings) {}
+    Remover(const Removal& removal, Findings& findings) : removal_(removal), findings_(findings) {}
 
     std::uint64_t run(const Folder::Pointer& folder, const std::string& name) {
         take(folder, name);
@@ -30,10 +30,13 @@ public:
                 enter(parent, next);
                 continue;
             }
-            const Folder::Pointer done = level.folder;
+            const Level done = std::move(level);
             open_.pop_back();
-            done->close();
-            unlink(done->parent(), done->name(), AT_REMOVEDIR);
+            done.folder->close();
+            if (done.stays)
+                above_stays();
+            else
+                unlink(done.folder->parent(), done.folder->name(), AT_REMOVEDIR);
         }
         return removed_;
     }
@@ -42,7 +45,15 @@ private:
     struct Level {
         Folder::Pointer folder;
         std::vector<std::string> sub_folders;
+        bool stays = false;  // for what is in it
     };
+
+    void above_stays() {
+        if (!open_.empty()) open_.back().stays = true;
+    }
+    bool may_go(const Folder::Pointer& folder, const std::string& name) const {
+        return !removal_.may_go || removal_.may_go(folder, name);
+    }
 
     void take(const Folder::Pointer& folder, const std::string& name) {
         struct stat stat {};
@@ -68,13 +79,17 @@ private:
         if (own.st_dev != outside.st_dev) {
             findings_.add({folder->path(), Finding::Kind::unsupported,
                            "another file system is mounted there; it was left alone"});
-            return;
+            return above_stays();
         }
         Listing listing;
         if (const int error = listing.list(open.get()); error != 0) return failed(folder->path(), error);
-        Level level{folder, {}};
+        Level level{folder, {}, false};
         for (std::size_t i = 0; i < listing.size(); ++i) {
             const char* inside = listing.name(i);
+            if (!may_go(folder, inside)) {
+                level.stays = true;
+                continue;
+            }
             struct stat stat {};
             const bool is_folder =
                 listing.type(i) == DT_DIR ||
@@ -90,7 +105,7 @@ private:
     }
 
     void unlink(const Folder::Pointer& folder, const std::string& name, int flags) {
-        if (removal_ == Removal::real) {
+        if (!removal_.only_count) {
             const Folder::Open open = folder->open();
             const int error = !open ? open.error : unlinkat(open.get(), name.c_str(), flags) != 0 ? errno : 0;
             if (error == ENOENT || error == ENOTEMPTY || error == EEXIST)
@@ -106,7 +121,7 @@ private:
         findings_.add({path, Finding::Kind::unsupported, "cannot be removed: " + errno_text(error)});
     }
 
-    const Removal removal_;
+    const Removal& removal_;
     Findings& findings_;
     std::vector<Level> open_;
     std::uint64_t removed_ = 0;
@@ -114,7 +129,8 @@ private:
 
 }  // namespace
 
-std::uint64_t remove_tree(const Folder::Pointer& folder, const std::string& name, Removal removal, Findings& findings) {
+std::uint64_t remove_tree(const Folder::Pointer& folder, const std::string& name, const Removal& removal,
+                          Findings& findings) {
     return Remover(removal, findings).run(folder, name);
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "source/findings.h"
@@ -14,9 +15,14 @@
 
 namespace holdfast {
 
-enum class Removal : std::uint8_t { real, only_count };
+struct Removal {
+    bool only_count = false;
+    // Asked for all that is in a folder. What stays keeps the folders that lead to it; empty: nothing stays.
+    std::function<bool(const Folder::Pointer& folder, const std::string& name)> may_go = {};
+};
 
 // How many entries were (or would be) removed.
-std::uint64_t remove_tree(const Folder::Pointer& folder, const std::string& name, Removal removal, Findings& findings);
+std::uint64_t remove_tree(const Folder::Pointer& folder, const std::string& name, const Removal& removal,
+                          Findings& findings);
 
 }  // namespace holdfast

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/item.h"
+#include "base/observation.h"
 #include "base/world.h"
 #include "source/facts.h"
 #include "source/journal.h"
@@ -27,7 +28,8 @@ struct Finding {
     enum class Kind : std::uint8_t { unreadable, vanished, changed, unsupported };
     std::string path;
     Kind kind = Kind::unreadable;
-    std::string text;  // "permission denied"
+    std::string text;         // "permission denied"
+    std::uint64_t items = 1;  // that have the same trouble; the path is that of the first
 };
 std::string_view name_of(Finding::Kind kind);
 
@@ -73,8 +75,11 @@ struct Batch {
 struct CaptureSummary {
     std::vector<Finding> findings;
     std::optional<Facts> facts = {};
+    std::vector<std::string> left_out = {};  // on purpose, though nothing in the items says so
     // Of a source that can be followed: the moment that the snapshot stands for, from which its journal goes on.
     std::optional<Moment> moment = {};
+    // A server gave no instant that all items are of: each is by itself as it was when it was read.
+    bool several_instants = false;
 };
 
 class Capture {
@@ -119,10 +124,14 @@ struct RebuildRequest {
     World& world;
     std::string target;  // a folder, or the URL of a server
     Existing existing = Existing::refuse;
-    bool delete_others = false;  // in captured folders, remove what the snapshot does not have
-    bool sync = true;            // one syncfs at the end
+    // In captured folders, of what was not restored: whether the item of this path goes. Empty: nothing does. It must
+    // spare what the snapshot has and this restore leaves out, and what the capture left out.
+    std::function<bool(const std::string& path)> may_delete = {};
+    bool sync = true;  // one syncfs at the end
     bool dry_run = false;
-    std::string snapshot_id;     // for the marker by which an interrupted restore is taken up again
+    // By snapshot, selection and strip an interrupted restore is known and taken up again.
+    std::string snapshot_id;
+    std::string selection = {};  // what of it was asked for, in words; empty: all
     std::string strip;           // this folder's contents go to the target itself; empty: full paths below the target
     SourceOptions options = {};  // of the source type's restore_options
     std::optional<Facts> facts = {};                          // of the snapshot
@@ -145,13 +154,22 @@ public:
     virtual void write(const Ticket& ticket, std::uint64_t offset, ByteView bytes) = 0;
     // After the last write of an item, from any thread: its metadata is set, its descriptor closed.
     virtual void end_item(const Ticket& ticket) = 0;
-    // An item whose bytes cannot be had: what was made of it is removed, the finding recorded.
+    // An item whose bytes cannot be had: what was made of it is removed, what was there before is not; the finding is
+    // recorded.
     virtual void abandon_item(const Ticket& ticket, const Finding& finding) = 0;
+    // Records of one table or collection of a server, before what a journal makes of them.
+    struct Records {
+        std::string name;  // at the target
+        std::uint64_t added = 0, replaced = 0, left = 0;
+    };
     struct Summary {
         std::uint64_t items_written = 0;
         std::uint64_t items_unchanged = 0;
         std::uint64_t items_deleted = 0;
         std::vector<Finding> findings;
+        std::vector<Records> records = {};  // of servers that count them
+        // What the target has got of an instant, where the rebuild knows; measure() finds the same.
+        std::optional<Facts> instant = {};
     };
     // Between the last item and finish(): goes on with the source's journal. Null: this target takes none.
     virtual std::unique_ptr<Replay> replay(const ReplayRequest&) { return nullptr; }
@@ -174,6 +192,9 @@ struct MeasureRequest {
     std::string target;             // URL of a server
     Facts expected;                 // of the snapshot that was restored there: says what to look at
     std::vector<std::string> only;  // item paths; empty: all
+    // What is within items, where patterns mean that; empty: all.
+    std::function<bool(const std::string& path)> wants = {};
+    SourceOptions options = {};  // of the source type's restore_options
 };
 
 class Sandbox;
@@ -186,6 +207,14 @@ public:
     virtual std::vector<CheckLine> own_checks() = 0;         // what the system's own checkers say of the restored data
     virtual std::vector<std::string> isolation() const = 0;  // the kinds that it has (sandbox/isolation.h)
     virtual std::string log_tail() const = 0;                // what it said last, for messages
+};
+
+// A configured source, and what is declared of it.
+struct ExamineRequest {
+    World& world;
+    SourceOptions options;  // references resolved
+    bool is_followed = false;
+    std::optional<Nanoseconds> rpo = {};  // no more than this may be lost
 };
 
 struct ServerRequest {
@@ -258,6 +287,7 @@ struct ExportRequest {
     // Of formats that are folders: what is written next is in this file. `allowed`: it may get packed by gzip and `.gz`.
     enum class Packing : std::uint8_t { never, allowed };
     std::function<void(const std::string& name, Packing packing)> begin_file = {};
+    SourceOptions options = {};  // of the source type's restore_options
 };
 
 // One option of a source type, as it stands in the configuration (with underscores) and on the command line.
@@ -323,6 +353,8 @@ struct SourceType {
     // A folder as target becomes what the system's own server starts on, which measure() reads, too; and a pattern means
     // what is within items: RebuildRequest::wants chooses.
     bool own_folder_form = false;
+    // What of the source's own settings endangers it; what cannot be asked is `not_tested`.
+    Observations (*examine)(const ExamineRequest& request) = nullptr;
 };
 
 }  // namespace holdfast

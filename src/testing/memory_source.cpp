@@ -1,5 +1,7 @@
 #include "testing/memory_source.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 namespace holdfast::testing_support {
@@ -34,9 +36,12 @@ public:
             Batch::Entry entry;
             entry.item.path = path;
             entry.item.kind = kind;
-            entry.item.mode = 0644;
+            entry.item.mode = kind == ItemKind::folder ? 0755 : 0644;
+            entry.item.uid = ::geteuid();
+            entry.item.gid = ::getegid();
             entry.item.mtime_s = file == nullptr ? 0 : file->version;
             entry.item.size = file == nullptr ? 0 : file->bytes.size() + file->hole_after;
+            entry.item.hard_link = file == nullptr ? 0 : file->hard_link;
             entry.expected_bytes = entry.item.size;
             entry.version = std::to_string(entry.item.mtime_s) + " " + std::to_string(entry.item.size);
             entries.emplace(tree_key(path), std::move(entry));
@@ -61,6 +66,8 @@ public:
     Opened open(const Batch&, const Batch::Entry& entry) override {
         const std::lock_guard lock(mutex_);
         ++opened_;
+        if (tree_.at(entry.item.path).is_unreadable)
+            return {nullptr, Finding{entry.item.path, Finding::Kind::unreadable, "input/output error"}};
         return {std::make_unique<MemoryData>(tree_.at(entry.item.path)), std::nullopt};
     }
     CaptureSummary finish() override { return {{}, facts_}; }

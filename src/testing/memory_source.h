@@ -14,6 +14,8 @@ struct MemoryFile {
     std::string bytes;
     std::int64_t version = 1;      // another one makes it "changed"
     std::uint64_t hole_after = 0;  // a hole of this length behind the bytes
+    std::uint64_t hard_link = 0;
+    bool is_unreadable = false;
 };
 using MemoryTree = std::map<std::string, MemoryFile>;  // paths of files, "/a/b"; folders are implied
 

@@ -37,6 +37,8 @@ struct SourcePlace {
     // What is wrong with a restore into this folder, a line each.
     std::function<std::vector<std::string>(const std::string& target)> differences;
     std::shared_ptr<void> keep;
+    // Items whose bytes tell when they were made, so that two captures differ there.
+    std::function<bool(const std::string& path)> is_dated = [](const std::string&) { return false; };
 };
 struct SourceKind {
     std::string name;
@@ -202,6 +204,7 @@ TEST_P(SourceSuite, captures_the_same_again) {
         if (is_partial(first.items[i].item)) continue;
         EXPECT_TRUE(first.items[i].item == second.items[i].item) << first.items[i].item.path;
         EXPECT_EQ(first.items[i].version, second.items[i].version) << first.items[i].item.path;
+        if (place_.is_dated(first.items[i].item.path)) continue;
         EXPECT_TRUE(first.items[i].data == second.items[i].data) << first.items[i].item.path;
     }
     EXPECT_EQ(first.summary.findings.size(), 0U);
@@ -215,8 +218,9 @@ TEST_P(SourceSuite, is_read_by_many_threads_at_the_same_time) {
     for (std::size_t i = 0; i < one.items.size(); ++i) {
         if (is_partial(one.items[i].item)) continue;
         EXPECT_TRUE(one.items[i].item == many.items[i].item) << one.items[i].item.path;
-        EXPECT_TRUE(one.items[i].data == many.items[i].data) << one.items[i].item.path;
         EXPECT_TRUE(many.items[i].findings.empty()) << one.items[i].item.path;
+        if (place_.is_dated(one.items[i].item.path)) continue;
+        EXPECT_TRUE(one.items[i].data == many.items[i].data) << one.items[i].item.path;
     }
 }
 

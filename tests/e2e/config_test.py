@@ -3,6 +3,7 @@
 import json
 
 from harness import Case, main, postgres_server
+from mongo_server import mongo_server
 
 SOUND = """version: 1
 repositories:
@@ -83,6 +84,19 @@ class Config(Case):
         text = text.replace("paths: [tree, shop, billing]", "paths: [tree]")
         text = text.replace("jobs:", f"  shop: {{{host}, databases: [shop]}}\n  billing: {{{host}, databases: [bill*]}}\njobs:")
         self.write(text)
+        self.assertEqual(self.lint(0), [])
+        found = self.holdfast("config", "lint", "--servers", "--json", code=3).document()["findings"]
+        self.assertEqual([each["rule"] for each in found], ["database-left-out"])
+        self.assertIn("`forgotten`", found[0]["what"])
+
+    def test_mongodb_servers_are_asked_too(self):
+        server = mongo_server("first")
+        server.clear()
+        for name in ("shop", "forgotten"):
+            server.mongo.insert(name, "orders", {"_id": 1})
+        text = SOUND.format(retention="{last: 2}", more="").replace("[tree]", "[tree, shop]", 2)
+        text = text.replace("paths: [tree, shop]", "paths: [tree]")
+        self.write(text.replace("jobs:", f'  shop: {{kind: mongodb, url: "{server.url()}", database: shop}}\njobs:'))
         self.assertEqual(self.lint(0), [])
         found = self.holdfast("config", "lint", "--servers", "--json", code=3).document()["findings"]
         self.assertEqual([each["rule"] for each in found], ["database-left-out"])

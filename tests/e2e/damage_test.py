@@ -50,7 +50,7 @@ class Damage(Case):
         """Backs the tree up and remembers what it held."""
         snapshot = self.backup(f"files:{self.tree}")[0]["snapshot"]
         self.expected = getattr(self, "expected", {})
-        self.expected[snapshot] = {p.name: p.read_bytes() for p in self.tree.iterdir()}
+        self.newest = self.expected[snapshot] = {p.name: p.read_bytes() for p in self.tree.iterdir()}
 
     def fresh_client(self):
         """A machine that has never seen the repository, so that nothing but the repository itself can tell."""
@@ -76,9 +76,30 @@ class Damage(Case):
                 self.assertEqual(sorted(found), sorted(files), what)
                 whole += 1
             shutil.rmtree(out, ignore_errors=True)
+        self.assert_backed_up_or_refused(what, env)
         if checked.code == 0:
             self.assertEqual(whole, len(self.expected), f"{what}: the check found nothing, yet a restore failed")
         return checked.code
+
+    def assert_backed_up_or_refused(self, what, env):
+        """A backup of today gives a snapshot that restores, or says why there is none; what it did is undone."""
+        before = self.folder / f"before{self.random.random()}"
+        shutil.copytree(self.repo, before)
+        done = self.run_program("backup", f"files:{self.tree}", "--json", env=env)
+        allowed = (0, 10, 11, 12, 13, 17) if not what.startswith(("state/", "index/", "data/", "notes/")) else (0,)
+        self.assertIn(done.code, allowed, f"{what}: {done}")
+        if done.code == 0:
+            snapshot = next(line for line in done.lines() if line["type"] == "snapshot")["snapshot"]
+            out = self.folder / f"out{self.random.random()}"
+            restored = self.run_program("restore", f"{snapshot}:{self.tree}", "--to", out, env=env)
+            found = {p.name: p.read_bytes() for p in out.iterdir() if p.name != ".holdfast-restore"} if out.exists() else {}
+            if what.startswith(("state/", "index/")):
+                self.assertEqual((restored.code, found), (0, self.newest), f"{what}: {restored}")
+            else:
+                self.assertEqual([name for name in found if found[name] != self.newest[name]], [], what)
+            shutil.rmtree(out, ignore_errors=True)
+        shutil.rmtree(self.repo)
+        before.rename(self.repo)
 
     def damage_each(self, kind):
         self.build()
@@ -161,6 +182,24 @@ class Damage(Case):
         self.assertEqual(sorted(files), sorted(set(self.expected[snapshot]) - {"large"}))
         for name, content in files.items():
             self.assertEqual(content, self.expected[snapshot][name])
+
+    def test_what_is_damaged_in_the_repository_does_not_cost_the_live_file(self):
+        self.build()
+        snapshot, files = list(self.expected.items())[0]
+        self.restore(f"{snapshot}:{self.tree}", self.tree, "--in-place")
+        flip(max(self.objects("data"), key=lambda p: p.stat().st_size), 1_000_000)
+        os.link(self.tree / "large", self.folder / "another name")
+        for way in ("--in-place", "--overwrite"):
+            for touched in (False, True):
+                with self.subTest(way=way, touched=touched):
+                    if touched:
+                        os.utime(self.tree / "large", (1, 1))
+                    self.fails(13, "restore", f"{snapshot}:{self.tree}", "--to", self.tree, way, "--yes", says="could not be restored")
+                    self.assertEqual({p.name: p.read_bytes() for p in self.tree.iterdir()}, files)
+        os.unlink(self.folder / "another name")
+        told = self.fails(13, "restore", f"{snapshot}:{self.tree}", "--to", self.tree, "--in-place")
+        self.assertIn("stays, 0 of its bytes were overwritten", told.text + told.errors)
+        self.assertEqual({p.name: p.read_bytes() for p in self.tree.iterdir()}, files)
 
     def test_a_copy_brings_back_what_is_damaged(self):
         self.build()

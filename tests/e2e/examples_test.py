@@ -71,6 +71,15 @@ class Examples(Case):
         before = [name for name in self.server.databases() if name.startswith("eazepay_before_")]
         self.assertEqual(self.server.sql("SELECT count(*) FROM users WHERE name = 'corrupt'", before[0]), "250")
 
+    def test_plan_003_says_when_the_application_is_not_well_after_it(self):
+        self.script("003/backup.sh")
+        self.script("003/verify-backup.sh")
+        log = self.folder / "log"
+        steps = {"STOP_APP": f"echo stop >> {log}", "START_APP": f"echo start >> {log}", "HEALTH_CHECK": "exit 1"}
+        said = self.script("003/database-corruption.sh", code=16, **steps)
+        self.assertIn("after the restore failed", said)
+        self.assertEqual(log.read_text(), "stop\nstart\nstart\n")
+
     def test_plan_004_makes_both_files_and_its_report(self):
         files = self.folder / "files"
         files.mkdir()
@@ -83,7 +92,23 @@ class Examples(Case):
             else:
                 self.server.sql(gzip.decompress(path.read_bytes()).decode(), database)
             self.assertEqual(self.server.sql("SELECT count(*) FROM users", database), "500")
-        self.assertIn("- PostgreSQL Backup: PASS", self.script("004/backup-validation.sh"))
+        settings = self.folder / "settings"
+        settings.mkdir()
+        (settings / "appsettings.json").write_text("{}")
+        text = (EXAMPLES / "004" / "holdfast.yaml").read_text()
+        for there, here in (("s3://neo-service-layer-backups/holdfast", self.repo), ("/etc/neo-service-layer", settings),
+                            ("s3://neo-service-layer-backups-dr/holdfast", self.folder / "dr")):
+            self.assertIn(there, text)
+            text = text.replace(there, str(here))
+        config = self.folder / "holdfast.yaml"
+        config.write_text(text + f"service: {{ledger: \"sqlite:{self.folder}/ledger.db\"}}\n")
+        self.environment["HOLDFAST_CONFIG"] = str(config)
+        self.holdfast("backup", "appsettings")
+        said = self.script("004/backup-validation.sh", code=13)  # of MongoDB and Redis there is nothing yet
+        for line in ("Backup Validation Report\n========================\nDate: ", "- PostgreSQL Backup: PASS\n",
+                     "- Configuration Backup: PASS\n", "- MongoDB Backup: NOT TESTED\n", "- Redis Backup: NOT TESTED\n",
+                     "- Backup Jobs: FAIL\n"):
+            self.assertIn(line, said)
         self.assertTrue(all(s.get("proof", {}).get("level") == "V4" for s in self.snapshots()))
         pack = max(self.objects("data"), key=lambda p: p.stat().st_size)
         bytes_ = bytearray(pack.read_bytes())
@@ -94,13 +119,53 @@ class Examples(Case):
         self.assertIn("- PostgreSQL Backup: FAIL", self.script("004/backup-validation.sh", code=13))
 
 
+class Readme(Case):
+    def test_what_it_says_of_every_night_can_be_done(self):
+        text = (EXAMPLES.parent / "README.md").read_text().split("## Every night\n")[1]
+        config, commands = [block.split("\n", 1)[1] for block in text.split("```")[1:4:2]]
+        places = {"/etc/holdfast/holdfast.yaml": "holdfast.yaml", "/backups": "backups", "s3://backups-eu/platform": "offsite",
+                  "/root/holdfast.pass": "pass", "/srv/uploads": "uploads", "/var/lib/holdfast/ledger.db": "ledger.db",
+                  "/etc/systemd/system": "units"}
+        for there, here in sorted(places.items(), key=lambda each: -len(each[0])):
+            self.assertIn(there, config + commands)
+            config, commands = (part.replace(there, str(self.folder / here)) for part in (config, commands))
+        (self.folder / "holdfast.yaml").write_text(config)
+        (self.folder / "pass").write_text("a passphrase of some length\n")
+        (self.folder / "pass").chmod(0o600)
+        (self.folder / "uploads").mkdir()
+        (self.folder / "uploads" / "file").write_text("content")
+        (self.folder / "bin").mkdir()
+        (self.folder / "bin" / "holdfast").symlink_to(PROGRAM)
+        server = postgres_server("first")
+        server.sql("DROP DATABASE IF EXISTS orders WITH (FORCE)")
+        server.sql("CREATE DATABASE orders")
+        self.addCleanup(server.sql, "DROP DATABASE orders WITH (FORCE)")
+        server.sql(USERS, "orders")
+        for name in ("HOLDFAST_REPO", "HOLDFAST_KEY_FILE"):
+            self.environment.pop(name)
+        self.environment.update(PATH=f"{self.folder / 'bin'}:{self.environment['PATH']}", ORDERS_URL=server.url("orders"),
+                                HOLDFAST_SANDBOX=str(self.folder / "sandboxes"))
+        self.folder.chmod(0o755)
+        self.holdfast("-c", self.folder / "holdfast.yaml", "-r", "main", "init")
+        done = subprocess.run(["bash", "-e", "-c", commands], env=self.environment, cwd=self.folder, capture_output=True,
+                              text=True, check=False)
+        said = done.stdout + done.stderr
+        self.assertEqual(done.returncode, 0, said)
+        for part in ("nothing found", "job nightly: done", "job proof: done", "Backup Validation Report", "Backup Inventory"):
+            self.assertIn(part, said)
+        self.assertTrue((self.folder / "units" / "holdfast.service").exists())
+
+
 class Configurations(Case):
+    # Rules, and what of the plan they name.
     CONTRADICTIONS = {
-        "000": set(),
-        "001": {"rpo-unattainable", "copies"},
-        "002": {"misleading-command"},
-        "003": {"rpo-unattainable", "misleading-command"},
-        "004": {"rpo-unattainable", "threshold-beyond-objective"},
+        "000": {"misleading-command": ["redis-cli --rdb"]},
+        "001": {"rpo-unattainable": ["may lose 1 h at most"], "copies": ["less than 3-2-1"]},
+        "002": {"misleading-command": ["$(date …)"]},
+        "003": {"rpo-unattainable": ["may lose 1 h at most"], "misleading-command": ["VACUUM FULL", "ls | tail"],
+                "compressed-before": ["gzip"]},
+        "004": {"rpo-unattainable": ["may lose 1 h at most"],
+                "threshold-beyond-objective": ["counts as overdue only after 1 d 1 h"]},
     }
 
     def test_all_pass_the_check_and_lint_names_what_the_plans_get_wrong(self):
@@ -111,6 +176,10 @@ class Configurations(Case):
             found = self.run_program("-c", file, "config", "lint", "--json")
             rules = {each["rule"] for each in found.document()["findings"]}
             self.assertEqual(rules, set(expected), f"{plan}: {found}")
+            for rule, names in expected.items():
+                for name in names:
+                    self.assertTrue(any(name in each["what"] for each in found.document()["findings"] if each["rule"] == rule),
+                                    f"{plan}: {name}: {found}")
             errors = any(each["severity"] == "error" for each in found.document()["findings"])
             self.assertEqual(found.code, 1 if errors else 3 if rules else 0)
 

@@ -46,6 +46,33 @@ class Files(Case):
         self.restore(self.whole(), self.folder / "contents")
         self.assertEqual(rsync(self.tree, self.folder / "contents"), "")
 
+    def test_a_folder_of_very_many_entries(self):
+        """A million at scale 20."""
+        count = 50_000 * SCALE
+        self.tree.mkdir()
+        for number in range(count):
+            # In no order that any folder keeps them in, a few with content and a few as links to another.
+            name = self.tree / f"{number * 7919 % count:x}-entry"
+            if number % 1000 == 1:
+                os.link(last, name)
+            else:
+                with open(name, "wb") as file:
+                    if number % 500 == 0:
+                        file.write(b"%d" % number)
+            last = name
+        first = self.backup(f"files:{self.tree}")[0]
+        self.assertGreaterEqual(first["items"]["new"], count)
+        gone = self.tree / f"{3 * 7919 % count:x}-entry"
+        gone.unlink()
+        (self.tree / "one more").touch()
+        second = self.backup(f"files:{self.tree}")[0]
+        self.assertEqual(second["bytes"]["read"], 0)
+        changed = self.holdfast("diff", first["snapshot"], second["snapshot"]).text.splitlines()
+        self.assertEqual([line for line in changed if line.endswith((gone.name, "one more"))],
+                         [f"- {gone}", f"+ {self.tree}/one more"], changed)
+        self.restore(self.whole(), self.out)
+        self.assertEqual(rsync(self.tree, self.out), "")
+
     def test_what_did_not_change_is_not_read_again(self):
         nasty.make(self.tree)
         first = self.backup(f"files:{self.tree}")[0]
@@ -125,6 +152,57 @@ class Files(Case):
         again = self.restore(self.whole(), self.out, "--in-place").lines()[-1]
         self.assertEqual(again["written"], 0)
 
+    def test_what_a_selection_leaves_out_is_not_deleted(self):
+        for name in ("a/file", "a/x.log", "b/file", "b/deep/y.log", "top.log"):
+            (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.tree / name).write_bytes(name.encode())
+        self.backup(f"files:{self.tree}")
+
+        def rest():
+            return sorted(str(p.relative_to(self.tree)) for p in self.tree.rglob("*") if p.is_file())
+
+        whole = rest()
+        extra = ("a/new", "a/new.log", "new/deep/new", "new/deep/new.log")
+        for args, gone in (
+            (["latest", "--include", f"{self.tree}/a"], ["a/new", "a/new.log"]),
+            (["latest", "--include", "*.log"], ["a/new.log"]),
+            (["latest", "--include", f"{self.tree}/a", "--exclude", "*.log"], ["a/new"]),
+            (["latest", "--exclude", "*.log"], ["a/new", "new/deep/new"]),
+            ([self.whole(), "--to", self.tree, "--include", f"{self.tree}/a"], ["a/new", "a/new.log"]),
+            ([self.whole(), "--to", self.tree, "--exclude", "*.log"], ["a/new", "new/deep/new"]),
+            ([f"latest:{self.tree}/a", "--to", self.tree / "a", "--exclude", "*.log"], ["a/new"]),
+            ([f"latest:{self.tree}/a/file", "--to", self.tree / "a"], []),
+            ([self.whole(), "--to", self.tree], list(extra)),
+        ):
+            with self.subTest(args=args):
+                for name in extra:
+                    (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
+                    (self.tree / name).write_bytes(b"extra")
+                self.holdfast("restore", *args, "--in-place", "--delete", "--dry-run", "--yes")
+                self.assertEqual(rest(), sorted({*whole, *extra}))
+                self.holdfast("restore", *args, "--in-place", "--delete", "--yes")
+                self.assertEqual(rest(), sorted({*whole, *extra} - set(gone)))
+
+    def test_what_the_backup_left_out_is_not_deleted(self):
+        ordinary = self.ordinary_user()
+        sizes = {"a/kept": 10, "a/x.tmp": 10, "large/big": 200_000, "unreadable/file": 10, "closed/file": 10, "other/file": 10}
+        for name, size in sizes.items():
+            (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.tree / name).write_bytes(bytes(size))
+        (self.tree / "unreadable/file").chmod(0)
+        (self.tree / "closed").chmod(0)
+        ordinary.give(self.folder)
+        options = ["--exclude", "*.tmp", "--exclude-larger", "100K"]
+        self.backup(f"files:{self.tree}", *options, code=3, before=ordinary.become)
+        (self.tree / "large/big").write_bytes(bytes(300_000))  # so that the folder is as it was
+        self.backup(f"files:{self.tree}", *options, code=3, before=ordinary.become)
+        for name in ("new", "large/new", "unreadable/new", "other/new"):
+            (self.tree / name).write_bytes(b"new")
+        self.restore(self.whole(), self.tree, "--in-place", "--delete", "--yes")
+        (self.tree / "closed").chmod(0o700)
+        found = {str(p.relative_to(self.tree)) for p in self.tree.rglob("*") if p.is_file()}
+        self.assertEqual(found, set(sizes))
+
     def test_in_place_puts_files_back_where_they_were(self):
         self.tree.mkdir()
         (self.tree / "kept").write_bytes(b"kept")
@@ -186,6 +264,8 @@ class Files(Case):
             if child.returncode == 0:
                 continue
             self.fails(16, "restore", self.whole(second), "--to", target)
+            self.fails(16, "restore", first, "--to", target, says="unfinished restore")
+            self.fails(16, "restore", self.whole(first), "--exclude", "03*", "--to", target, hints="Finish that restore")
             self.restore(self.whole(first), target)
             self.assertEqual(sorted(os.listdir(target)), sorted(os.listdir(self.tree)))
             for i in range(60):

@@ -26,8 +26,22 @@ from urllib.parse import quote
 
 PROGRAM = os.environ.get("HOLDFAST") or str(pathlib.Path(__file__).resolve().parents[2] / "build/dev/holdfast")
 SCALE = int(os.environ.get("HOLDFAST_SCALE", "1"))
-TIMEOUT = 300
+TIMEOUT = 180
+TEST_LIMIT = 400 * SCALE
 ZEROS = bytes(1 << 20)
+
+
+class Overdue(BaseException):
+    """A test that hangs is a failure that names itself, never a run without an end."""
+
+
+def limit_tests():
+    """Each test ends within TEST_LIMIT seconds, with what it waited for in the trace."""
+    def ring(number, frame):
+        signal.alarm(60)  # what cleans up may hang, too
+        raise Overdue(f"the test has not ended within {TEST_LIMIT} s")
+
+    signal.signal(signal.SIGALRM, ring)
 
 
 class Result:
@@ -60,6 +74,22 @@ class Result:
 
     def __str__(self):
         return f"holdfast {' '.join(map(str, self.args_given))}\nexit {self.code}\n{self.text}{self.errors}"
+
+
+class OrdinaryUser:
+    """This user, or when that is root, one who may do less."""
+
+    id = 65534
+
+    def give(self, folder):
+        if os.geteuid() == 0:
+            subprocess.run(["chown", "-R", f"{self.id}:{self.id}", folder], check=True)
+
+    def become(self):
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setgid(self.id)
+            os.setuid(self.id)
 
 
 class Case(unittest.TestCase):
@@ -129,6 +159,11 @@ class Case(unittest.TestCase):
         self.addCleanup(end, child)
         return child
 
+    @staticmethod
+    def ordinary_user():
+        """Whom to run the program as, for what root may do and others may not."""
+        return OrdinaryUser()
+
     def init(self):
         return self.holdfast("init")
 
@@ -195,9 +230,13 @@ class PostgresServer:
         argv = [*self.prefix, POSTGRES_BIN / "postgres", "-D", data]
         for name, value in every.items():
             argv += ["-c", f"{name}={value}"]
+        self.argv = argv
         self.log = open(self.folder / "log", "wb")
-        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd="/")
         atexit.register(self.stop)
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd="/")
         for _ in range(600):
             if subprocess.run([POSTGRES_BIN / "pg_isready", "-q", "-h", self.folder, "-p", str(self.port)],
                               check=False).returncode == 0:
@@ -207,10 +246,13 @@ class PostgresServer:
             time.sleep(0.1)
         raise AssertionError((self.folder / "log").read_text(errors="replace"))
 
-    def stop(self):
+    def shut_down(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait(60)
+
+    def stop(self):
+        self.shut_down()
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -526,9 +568,10 @@ def main():
     suite = unittest.defaultTestLoader.loadTestsFromModule(module)
     results = _Results(file)
     wanted = sys.argv[1:]
+    limit_tests()
     for case in _flat(suite):
         if not wanted or any(word in case.id() for word in wanted):
-            case.run(results)
+            run_one(case, results)
     folder = os.environ.get("HOLDFAST_RESULTS")
     if folder:
         root = xml.Element("testsuite", name=f"e2e.{file}", tests=str(len(results.cases)))
@@ -536,6 +579,14 @@ def main():
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
         xml.ElementTree(root).write(os.path.join(folder, f"{file}.xml"), encoding="utf-8")
     sys.exit(0 if results.wasSuccessful() and results.cases else 1)
+
+
+def run_one(case, results):
+    signal.alarm(TEST_LIMIT)
+    try:
+        case.run(results)
+    finally:
+        signal.alarm(0)
 
 
 def _flat(suite):

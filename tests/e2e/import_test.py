@@ -6,7 +6,7 @@ import os
 import pathlib
 import subprocess
 
-from harness import PROGRAM, Case, main, postgres_server
+from harness import PROGRAM, Case, main, postgres_server, wait_until
 
 EVERYTHING = pathlib.Path(__file__).with_name("postgres_everything.sql").read_text()
 SIMPLE = """CREATE ROLE seller; CREATE ROLE "odd ""role";
@@ -251,8 +251,7 @@ CREATE SUBSCRIPTION evil CONNECTION 'host=127.0.0.1 dbname=postgres' PUBLICATION
         path = self.folder / "slow.sql"
         path.write_text("-- PostgreSQL database dump\nCREATE TABLE t (a int);\nSELECT pg_sleep(1000);\n")
         child = self.start("import", path, "--source", "old")
-        while not any(self.sandboxes.glob("*/psql")) and child.poll() is None:
-            pass
+        wait_until(lambda: any(self.sandboxes.glob("*/psql")) or child.poll() is not None, "the dump is loaded", 240)
         child.terminate()
         out, err = child.communicate(timeout=60)
         self.assertEqual(child.returncode, 143, err)

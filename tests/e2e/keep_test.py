@@ -106,6 +106,30 @@ class Keep(Case):
         self.assertEqual(self.check("--read-data")["errors"], [])
         self.fails(2, "copy", "--to", other, env={"HOLDFAST_TO_PASSWORD": "another"}, says="same repository")
 
+    def test_what_is_held_stays_until_it_is_released(self):
+        ids = []
+        for i in range(3):
+            self.put(i)
+            ids.append(self.backup(f"files:{self.tree}")[0]["snapshot"])
+        self.holdfast("hold", ids[0], ids[1], "--name", "incident-42")
+        self.assertEqual(self.holdfast("hold", ids[0], "--name", "incident-42", "--json").lines()[-1]["count"], 0)
+        self.holdfast("hold", ids[0])
+        self.assertEqual({s["id"]: s["holds"] for s in self.snapshots()},
+                         {ids[0]: ["incident-42", "by hand"], ids[1]: ["incident-42"], ids[2]: []})
+        self.assertIn("held", self.holdfast("snapshots").text)
+        self.holdfast("forget", "--keep-last", "1")
+        self.assertEqual(len(self.snapshots()), 3)
+        self.fails(14, "forget", ids[1], says="is held: incident-42", hints="holdfast release")
+        self.fails(1, "release", ids[0], ids[2], says="has no hold")
+        self.fails(1, "release", ids[1], "--name", "incident", hints="incident-42")
+        self.holdfast("release", ids[0], "--name", "incident-42")
+        self.holdfast("release", ids[1])
+        self.holdfast("forget", "--keep-last", "1")
+        self.assertEqual([s["id"] for s in self.snapshots()], [ids[0], ids[2]])
+        self.holdfast("release", ids[0])
+        self.holdfast("forget", "--keep-last", "1")
+        self.assertEqual([s["id"] for s in self.snapshots()], [ids[2]])
+
     def test_keys_are_added_removed_and_changed(self):
         content = self.put(1)
         snapshot = self.backup(f"files:{self.tree}")[0]["snapshot"]

@@ -40,12 +40,29 @@ class MongoServer:
         if not oplog:
             return
         if IS_MONGOD:
-            self.mongo.command("admin", {"replSetInitiate": {"_id": "rs0", "members": [
-                {"_id": 0, "host": f"127.0.0.1:{self.port}"}]}})
-            while not self.mongo.command("admin", {"hello": 1}).get("isWritablePrimary"):
-                time.sleep(0.1)
+            self.initiate()
         else:
             self.begin_oplog()
+
+    def initiate(self):
+        self.mongo.command("admin", {"replSetInitiate": {"_id": "rs0", "members": [
+            {"_id": 0, "host": f"127.0.0.1:{self.port}"}]}})
+        for _ in range(600):
+            if self.mongo.command("admin", {"hello": 1}).get("isWritablePrimary"):
+                return
+            time.sleep(0.1)
+        raise AssertionError("the set has no primary")
+
+    def lose_oplog(self):
+        """Its history is gone; a member of a set does not let its oplog be dropped, so its data go with it."""
+        if not IS_MONGOD:
+            self.mongo.command("local", {"drop": "oplog.rs"})
+            self.mongo.command("local", {"create": "oplog.rs", "capped": True, "size": Int64(256 << 20)})
+            return
+        self.stop()
+        shutil.rmtree(self.folder / "data")
+        self.start()
+        self.initiate()
 
     def begin_oplog(self):
         self.mongo.command("local", {"create": "oplog.rs", "capped": True, "size": Int64(256 << 20)})
@@ -90,6 +107,9 @@ class MongoServer:
         for name in self.mongo.databases():
             if name not in ("admin", "config", "local"):
                 self.mongo.command(name, {"dropDatabase": 1})
+        self.renew_oplog()
+
+    def renew_oplog(self):
         if self.oplog and not IS_MONGOD:  # it reads its oplog from the beginning each time that it is asked
             self.mongo.command("local", {"drop": "oplog.rs"})
             self.begin_oplog()

@@ -1,15 +1,46 @@
 """MongoDB, what only members of a real set say: played by a scripted server (tests/servers/scripted_mongo.py)."""
 
 import pathlib
+import re
+import struct
 import subprocess
 import sys
+import time
 
 from harness import Case, main, wait_until
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "servers"))
+SERVERS = pathlib.Path(__file__).resolve().parents[1] / "servers"
+sys.path.insert(0, str(SERVERS))
 
-from mongo_wire import NotUtf8, encode, object_id  # noqa: E402
-from scripted_mongo import Collection, ScriptedMongo, error, oplog_entry  # noqa: E402
+from mongo_server import mongo_server  # noqa: E402
+from mongo_wire import Date, Int64, NotUtf8, Raw, Timestamp, Uuid, decode, encode, object_id  # noqa: E402
+from scripted_mongo import Collection, ScriptedMongo, StoringMongo, error, oplog_entry  # noqa: E402
+
+
+def odd_documents():
+    """What a document may be, though few are."""
+    deep = {"end": 1}
+    for _ in range(90):
+        deep = {"d": deep}
+    return [{"_id": 1, "a.b": 1, "$c": 2, "": 3}, {"_id": 2, "text": NotUtf8(b"\xff\xfe")}, {"_id": 3, b"\xff": 1},
+            {"_id": 4, "deep": deep}, {"_id": 5, "large": b"x" * ((16 << 20) - 64)}, {"_id": 6, "in": {"$set": {"": {"x.y": 1}}}}]
+
+
+def every_kind():
+    """A database of each kind of collection that there is."""
+    out = {"odd": Collection(odd_documents(), options={"validator": {"a": {"$exists": True}}, "validationLevel": "moderate",
+                                                       "collation": {"locale": "de", "strength": 2}}),
+           "points": Collection(kind="timeseries", options={"timeseries": {"timeField": "at", "granularity": "seconds"},
+                                                            "expireAfterSeconds": Int64(3600)}),
+           "system.buckets.points": Collection([{"_id": object_id(), "control": {"version": 1}, "data": {}}]),
+           "system.views": Collection([{"_id": "shop.paid"}]),
+           "paid": Collection(kind="view", options={"viewOn": "orders", "pipeline": [{"$match": {"gone": {"$x": 1}}}]}),
+           "log": Collection([{"_id": 9 - i} for i in range(5)], options={"capped": True, "size": 4096, "max": 10}),
+           "tree": Collection([{"_id": 1}], options={"clusteredIndex": {"v": 2, "key": {"_id": 1}, "name": "by _id", "unique": True}}),
+           "ttl": Collection([{"_id": 1, "x": 1}], indexes=[{"v": 2, "key": {"at": 1}, "name": "at_1", "expireAfterSeconds": 60,
+                                                             "partialFilterExpression": {"x": 1}}])}
+    out["tree"].indexes = [{**out["tree"].options["clusteredIndex"], "clustered": True}]
+    return out
 
 
 class Scripted(Case):
@@ -17,8 +48,8 @@ class Scripted(Case):
         super().setUp()
         self.init()
 
-    def server(self, databases, **options):
-        server = ScriptedMongo(databases, **options)
+    def server(self, databases, kind=ScriptedMongo, **options):
+        server = kind(databases, **options)
         self.addCleanup(server.close)
         return server
 
@@ -32,27 +63,15 @@ class Scripted(Case):
 
 class Members(Scripted):
     def test_everything_of_a_set_is_captured_at_one_cluster_time(self):
-        deep = {"end": 1}
-        for _ in range(90):
-            deep = {"d": deep}
-        odd = [{"_id": 1, "a.b": 1, "$c": 2, "": 3}, {"_id": 2, "text": NotUtf8(b"\xff\xfe")}, {"_id": 3, b"\xff": 1},
-               {"_id": 4, "deep": deep}, {"_id": 5, "large": b"x" * ((16 << 20) - 64)}]
         databases = self.shop()
-        databases["shop"].update({
-            "odd": Collection(odd, options={"validator": {"a": {"$exists": True}}, "collation": {"locale": "de", "strength": 2}}),
-            "points": Collection(kind="timeseries", options={"timeseries": {"timeField": "at", "granularity": "seconds"}}),
-            "system.buckets.points": Collection([{"_id": object_id(), "control": {"version": 1}, "data": {}}]),
-            "system.views": Collection([{"_id": "shop.paid"}]),
-            "paid": Collection(kind="view", options={"viewOn": "orders", "pipeline": [{"$match": {"gone": {"$x": 1}}}]}),
-            "ttl": Collection(indexes=[{"v": 2, "key": {"at": 1}, "name": "at_1", "expireAfterSeconds": 60,
-                                        "partialFilterExpression": {"x": 1}}])})
+        databases["shop"].update(every_kind())
         databases["admin"] = {"system.users": Collection([{"_id": "admin.me", "user": "me", "db": "admin"}]),
                               "system.roles": Collection([{"_id": "shop.r", "role": "r", "db": "shop"}])}
         server = self.server(databases)
         self.backup(server.url())
         self.restore("latest", self.folder / "out")
         out = self.folder / "out"
-        self.assertEqual((out / "shop/odd").read_bytes(), b"".join(encode(each) for each in odd))
+        self.assertEqual((out / "shop/odd").read_bytes(), b"".join(encode(each) for each in odd_documents()))
         self.assertEqual((out / "shop/points").read_bytes(), databases["shop"]["system.buckets.points"].documents[0])
         self.assertFalse((out / "shop/paid").exists())
         self.assertIn(b"viewOn", (out / "shop.metadata.bson").read_bytes())
@@ -93,6 +112,225 @@ class Members(Scripted):
         self.nothing_is_committed()
 
 
+    def renaming(self, when):
+        """A server whose collection `orders` gets another name as soon as `when` says so of a command."""
+        databases = self.shop()
+        orders = databases["shop"]["orders"]
+        orders.uuid = b"orders of uuid 1"
+        server = self.server(databases)
+
+        def rename(verb, document):
+            if "orders" in databases["shop"] and when(server, document):
+                databases["shop"]["renamed"] = databases["shop"].pop("orders")
+                databases["local"]["oplog.rs"] = Collection(
+                    [oplog_entry(i, "n", "", {}) for i in range(1, 6)] +
+                    [oplog_entry(6, "c", "shop.$cmd", {"renameCollection": "shop.orders", "to": "shop.renamed"}, ui=orders.uuid)])
+
+        server.faults.append(rename)
+        return server
+
+    def test_a_collection_that_is_renamed_while_it_is_read_is_not_captured_empty(self):
+        server = self.renaming(lambda server, document: document.get("find") == "orders")
+        self.fails(15, "backup", server.url("shop"), "--consistency", "oplog", says="shop.orders was renamed to shop.renamed while",
+                   hints="Try again")
+        self.nothing_is_committed()
+        self.backup(server.url("shop"), "--consistency", "oplog")
+        self.restore("latest", self.folder / "out")
+        self.assertEqual((self.folder / "out/shop/renamed").read_bytes().count(b"text"), 250)
+
+    def test_a_collection_that_is_renamed_after_it_was_read_comes_back_under_its_new_name(self):
+        read = lambda server: any(each.get("listCollections") and each.get("filter", {}).get("name") == "orders"
+                                  for each in server.commands)
+        server = self.renaming(lambda server, document: document.get("find") == "oplog.rs" and read(server))
+        self.backup(server.url("shop"), "--consistency", "oplog")
+        other = mongo_server("second")
+        other.clear()
+        self.restore("latest", other.url())
+        self.assertEqual(other.mongo.collections("shop"), ["renamed"])
+        self.assertEqual(len(other.mongo.find("shop", "renamed")), 250)
+
+    def test_what_is_made_while_collections_are_listed_is_captured(self):
+        for consistency in ("oplog", "snapshot"):
+            databases = self.shop()
+            server = self.server(databases)
+
+            def make(verb, document):
+                if verb == "collStats" and "made" not in databases["shop"]:
+                    databases["shop"]["made"] = Collection([{"_id": 1}, {"_id": 2}])
+                    databases["local"]["oplog.rs"] = Collection(
+                        [oplog_entry(i, "n", "", {}) for i in range(1, 6)] +
+                        [oplog_entry(6, "c", "shop.$cmd", {"create": "made"}),
+                         oplog_entry(7, "i", "shop.made", {"_id": 1}), oplog_entry(8, "i", "shop.made", {"_id": 2})])
+
+            server.faults.append(make)
+            self.backup(server.url("shop"), "--consistency", consistency, "--name", consistency)
+            other = mongo_server("second")
+            other.clear()
+            self.restore("latest", other.url(), "--source", consistency)
+            self.assertEqual(other.mongo.find("shop", "made"), [{"_id": 1}, {"_id": 2}], consistency)
+            self.assertEqual(len(other.mongo.find("shop", "orders")), 250)
+
+    def test_a_transaction_that_began_too_early_voids_the_capture(self):
+        databases = self.shop()
+        server = self.server(databases)
+
+        def commit(verb, document):
+            if document.get("find") == "orders":
+                databases["local"]["oplog.rs"] = Collection(
+                    [oplog_entry(i, "n", "", {}) for i in range(1, 6)] +
+                    [oplog_entry(6, "c", "admin.$cmd", {"applyOps": []}, lsid={"id": 1}, txnNumber=Int64(1),
+                                 prevOpTime={"ts": Timestamp(5), "t": Int64(1)})])
+
+        server.faults.append(commit)
+        self.fails(15, "backup", server.url("shop"), "--consistency", "oplog", says="transaction began before", hints="Try again")
+        self.nothing_is_committed()
+
+
+class Journals(Scripted):
+    """Entries that the other test server never writes."""
+
+    ORDERS, MADE, GONE = (f"uuid {i} of sixteen"[:16].encode() for i in range(3))
+
+    def setUp(self):
+        super().setUp()
+        self.databases = self.shop(8)
+        self.databases["shop"]["orders"].uuid = self.ORDERS
+        self.set = self.server(self.databases)
+        self.number = 5
+
+    def say(self, op, ns, o, **more):
+        self.number += 1
+        entry = oplog_entry(self.number, op, ns, o, **{"wall": Date(int(time.time() * 1000)), **more})
+        self.databases["local"]["oplog.rs"].documents.append(Raw(encode(entry)))
+
+    def command(self, o, uuid, **more):
+        self.say("c", "shop.$cmd", o, ui=uuid, **more)
+
+    def follow(self, *args):
+        return self.holdfast("follow", self.set.url("shop"), "--name", "shop", "--once", "--json", *args).lines()
+
+    def restore_newest(self, target, *args):
+        at = self.holdfast("windows", "--json").document()["windows"][-1]["to"]
+        return self.holdfast("restore", "--source", "shop", "--at", at, "--to", target.url(), *args)
+
+    def test_every_kind_of_entry_comes_back(self):
+        self.follow()
+        mine = {"ui": self.MADE}
+        session = lambda number: {"lsid": {"id": 1}, "txnNumber": Int64(number)}
+        inner = lambda op, id, **more: {"op": op, "ns": "shop.made", "ui": self.MADE, "o": {"_id": id, **more}}
+        self.command({"create": "made", "idIndex": {"v": 2, "key": {"_id": 1}, "name": "_id_"}}, self.MADE)
+        self.say("i", "shop.made", {"_id": 1, "list": [1, {"x": 1}], "gone": 1}, **mine)
+        self.say("u", "shop.made", {"$v": 2, "diff": {"d": {"gone": False}, "i": {"new": 1}, "slist": {"a": True, "s1": {"u": {"x": 2}}}}},
+                 o2={"_id": 1}, **mine)
+        self.say("c", "admin.$cmd", {"applyOps": [inner("i", 2), inner("i", 3)]}, multiOpType=1, **session(1))
+        self.say("c", "admin.$cmd", {"applyOps": [inner("i", 4)], "partialTxn": True}, prevOpTime={"ts": Timestamp(0)}, **session(2))
+        self.say("c", "admin.$cmd", {"applyOps": [inner("d", 2), inner("i", 5)]}, prevOpTime={"ts": Timestamp(9)}, **session(2))
+        self.say("c", "admin.$cmd", {"applyOps": [inner("i", 6)], "prepare": True}, prevOpTime={"ts": Timestamp(0)}, **session(3))
+        self.say("c", "admin.$cmd", {"applyOps": [inner("i", 7)], "prepare": True}, prevOpTime={"ts": Timestamp(0)}, **session(4))
+        self.say("c", "admin.$cmd", {"commitTransaction": 1}, prevOpTime={"ts": Timestamp(9)}, **session(3))
+        self.say("c", "admin.$cmd", {"abortTransaction": 1}, prevOpTime={"ts": Timestamp(9)}, **session(4))
+        index = lambda name: {"v": 2, "key": {name: 1}, "name": name}
+        self.command({"createIndexes": "made", **index("x")}, self.MADE)
+        self.command({"startIndexBuild": "made", "indexes": [index("y"), index("z")]}, self.MADE)
+        self.command({"commitIndexBuild": "made", "indexes": [index("y"), index("z")]}, self.MADE)
+        self.command({"dropIndexes": "made", "index": "y"}, self.MADE, o2={"key": {"y": 1}})
+        self.command({"create": "gone"}, self.GONE)
+        self.say("i", "shop.gone", {"_id": 1}, ui=self.GONE)
+        self.command({"renameCollection": "shop.made", "to": "shop.gone", "dropTarget": self.GONE}, self.MADE)
+        self.say("i", "shop.gone", {"_id": "late"}, **mine)
+        self.command({"renameCollection": "shop.gone", "to": "shop.kept", "stayTemp": False}, self.MADE)
+        self.command({"create": "short"}, b"another sixteen.")
+        self.command({"drop": "short"}, b"another sixteen.", o2={"numRecords": 0})
+        self.say("d", "shop.orders", {"_id": 2}, ui=self.ORDERS)
+        self.say("u", "shop.orders", {"$v": 1, "$set": {"deep.er": 1}, "$unset": {"text": True}}, o2={"_id": 3}, ui=self.ORDERS)
+        self.say("u", "shop.orders", {"_id": 4, "whole": True}, o2={"_id": 4}, ui=self.ORDERS)
+        self.assertEqual(self.follow()[-1]["records"], self.number - 5)
+        other = mongo_server("second")
+        other.clear()
+        self.restore_newest(other)
+        self.assertEqual(other.mongo.collections("shop"), ["kept", "orders"])
+        self.assertEqual(other.mongo.find("shop", "kept"), [{"_id": 1, "list": [1, {"x": 2}], "new": 1}, *({"_id": i} for i in (3, 4, 5, 6)),
+                                                            {"_id": "late"}])
+        self.assertEqual(sorted(other.mongo.indexes("shop", "kept")), ["_id_", "x", "z"])
+        orders = {each["_id"]: each for each in other.mongo.find("shop", "orders")}
+        self.assertEqual(set(orders), {0, 1, 3, 4, 5, 6, 7})
+        self.assertEqual((orders[3], orders[4]), ({"_id": 3, "deep": {"er": 1}}, {"_id": 4, "whole": True}))
+
+    def test_a_collection_that_is_replaced_by_out_is_the_new_one(self):
+        self.follow()
+        self.command({"create": "tmp.agg_out.1", "temp": True}, self.MADE)
+        self.say("i", "shop.tmp.agg_out.1", {"_id": "new"}, ui=self.MADE)
+        self.command({"renameCollection": "shop.tmp.agg_out.1", "to": "shop.orders", "dropTarget": self.ORDERS}, self.MADE)
+        self.command({"create": "tmp.agg_out.2", "temp": True}, self.GONE)
+        self.say("i", "shop.tmp.agg_out.2", {"_id": "not ready"}, ui=self.GONE)
+        self.follow()
+        other = mongo_server("second")
+        other.clear()
+        live = [{"_id": 0, "live": True}, {"_id": "live"}]
+        for existing, expected in (("missing", [*live, {"_id": "new"}]), ("drop", [{"_id": "new"}])):
+            other.clear()
+            other.mongo.insert("shop", "orders", *live)
+            self.restore_newest(other, "--include", "shop/orders", "--existing", existing)
+            self.assertEqual(other.mongo.find("shop", "orders"), expected)
+            self.assertEqual(other.mongo.collections("shop"), ["orders"])
+
+    def test_a_collection_that_comes_in_by_a_rename_begins_a_new_window(self):
+        self.databases["shop"]["hidden"] = Collection([{"_id": 1}], uuid=self.MADE)
+        self.follow("--exclude", "shop/hidden")
+        self.say("i", "shop.hidden", {"_id": 2}, ui=self.MADE)
+        self.say("i", "elsewhere.x", {"_id": 2}, ui=self.GONE)
+        lines = self.follow("--exclude", "shop/hidden")
+        self.assertEqual((lines[0]["type"], lines[-1]["records"]), ("continued", 0))
+        self.assertIn("7", lines[-1]["reached"]["position"])
+        self.databases["shop"]["shown"] = self.databases["shop"].pop("hidden")
+        self.say("d", "shop.orders", {"_id": 1}, ui=self.ORDERS)
+        self.command({"renameCollection": "shop.hidden", "to": "shop.shown"}, self.MADE)
+        began = [each for each in self.follow("--exclude", "shop/hidden") if each["type"] in ("continued", "began")]
+        self.assertEqual([each["type"] for each in began], ["continued", "began"])
+        self.assertIn("shop.hidden was renamed to shop.shown", began[1]["because"])
+        windows = self.holdfast("windows", "--json").document()["windows"]
+        self.assertEqual([each["records"] for each in windows], [1, 0])
+        other = mongo_server("second")
+        other.clear()
+        self.restore_newest(other)
+        self.assertEqual(other.mongo.find("shop", "shown"), [{"_id": 1}])
+
+    def test_what_the_test_server_cannot_do_is_asked_for_as_servers_take_it(self):
+        self.databases["shop"]["log"] = Collection([{"_id": 1}], options={"capped": True, "size": 4096})
+        self.follow()
+        buckets = b"buckets of p ..."
+        series = {"timeField": "at", "metaField": "from", "granularity": "seconds"}
+        self.command({"collMod": "orders", "validator": {"x": {"$exists": True}}}, self.ORDERS, o2={})
+        self.command({"convertToCapped": "orders", "size": 9999}, self.ORDERS)
+        self.command({"emptycapped": "log"}, b"uuid of the log.")
+        self.command({"create": "system.buckets.p", "validator": {}, "clusteredIndex": True, "timeseries": series}, buckets)
+        self.say("i", "shop.system.views", {"_id": "shop.p", "viewOn": "system.buckets.p", "pipeline": []}, ui=self.GONE)
+        self.say("i", "shop.system.buckets.p", {"_id": 1, "data": {}}, ui=buckets)
+        self.command({"createIndexes": "system.buckets.p", "v": 2, "name": "i", "key": {"meta": 1, "control.min.at": 1, "control.max.at": 1}},
+                     buckets)
+        self.say("i", "shop.system.views", {"_id": "shop.paid", "viewOn": "orders", "pipeline": []}, ui=self.GONE)
+        self.say("u", "shop.system.views", {"$v": 2, "diff": {"u": {"pipeline": [{"$match": {}}]}}}, o2={"_id": "shop.paid"}, ui=self.GONE)
+        self.say("i", "shop.system.views", {"_id": "shop.unpaid", "viewOn": "orders", "pipeline": []}, ui=self.GONE)
+        self.say("d", "shop.system.views", {"_id": "shop.unpaid"}, ui=self.GONE)
+        self.command({"collMod": "vanished", "validator": {}}, b"of one long gone")
+        self.follow()
+        target = self.server({})
+        for verb in ("create", "insert", "update", "delete", "createindexes", "drop", "collmod", "converttocapped"):
+            setattr(target, "do_" + verb, lambda document: {"ok": 1.0, "n": len(document.get("documents", []))})
+        self.restore_newest(target, "--no-verify")
+        said = [{name: value for name, value in each.items() if name != "lsid" and not name.startswith("$")} for each in target.commands]
+        of = lambda verb: [each for each in said if next(iter(each)) == verb]
+        self.assertEqual(of("collMod"), [{"collMod": "orders", "validator": {"x": {"$exists": True}}}])
+        self.assertEqual(of("convertToCapped"), [{"convertToCapped": "orders", "size": 9999}])
+        self.assertEqual([each["create"] for each in of("create")], ["log", "orders", "log", "p", "paid"])
+        self.assertEqual(of("create")[2], {"create": "log", "capped": True, "size": 4096})
+        self.assertEqual(of("create")[3], {"create": "p", "timeseries": series})
+        self.assertEqual(of("create")[4], {"create": "paid", "viewOn": "orders", "pipeline": [{"$match": {}}]})
+        self.assertEqual([each["updates"] for each in of("update") if each["update"] == "system.buckets.p"],
+                         [[{"q": {"_id": 1}, "u": {"_id": 1, "data": {}}, "upsert": True}]])
+        self.assertIn({"createIndexes": "p", "indexes": [{"key": {"from": 1, "at": 1}, "name": "i"}]}, of("createIndexes"))
+
+
 class Ranges(Scripted):
     def documents(self):
         """Of two types: what is a condition on one of them leaves out the other."""
@@ -123,6 +361,24 @@ class Ranges(Scripted):
 
 
 class Identity(Scripted):
+    def test_user_password_and_auth_source_by_reference(self):
+        server = self.server(self.shop(), users={"me": "secret of me"}, auth_source="people")
+        (self.folder / "password").write_text("secret of me\n")
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"""version: 1
+sources:
+  shop: {{kind: mongodb, host: "env:HOST_OF", port: "env:PORT_OF", user: "env:USER_OF", password: "file:{self.folder}/password",
+         auth_source: "exec:printenv DATABASE_OF_USERS", database: shop}}
+""")
+        environment = {"HOST_OF": "127.0.0.1", "PORT_OF": server.port, "USER_OF": "me", "DATABASE_OF_USERS": "people"}
+        self.backup("-c", config, "shop", env=environment)
+        for name, wrong in (("USER_OF", "you"), ("DATABASE_OF_USERS", "admin")):
+            self.fails(15, "-c", config, "backup", "shop", env={**environment, name: wrong}, says="the user is not let in",
+                       hints="auth_source")
+        (self.folder / "password").write_text("hush")
+        self.assertNotIn("hush", self.fails(15, "-c", config, "backup", "shop", env=environment, says="not let in").errors)
+        self.assertEqual(len(self.snapshots()), 1)
+
     def test_scram(self):
         server = self.server(self.shop(), users={"me": "secret of me"})
         url = f"mongodb://me:secret%20of%20me@{server.host}/shop?authMechanism=SCRAM-SHA-256"
@@ -162,6 +418,30 @@ class Identity(Scripted):
         self.fails(15, "backup", url(other, "authority"), says="cannot reach", hints="TLS")
         self.fails(15, "backup", server.url("shop"), says="cannot reach", hints="tls=")
         self.assertEqual(len(self.snapshots()), 1)
+
+
+class Secondaries(Scripted):
+    def test_a_secondary_is_read_when_it_is_preferred(self):
+        databases = self.shop()
+        primary, secondary = self.server({}), self.server(databases)
+        hosts = [primary.host, secondary.host]
+        primary.hello["hosts"] = hosts
+        secondary.hello.update({"hosts": hosts, "primary": primary.host, "ismaster": False, "isWritablePrimary": False, "secondary": True})
+        reads = ("find", "aggregate", "listCollections", "listIndexes", "listDatabases", "collStats")
+        secondary.faults.append(lambda verb, document: error(13435, "NotPrimaryNoSecondaryOk", "not primary and secondaryOk=false")
+                                if verb in reads and document.get("$readPreference", {}).get("mode", "primary") == "primary" else None)
+        url = f"mongodb://{primary.host}/shop?replicaSet=rs0"
+        self.backup(url + "&readPreference=secondary", "--name", "shop")
+        self.restore("latest", self.folder / "out")
+        self.assertEqual((self.folder / "out/shop/orders").read_bytes(), b"".join(databases["shop"]["orders"].documents))
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"""version: 1
+sources:
+  shop: {{kind: mongodb, url: "{url}", read_preference: secondary}}
+""")
+        self.holdfast("-c", config, "follow", "shop", "--once")
+        self.assertEqual(len(self.holdfast("windows", "--json").document()["windows"]), 1)
+        self.assertEqual({next(iter(each)) for each in primary.commands} & set(reads), set())
 
 
 class Elections(Scripted):
@@ -231,6 +511,160 @@ class Elections(Scripted):
         self.assertIn(b"an election took changes back", err)
 
 
+class Commands(Scripted):
+    """What becomes of collections as wholes, in the journal."""
+
+    def setUp(self):
+        super().setUp()
+        self.uuids = {name: Uuid(bytes([number]) * 16) for number, name in enumerate(("orders", "new", "old"), 1)}
+        self.databases = {"shop": {name: Collection([{"_id": f"{name} {i}"} for i in range(3)], uuid=uuid)
+                                   for name, uuid in self.uuids.items()},
+                          "local": {"oplog.rs": Collection([oplog_entry(5, "n", "", {"msg": "periodic noop"})])}}
+        self.set = self.server(self.databases)
+        self.target = self.server({}, StoringMongo)
+        self.follow()
+        self.began = int(time.time() * 1000)
+
+    def follow(self):
+        self.holdfast("follow", self.set.url("shop"), "--name", "shop", "--once")
+
+    def happens(self, *entries):
+        self.databases["local"]["oplog.rs"] = Collection([oplog_entry(5, "n", "", {"msg": "periodic noop"}), *entries])
+        self.follow()
+
+    def stamp(self, number):
+        """When an entry was made: not before the base."""
+        at = self.began + number
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at // 1000)) + f".{at % 1000:03}Z"
+
+    def command(self, number, o, **more):
+        return oplog_entry(number, "c", "shop.$cmd", o, wall=Date(self.began + number), **more)
+
+    def insert(self, number, collection, id, uuid):
+        return oplog_entry(number, "i", f"shop.{collection}", {"_id": id}, ui=self.uuids[uuid], wall=Date(self.began + number))
+
+    def restored(self, number, *args):
+        """What the target holds as of an entry."""
+        self.holdfast("restore", "--source", "shop", "--at", self.stamp(number), "--to", self.target.url(), *args)
+        return {name: {decode(each)["_id"] for each in collection.documents}
+                for name, collection in self.target.databases.get("shop", {}).items()}
+
+    def test_history_tells_of_what_was_dropped_with_its_position(self):
+        self.happens(self.insert(6, "orders", "late", "orders"),
+                     self.command(7, {"drop": "orders"}, ui=self.uuids["orders"], o2={"numRecords": 4}),
+                     self.command(8, {"renameCollection": "shop.new", "to": "shop.old", "dropTarget": self.uuids["old"]},
+                                  ui=self.uuids["new"]),
+                     self.command(9, {"drop": "old"}, ui=self.uuids["new"], o2={"numRecords": 3}),
+                     self.command(10, {"dropDatabase": 1}))
+        *events, last = self.holdfast("history", "shop", "--json").lines()
+        at = lambda number: str(1_700_000_000 << 32 | number)
+        self.assertEqual([(each["what"], each["item"], each["position"].rsplit(":", 1)[-1], each["count"]) for each in events],
+                         [("drop", "shop/orders", at(7), 4), ("drop", "shop/old", at(8), 0), ("drop", "shop/old", at(9), 3),
+                          ("drop", "shop", at(10), 0)])
+        self.assertEqual([each["time"].rstrip("0Z") for each in events], [self.stamp(number).rstrip("0Z") for number in range(7, 11)])
+        self.assertEqual(last["events"], 4)
+        self.assertEqual(self.restored(6)["orders"], {"orders 0", "orders 1", "orders 2", "late"})
+        self.assertNotIn("orders", self.restored(7, "--existing", "drop"))
+
+    def test_a_rename_over_a_collection_is_one_at_the_target_too(self):
+        self.happens(self.insert(6, "new", "first", "new"),
+                     self.command(7, {"renameCollection": "shop.new", "to": "shop.old", "dropTarget": self.uuids["old"]},
+                                  ui=self.uuids["new"]),
+                     self.insert(8, "old", "second", "new"))
+        before = self.restored(6)
+        self.assertEqual(before["old"], {"old 0", "old 1", "old 2"})
+        self.assertEqual(before["new"], {"new 0", "new 1", "new 2", "first"})
+        after = self.restored(8, "--existing", "drop")
+        self.assertEqual(after, {"orders": before["orders"], "old": {*before["new"], "second"}})
+
+
+class Idle(Scripted):
+    def test_a_follower_of_an_idle_set_writes_nothing_but_heartbeats(self):
+        databases = self.shop()
+        server = self.server(databases)
+        began = time.monotonic()
+        child = self.start("follow", server.url("shop"), "--name", "shop", "--flush", "200ms")
+        windows = lambda: self.holdfast("windows", "--json").document()["windows"]
+        wait_until(lambda: len(windows()) == 1, "it has a window")
+        before = self.objects()
+        oplog = databases["local"]["oplog.rs"]
+        for number in range(6, 36):
+            oplog.documents.append(Collection([oplog_entry(number, "n", "", {"msg": "periodic noop"})]).documents[0])
+            asked = len(server.commands)
+            wait_until(lambda: len(server.commands) > asked + 1, "it was read")
+        after = self.objects()
+        self.assertLessEqual(len(after) - len(before), (time.monotonic() - began) // 60)
+        child.terminate()
+        child.wait(60)
+        # What was not worth a segment of its own is in the last one.
+        self.assertIn("22:13:20.035", windows()[0]["to"])
+
+
+class Archives(Scripted):
+    """Mongodump's archive by its published form (mongo-tools, common/archive), written by nothing of ours."""
+
+    END = b"\xff\xff\xff\xff"
+
+    def sum(self, data):
+        """CRC-64 of ECMA-182, reflected, bit by bit."""
+        value = (1 << 64) - 1
+        for byte in data:
+            value ^= byte
+            for _ in range(8):
+                value = value >> 1 ^ (0xC96C5795D7870F42 if value & 1 else 0)
+        value ^= (1 << 64) - 1
+        return Int64(value - (1 << 64) if value >> 63 else value)
+
+    def head(self, *namespaces):
+        out = struct.pack("<I", 0x8199E26D) + encode({"concurrent_collections": 4, "version": "0.1", "server_version": "6.0.12",
+                                                      "tool_version": "100.9.4"})
+        for database, collection, metadata in namespaces:
+            out += encode({"db": database, "collection": collection, "metadata": metadata, "size": 3, "type": "collection" if metadata else ""})
+        return out + self.END
+
+    def piece(self, database, collection, *documents):
+        head = {"db": database, "collection": collection, "EOF": False, "CRC": Int64(0)}
+        return encode(head) + b"".join(map(encode, documents)) + self.END
+
+    def end(self, database, collection, documents):
+        head = {"db": database, "collection": collection, "EOF": True, "CRC": self.sum(b"".join(map(encode, documents)))}
+        return encode(head) + self.END
+
+    def imported(self, data):
+        dump = self.folder / "shop.archive"
+        dump.write_bytes(data)
+        return self.run_program("import", dump, "--source", "shop", "--time", "2024-01-31")
+
+    def test_collections_that_take_turns_an_empty_one_users_and_the_oplog(self):
+        a, b = ([{"_id": i, "of": name} for i in range(4)] for name in "ab")
+        entry = oplog_entry(6, "i", "shop.a", {"_id": 99})
+        user = {"_id": "shop.me", "user": "me", "db": "shop"}
+        metadata = '{"options":{"collation":{"locale":"de"}},"indexes":[{"v":2,"key":{"_id":1},"name":"_id_"},{"v":2,"key":{"of":1},"name":"of_1"}],"uuid":"","collectionName":"a","type":"collection"}'
+        whole = (self.head(("shop", "a", metadata), ("shop", "b", '{"options":{},"indexes":[]}'), ("shop", "none", '{"options":{},"indexes":[]}'),
+                           ("shop", "$admin.system.users", ""), ("", "oplog", ""))
+                 + self.piece("shop", "a", *a[:2]) + self.piece("shop", "b", *b[:1]) + self.piece("shop", "a", *a[2:3])
+                 + self.piece("shop", "none") + self.end("shop", "none", []) + self.piece("shop", "b", *b[1:]) + self.end("shop", "b", b)
+                 + self.piece("shop", "$admin.system.users", user) + self.piece("shop", "a", *a[3:])
+                 + self.end("shop", "$admin.system.users", [user]) + self.end("shop", "a", a)
+                 + self.piece("", "oplog", entry) + self.end("", "oplog", [entry]))
+        result = self.imported(whole)
+        self.assertEqual(result.code, 0, result)
+        self.restore("latest", self.folder / "out")
+        for name, documents in (("shop/a", a), ("shop/b", b), ("shop/none", []), ("users.bson", [user]), ("~oplog/entries.bson", [entry])):
+            self.assertEqual((self.folder / "out" / name).read_bytes(), b"".join(map(encode, documents)), name)
+        self.assertEqual({each.name for each in (self.folder / "out/shop").iterdir()}, {"a", "b", "none"})
+        target = self.server({}, StoringMongo)
+        self.restore("latest", target.url(), "--no-verify")
+        self.assertEqual([decode(each)["_id"] for each in target.databases["shop"]["a"].documents], [0, 1, 2, 3, 99])
+        self.assertEqual(target.databases["shop"]["a"].options, {"collation": {"locale": "de"}})
+        self.assertEqual([each["name"] for each in target.databases["shop"]["a"].indexes], ["_id_", "of_1"])
+        # Each piece has to be there, and in its order within its collection.
+        for wrong in (whole.replace(self.piece("shop", "a", *a[2:3]), b""), whole.replace(self.end("shop", "a", a), b""),
+                      whole.replace(encode(a[1]), encode({**a[1], "of": "z"})), whole[:-4]):
+            self.assertEqual(self.imported(wrong).code, 15)
+        self.assertEqual(len(self.snapshots()), 1)
+
+
 class Targets(Scripted):
     """What a server says to a restore."""
 
@@ -266,20 +700,142 @@ class Targets(Scripted):
                                                   if "viewOn" in document else {"ok": 1.0})
         self.restoring(3, "with-view", says="the view cannot be made")
 
-    def test_expiring_documents_stay_while_they_are_restored(self):
+    def test_who_may_not_keep_documents_from_expiring_is_told(self):
         databases = self.shop()
         databases["shop"]["orders"].indexes.append({"v": 2, "key": {"at": 1}, "name": "at_1", "expireAfterSeconds": 60})
         self.backup(self.server(databases).url("shop"), "--name", "expiring")
-        self.target.do_getparameter = lambda document: ({"ttlMonitorEnabled": True, "ok": 1.0} if "ttlMonitorEnabled" in document
-                                                        else error(59, "CommandNotFound", "none"))
-        self.target.do_setparameter = lambda document: {"was": True, "ok": 1.0}
-        restore = ("restore", "latest", "--source", "expiring", "--to", self.target.url(), "--no-verify")
-        self.holdfast(*restore)
-        verbs = [(next(iter(each)), each.get("ttlMonitorEnabled")) for each in self.target.commands]
-        steps = [each for each in verbs if each[0] in ("setParameter", "insert", "createIndexes")]
-        self.assertEqual((steps[0], steps[-1]), (("setParameter", False), ("setParameter", True)), steps)
         self.target.do_setparameter = lambda document: error(13, "Unauthorized", "not authorized")
-        self.assertIn("hostManager", self.holdfast(*restore).errors)
+        result = self.holdfast("restore", "latest", "--source", "expiring", "--to", self.target.url(), "--no-verify")
+        self.assertIn("hostManager", result.errors)
+
+
+class IntoServers(Scripted):
+    """What a restore says to a server, and what that then holds."""
+
+    def setUp(self):
+        super().setUp()
+        self.target = self.server({}, StoringMongo)
+
+    def restore_into(self, *args, at=None, source="shop"):
+        when = ("--at", at) if at else ("latest",)
+        return self.holdfast("restore", *when, "--source", source, "--to", self.target.url(), *args, "--json").lines()[-1]
+
+    def steps(self, *verbs):
+        return [each for each in self.target.commands if next(iter(each)) in verbs]
+
+    def assert_holds(self, databases, *names):
+        for name in names:
+            database, collection = name.split(".", 1)
+            self.assertEqual(sorted(self.target.databases[database][collection].documents),
+                             sorted(databases[database][collection].documents), name)
+
+    def captured(self, databases, *args):
+        self.backup(self.server(databases).url("shop"), "--name", "shop", *args)
+        return databases
+
+    def test_collections_are_made_again_with_all_that_is_said_of_them(self):
+        databases = self.shop()
+        databases["shop"].update(every_kind())
+        self.captured(databases)
+        result = self.restore_into()
+        self.assertEqual(result["verified"]["result"], "pass", result)
+        made = {each["create"]: each for each in self.steps("create")}
+        self.assertEqual(set(made), {"orders", "odd", "points", "paid", "log", "tree", "ttl"})
+        for name, asked in made.items():
+            options = databases["shop"][name].options
+            self.assertEqual({option: asked.get(option) for option in options}, options, name)
+            self.assertEqual({option for option in asked if option[0] != "$"} - set(options) - {"lsid"}, {"create"}, name)
+        self.assert_holds(databases, *[f"shop.{name}" for name in ("orders", "odd", "system.buckets.points", "log", "tree", "ttl")])
+        self.assertEqual(self.target.databases["shop"]["log"].documents, databases["shop"]["log"].documents)
+        index, = [each for each in self.steps("createIndexes") if each["createIndexes"] == "ttl"]
+        self.assertEqual(index["indexes"], [{"key": {"at": 1}, "name": "at_1", "expireAfterSeconds": 60,
+                                             "partialFilterExpression": {"x": 1}}])
+        self.assertNotIn("tree", {each["createIndexes"] for each in self.steps("createIndexes")})
+        self.assertEqual(self.steps("create", "insert", "createIndexes")[-1]["create"], "paid")
+
+    def test_documents_come_back_byte_for_byte_also_over_others(self):
+        databases = self.shop(0)
+        databases["shop"]["odd"] = Collection(odd_documents())
+        self.captured(databases)
+        result = self.restore_into()
+        self.assertEqual(result["verified"]["result"], "pass", result)
+        self.assert_holds(databases, "shop.odd")
+        self.target.databases["shop"]["odd"] = Collection([{"_id": i, "other": "x"} for i in range(1, 6)])
+        result = self.restore_into("--existing", "replace", "--include", "shop/odd")
+        self.assertEqual(result["collections"], [{"name": "shop.odd", "added": 1, "replaced": 5, "left": 0}])
+        self.assert_holds(databases, "shop.odd")
+        result = self.restore_into("--existing", "replace", "--include", "shop/odd")
+        self.assertEqual(result["collections"], [{"name": "shop.odd", "added": 0, "replaced": 0, "left": 6}])
+
+    def test_users_come_back_when_asked_for_and_those_there_stay(self):
+        databases = self.shop()
+        databases["admin"] = {"system.users": Collection([{"_id": "shop.me", "user": "me", "db": "shop"},
+                                                          {"_id": "shop.you", "user": "you", "db": "shop"}]),
+                              "system.roles": Collection([{"_id": "shop.r", "role": "r", "db": "shop"}])}
+        self.captured(databases)
+        self.restore_into()
+        self.assertNotIn("admin", self.target.databases)
+        mine = {"_id": "shop.me", "user": "me", "db": "shop", "credentials": "of here"}
+        self.target.databases["admin"] = {"system.users": Collection([mine])}
+        self.restore_into("--existing", "drop", "--with-users")
+        self.assertEqual([decode(each) for each in self.target.databases["admin"]["system.users"].documents],
+                         [mine, {"_id": "shop.you", "user": "you", "db": "shop"}])
+        self.assert_holds(databases, "admin.system.roles")
+        for form in ("archive", "tar", "directory"):
+            self.holdfast("export", "latest", "--source", "shop", "--as", form, "--to", self.folder / form)
+            self.holdfast("import", self.folder / form, "--source", "of " + form)
+            self.target.databases.clear()
+            self.restore_into("--with-users", source="of " + form)
+            self.assert_holds(databases, "admin.system.users", "admin.system.roles", "shop.orders")
+
+    def test_expiring_documents_stay_until_they_were_compared(self):
+        databases = self.shop()
+        databases["shop"]["orders"].indexes.append({"v": 2, "key": {"at": 1}, "name": "at_1", "expireAfterSeconds": 60})
+        self.captured(databases)
+        self.restore_into()
+        steps = [(next(iter(each)), each.get("ttlMonitorEnabled")) for each in self.steps("setParameter", "insert", "createIndexes", "find")
+                 if each.get("find") in (None, "orders") and "limit" not in each]
+        self.assertEqual([steps[0], *steps[-3:]],
+                         [("setParameter", False), ("createIndexes", None), ("find", None), ("setParameter", True)], steps)
+
+    def test_a_time_series_that_expires_counts_as_such(self):
+        self.captured({"shop": {"points": every_kind()["points"], "system.buckets.points": Collection()}})
+        self.restore_into()
+        self.assertEqual([each["ttlMonitorEnabled"] for each in self.steps("setParameter")], [False, True])
+
+    def test_what_expired_since_is_in_its_proof(self):
+        databases = self.shop()
+        databases["shop"]["orders"].indexes.append({"v": 2, "key": {"at": 1}, "name": "at_1", "expireAfterSeconds": 60})
+        self.captured(databases)
+        program = self.folder / "mongod"
+        wire, scripted = ((SERVERS / name).read_text() for name in ("mongo_wire.py", "scripted_mongo.py"))
+        program.write_text("#!/usr/bin/python3\n" + wire + re.sub(r"from mongo_wire import \([^)]*\)\n", "", scripted) + """
+
+class Expiring(StoringMongo):
+    def do_find(self, document):
+        for each in self.databases.get(document["$db"], {}).values():
+            if self.switches["ttlMonitorEnabled"] and any("expireAfterSeconds" in index for index in each.indexes):
+                each.documents = []
+        return super().do_find(document)
+
+    def do_validate(self, document):
+        return {"valid": True, "ok": 1.0}
+
+
+import sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[sys.argv.index("--unixSocketPrefix") + 1] + "/mongodb-27017.sock")
+listener.listen()
+Expiring({}, hello={"setName": None, "hosts": None, "primary": None}, listener=listener).thread.join()
+""")
+        program.chmod(0o755)
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"""version: 1
+sources:
+  shop: {{kind: mongodb, url: "{self.server(databases).url("shop")}", server_program: "{program}"}}
+""")
+        line = self.holdfast("-c", config, "prove", "shop", "--json").lines()[-1]
+        self.assertEqual((line["result"], line["level"]), ("pass", "V4"), line)
 
 
 class Refusals(Scripted):
@@ -327,6 +883,20 @@ class Refusals(Scripted):
             self.fails(16, "restore", "latest", "--to", other.url(), says=["feature version 5.0", "6.0.12"], hints="--older-server")
             other.faults.clear()
         self.assertNotIn("create", {next(iter(each)) for each in other.commands})
+
+    def test_a_server_that_is_held_at_an_older_feature_version_takes_back_what_it_gave(self):
+        held = lambda version: lambda document: ({"featureCompatibilityVersion": {"version": version}, "ok": 1.0}
+                                                 if "featureCompatibilityVersion" in document else error(72, "InvalidOptions", "none"))
+        server, other = self.server(self.shop()), self.server({}, StoringMongo)
+        server.do_getparameter = held("5.0")
+        self.backup(server.url("shop"))
+        other.do_getparameter = held("4.4")
+        self.fails(16, "restore", "latest", "--to", other.url(), says=["feature version 4.4", "5.0 was captured"], hints="--older-server")
+        self.assertEqual(other.databases, {})
+        for version in ("5.0", "6.0"):
+            other.do_getparameter = held(version)
+            self.restore("latest", other.url(), "--existing", "drop")
+            self.assertEqual(len(other.databases["shop"]["orders"].documents), 250)
 
     def test_a_sharded_cluster_is_refused(self):
         server = self.server(self.shop(), hello={"msg": "isdbgrid", "setName": None})

@@ -5,11 +5,12 @@ import pathlib
 import random
 import shutil
 import subprocess
+import tarfile
 import time
 
 from harness import PROGRAM, SCALE, Case, main, wait_until
-from mongo_server import IS_MONGOD, WHICH, mongo_server, server_program
-from mongo_wire import Int64, Mongo, object_id
+from mongo_server import WHICH, mongo_server, server_program
+from mongo_wire import Int64, encode, object_id
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 print(f"MongoDB tests run on {WHICH}")
@@ -177,14 +178,25 @@ class Existing(Mongodb):
         self.restore("latest", self.other.url(), "--existing", "drop")
         self.assert_same()
 
-    def test_missing_and_replace_say_how_many(self):
+    def counts(self, *args):
+        """Added, replaced, left of `orders`, as JSON has them."""
+        line = self.restore("latest", self.other.url(), *args).lines()[-1]
+        one, = [each for each in line["collections"] if each["name"] == "shop.orders"]
+        return one["added"], one["replaced"], one["left"]
+
+    def test_every_way_says_how_many(self):
+        self.assertEqual(self.counts(), (20, 0, 0))
+        self.there.command("shop", {"drop": "orders"})
         self.there.insert("shop", "orders", {"_id": "mine"}, {"_id": "order 000003", "mine": True}, *orders(1, 5))
-        result = self.restore("latest", self.other.url(), "--existing", "missing")
-        self.assertIn("shop.orders: 18 documents added, 0 replaced, 2 left", result.errors)
+        text = self.holdfast("restore", "latest", "--to", self.other.url(), "--existing", "missing").text
+        self.assertIn("shop.orders: 18 documents added, 0 replaced, 2 left as they were", text)
         self.assertEqual(self.there.find("shop", "orders", _id="order 000003"), [{"_id": "order 000003", "mine": True}])
-        result = self.restore("latest", self.other.url(), "--existing", "replace")
-        self.assertIn("shop.orders: 0 documents added, 1 replaced, 19 left", result.errors)
+        self.assertEqual(self.counts("--existing", "missing"), (0, 0, 20))
+        self.assertEqual(self.counts("--existing", "replace"), (0, 1, 19))
         self.assertEqual(len(self.there.find("shop", "orders")), 21)
+        self.assertEqual(self.counts("--existing", "drop"), (20, 0, 0))
+        self.assert_same()
+        self.there.insert("shop", "orders", {"_id": "mine"})
         self.there.delete("shop", "orders", "mine")
         self.assert_same()
 
@@ -210,8 +222,7 @@ class Existing(Mongodb):
         self.assertEqual(self.there.indexes("shop", "orders"), self.mongo.indexes("shop", "orders"))
         self.there.delete("shop", "orders", "order 000010")
         self.there.insert("shop", "orders", {"_id": "mine"})
-        result = self.restore("latest", self.other.url(), "--include", "shop/orders", "--query", query, "--existing", "missing")
-        self.assertIn("shop.orders: 1 documents added, 0 replaced, 1 left", result.errors)
+        self.assertEqual(self.counts("--include", "shop/orders", "--query", query, "--existing", "missing"), (1, 0, 1))
         self.assertEqual(ids(), ["mine", *wanted])
         self.assertEqual(self.there.collections("shop"), ["orders"])
 
@@ -279,6 +290,23 @@ class Dumps(Mongodb):
             self.restore("latest", self.other.url("shop"), "--source", f"old{number}", "--existing", "drop")
             self.assert_same("shop")
 
+    def test_a_folder_for_mongorestore_and_back(self):
+        self.fill(50)
+        self.mongo.insert("shop", "n" * 110 + "/" * 43, {"_id": 1})  # in the name of a file longer than may be
+        self.backup(self.server.url("shop"), "--name", "shop")
+        for number, packed in enumerate((False, True)):
+            dump = self.folder / f"dump{number}"
+            self.holdfast("export", "latest", "--source", "shop", "--as", "directory", "--to", dump, *(["--gzip"] if packed else []))
+            end = ".gz" if packed else ""
+            for name in ("orders.bson", "orders.metadata.json", "odd%2Fname.%252F.bson", "empty.bson"):
+                self.assertTrue((dump / "shop" / (name + end)).is_file(), name)
+            if not packed:
+                self.assertEqual((dump / "shop/orders.bson").read_bytes(), self.holdfast("dump", "latest:shop/orders").out)
+            self.holdfast("import", dump, "--source", f"old{number}")
+            self.restore("latest", self.other.url("shop"), "--source", f"old{number}", "--existing", "drop")
+            self.assert_same("shop")
+            self.fails(1, "export", "latest", "--source", "shop", "--as", "directory", "--to", dump, says="exists already")
+
     def test_a_cut_dump_is_not_imported(self):
         self.fill(50)
         self.backup(self.server.url("shop"))
@@ -312,9 +340,9 @@ sources:
     def test_without_a_server_it_is_not_tested(self):
         self.fill(2)
         self.backup(self.server.url("shop"))
-        if IS_MONGOD:
-            return
-        result = self.holdfast("prove", "latest", "--level", "V4", "--json", code=3)
+        empty = self.folder / "nothing"
+        empty.mkdir()
+        result = self.holdfast("prove", "latest", "--level", "V4", "--json", code=3, env={"PATH": empty})
         self.assertIn("mongodb-org-server", result.text)
 
 
@@ -359,15 +387,119 @@ sources:
             for name in ("a", "b"):
                 self.assertEqual(found.get(name, {}), {repr(id): each for id, each in expected.get(name, {}).items()}, stamp)
 
+    def test_changes_of_what_the_source_does_not_cover_stay_away(self):
+        for database in ("shop", "other"):
+            self.mongo.insert(database, "a", {"_id": 1})
+        self.mongo.insert("shop", "log", {"_id": 1})
+        follow = lambda: self.holdfast("follow", self.server.url("shop"), "--exclude", "shop/log", "--name", "shop", "--once",
+                                       "--json").lines()[-1]
+        follow()
+        for database in ("shop", "other", "third"):
+            self.mongo.insert(database, "a", {"_id": 2}, {"_id": 3})
+            self.mongo.set(database, "a", 2, n=1)
+            self.mongo.delete(database, "a", 1)
+        self.mongo.insert("shop", "log", {"_id": 2})
+        self.assertEqual(follow()["records"], 4)
+        self.there.insert("other", "a", {"_id": 1, "mine": True}, {"_id": 2, "mine": True})
+        self.there.insert("shop", "a", {"_id": 9})
+        before = self.there.content("other")
+        self.restore_newest("--existing", "drop")
+        self.assertEqual(self.there.content("other"), before)
+        self.assertEqual(self.there.collections("shop"), ["a"])
+        self.assertEqual(self.there.find("shop", "a"), self.mongo.find("shop", "a"))
+        self.assertNotIn("third", self.there.databases())
+
+    def test_a_journal_that_holds_more_than_the_source_covers_is_not_replayed_beyond_it(self):
+        for database in ("shop", "other"):
+            self.mongo.insert(database, "a", {"_id": 1})
+        follow_all = lambda: self.holdfast("follow", self.server.url(), "--name", "shop", "--once")
+        follow_all()
+        self.backup(self.server.url("shop"), "--name", "shop")
+        for database in ("shop", "other", "third"):
+            self.mongo.insert(database, "a", {"_id": 2})
+        follow_all()
+        self.there.insert("other", "a", {"_id": 2, "mine": True})
+        before = self.there.content("other")
+        self.restore_newest()
+        self.assertEqual(self.there.content("other"), before)
+        self.assertNotIn("third", self.there.databases())
+        self.assert_same()
+
+    def test_a_merge_as_of_an_instant_leaves_what_is_there(self):
+        self.mongo.insert("shop", "a", *[{"_id": i, "n": 0} for i in range(6)])
+        self.holdfast("follow", self.server.url("shop"), "--once", "--name", "shop")
+        self.mongo.set("shop", "a", 1, n=1)
+        self.mongo.set("shop", "a", 2, n=2)
+        self.mongo.delete("shop", "a", 5)
+        self.mongo.insert("shop", "a", {"_id": 6, "n": 0})
+        self.holdfast("follow", self.server.url("shop"), "--once", "--name", "shop")
+        # What is live has changed one of them, has one that was gone by then, and a newer one.
+        live = [{"_id": 1, "live": True}, {"_id": 5, "live": True}, {"_id": 7, "live": True}]
+        self.there.insert("shop", "a", *live)
+        result = self.restore_newest("--existing", "missing")
+        self.assertIn("shop.a: 5 documents added, 0 replaced, 1 left", result.text)
+        expected = {each["_id"]: each for each in [*self.mongo.find("shop", "a"), *live]}
+        self.assertEqual({each["_id"]: each for each in self.there.find("shop", "a")}, expected)
+        result = self.restore_newest("--existing", "replace")
+        self.assertIn("shop.a: 0 documents added, 1 replaced, 5 left", result.text)
+        expected[1] = {"_id": 1, "n": 1}
+        self.assertEqual({each["_id"]: each for each in self.there.find("shop", "a")}, expected)
+        self.assertEqual(self.there.collections("shop"), ["a"])
+
+    def test_a_collection_that_was_made_after_the_base_is_as_it_was_then(self):
+        self.mongo.insert("shop", "a", {"_id": 1})
+        self.holdfast("follow", self.server.url("shop"), "--once", "--name", "shop")
+        self.mongo.insert("shop", "b", {"_id": 1}, {"_id": 2})
+        self.holdfast("follow", self.server.url("shop"), "--once", "--name", "shop")
+        then = self.mongo.find("shop", "b")
+        self.there.insert("shop", "b", {"_id": 1, "mine": True})
+        at = self.holdfast("windows", "--json").document()["windows"][-1]["to"]
+        restore = ("restore", "--source", "shop", "--at", at, "--to")
+        self.fails(16, *restore, self.other.url(), says="made after its snapshot", hints="--existing")
+        self.assertEqual(self.there.find("shop", "b"), [{"_id": 1, "mine": True}])
+        self.restore_newest("--existing", "missing")
+        self.assertEqual(self.there.find("shop", "b"), [{"_id": 1, "mine": True}, {"_id": 2}])
+        self.mongo.insert("shop", "b", {"_id": 3})
+        self.mongo.set("shop", "b", 1, later=True)
+        self.mongo.insert("shop", "a", {"_id": 2})
+        self.holdfast(*restore, self.server.url(), "--existing", "drop", "--into-source")
+        self.assertEqual(self.mongo.find("shop", "b"), then)
+        self.assertEqual(self.mongo.find("shop", "a"), [{"_id": 1}])
+        self.assertEqual(self.mongo.collections("shop"), ["a", "b"])
+
     def test_a_gap_closes_the_window_and_a_new_base_begins(self):
         self.mongo.insert("shop", "a", {"_id": 1})
         self.holdfast("follow", self.server.url("shop"), "--once", "--name", "shop")
-        self.mongo.command("local", {"drop": "oplog.rs"})
-        self.mongo.command("local", {"create": "oplog.rs", "capped": True, "size": Int64(256 << 20)})
-        self.mongo.insert("shop", "a", {"_id": 2})
+        self.server.lose_oplog()
+        self.server.mongo.insert("shop", "a", {"_id": 2})
         self.holdfast("follow", self.server.url("shop"), "--once", "--name", "shop")
         self.assertEqual(len(self.snapshots()), 2)
         self.assertEqual(len(self.holdfast("windows", "--json").document()["windows"]), 2)
+
+    def test_retention_keeps_the_base_that_the_window_needs(self):
+        self.mongo.insert("shop", "a", {"_id": 1})
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"""version: 1
+sources:
+  shop: {{kind: mongodb, url: "{self.server.url("shop")}", window: 7d}}
+""")
+        verb = lambda *args: self.holdfast("-c", config, *args)
+        verb("follow", "shop", "--once")
+        self.mongo.insert("shop", "a", {"_id": 2})
+        verb("follow", "shop", "--once")
+        at = self.holdfast("windows", "--json").document()["windows"][-1]["to"]
+        time.sleep(0.02)
+        self.mongo.insert("shop", "a", {"_id": 3})
+        for _ in range(2):  # two more bases, behind that instant
+            verb("backup", "shop")
+        verb("follow", "shop", "--once")
+        self.assertEqual(len(self.snapshots()), 3)
+        verb("forget", "--source", "shop", "--keep-last", "1")
+        verb("prune")
+        self.assertEqual(len(self.snapshots()), 2)
+        verb("restore", "--source", "shop", "--at", at, "--to", self.other.url())
+        self.assertEqual([each["_id"] for each in self.there.find("shop", "a")], [1, 2])
+        self.holdfast("check", "--read-data")
 
     def test_history_tells_of_many_deletes(self):
         self.fill(300)
@@ -410,9 +542,9 @@ sources:
 
 
 class Plans(Mongodb):
-    def script(self, name, *args, code=0, **variables):
+    def script(self, name, *args, code=0, cwd=None, **variables):
         environment = {**self.environment, "HOLDFAST": PROGRAM, "MONGO_URL": self.server.url(), "STOP": "true", "START": "true", **variables}
-        done = subprocess.run([EXAMPLES / name, *args], env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run([EXAMPLES / name, *args], env=environment, capture_output=True, text=True, check=False, cwd=cwd)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done.stdout
 
@@ -424,6 +556,37 @@ class Plans(Mongodb):
         self.mongo.delete("omnify", "campaigns", "order 000001")
         self.script("000/restore-mongodb.sh")
         self.assert_same("omnify")
+
+    def dumped(self, name, database, collection, *documents):
+        """A tar.gz of mongodump's folder, as the plans' scripts made it."""
+        folder = self.folder / name.removesuffix(".tar.gz") / database
+        folder.mkdir(parents=True)
+        (folder / f"{collection}.bson").write_bytes(b"".join(map(encode, documents)))
+        (folder / f"{collection}.metadata.json").write_text(json.dumps({
+            "options": {}, "indexes": [{"v": 2, "key": {"_id": 1}, "name": "_id_"}], "collectionName": collection, "type": "collection"}))
+        with tarfile.open(self.folder / name, "w:gz") as tar:
+            tar.add(folder.parent, arcname=folder.parent.name)
+        return self.folder / name
+
+    def test_plan_000_restores_its_files(self):
+        file = self.dumped("backup-20240101-020000.tar.gz", "omnify", "campaigns", *orders(20))
+        self.mongo.insert("omnify", "campaigns", {"_id": "of later"})
+        self.script("000/restore-mongodb.sh", file, "--target-env=staging", STAGING_MONGO_URL=self.other.url())
+        self.assertEqual(self.there.find("omnify", "campaigns"), orders(20))
+        self.assertEqual(len(self.mongo.find("omnify", "campaigns")), 1)
+        self.script("000/restore-mongodb.sh", file.name, cwd=self.folder)
+        self.assertEqual(self.mongo.find("omnify", "campaigns"), orders(20))
+        self.assertEqual({(each["source"], each["time"]) for each in self.snapshots()}, {("mongodb-files", "2024-01-01T02:00:00Z")})
+        file.write_bytes(file.read_bytes()[:-200])
+        self.script("000/restore-mongodb.sh", file, code=15)
+        self.assertEqual(self.mongo.find("omnify", "campaigns"), orders(20))
+
+    def test_plan_001_restores_its_files(self):
+        file = self.dumped("backup-2024-01-31.tar.gz", "omnify_cloud", "campaigns", *orders(20))
+        self.mongo.insert("omnify_cloud", "campaigns", {"_id": "of later"})
+        self.script("001/restore-mongodb.sh", file)
+        self.assertEqual(self.mongo.find("omnify_cloud", "campaigns"), orders(20))
+        self.assertEqual([(each["source"], each["time"][:10]) for each in self.snapshots()], [("mongodb-files", "2024-01-31")])
 
     def test_plan_002_backs_up_what_its_cronjob_names_and_keeps_it_for_its_days(self):
         self.mongo.insert("migratio", "jobs", *orders(5))
@@ -525,13 +688,38 @@ class BadInput(Mongodb):
     def test_a_database_that_does_not_exist(self):
         self.fails(15, "backup", self.server.url("nothere"), says="there is no database nothere")
 
+    def server_with_oplog(self):
+        self.mongo.insert("shop", "a", {"_id": 1})
+        return self.server.url("shop")
+
     def test_a_server_without_oplog(self):
         lone = mongo_server("lone", oplog=False)
         lone.clear()
         lone.mongo.insert("shop", "a", {"_id": 1})
-        result = self.holdfast("backup", lone.url("shop"))
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"""version: 1
+service: {{ledger: "sqlite:{self.folder}/ledger.db"}}
+sources:
+  lone: {{kind: mongodb, url: "{lone.url("shop")}", server_program: "{server_program()}"}}
+""")
+        result = self.holdfast("-c", config, "backup", "lone")
         self.assertIn("not one instant", result.errors)
         self.assertIn("--replSet", result.errors)
+        self.assertEqual(self.snapshots()[0]["point"], {"consistency": "not one instant"})
+        self.assertIn("not one instant", self.holdfast("snapshots").text)
+        proof = self.holdfast("-c", config, "prove", "lone", "--json").lines()[-1]
+        self.assertEqual(proof["result"], "pass")
+        self.assertIn("not one instant", proof["remark"])
+        self.assertIn("not one instant", proof["coverage"])
+        self.assertIn("not one instant", self.holdfast("-c", config, "report", "inventory").text)
+        report = self.holdfast("-c", config, "report", "proof", "--json", code=3).document()["summary"][0]
+        self.assertEqual((report["component"], report["result"]), ("MongoDB Backup", "PASS"))
+        self.assertIn("lone: not one instant", report["remarks"][0])
+        text = self.holdfast("-c", config, "report", "proof", code=3).text
+        self.assertIn("MongoDB Backup: PASS, with a remark", text)
+        self.assertIn("- lone: not one instant", text)
+        self.backup(self.server_with_oplog(), "--name", "other")
+        self.assertEqual([each["point"] for each in self.snapshots() if each["source"] == "other"], [{}])
         self.fails(15, "follow", lone.url("shop"), "--once", says="no oplog", hints="--replSet")
         self.fails(15, "backup", lone.url("shop"), "--consistency", "oplog", says="no oplog", hints="--replSet")
 

@@ -1,12 +1,14 @@
 """PostgreSQL: databases go out and come back in another server; pg_dump is the judge, real servers are the witnesses."""
 
 import gzip
+import json
 import os
 import pathlib
 import shutil
 import subprocess
+from urllib.parse import quote
 
-from harness import POSTGRES_BIN, Case, PostgresServer, main, postgres_server, wait_until
+from harness import POSTGRES_BIN, PROGRAM, Case, PostgresServer, main, postgres_server, wait_until
 
 EVERYTHING = pathlib.Path(__file__).with_name("postgres_everything.sql").read_text()
 
@@ -75,6 +77,44 @@ class Whole(Postgres):
         for name in ("one", "two words", "globals.sql"):
             self.assertEqual(self.other.dump(name), self.server.dump(name))
 
+    def test_many_databases_need_few_connections(self):
+        narrow = PostgresServer(max_connections=16)
+        self.addCleanup(narrow.stop)
+        rows = "".join(f"CREATE TABLE t{i} AS SELECT i FROM generate_series(1, 100) i;" for i in range(3))
+        for i in range(8):
+            self.database(f"d{i}", rows, narrow)
+        two_cores = lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+        self.backup(narrow.url(), "--name", "many", before=two_cores)
+        for i in range(14):
+            self.database(f"d{i}", rows)
+        self.backup(self.server.url(), "--name", "many", "--exclude", "postgres")
+        self.restore("latest", narrow.url(), "--existing", "drop", "--source", "many")
+        self.assertEqual([name for name in narrow.databases() if name != "postgres"], sorted(f"d{i}" for i in range(14)))
+        proof = self.holdfast("prove", "--source", "many", "--json", env={"HOLDFAST_SANDBOX": self.folder / "sandboxes"}).lines()[-1]
+        self.assertEqual((proof["level"], proof["result"]), ("V4", "pass"))
+
+    def test_what_lies_in_a_tablespace_comes_back_where_there_is_none(self):
+        place = self.server.folder / "space"
+        place.mkdir()
+        shutil.chown(place, "postgres", "postgres")
+        self.server.sql(f"CREATE TABLESPACE fast LOCATION '{place}'")
+        self.addCleanup(shutil.rmtree, place)
+        self.addCleanup(self.server.sql, "DROP TABLESPACE fast")
+        self.database("shop", "CREATE TABLE t (a int PRIMARY KEY, b int) TABLESPACE fast; INSERT INTO t VALUES (1, 2);"
+                      "CREATE INDEX by_b ON t (b) TABLESPACE fast; CREATE TABLE plain (a int)")
+        self.addCleanup(drop_all, self.server)
+        self.backup(self.server.url("shop"))
+        result = self.restore("latest", self.other.url())
+        self.assertIn("has no tablespace fast", result.errors)
+        self.assertEqual(result.lines()[-1]["verified"]["result"], "pass")
+        self.assertEqual(self.other.dump("shop", "--no-tablespaces"), self.server.dump("shop", "--no-tablespaces"))
+        self.restore("latest", self.other.url("named"), "--schema", "public:other")
+        proof = self.holdfast("prove", "--json", env={"HOLDFAST_SANDBOX": self.folder / "sandboxes"}).lines()[-1]
+        self.assertEqual((proof["level"], proof["result"]), ("V4", "pass"))
+        # Where it is there, it is used.
+        self.restore("latest", self.server.url("again"))
+        self.assertEqual(self.server.sql("SELECT tablespace FROM pg_indexes WHERE indexname = 'by_b'", "again"), "fast")
+
     def test_a_restored_folder_holds_statements_that_psql_reads(self):
         self.database("shop", 'CREATE TABLE "a/b" (x int, y text GENERATED ALWAYS AS (\'y\') STORED); INSERT INTO "a/b" VALUES (5)')
         self.backup(self.server.url("shop"))
@@ -103,8 +143,52 @@ sources:
         self.fails(2, "-c", config, "config", "check", says="must be a reference")
         self.assertNotIn("hidden", self.run_program("-c", config, "config", "check").errors)
 
+    def test_each_part_of_an_address_may_be_a_reference(self):
+        self.database("shop", "CREATE TABLE t (a int)")
+        config = self.folder / "holdfast.yaml"
+        keys = ("host", "port", "user", "database", "sslmode", "service")
+        config.write_text("version: 1\nsources:\n  shop: " + json.dumps(
+            {"kind": "postgres", **{key: f"env:THE_{key.upper()}" for key in keys if key != "service"}}) +
+            "\n  serviced: {kind: postgres, service: 'env:THE_SERVICE', database: shop}\n")
+        services = self.folder / "services"
+        services.write_text(f"[shop]\nhost={self.server.folder}\nport={self.server.port}\nuser=postgres\n")
+        environment = {"THE_HOST": self.server.folder, "THE_PORT": self.server.port, "THE_USER": "postgres", "THE_DATABASE": "shop",
+                       "THE_SSLMODE": "disable", "THE_SERVICE": "shop", "PGSERVICEFILE": services}
+        self.backup("-c", config, "--all", env=environment)
+        for key, wrong in (("host", "/nowhere"), ("port", "1"), ("user", "nobody"), ("database", "nothing"), ("sslmode", "nonsense")):
+            self.fails(15, "-c", config, "backup", "shop", env={**environment, f"THE_{key.upper()}": wrong}, says=wrong)
+        self.fails(15, "-c", config, "backup", "serviced", env={**environment, "THE_SERVICE": "unknown"}, says="unknown")
+
+    def test_a_server_is_read_once_by_several_streams_and_nothing_lies_on_a_disk_between(self):
+        rows = "AS SELECT i, repeat(md5(i::text), 10) AS text FROM generate_series(1, 150000) i"
+        self.database("shop", f"CREATE TABLE one {rows}; CREATE TABLE two {rows}")
+        small = self.folder / "mount"
+        small.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "none", small], check=True)
+        self.addCleanup(subprocess.run, ["umount", small], check=False)
+        scans = lambda: [int(n) for n in self.server.sql("SELECT seq_scan FROM pg_stat_user_tables ORDER BY relname", "shop").split()]
+        before = scans()
+        child = self.start("backup", self.server.url("shop"), env={"TMPDIR": str(small)})
+        wait_until(lambda: child.poll() is not None or self.server.sql(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holdfast' AND query LIKE 'COPY%'") == "2", "two streams")
+        self.assertIsNone(child.poll())
+        out, err = child.communicate()
+        self.assertEqual(child.returncode, 0, err)
+        wait_until(lambda: all(b > a for a, b in zip(before, scans())), "the server has counted")
+        self.assertEqual(scans(), [n + 1 for n in before])
+
     def ls(self, source):
         return self.holdfast("ls", "latest", "--source", source, "--json", "--recursive").lines()
+
+    def test_a_password_among_the_parameters_of_a_url_is_not_shown(self):
+        self.database("shop", "CREATE TABLE t (a int)")
+        self.backup(self.server.url("shop"), "--name", "shop")
+        address = "postgres://postgres@127.0.0.1:%d/shop?application_name=x&password=secret%%20of%%20the%%20superuser"
+        self.assertIn("seen by everybody", self.holdfast("backup", address % self.server.port, "--name", "shop").errors)
+        log = self.folder / "log"
+        done = self.holdfast("restore", "latest", "--to", address % self.other.port, "--hook-after", f'echo "$HOLDFAST_TARGET" > {log}')
+        self.assertNotIn("secret", done.text + done.errors)
+        self.assertEqual(log.read_text(), f"postgres://postgres@127.0.0.1:{self.other.port}/shop?application_name=x\n")
 
     def test_pgpassfile_and_service_are_honoured(self):
         self.database("shop", "CREATE TABLE t (a int)")
@@ -140,6 +224,55 @@ class Encrypted(Postgres):
         self.fails(15, "backup", f"{by_address}?sslmode=verify-full&sslrootcert={certificate}", says="does not match host name")
         plain = self.server.url("postgres", password="secret%20of%20the%20superuser")
         self.fails(15, "backup", f"{plain}?sslmode=require", says="does not support SSL")
+
+
+    def test_the_password_of_a_client_key_reaches_the_tools_and_nobody_else(self):
+        folder = self.folder / "tls"
+        folder.mkdir()
+        self.folder.chmod(0o755)
+
+        def certificate(name, *options):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-days", "2", "-subj", f"/CN={name}", "-addext",
+                            f"subjectAltName=DNS:{name}", "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.crt", *options],
+                           check=True, capture_output=True)
+        secret = "only of the key"
+        certificate("localhost", "-nodes")
+        certificate("keeper", "-passout", f"pass:{secret}")
+        shutil.chown(folder / "localhost.key", "postgres", "postgres")
+        server = PostgresServer(ssl="on", ssl_cert_file=folder / "localhost.crt", ssl_key_file=folder / "localhost.key",
+                                ssl_ca_file=folder / "keeper.crt")
+        self.addCleanup(server.stop)
+        rules = server.folder / "data/pg_hba.conf"
+        rules.write_text("hostssl all keeper 127.0.0.1/32 cert\n" + rules.read_text())
+        server.sql("CREATE ROLE keeper SUPERUSER LOGIN; SELECT pg_reload_conf()")
+        server.sql("CREATE DATABASE shop")
+        server.sql("CREATE TABLE t AS SELECT 1 AS a", "shop")
+        programs, seen = self.folder / "programs", self.folder / "seen"
+        programs.mkdir()
+        for name in ("pg_dump", "pg_dumpall", "pg_restore"):
+            (programs / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {seen}; env >> {seen}; exec {POSTGRES_BIN}/{name} "$@"\n')
+            (programs / name).chmod(0o755)
+
+        def url(database, password=secret):
+            return (f"postgres://keeper@localhost:{server.port}/{database}?sslmode=verify-full&sslrootcert={folder}/localhost.crt"
+                    f"&sslcert={folder}/keeper.crt&sslkey={folder}/keeper.key&sslpassword={quote(password)}")
+        (self.folder / "holdfast.yaml").write_text("version: 1\nsources:\n  shop: " + json.dumps(
+            {"kind": "postgres", "url": "env:SHOP_URL", "bin_dir": str(programs)}) + "\n")
+        self.environment["HOLDFAST_CONFIG"] = str(self.folder / "holdfast.yaml")
+        environment = {"SHOP_URL": url("shop")}
+        self.backup("shop", env=environment)
+        self.restore("shop", url("copy"), env=environment)
+        self.assertEqual(server.sql("SELECT a FROM t", "copy"), "1")
+        self.assertEqual(self.holdfast("diff", "shop", "live", "--json", env=environment).lines()[-1]["content"], 0)
+        said = seen.read_text()
+        for name in ("pg_dump", "pg_dumpall", "pg_restore"):
+            self.assertIn(f"{name} --", said)
+        self.assertNotIn(secret, said.replace(f"SHOP_URL={url('shop')}", ""))
+        self.assertNotIn(quote(secret), said.replace(f"SHOP_URL={url('shop')}", ""))
+        self.fails(15, "backup", "shop", env={"SHOP_URL": url("shop", "wrong")}, says="could not load private key")
+        (self.folder / "services").write_text("[x]\nconnect_timeout=9\n")
+        self.fails(2, "backup", "shop", env={"SHOP_URL": url("shop") + "&service=x", "PGSERVICEFILE": self.folder / "services"},
+                   hints="pg_service.conf")
 
 
 class Again(Postgres):
@@ -233,6 +366,22 @@ class Again(Postgres):
         self.assertNotEqual(self.other.sql("SELECT count(*) FROM pgbench_history", "bank"), "0")
 
 
+class Many(Postgres):
+    def test_the_tables_of_a_database_may_be_more_than_a_command_line_holds(self):
+        count = 2500
+        self.database("shop", f"DO $$ BEGIN FOR i IN 1..{count} LOOP EXECUTE 'CREATE TABLE a_partition_of_many_orders_by_day_' || i || "
+                      "' AS SELECT ' || i || ' AS i'; IF i % 500 = 0 THEN COMMIT; END IF; END LOOP; END $$")
+        done = subprocess.run(["sh", "-c", 'ulimit -Ss 512 && exec "$@"', "sh", PROGRAM, "backup", self.server.url("shop"), "--json"],
+                              env=self.environment, cwd=self.folder, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        listed = self.holdfast("ls", "latest:shop/public", "--json").lines()
+        self.assertEqual(len([line for line in listed if "a_partition" in line.get("path", "")]), count)
+        # Their rows are in items of their own, not in the archive.
+        archive = self.holdfast("dump", "latest:shop/archive.dump").out
+        self.assertNotIn(b"COPY public.", subprocess.run([POSTGRES_BIN / "pg_restore", "--data-only", "--file=-"], input=archive,
+                                                         capture_output=True, check=True).stdout)
+
+
 class BadInput(Postgres):
     def setUp(self):
         super().setUp()
@@ -271,6 +420,22 @@ class BadInput(Postgres):
         self.server.sql("ALTER TABLE t ENABLE ROW LEVEL SECURITY", "shop")
         self.fails(15, "backup", self.server.url("shop", user="weak"), says="row-level security",
                    hints='ALTER ROLE "weak" BYPASSRLS')
+
+    def test_each_grant_that_is_lacking_is_named(self):
+        self.server.sql("CREATE ROLE weak LOGIN; REVOKE CONNECT ON DATABASE shop FROM PUBLIC; GRANT SELECT ON t TO weak; "
+                        "CREATE SEQUENCE counted; SELECT lo_create(4711), lo_create(4712); GRANT pg_read_all_data TO weak", "shop")
+        source = self.server.url("shop", user="weak")
+        self.fails(15, "backup", source, hints='GRANT CONNECT ON DATABASE "shop" TO "weak";')
+        self.server.sql("GRANT CONNECT ON DATABASE shop TO weak; REVOKE pg_read_all_data FROM weak", "shop")
+        self.fails(15, "backup", source, says="sequence public.counted", hints="GRANT SELECT ON SEQUENCE public.counted TO weak;")
+        self.server.sql("GRANT SELECT ON SEQUENCE counted TO weak", "shop")
+        self.fails(15, "backup", source, says="large object 4711 and 1 more", hints="GRANT SELECT ON LARGE OBJECT 4711 TO weak;")
+        self.nothing_is_committed()
+        self.server.sql("GRANT SELECT ON LARGE OBJECT 4711, 4712 TO weak", "shop")
+        self.holdfast("backup", source)
+        self.other.sql("CREATE ROLE weak LOGIN")
+        address = f"postgres://{quote(str(self.other.folder), safe='')}:{self.other.port}/"
+        self.fails(16, "restore", "latest", "--to", address, "--no-owner", env={"PGUSER": "weak"}, hints="ALTER ROLE weak CREATEDB")
 
     def test_a_table_under_alter_is_named(self):
         session = self.server.session("shop")
@@ -362,10 +527,22 @@ class Existing(Postgres):
         self.assertEqual(self.counts(), "100|100|2")
         self.assertEqual(self.other.dump("shop"), self.server.dump("shop"))
 
-    def test_an_empty_database_is_filled(self):
+    def test_an_empty_database_is_filled_and_gets_its_properties(self):
+        self.server.sql("CREATE ROLE owner; ALTER DATABASE shop OWNER TO owner; ALTER DATABASE shop SET work_mem = '7MB'; "
+                        "COMMENT ON DATABASE shop IS 'the shop'")
+        self.backup(self.server.url("shop"))
         self.database("shop", "", self.other)
         self.restore("latest", self.other.url("shop"))
         self.assertEqual(self.counts(), "100|100|2")
+        self.assertEqual(self.other.dump("shop"), self.server.dump("shop"))
+
+    COMMENT = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'shop'"
+
+    def test_a_database_that_stays_keeps_its_comment(self):
+        self.restore("latest", self.other.url())
+        self.other.sql("COMMENT ON DATABASE shop IS E'mine,\nof two lines'")
+        self.restore("latest", self.other.url(), "--include", "shop/stock/items", "--existing", "replace")
+        self.assertEqual(self.other.sql(self.COMMENT), "mine,\nof two lines")
 
     def test_a_name_in_the_target_renames_the_database(self):
         self.restore("latest", self.other.url("shop two"))
@@ -399,6 +576,28 @@ class Existing(Postgres):
         self.fails(16, "restore", "latest", "--to", self.other.url(), "--existing", "replace", says="cannot replace TABLE orders")
         self.assertEqual(self.counts(), "100|100|0")
 
+    def test_what_is_there_meets_each_size_of_what_comes(self):
+        self.restore("latest", self.other.url("changed"))
+        self.other.sql("DELETE FROM orders; DELETE FROM stock.items; CREATE TABLE mine AS SELECT 1 AS a", "changed")
+        as_it_was = "100|0|0"
+        # How it ends, and what is there then; the view `named` needs a table of its schema.
+        expected = {
+            "shop": {"fail": (16, as_it_was), "drop": (0, "100|100|2"), "missing": (13, as_it_was), "replace": (0, "100|100|2")},
+            "shop/public": {"fail": (16, as_it_was), "drop": (2, as_it_was), "missing": (13, as_it_was), "replace": (0, "100|100|0")},
+            "shop/stock/items": {"fail": (16, as_it_was), "drop": (2, as_it_was), "missing": (13, as_it_was),
+                                 "replace": (0, "100|0|2")},
+        }
+        for part, ways in expected.items():
+            for existing, (code, counts) in ways.items():
+                with self.subTest(f"{part} {existing}"):
+                    self.other.sql("DROP DATABASE IF EXISTS shop")
+                    self.other.sql("CREATE DATABASE shop TEMPLATE changed")
+                    self.restore("latest", self.other.url(), "--include", part, "--existing", existing, code=code)
+                    self.assertEqual(self.counts(), counts)
+                    self.assertEqual(self.other.sql("SELECT count(*) FROM named", "shop"), "100")
+                    mine = self.other.sql("SELECT count(*) FROM pg_tables WHERE tablename = 'mine'", "shop")
+                    self.assertEqual(mine, "0" if (part, existing) == ("shop", "drop") else "1")
+
     def test_one_table_comes_back_with_what_belongs_to_it(self):
         self.restore("latest", self.other.url("part"), "--include", "shop/stock/items")
         self.assertEqual(self.other.sql("SELECT count(*) FROM stock.items", "part"), "2")
@@ -419,6 +618,18 @@ class Existing(Postgres):
                    says="this snapshot was made of", hints="--into-source")
         self.restore("latest", self.server.url(), "--include", "shop/stock/*", "--existing", "replace", "--into-source")
         self.assertEqual(self.counts(server=self.server), "100|100|2")
+
+    def test_the_source_as_a_whole_is_not_dropped_unless_that_is_meant(self):
+        refused = ("restore", "latest", "--to", self.server.url(), "--existing", "drop")
+        self.fails(16, *refused, says="this snapshot was made of", hints="--into-source")
+        # A capture that may not ask for the identifier of its server is known by its address.
+        self.server.sql("CREATE ROLE weak LOGIN; GRANT pg_read_all_data TO weak; "
+                        "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC", "shop")
+        self.backup(self.server.url("shop", user="weak"), "--name", "weakly")
+        self.fails(16, *refused, "--source", "weakly", says="this snapshot was made of")
+        self.assertEqual(self.counts("shop", self.server), "100|100|2")
+        self.restore("latest", self.other.url(), "--source", "weakly")
+        self.restore("latest", self.server.url(), "--source", "weakly", "--existing", "drop", "--into-source")
 
     def test_a_database_beside_leaves_the_other_alone(self):
         self.server.sql("DELETE FROM orders", "shop")
@@ -447,9 +658,52 @@ class Existing(Postgres):
         self.fails(2, "restore", "latest", "--to", self.server.url("shop"), "--swap", says="--beside")
         self.fails(16, "restore", "--unswap", "--to", self.server.url("shop"), says="no database shop_before_")
 
+    def configure(self, **keys):
+        (self.folder / "holdfast.yaml").write_text("version: 1\nsources:\n  shop: " + json.dumps(
+            {"kind": "postgres", "url": self.server.url("shop"), **keys}) + "\n")
+        self.environment["HOLDFAST_CONFIG"] = str(self.folder / "holdfast.yaml")
+
+    def check_of_customers(self, summary):
+        return next(c for c in summary["verified"]["checks"] if c["name"].startswith("sql "))
+
+    def test_a_check_asks_what_was_restored_and_not_its_namesake(self):
+        self.configure(checks=[{"sql": "select count(*) from customers", "database": "shop", "expect": ">0"}])
+        self.backup("shop")
+        self.server.sql("TRUNCATE customers CASCADE", "shop")
+        summary = self.restore("shop", self.server.url("shop"), "--beside", "new").lines()[-1]
+        self.assertEqual(self.check_of_customers(summary)["found"], "100")
+        self.backup("shop")
+        self.server.sql("INSERT INTO customers (name) VALUES ('live')", "shop")
+        log = self.folder / "log"
+        result = self.restore("shop", self.server.url("shop"), "--beside", "empty", "--swap", "--hook-after", f"echo after >> {log}",
+                              "--hook-failure", f"echo $HOLDFAST_RESULT >> {log}", code=13)
+        self.assertEqual(self.check_of_customers(result.lines()[-1])["found"], "0")
+        self.assertEqual(log.read_text(), "corrupt\n")
+        self.assertEqual(self.server.databases(), ["empty", "new", "postgres", "shop"])
+        self.assertEqual(self.server.sql("SELECT count(*) FROM customers", "shop"), "1")
+
+    def test_what_came_back_in_part_is_not_swapped_in(self):
+        log = self.folder / "log"
+        self.fails(16, "restore", "latest", "--to", self.server.url("shop"), "--beside", "new", "--include", "shop/public/orders",
+                   "--swap", "--hook-after", f"echo after >> {log}", "--hook-failure", f"echo $HOLDFAST_RESULT >> {log}",
+                   says=["not swapped", "nothing was renamed; new holds what was restored", "foreign key"])
+        self.assertEqual(log.read_text(), "target_failed\n")
+        self.assertEqual(self.server.databases(), ["new", "postgres", "shop"])
+        self.assertEqual(self.counts("shop", self.server), "100|100|2")
+
+    def test_a_check_of_a_database_that_was_not_restored_is_not_tested(self):
+        self.database("crm", "CREATE TABLE t (a int)")
+        self.configure(url=self.server.url(), exclude=["postgres"],
+                       checks=[{"sql": "select count(*) from t", "database": "crm", "expect": "0"}])
+        self.backup("shop")
+        summary = self.restore("shop", self.server.url("copy"), "--include", "shop").lines()[-1]
+        check = next(c for c in summary["verified"]["checks"] if c["name"].startswith("sql "))
+        self.assertEqual((check["result"], check["found"]), ("not_tested", "database crm is not what was restored"))
+
     def test_owners_are_mapped_to_roles_of_the_target(self):
         self.server.sql("CREATE ROLE seller; CREATE ROLE viewer; ALTER TABLE orders OWNER TO seller; GRANT SELECT ON customers "
-                        "TO seller WITH GRANT OPTION; GRANT SELECT ON orders TO viewer", "shop")
+                        "TO seller WITH GRANT OPTION; GRANT SELECT ON orders TO viewer; SELECT lo_from_bytea(4711, "
+                        "convert_to(repeat('large object ', 300000), 'UTF8'))", "shop")
         self.backup(self.server.url("shop"))
         self.fails(16, "restore", "latest", "--to", self.other.url(), "--owner", "seller:merchant", hints='CREATE ROLE "merchant"')
         self.other.sql("CREATE ROLE merchant")
@@ -457,6 +711,7 @@ class Existing(Postgres):
         self.assertEqual(self.other.sql("SELECT tableowner FROM pg_tables WHERE tablename = 'orders'", "shop"), "merchant")
         self.assertEqual(self.other.sql("SELECT relacl FROM pg_class WHERE relname = 'orders'", "shop"),
                          "{merchant=arwdDxt/merchant,viewer=r/merchant}")
+        self.assertEqual(self.other.sql("SELECT md5(lo_get(4711))", "shop"), self.server.sql("SELECT md5(lo_get(4711))", "shop"))
         self.assertIn("merchant=r*/postgres", self.other.sql("SELECT relacl FROM pg_class WHERE relname = 'customers'", "shop"))
         self.restore("latest", self.other.url("plain"), "--no-owner")
         self.assertEqual(self.other.sql("SELECT relacl FROM pg_class WHERE relname = 'orders'", "plain"), "")
@@ -574,13 +829,11 @@ class Existing(Postgres):
                               "'COPY%orders%'") == "1":
                 child.kill()
         child.communicate()
-        self.assertIn("not complete", self.other.sql("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE "
-                                                     "datname = 'shop'"))
+        self.assertIn("not complete", self.other.sql(self.COMMENT))
         self.fails(16, "restore", "latest", "--to", self.other.url(), says="interrupted", hints="--existing")
         self.restore("latest", self.other.url(), "--existing", "replace")
         self.assertEqual(self.counts(), "100|400100|2")
-        self.assertEqual(self.other.sql("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'shop'"),
-                         "")
+        self.assertEqual(self.other.sql(self.COMMENT), "")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
 """What the tests of Redis share: servers, keys of all types, and following."""
 
+import contextlib
 import datetime
+import json
 import random
+import socket
 import subprocess
+import threading
 
 from harness import Case, RedisServer, wait_until
 
@@ -69,6 +73,80 @@ class Redis(Case):
         return self.server("--appendonly", "yes", *settings, data=folder)
 
 
+class Proxy:
+    """Before a server: can leave replicas in the dark, where nothing comes and nothing ends, and take nobody else."""
+
+    def __init__(self, case, port):
+        self.port_behind, self.is_dark, self.connections = port, False, []
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        case.addCleanup(self.listening.close)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listening.accept()
+            except OSError:
+                return
+            if self.is_dark:
+                client.close()
+                continue
+            state = {"dark": False, "replica": False, "ends": (client, socket.create_connection(("127.0.0.1", self.port_behind)))}
+            self.connections.append(state)
+            for ends in (state["ends"], state["ends"][::-1]):
+                threading.Thread(target=self.forward, args=(state, *ends), daemon=True).start()
+
+    def forward(self, state, source, target):
+        try:
+            while data := source.recv(65536):
+                state["replica"] = state["replica"] or b"PSYNC" in data
+                if not state["dark"]:
+                    target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def darken(self):
+        self.is_dark = True
+        for state in self.connections:
+            state["dark"] = state["replica"]
+            for end in () if state["replica"] else state["ends"]:
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+
+class Scripted:
+    """Answers commands by their first word, and says of others that it does not know them."""
+
+    def __init__(self, case, answers):
+        self.answers = answers
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        case.addCleanup(self.listening.close)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def url(self):
+        return f"redis://127.0.0.1:{self.listening.getsockname()[1]}"
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listening.accept()
+                threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        with client, client.makefile("rb") as lines, contextlib.suppress(OSError, ValueError):
+            while head := lines.readline():
+                words = []
+                for _ in range(int(head[1:])):
+                    words.append(lines.read(int(lines.readline()[1:]) + 2)[:-2])
+                text = self.answers.get(words[0])
+                client.sendall(b"-ERR unknown command\r\n" if text is None else b"$%d\r\n%s\r\n" % (len(text), text.encode()))
+
+
 def now():
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
@@ -79,14 +157,39 @@ class Following(Redis):
                            stdout=subprocess.DEVNULL)
         return child
 
+    def told(self, source, *args):
+        """A follower that says how far it has come, and where it says so."""
+        log = self.folder / "told"
+        with log.open("wb") as out:
+            child = self.start("follow", source, "--name", "s", "--flush", "200ms", "--json", *args, stderr=subprocess.DEVNULL,
+                               stdout=out)
+        return child, log
+
+    @staticmethod
+    def reached(log):
+        lines = [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        return max((line["reached"]["time"] for line in lines if line["type"] in ("idle", "stored")), default="")
+
     def window(self):
-        windows = self.holdfast("windows", "s", "--json").document()["windows"]
+        said = self.run_program("windows", "s", "--json")
+        if said.code == 1 and "there is no journal of s" in said.text + said.errors:
+            return None  # its follower has only begun
+        self.assertEqual(said.code, 0, str(said))
+        windows = said.document()["windows"]
         return windows[-1] if windows else None
 
     def wait_for(self, time):
         wait_until(lambda: (self.window() or {}).get("to", "") > time, f"the journal reaches {time}", 60)
 
+    def wait_for_tick(self, server, time):
+        """Of an idle server the journal says something once a minute only."""
+        def reached():
+            server.run("INCR", "tick", database=3)
+            return (self.window() or {}).get("to", "") > time
+        wait_until(reached, f"the journal reaches {time}", 60)
+
     def restored(self, at, name):
         folder = self.folder / name
         result = self.holdfast("restore", "--source", "s", "--at", at, "--to", folder, "--json")
+        self.assertEqual(result.lines()[-1]["verified"]["result"], "pass", str(result))
         return self.started_on(folder), result

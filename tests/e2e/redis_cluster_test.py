@@ -57,6 +57,26 @@ class Cluster:
         lines = [line for line in done.stdout.splitlines() if not line.startswith("-> Redirected")]
         return dict(zip(keys, lines))
 
+    def node_id(self, server):
+        return server.run("CLUSTER", "MYID")
+
+    def manage(self, *args):
+        done = subprocess.run(["redis-cli", "--cluster", *map(str, args)], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise AssertionError(done.stdout + done.stderr)
+
+    def add(self, server):
+        self.manage("add-node", f"127.0.0.1:{server.port}", f"127.0.0.1:{self.servers[0].port}")
+        self.servers.append(server)
+        wait_until(lambda: all(self.node_id(server) in each.run("CLUSTER", "NODES") and
+                               "cluster_state:ok" in each.run("CLUSTER", "INFO") for each in self.servers), "all know it")
+
+    def move(self, slot, to, count):
+        """So many slots from the master that serves one to the one that serves another, or to a server."""
+        to_id = self.master_of(to)[0] if isinstance(to, int) else self.node_id(to)
+        self.manage("reshard", f"127.0.0.1:{self.servers[0].port}", "--cluster-from", self.master_of(slot)[0], "--cluster-to",
+                    to_id, "--cluster-slots", count, "--cluster-yes")
+
     def master_of(self, slot):
         """The id and the server of the master that serves a slot."""
         for server in self.masters():
@@ -71,13 +91,15 @@ class Cluster:
         raise AssertionError(f"nobody serves {slot}")
 
 
-class AsSource(Following):
+class OfCluster(Following):
     def config(self, cluster):
         path = self.folder / "holdfast.yaml"
         path.write_text(f"version: 1\nsources:\n  carts: {{kind: redis, host: 127.0.0.1, port: {cluster.servers[0].port}, "
                         "cluster: true}\n")
         return path
 
+
+class AsSource(OfCluster):
     def test_each_master_is_a_source_and_goes_into_another_cluster(self):
         cluster = Cluster(self)
         values = cluster.fill(1000)
@@ -104,6 +126,19 @@ class AsSource(Following):
         for name in names:
             self.restore("latest", single.url(), "--source", name, "--existing", "missing")
         self.assertEqual(single.run("DBSIZE"), "1000")
+
+    def test_an_environment_is_not_another_server_of_the_source(self):
+        cluster = Cluster(self)
+        cluster.fill(30)
+        config = self.config(cluster)
+        config.write_text(config.read_text() + "environments:\n" + "".join(
+            f'  trap{number}: {{carts: "{each.url()}"}}\n' for number, each in enumerate(cluster.servers)))
+        self.backup("-c", config, "carts")
+        for number in range(len(cluster.servers)):
+            for part in ("carts.0", "carts.10923"):
+                self.fails(16, "-c", config, "restore", "latest", "--source", part, "--to", f"trap{number}", "--existing", "drop",
+                           says="points at what snapshot")
+        self.assertEqual(cluster.keys(), 30)
 
     def test_one_journal_a_master_goes_on_over_a_failover(self):
         cluster = Cluster(self)
@@ -137,6 +172,55 @@ class AsSource(Following):
         for name in ("carts.0", "carts.5461", "carts.10923"):
             self.holdfast("restore", "--source", name, "--at", instant, "--to", other.url())
         self.assertEqual(other.values(second), second)
+        self.fails(2, "restore", "--source", "carts.0", "--at", instant, "--to", other.url(), "--existing", "drop",
+                   says="cannot be used with --at for a cluster", hints="FLUSHALL")
+        self.assertEqual(other.values(second), second)
+
+
+class Moves(OfCluster):
+    """Slots that move lose no key without a word."""
+
+    def test_between_two_parts_of_a_backup(self):
+        cluster = Cluster(self)
+        cluster.fill(300)
+        # The second master takes its time; meanwhile the last one gives slots to the first, which is captured.
+        _, second = cluster.master_of(6000)
+        second.run("CONFIG", "SET", "rdb-key-save-delay", "100000")
+        child = self.start("-c", self.config(cluster), "backup", "carts")
+        wait_until(lambda: len(self.snapshots()) == 1 and "rdb_bgsave_in_progress:1" in second.run("INFO", "persistence"),
+                   "the second part is captured")
+        cluster.move(16000, 0, 20)
+        second.run("CONFIG", "SET", "rdb-key-save-delay", "0")
+        _, errors = child.communicate()
+        self.assertEqual(child.returncode, 3, errors)
+        self.assertIn(b"slots of carts moved", errors)
+        self.backup("-c", self.config(cluster), "carts")
+
+    def test_away_from_what_is_followed(self):
+        cluster = Cluster(self)
+        cluster.fill(300)
+        child = self.start("-c", self.config(cluster), "follow", "carts", "--flush", "200ms")
+        wait_until(lambda: len(self.snapshots()) == 3, "three bases are there")
+        added = self.server("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", free_port())
+        cluster.add(added)
+        cluster.move(0, added, 20)
+        _, errors = child.communicate()
+        self.assertEqual(child.returncode, 1, errors)
+        self.assertIn(b"went to another one: 0-19", errors)
+        # Now there is one more.
+        child = self.start("-c", self.config(cluster), "follow", "carts", "--flush", "200ms", stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+        wait_until(lambda: len({each["source"] for each in self.snapshots()}) >= 4, "four masters are followed")
+        child.send_signal(signal.SIGTERM)
+        child.wait(60)
+
+    def test_slots_that_nobody_serves_and_a_part_that_is_taken_for_all(self):
+        cluster = Cluster(self)
+        result = self.holdfast("backup", cluster.url(), "--name", "s")
+        self.assertIn("`cluster: true`", " ".join(result.errors.split()))
+        for server in cluster.servers:
+            server.run("CLUSTER", "DELSLOTS", 7)
+        self.fails(15, "-c", self.config(cluster), "backup", "carts", says="nobody in the cluster", hints="CLUSTER NODES")
 
 
 class AsTarget(Following):

@@ -66,6 +66,22 @@ class Imported(Redis):
             self.restore("latest", self.folder / name, "--source", name)
             self.assertEqual(self.started_on(self.folder / name).digest(), digest, name)
 
+    def test_a_database_is_in_buckets_however_it_came(self):
+        """What a bucket has is in memory as a whole."""
+        source = self.filled(*AOF)
+        rewrite(source)
+        source.run("SAVE")
+        source.run("ACL", "SETUSER", "less", "on", ">pw", "+psync", "+replconf", "+ping")
+        self.holdfast("import", source.data / "dump.rdb", "--source", "rdb", "--time", "2024-01-31")
+        self.holdfast("import", source.data, "--source", "folder", "--time", "2024-01-31")
+        self.backup(source.url(), "--name", "aof", "--method", "aof")
+        self.backup(f"redis://less:pw@127.0.0.1:{source.port}", "--name", "less")
+        for name in ("rdb", "folder", "aof", "less"):
+            buckets = self.holdfast("ls", f"{name}:3").text.splitlines()
+            self.assertGreater(len(buckets), 1, name)
+            self.restore("latest", self.folder / name, "--source", name)
+            self.assertEqual(self.started_on(self.folder / name).digest(), source.digest(), name)
+
     def test_what_is_cut_or_damaged_is_refused(self):
         source = self.filled(*AOF)
         source.stop()
@@ -127,6 +143,60 @@ class Followed(Following):
         server, _ = self.restored(self.window()["to"], "last")
         self.assertEqual(server.digest(), source.digest())
         self.check("--read-data")
+
+    def test_the_database_that_was_selected_before_the_base(self):
+        source = self.server(*AOF)
+        source.run("SET", "a", 1, database=3)
+        self.holdfast("follow", source.url(), "--name", "s", "--once", "--method", "aof")
+        for name in "bc":  # the second time it goes on without having seen a SELECT, and from a later base
+            source.run("SET", name, 1, database=3)
+            self.holdfast("follow", source.url(), "--name", "s", "--once", "--method", "aof")
+            server, _ = self.restored(self.window()["to"], name)
+            self.assertEqual(server.digest(), source.digest())
+            self.backup(source.url(), "--name", "s", "--method", "aof")
+        self.assertEqual(len(self.holdfast("windows", "s", "--json").document()["windows"]), 1)
+
+    def test_a_server_that_was_off_for_a_while_begins_a_window(self):
+        source = self.server(*AOF)
+        source.run("SET", "a", 1)
+        child, log = self.told(source.url(), "--method", "aof")
+        switched = ""
+        for turn in range(3):
+            wait_until(lambda: (self.window() or {}).get("from", "") > switched, "the base is there")
+            source.run("SET", f"before{turn}", 1)
+            source.send([["CONFIG", "SET", "appendonly", "no"], ["SET", f"off{turn}", 1], ["CONFIG", "SET", "appendonly", "yes"]])
+            switched = now()
+            source.run("SET", f"after{turn}", 1)
+        wait_until(lambda: (self.window() or {}).get("from", "") > switched, "the base is there")
+        end = now()
+        wait_until(lambda: self.reached(log) > end, "an idle server is seen")
+        source.run("CONFIG", "SET", "appendonly", "no")
+        off = now()
+        source.run("SET", "dark", 1)
+        time.sleep(7)
+        self.assertLess(self.reached(log), off)
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        source.run("DEL", "dark")
+        windows = self.holdfast("windows", "s", "--json").document()["windows"]
+        self.assertGreaterEqual(len(windows), 4)
+        server, _ = self.restored(windows[-1]["to"], "last")
+        self.assertEqual(server.digest(), source.digest())
+
+    def test_other_files_in_the_same_folder_begin_a_window(self):
+        source = self.server(*AOF)
+        source.send([["SET", f"a{i}", i] for i in range(10)])
+        self.holdfast("follow", source.url(), "--name", "s", "--once", "--method", "aof")
+        source.stop()
+        for path in source.data.glob("appendonlydir/*"):
+            path.unlink()
+        source.start()
+        source.send([["SET", f"b{i}", i] for i in range(100)])
+        self.holdfast("follow", source.url(), "--name", "s", "--once", "--method", "aof")
+        windows = self.holdfast("windows", "s", "--json").document()["windows"]
+        self.assertIn("another one", windows[-1]["because"])
+        server, _ = self.restored(windows[-1]["to"], "last")
+        self.assertEqual(server.digest(), source.digest())
 
     def test_once_goes_on_where_it_ended_and_other_files_begin_a_window(self):
         source = self.server(*AOF)

@@ -1,13 +1,16 @@
 """Redis: keys go out and come back in another server; DEBUG DIGEST of real servers is the judge."""
 
 import itertools
+import json
 import random
 import signal
 import subprocess
 import time
 
 from harness import SCALE, free_port, main, wait_until
-from redis_case import Following, Redis, everything, now
+from redis_case import Following, Proxy, Redis, Scripted, everything, now
+from s3 import Minio
+from s3 import Proxy as S3Proxy
 
 
 class Whole(Redis):
@@ -112,6 +115,50 @@ class Whole(Redis):
         self.fails(15, "backup", f"redis://none:pw@127.0.0.1:{source.port}", says="replconf", hints="ACL SETUSER")
 
 
+class Doctor(Redis):
+    def examined(self, server, code, **more):
+        config = self.folder / "holdfast.yaml"
+        config.write_text(json.dumps({"version": 1, "sources": {"cache": {
+            "kind": "redis", "host": "127.0.0.1", "port": server.port, **more}}}))
+        said = self.holdfast("-c", config, "doctor", "cache", "--json", code=code).document()
+        self.assertEqual([each["name"] for each in said["sources"]], ["cache"])
+        return {each["check"]: each for each in said["sources"][0]["findings"]}
+
+    def test_settings_are_compared_with_what_is_declared_and_what_changes(self):
+        sound = ("--appendonly", "yes", "--repl-backlog-size", "256mb")
+        server = self.server(*sound)
+        followed = {"follow": True, "objectives": {"rpo": "10s"}}
+        self.assertEqual([each["severity"] for each in self.examined(server, 0, **followed).values()], ["good"])
+        server.run("CONFIG", "SET", "appendonly", "no", "save", "3600 1", "repl-backlog-size", "1mb")
+        found = self.examined(server, 3, **followed)
+        self.assertEqual(sorted(found), ["backlog", "persistence"])
+        self.assertIn("up to 1 h", found["persistence"]["text"])
+        self.assertIn("repl-backlog-size 256mb", found["backlog"]["fix"])
+        self.assertEqual(self.examined(server, 0)["server"]["severity"], "good")
+        # The same backlog is little when much changes.
+        server.run("CONFIG", "SET", "repl-backlog-size", "100mb")
+        self.assertNotIn("backlog", self.examined(server, 3, **followed))
+        replica = self.server("--replicaof", f"127.0.0.1 {server.port}")
+        wait_until(lambda: "master_link_status:up" in replica.run("INFO", "replication"), "a replica is in step")
+        load = subprocess.Popen(["redis-benchmark", "-p", str(server.port), "-n", "100000000", "-r", "1000", "-d", "1000", "-P",
+                                 "16", "-t", "set", "-q"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(load.kill)
+        time.sleep(0.5)
+        self.assertIn("of what it changes now", self.examined(server, 3, **followed)["backlog"]["text"])
+        load.kill()
+        load.wait()
+
+    def test_what_it_may_not_ask_and_who_is_not_there(self):
+        server = self.server()
+        server.run("ACL", "SETUSER", "less", "on", ">pw", "+ping", "+auth")
+        self.environment["PW"] = "pw"
+        found = self.examined(server, 0, user="less", password="env:PW")
+        self.assertEqual({name: each["severity"] for name, each in found.items()},
+                         {"server": "not_tested", "settings": "not_tested"})
+        server.stop()
+        self.assertEqual(self.examined(server, 1)["server"]["severity"], "error")
+
+
 class Parts(Following):
     def test_one_database_under_another_number_and_keys_by_pattern(self):
         source = self.filled()
@@ -143,6 +190,29 @@ class Parts(Following):
         self.assertEqual([other.run("GET", k) for k in "abc"], ["old", "old", ""])
         self.fails(16, "restore", "latest", "--to", other.url(), "--include", "0/a", says="is at")
 
+    def test_nothing_is_written_before_all_was_looked_at(self):
+        source = self.filled()
+        source.send([["SET", f"k{i}", i] for i in range(5000)])
+        self.backup(source.url(), "--name", "s")
+        part = ("--include", "0/k*", "--include", "3")
+        target = self.server("--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru")
+        target.send([["SET", "k4321", "new"], ["SET", "other", "new"], ["SELECT", 3], ["SET", "other", "new"]])
+        digest = target.digest()
+        result = self.fails(16, "restore", "latest", "--to", target.url(), *part, says="the key k4321 is at",
+                            hints="--existing missing")
+        self.assertIn("nothing was written to the target", " ".join(result.errors.split()))
+        self.assertIn("evicts keys", " ".join(result.errors.split()))
+        self.assertEqual(target.digest(), digest)
+        target.run("DEL", "k4321")
+        self.restore("latest", target.url(), *part, "--no-verify")
+        self.assertEqual((target.run("DBSIZE"), target.run("DBSIZE", database=3)), ("5001", "301"))
+        self.assertEqual(target.run("GET", "k4321"), "4321")
+        # Functions come after the keys.
+        target.run("FLUSHALL")
+        target.run("FUNCTION", "LOAD", "#!lua name=other\nredis.register_function('g', function() return 1 end)")
+        self.fails(16, "restore", "latest", "--to", target.url(), says="has functions already", hints="FUNCTION FLUSH")
+        self.assertEqual(target.run("DBSIZE"), "0")
+
     def test_beside_then_in_its_place(self):
         source = self.server()
         source.send([["SET", "a", "old"]])
@@ -157,6 +227,8 @@ class Parts(Following):
     def test_expired_keys_are_handled_by_choice(self):
         source = self.server()
         source.send([["SET", "short", "x", "PX", 300], ["SET", "long", "x", "EX", 1000]])
+        expires = int(source.run("PEXPIRETIME", "long"))
+        source.run("DEBUG", "SET-ACTIVE-EXPIRE", "0")  # it is there when it is captured, however late that is
         self.backup(source.url(), "--name", "s")
         time.sleep(0.5)
         for choice, found in (("drop", ""), ("keep", "x"), ("shift", "x")):
@@ -164,7 +236,8 @@ class Parts(Following):
             other.run("DEBUG", "SET-ACTIVE-EXPIRE", "0")
             self.holdfast("restore", "latest", "--to", other.url(), "--expired", choice, "--no-verify")
             ttl = int(other.run("PTTL", "short"))
-            self.assertEqual(other.run("EXISTS", "long"), "1")
+            later = int(other.run("PEXPIRETIME", "long")) - expires
+            self.assertTrue(later >= 500 if choice == "shift" else later == 0, (choice, later))
             if choice == "drop":
                 self.assertEqual(ttl, -2)
             elif choice == "keep":
@@ -186,8 +259,13 @@ class Parts(Following):
         child.send_signal(signal.SIGTERM)
         child.wait()
         at = ("restore", "--source", "s", "--at", instant)
+
+        def verified(*args):
+            said = self.holdfast(*at, *args, "--json").lines()[-1]["verified"]
+            self.assertEqual(said["result"], "pass", (args, said))
+            return [each["name"] for each in said["checks"]]
         folder = self.folder / "part"
-        self.holdfast(*at, "--include", "0/user:*", "--to", folder)
+        self.assertIn("0 digest", verified("--include", "0/user:*", "--to", folder))
         again = self.started_on(folder)
         self.assertEqual(sorted(again.run("KEYS", "*").split()), ["user:1", "user:22"])
         self.assertEqual((again.run("GET", "user:1"), again.run("DBSIZE", database=3)), ("older", "0"))
@@ -195,14 +273,19 @@ class Parts(Following):
         target = self.server()
         target.send([["SET", "user:1", "new"], ["SET", "other", "new"]])
         self.fails(16, *at, "--include", "0/user:*", "--to", target.url(), says="is at")
-        self.holdfast(*at, "--include", "0/user:*", "--to", target.url(), "--existing", "replace")
+        self.assertIn("0 digest", verified("--include", "0/user:*", "--to", target.url(), "--existing", "replace"))
         self.assertEqual([target.run("GET", k) for k in ("user:1", "user:22", "other")], ["older", "old", "new"])
-        self.holdfast(*at, "--include", "5", "--to", target.url(9))
+        self.assertIn("5 digest", verified("--include", "5", "--to", target.url(9)))
         self.assertEqual(target.run("GET", "cart:1", database=9), "old")
         # Its time came after the base, and somebody had made it last.
         time.sleep(1)
+        for choice in ("drop", "shift", "keep"):
+            folder = self.folder / choice
+            self.assertIn("instant" if choice == "keep" else "3 digest", verified("--expired", choice, "--to", folder))
+            lasting = self.started_on(folder)
+            self.assertEqual((lasting.run("GET", "short"), lasting.run("PTTL", "short")), ("lives", "-1"), choice)
         whole = self.server()
-        self.holdfast(*at, "--to", whole.url())
+        self.assertIn("server functions digest", verified("--to", whole.url()))
         self.assertEqual((whole.run("GET", "short"), whole.run("PTTL", "short")), ("lives", "-1"))
         self.holdfast(*at, "--to", whole.url(), "--dry-run")
 
@@ -253,6 +336,29 @@ environments:
         subprocess.run(source.cli("-a", "secret", "SET", "b", "1"), check=True, capture_output=True)
         now_differs = self.holdfast("-c", config, "diff", "latest", "live", "--json", env=secret).lines()
         self.assertEqual([line["path"] for line in now_differs if line["type"] == "difference"], ["0"])
+
+
+    def test_the_source_is_known_by_its_files_and_in_a_replica_that_took_over(self):
+        master = self.server("--appendonly", "yes")
+        replica = self.server("--replicaof", f"127.0.0.1 {master.port}")
+        master.run("SET", "a", 1)
+        wait_until(lambda: replica.digest() == master.digest(), "the replica is in step")
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"""version: 1
+sources:
+  files: {{kind: redis, host: 127.0.0.1, port: {master.port}, method: aof}}
+  stream: {{kind: redis, host: 127.0.0.1, port: {master.port}}}
+environments:
+  replica: {{files: "{replica.url()}", stream: "{replica.url()}"}}
+""")
+        self.backup("-c", config, "files")
+        self.backup("-c", config, "stream")
+        master.stop()
+        replica.run("REPLICAOF", "NO", "ONE")
+        for source in ("files", "stream"):
+            self.fails(16, "-c", config, "restore", "latest", "--source", source, "--to", "replica", "--existing", "drop",
+                       says="points at what snapshot")
+        self.assertEqual(replica.run("GET", "a"), "1")
 
 
 class Again(Redis):
@@ -355,6 +461,159 @@ class Follow(Following):
         server, _ = self.restored(window["to"], "last")
         self.assertEqual(server.digest(), source.digest())
 
+    def test_what_nobody_could_see_is_not_said_to_be_nothing(self):
+        source = self.server("--repl-backlog-size", "16mb", "--repl-timeout", "600")
+        proxy = Proxy(self, source.port)
+        source.run("SET", "a", 1)
+        child, log = self.told(proxy.url())
+        begin = now()
+        wait_until(lambda: self.reached(log) > begin, "an idle server is seen")
+        proxy.darken()
+        time.sleep(0.5)
+        dark = now()
+        source.run("SET", "b", 1)
+        time.sleep(8)
+        self.assertLess(self.reached(log), dark)
+        # It notices by itself that nothing comes any more.
+        proxy.is_dark = False
+        wait_until(lambda: self.reached(log) > dark, "it follows again", 120)
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        window, = self.holdfast("windows", "s", "--json").document()["windows"]
+        server, _ = self.restored(window["to"], "after")
+        self.assertEqual(server.digest(), source.digest())
+
+    def test_a_replica_without_its_master_does_not_know_that_nothing_happens(self):
+        master = self.server()
+        replica = self.server("--replicaof", f"127.0.0.1 {master.port}")
+        wait_until(lambda: "master_link_status:up" in replica.run("INFO", "replication"), "the replica is in step")
+        child, log = self.told(replica.url())
+        begin = now()
+        wait_until(lambda: self.reached(log) > begin, "an idle master is seen")
+        master.process.send_signal(signal.SIGSTOP)
+        stopped = now()
+        time.sleep(8)
+        self.assertLess(self.reached(log), stopped)
+        master.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: self.reached(log) > stopped, "the master is seen again")
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+
+    def test_a_repository_that_is_away_for_long_leaves_no_gap(self):
+        minio = Minio()
+        self.addCleanup(minio.stop)
+        minio.make_bucket("away")
+        self.environment.update(minio.environment(), HOLDFAST_REPO="s3://away/repo", HOLDFAST_PATIENCE="300ms")
+        self.init()
+        for bound in ((), ("--spool-max", "1M")):
+            name = "s%d" % len(bound)
+            source = self.server("--repl-backlog-size", "64mb")
+            source.send(everything())
+            faults = {"now": None}
+            proxy = S3Proxy(minio, lambda method, path: faults["now"])
+            self.addCleanup(proxy.stop)
+            said = self.folder / f"said-{name}"
+            with said.open("wb") as err:
+                child = self.start("follow", source.url(), "--name", name, "--flush", "200ms", *bound,
+                                   env={"AWS_ENDPOINT_URL": proxy.endpoint}, stdout=err, stderr=err)
+            wait_until(lambda: self.wait_counts(source), "base and changes are stored")
+            faults["now"] = 503
+            load = subprocess.run(["redis-benchmark", "-p", str(source.port), "-c", "2", "-n", "60000", "-r", "10000", "-d", "50",
+                                   "-P", "16", "-t", "set", "--dbnum", "7", "-q"], capture_output=True, check=True)
+            self.assertTrue(load.stdout)
+            wait_until(lambda: said.read_text().count("trying again in") >= 3, "several tries have failed")
+            if bound:
+                wait_until(lambda: "the spool is full" in said.read_text(), "the spool is full")
+                self.assertIn("the spool of " + name + " is at ", said.read_text())
+            source.send([["SELECT", 3], ["SET", "while it was away", 1]])
+            faults["now"] = None
+            wait_until(lambda: self.wait_counts(source), "all is stored")
+            child.send_signal(signal.SIGTERM)
+            child.wait()
+            self.assertEqual(len(self.holdfast("windows", name, "--json").document()["windows"]), 1, said.read_text())
+            self.assertEqual(said.read_text().count("a new window begins"), 1, said.read_text())
+            self.holdfast("restore", "--source", name, "--at", now(), "--to", self.folder / name)
+            self.assertEqual(self.started_on(self.folder / name).digest(), source.digest())
+
+    @staticmethod
+    def wait_counts(source):
+        """Whether a write is in the repository now, as the server is told."""
+        said = subprocess.run(["redis-cli", "-p", str(source.port)], input="SET canary 1\nWAIT 1 500\n", capture_output=True,
+                              text=True, check=True)
+        return said.stdout.split()[-1:] == ["1"]
+
+    def test_an_instant_in_a_pause_is_told_from_one_of_which_is_known(self):
+        source = self.server()
+        source.run("SET", "a", "before")
+        follow = ("follow", source.url(), "--name", "s", "--once")
+        self.holdfast(*follow)
+        source.run("SET", "a", "in the pause")
+        time.sleep(0.2)
+        instant = now()
+        time.sleep(0.2)
+        source.run("SET", "b", 1)
+        self.holdfast(*follow)
+        pauses = self.window()["pauses"]
+        self.assertEqual([each["from"] < instant < each["to"] for each in pauses], [True], pauses)
+        planned = self.holdfast("restore", "--source", "s", "--at", instant, "--plan", "--json").lines()[-1]
+        done = self.fails(3, "restore", "--source", "s", "--at", instant, "--to", self.folder / "pause", "--json",
+                          says="restored in part").lines()[-1]
+        self.assertEqual((planned["reached"], done["reached"]), (pauses[0]["from"],) * 2)
+        self.fails(3, "restore", "--source", "s", "--at", instant, "--to", self.server().url(), says="restored in part")
+        self.assertEqual(self.started_on(self.folder / "pause").run("GET", "a"), "before")
+        # Nothing happened in the next one, and the server said so.
+        time.sleep(0.3)
+        quiet = now()
+        child, log = self.told(source.url())
+        wait_until(lambda: self.reached(log) > quiet, "an idle server is seen")
+        source.run("SET", "c", 1)
+        self.wait_for(now())
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        server, result = self.restored(quiet, "quiet")
+        self.assertEqual(sorted(server.run("KEYS", "*").split()), ["a", "b"])
+        self.assertEqual(result.lines()[-1]["reached"], quiet[:-1].rstrip("0") + "Z")
+        self.assertEqual(self.window()["pauses"], pauses)
+
+    def test_a_server_whose_stream_has_relative_times_is_not_followed(self):
+        self.fails(15, "follow", Scripted(self, {b"INFO": "# Server\r\nredis_version:6.2.14\r\n"}).url(), "--name", "s",
+                   says="version 6.2.14", hints="7.0")
+
+    def test_up_to_now_needs_to_know_what_there_is_now(self):
+        source = self.server()
+        source.run("SET", "a", 1)
+        source.run("ACL", "SETUSER", "less", "on", ">pw", "+psync", "+replconf", "+ping")
+        less = ("follow", f"redis://less:pw@127.0.0.1:{source.port}", "--name", "s", "--once")
+        self.holdfast(*less)
+        source.run("SET", "b", 1)
+        self.fails(15, *less, says="does not say how far", hints="+info")
+
+    def test_what_acts_on_more_than_a_key_is_replayed(self):
+        source = self.filled()
+        child = self.follow(source)
+        wait_until(self.snapshots, "the base is there")
+        library = "#!lua name=more\nredis.register_function('more', function() return 2 end)"
+        commands = [["SELECT", 5], ["SET", "five", 5], ["SWAPDB", 5, 3], ["SET", "of three", 3], ["MOVE", "of three", 7],
+                    ["EVAL", "for i = 1, 50 do redis.call('INCR', 'e' .. i % 7) end redis.call('SELECT', 8) "
+                     "redis.call('SET', 'eight', 8)", 0], ["SET", "of five", 5],
+                    ["FUNCTION", "LOAD", library], ["SELECT", 0], ["XREADGROUP", "GROUP", "readers", "three", "COUNT", 7,
+                                                                  "STREAMS", "stream", ">"],
+                    ["XCLAIM", "stream", "readers", "three", 0, "2-1"], ["SPOP", "large set", 100], ["RENAME", "list", "renamed"],
+                    ["COPY", "geo", "geo", "DB", 9], ["SORT", "ints", "STORE", "sorted"], ["SELECT", 11], ["FLUSHDB"],
+                    ["SET", "again", 1, "PX", 1000000], ["GETEX", "again", "PERSIST"], ["WAIT", 1, 60000]]
+        source.send(commands)
+        self.wait_for(now())
+        before = self.window()["to"]
+        digest = source.digest()
+        source.send([["SELECT", 4], ["FLUSHALL"], ["SET", "after", 1], ["WAIT", 1, 60000]])
+        self.wait_for(now())
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        server, _ = self.restored(before, "before")
+        self.assertEqual((server.digest(), server.run("FCALL", "more", 0)), (digest, "2"))
+        server, _ = self.restored(self.window()["to"], "after")
+        self.assertEqual((server.digest(), server.run("DBSIZE", database=4)), (source.digest(), "1"))
+
     def test_history_says_what_to_stop_before(self):
         source = self.server()
         source.send([["SET", f"k{i}", i] for i in range(500)])
@@ -396,6 +655,37 @@ class Follow(Following):
         server, _ = self.restored(self.window()["to"], "after")
         self.assertEqual(server.digest(), replica.digest())
 
+    def test_a_replicas_stream_need_not_say_which_database_is_selected(self):
+        """Its master said so once, before anybody followed."""
+        master = self.server()
+        replica = self.server("--replicaof", f"127.0.0.1 {master.port}")
+        wait_until(lambda: "master_link_status:up" in replica.run("INFO", "replication"), "the replica is in step")
+
+        def change(number):
+            master.run("SET", f"k{number}", number, database=3)
+            wait_until(lambda: replica.digest() == master.digest(), "the replica has it")
+        change(1)
+        child = self.follow(replica)
+        wait_until(lambda: self.snapshots(), "the base is there")
+        change(2)
+        self.wait_for_tick(master, now())
+        first = now()
+        self.wait_for_tick(master, first)
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        # Who goes on does not know it, and a later base begins the route.
+        change(3)
+        self.holdfast("follow", replica.url(), "--name", "s", "--once")
+        self.backup(replica.url(), "--name", "s")
+        change(4)
+        self.holdfast("follow", replica.url(), "--name", "s", "--once")
+        self.assertEqual(len(self.holdfast("windows", "s", "--json").document()["windows"]), 1)
+        server, _ = self.restored(first, "first")
+        self.assertEqual(sorted(server.run("KEYS", "k*", database=3).split()), ["k1", "k2"])
+        self.assertEqual(server.run("DBSIZE"), "0")
+        server, result = self.restored(self.window()["to"], "last")
+        self.assertEqual(server.digest(), master.digest())
+        self.assertEqual(result.lines()[-1]["snapshot"], self.snapshots()[-1]["id"])
 
     def test_a_follower_that_was_too_slow_goes_on_or_says_why_not(self):
         """The server ends a connection whose output buffer is full."""

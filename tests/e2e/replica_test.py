@@ -42,8 +42,9 @@ class Replica(Case):
     def assert_restores(self, snapshot, repository=None, *args, **options):
         out = self.folder / f"out-{len(list(self.folder.iterdir()))}"
         where = ["-r", repository] if repository else []
-        self.holdfast(*where, "restore", f"{snapshot}:{self.tree}", "--to", out, *args, **options)
+        done = self.holdfast(*where, "restore", f"{snapshot}:{self.tree}", "--to", out, *args, **options)
         self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()}, self.contents[snapshot])
+        return done
 
     def ids(self, repository):
         found = self.holdfast("-r", repository, "snapshots", "--json").document()["snapshots"]
@@ -212,22 +213,79 @@ class Replica(Case):
         self.holdfast("run", "nightly")
         self.assertIn(snapshot, self.ids("far"))
         self.repo.rename(self.folder / "away")
-        self.fails(10, "restore", snapshot, "--to", self.folder / "x", says="no such file", hints="--from far")
+        self.fails(10, "restore", snapshot, "--from", "main", "--to", self.folder / "x", says="no such file")
+        self.fails(10, "restore", f"latest:{self.tree}", "--to", self.tree, "--in-place", says="no such file",
+                   hints="--from far")  # may be older than what is there
+        said = self.assert_restores(snapshot).errors
+        self.assertIn("restoring from far: main cannot be used", said)
+        self.assertIn("far is as of", said)
         self.assert_restores(snapshot, None, "--from", "far")
         found = self.holdfast("report", "inventory", "--json", code=3).document()
         self.assertEqual([each["repository"] for each in found["unreadable"]], ["main"])
         self.assertEqual(found["sources"][0]["errors"], 1)
 
-    def test_lost_packs_name_the_copy_that_has_them(self):
+    def test_what_is_damaged_here_comes_from_the_copy_that_has_it(self):
         self.holdfast("-r", self.replica, "init", "--like", self.repo)
         self.configured()
         self.copy(to="far")
+        (snapshot,) = self.contents
         for pack in self.objects("data"):
             pack.unlink()
-        self.fails(13, "restore", "latest", "--to", self.folder / "x", hints="--from far")
-        self.assert_restores(list(self.contents)[0], None, "--from", "far")
+        self.fails(13, "restore", snapshot, "--from", "main", "--to", self.folder / "x", says="is damaged")
+        out = self.folder / "y"
+        done = self.restore(f"{snapshot}:{self.tree}", out).lines()
+        self.assertEqual([line["repository"] for line in done if line["type"] == "summary"],
+                         [str(self.repo), self.replica])
+        self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()}, self.contents[snapshot])
         self.holdfast("repair", "--from", "far")
-        self.assert_restores(list(self.contents)[0])
+        self.assertNotIn("restoring from", self.assert_restores(snapshot).errors)
+
+    def test_a_restore_takes_the_nearest_whole_copy(self):
+        usb = self.folder / "usb"
+        for place in (self.replica, usb):
+            self.holdfast("-r", place, "init", "--like", self.repo)
+        far, near = Proxy(minio, delay=0.3), Proxy(minio)
+        self.addCleanup(far.stop)
+        self.copy(to=usb)
+        (older,) = self.contents
+        newest = self.back_up(2)
+        self.copy()
+        minio.make_bucket("region-near")
+        self.holdfast("-r", "s3://region-near/replica", "init", "--like", self.repo)
+        self.copy(to="s3://region-near/replica")
+        unlock = f'unlock: {{keyfile: "file:{self.key}"}}'
+        (self.folder / "holdfast.yaml").write_text(
+            f"version: 1\nrepositories:\n"
+            f"  far: {{url: \"{self.replica}\", endpoint: \"{far.endpoint}\", {unlock}}}\n"
+            f"  near: {{url: \"s3://region-near/replica\", endpoint: \"{near.endpoint}\", replica_of: far, {unlock}}}\n"
+            f"  usb: {{url: {usb}, replica_of: far, {unlock}}}\n")
+        self.environment.pop("HOLDFAST_REPO")
+        self.assertIn("restoring from usb: it is a folder", self.assert_restores(older).errors)
+        said = self.assert_restores(newest).errors
+        self.assertIn("usb cannot be restored from: there is no snapshot", said)
+        self.assertIn("restoring from near: it answers in", said)
+        self.holdfast("-r", self.repo, "copy", "--to", usb)
+        self.assertIn("restoring from usb", self.assert_restores(newest).errors)
+        next(path for path in sorted((usb / "data").rglob("*")) if path.is_file()).unlink()
+        said = self.assert_restores(newest).errors
+        self.assertIn("is not whole there", said)
+        self.assertIn("restoring from near", said)
+        near.stop()
+        self.assertNotIn("restoring from", self.assert_restores(newest).errors)  # far is left: that of -r
+
+    def test_a_snapshot_that_only_a_copy_has(self):
+        other = self.folder / "mirror"
+        self.holdfast("-r", other, "init", "--like", self.repo)
+        self.copy(to=other)
+        self.back_up(2)
+        gone, kept = self.contents
+        self.holdfast("forget", gone, "--yes")
+        self.replica = str(other)
+        self.configured()
+        self.assertIn(f"restoring from far: main cannot be used: there is no snapshot {gone}",
+                      self.assert_restores(gone).errors)
+        self.assert_restores(kept)
+        self.fails(1, "restore", "00000000", "--to", self.folder / "x", says="there is no snapshot")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Buckets as MinIO does not play them: a scripted server (tests/servers/scripted_s3.py)."""
 
+import hashlib
+import hmac
 import pathlib
 import ssl
 import subprocess
@@ -10,7 +12,7 @@ from harness import Case, main, noise
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "servers"))
 
-from scripted_s3 import Refusal, ScriptedS3  # noqa: E402
+from scripted_s3 import Refusal, ScriptedS3, Tunnel  # noqa: E402
 
 
 class Scripted(Case):
@@ -87,6 +89,103 @@ class Settings(Scripted):
 
         self.s3.before = refuse
         self.fails(12, "init", says=["KMS.NotFoundException", "Key 'gone' does not exist"], hints="kms_key")
+
+
+class Lies(Scripted):
+    """A replica in a bucket that says what is not so."""
+
+    def setUp(self):
+        super().setUp()
+        self.environment["HOLDFAST_REPO"] = str(self.repo)
+        self.replica = "s3://bucket/repo"
+        self.init()
+        self.backup(f"files:{self.tree}")
+        self.holdfast("-r", self.replica, "init", "--like", self.repo)
+
+    def shown(self):
+        return self.holdfast("-r", self.replica, "snapshots", "--json").document()["snapshots"]
+
+    def packs(self):
+        return sorted(key for key in self.s3.objects if key.startswith("repo/data/"))
+
+    def once_it_has_all_packs(self, act):
+        done = []
+
+        def before(action, key, headers):
+            if action == "s3:PutObject" and key.startswith("repo/log/") and not done:
+                done.append(key)
+                act(self.packs()[0])
+
+        self.s3.before = before
+
+    def test_what_it_took_and_lost_is_told_before_anything_is_shown(self):
+        self.once_it_has_all_packs(self.s3.objects.pop)
+        self.fails(13, "copy", "--to", self.replica, says=["took data/", "does not have it"], hints="not to be trusted")
+        self.assertEqual(self.shown(), [])
+        self.assertEqual(len(self.holdfast("copy", "--to", self.replica, "--json").lines()[-1]["snapshots"]), 1)
+        self.assertEqual(len(self.shown()), 1)
+        self.holdfast("-r", self.replica, "check", "--read-data")
+
+    def test_what_it_cut_short_is_told(self):
+        def cut(key):
+            body, *rest = self.s3.objects[key]
+            self.s3.objects[key] = (body[:-1], *rest)
+
+        self.once_it_has_all_packs(cut)
+        self.fails(13, "copy", "--to", self.replica, says=["took data/", "of it"])
+        self.assertEqual(self.shown(), [])
+
+    def test_what_it_keeps_wrong_is_told_when_it_is_read_back(self):
+        def keep_wrong(action, key, headers):
+            if action in ("s3:GetObject", "s3:PutObject"):
+                for each in self.packs():
+                    body, sent, made = self.s3.objects[each]
+                    self.s3.objects[each] = (bytes(len(body)), {}, made)
+
+        self.s3.before = keep_wrong
+        self.fails(13, "copy", "--to", self.replica, "--verify", says="reads back as something else")
+        self.assertEqual(self.shown(), [])
+        self.holdfast("copy", "--to", self.replica)  # by their lengths they are there
+        self.assertEqual(self.holdfast("copy", "--to", self.replica, "--compare", "--json", code=3).lines()[-1]["findings"][0]["kind"], "differs")
+
+
+class Google(Scripted):
+    """Google Cloud Storage: If-None-Match counts for nothing there, and headers of both kinds in one request are refused."""
+
+    def setUp(self):
+        super().setUp()
+        self.s3.condition, self.s3.prefix = {"x-goog-if-generation-match": "0"}, "x-goog-"
+        self.environment["HOLDFAST_S3_KIND"] = "google"
+
+    def test_it_is_asked_in_its_own_words(self):
+        def only_its_own(action, key, headers):
+            if any(name.startswith("x-amz-") for name in headers):
+                raise Refusal(400, "ExcessHeaderValues")
+            if action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
+                self.assertEqual(headers["authorization"].split("Signature=")[1], self.signature(key, headers))
+
+        self.s3.before = only_its_own
+        self.init()
+        self.fails(1, "init", says="there is a repository")
+        self.backup(f"files:{self.tree}")
+        self.backup(f"files:{self.tree}")
+        self.assertEqual(self.check("--read-data")["errors"], [])
+        self.holdfast("forget", "--keep-last", "1", "--yes")
+        self.holdfast("prune")
+
+    def signature(self, key, headers):
+        """As Google's documentation computes it with HMAC keys, of requests without a query."""
+        names = headers["authorization"].split("SignedHeaders=")[1].split(",")[0]
+        scope = headers["authorization"].split("Credential=scripted/")[1].split(",")[0]
+        self.assertRegex(scope, r"^\d{8}/eu-west-1/storage/goog4_request$")
+        canonical = "\n".join([headers[":method"], "/bucket/" + key, "",
+                               *(f"{name}:{headers[name]}" for name in names.split(";")), "", names,
+                               headers["x-goog-content-sha256"]])
+        text = "\n".join(["GOOG4-HMAC-SHA256", headers["x-goog-date"], scope, hashlib.sha256(canonical.encode()).hexdigest()])
+        secret = b"GOOG4scripted"
+        for part in scope.split("/"):
+            secret = hmac.digest(secret, part.encode(), "sha256")
+        return hmac.digest(secret, text.encode(), "sha256").hex()
 
 
 class Doctor(Scripted):
@@ -291,6 +390,55 @@ class BadInput(Scripted):
         self.s3.listing = lambda keys: keys
         self.assertEqual(self.check("--read-data")["errors"], [])
 
+    def test_a_listing_that_is_cut_short_is_not_taken_for_the_whole(self):
+        cut = {"in the middle": lambda xml: xml[:len(xml) // 2],
+               "before its end": lambda xml: xml.removesuffix("</ListBucketResult>"),
+               "without a token": lambda xml: xml.replace("<IsTruncated>false", "<IsTruncated>true")}
+        for name, listed in cut.items():
+            with self.subTest(name):
+                cuts = iter(range(10**9))
+                self.s3.listed = lambda xml: listed(xml) if next(cuts) % 2 == 0 else xml
+                self.assertEqual(self.check("--read-data")["errors"], [])
+                self.assertGreater(next(cuts), 2)
+
+    def test_a_create_that_was_done_but_not_answered_is_ones_own(self):
+        """On a connection that was used before, libcurl sends a request again without a word."""
+        self.s3.objects.clear()
+        unheard = set()
+
+        def is_heard(action, key):
+            if action != "s3:PutObject" or key in unheard or not any(part in key for part in ("config", "/gc/", "/notes/")):
+                return True
+            unheard.add(key)
+            return False
+
+        self.s3.is_heard = is_heard
+        self.init()
+        (self.tree / "more").write_bytes(noise("more", 150_000))
+        for name in ("0", "1"):
+            self.backup(f"files:{self.tree}")
+            (self.tree / name).unlink()
+        self.holdfast("forget", "--keep-last", "1", "--yes")
+        pruned = self.holdfast("prune")
+        self.assertNotIn("another prune", pruned.errors)
+        self.assertGreaterEqual(len(unheard), 4)
+        self.assertEqual(self.check("--read-data")["errors"], [])
+
+    def test_an_answer_that_is_cut_is_asked_for_again(self):
+        answers = iter(range(10**9))
+        self.s3.cuts = lambda method, data: method == "GET" and len(data) > 1 and next(answers) % 3 == 0
+        self.assertEqual(self.check("--read-data")["errors"], [])
+        self.holdfast("restore", f"latest:{self.tree}", "--to", self.folder / "out")
+        for i in range(4):
+            self.assertEqual((self.folder / "out" / str(i)).read_bytes(), noise(i, 120_000))
+        self.assertGreater(next(answers), 9)
+
+    def test_a_store_that_looks_first_and_writes_then_is_refused(self):
+        self.s3.objects.clear()
+        self.s3.looks_first = 2
+        self.fails(2, "init", says="overwrite")
+        self.assertFalse([key for key in self.s3.objects if "probe" not in key])
+
     def test_objects_of_strangers_are_left_alone(self):
         strange = ["repo2/config", "other", "repo/", "repo/ü", "repo/a b", "repo/data/../x", "repo/keys/not-ours",
                    "repo/notes/hello", "repo/log/x/y/z", "repo/log/aa/0/not-a-number", "repo/data/short", "repo/gc/latest",
@@ -305,11 +453,46 @@ class BadInput(Scripted):
         for key in strange:
             self.assertIn(key, self.s3.objects)
 
-    def test_a_wrong_certificate_is_refused(self):
-        for name in ("good", "stranger"):
+    def make_certificates(self, *names, host="IP:127.0.0.1"):
+        for name in names:
             subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
-                            "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.folder / f"{name}.key",
+                            "-addext", f"subjectAltName={host}", "-keyout", self.folder / f"{name}.key",
                             "-out", self.folder / f"{name}.crt"], check=True, capture_output=True)
+
+    def test_tls_before_1_3_is_spoken_only_when_allowed(self):
+        self.make_certificates("good")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / "good.crt", self.folder / "good.key")
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        server = ScriptedS3(tls=context)
+        self.addCleanup(server.close)
+        server.objects = self.s3.objects
+        secure = {"AWS_ENDPOINT_URL": server.endpoint, "AWS_CA_BUNDLE": self.folder / "good.crt"}
+        self.fails(17, "snapshots", env=secure, hints="HOLDFAST_TLS_MIN=1.2")
+        self.assertEqual(server.requests, [])
+        self.holdfast("snapshots", env={**secure, "HOLDFAST_TLS_MIN": "1.2"})
+        self.fails(2, "snapshots", env={**secure, "HOLDFAST_TLS_MIN": "1.1"}, says="HOLDFAST_TLS_MIN")
+
+    def test_amazons_own_hosts_through_a_proxy(self):
+        """Where no endpoint is named, the bucket is part of the host's name."""
+        host = "bucket.s3.eu-west-1.amazonaws.com"
+        self.make_certificates("amazon", host=f"DNS:{host}")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / "amazon.crt", self.folder / "amazon.key")
+        server = ScriptedS3(tls=context)
+        self.addCleanup(server.close)
+        proxy = Tunnel(server)
+        self.addCleanup(proxy.close)
+        self.environment.pop("AWS_ENDPOINT_URL")
+        self.environment.update({"https_proxy": proxy.endpoint, "AWS_CA_BUNDLE": str(self.folder / "amazon.crt")})
+        self.init()
+        self.backup(f"files:{self.tree}")
+        self.assertEqual(self.check("--read-data")["errors"], [])
+        self.assertEqual(set(proxy.asked), {f"{host}:443"})
+        self.assertIn("repo/config", server.objects)
+
+    def test_a_wrong_certificate_is_refused(self):
+        self.make_certificates("good", "stranger")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.folder / "good.crt", self.folder / "good.key")
         server = ScriptedS3(tls=context)
@@ -368,6 +551,25 @@ class Credentials(Scripted):
             self.backup(f"files:{self.tree}", env=environment)
         self.holdfast("check", "--read-data", env=self.places["instance"])
         self.assertGreaterEqual(self.generation, 3)
+
+    def test_those_that_end_just_before_a_head_are_renewed(self):
+        self.holdfast("init", env=self.places["container"])
+        self.backup(f"files:{self.tree}", env=self.places["container"])
+        check = self.s3.before
+        heads = set()
+
+        def ends_before_each_head(action, key, headers):
+            if headers[":method"] == "HEAD" and key not in heads:
+                heads.add(key)
+                self.generation += 1
+            check(action, key, headers)
+
+        self.s3.before = ends_before_each_head
+        (self.tree / "0").unlink()
+        self.backup(f"files:{self.tree}", env=self.places["container"])
+        self.holdfast("forget", "--keep-last", "1", "--yes", env=self.places["container"])
+        self.holdfast("prune", env=self.places["container"])
+        self.assertTrue(heads)
 
     def test_those_that_end_and_stay_so_are_told(self):
         self.holdfast("init", env=self.places["container"])

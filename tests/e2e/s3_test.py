@@ -98,6 +98,13 @@ class Bucket(Case):
             self.assert_restores(snapshot, self.contents(self.tree), env=bad)
             self.holdfast("forget", "--keep-last", "1", "--yes", env=bad)
             self.holdfast("prune", env=bad)
+            if round == 0:
+                mirror = f"s3://{self.bucket}/mirror"
+                self.holdfast("-r", mirror, "init", "--like", self.environment["HOLDFAST_REPO"], env=bad)
+            self.holdfast("copy", "--to", mirror, env=bad)
+        lines = self.holdfast("-r", mirror, "check", "--read-data", "--json").lines()
+        self.assertEqual(lines[-1]["errors"], [])
+        self.assert_restores(snapshot, self.contents(self.tree), env={"HOLDFAST_REPO": mirror})
         other = f"s3://{self.bucket}/other"
         password = {"HOLDFAST_TO_PASSWORD": "other"}
         self.holdfast("-r", other, "init", env={**bad, "HOLDFAST_KEY_FILE": None, "HOLDFAST_PASSWORD": "other"})

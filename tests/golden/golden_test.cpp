@@ -131,6 +131,23 @@ TEST_P(Golden, goes_on_to_be_used) {
     EXPECT_TRUE(engine::check(*repository, {.read_data = true, .share = {}, .bytes_max = {}}, progress).errors.empty());
 }
 
+// Key slots of version 2 vouch for the configuration, so that a lesser key is believed on a machine that knows nothing yet.
+TEST(GoldenSlots2, open_by_a_readers_key_alone) {
+    const std::string folder = std::string(GOLDEN_FOLDER) + "/format-1-slots-2";
+    const TemporaryFolder temporary;
+    const std::string place = temporary.path() + "/repository";
+    unpack_folder(folder + "/repository.tar", place);
+    SimWorld sim(1);
+    const auto repository =
+        repo::Repository::open(std::make_unique<LocalStore>(place, LocalStore::Open::existing),
+                               {repo::Unlock::Way::keyfile, Secret(read_file(folder + "/reader-key"))},
+                               {temporary.path() + "/client"}, sim.world());
+    EXPECT_EQ(repository->keys().own().role, repo::Role::reader);
+    EXPECT_EQ(repository->snapshots().size(), read_manifest(folder + "/manifest").snapshots.size());
+    engine::Progress progress;
+    EXPECT_TRUE(engine::check(*repository, {.read_data = true, .share = {}, .bytes_max = {}}, progress).errors.empty());
+}
+
 std::vector<std::string> formats() {
     std::vector<std::string> out;
     for (const auto& entry : std::filesystem::directory_iterator(GOLDEN_FOLDER))

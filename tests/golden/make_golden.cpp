@@ -26,6 +26,8 @@ namespace {
 constexpr std::string_view passphrase = "a golden passphrase, known to everybody";
 constexpr std::string_view key = "a golden key file: thirty-two bytes or more, known to everybody\n";
 
+constexpr std::string_view reader_key = "a golden key file of the role reader, known to everybody\n";
+
 class Maker {
 public:
     explicit Maker(std::string folder) : folder_(std::move(folder)) {
@@ -38,6 +40,7 @@ public:
         repository_ = repo::Repository::open(std::make_unique<LocalStore>(place_, LocalStore::Open::existing), unlock,
                                              {}, sim_.world());
         repository_->add_key(testing_support::test_key(key), {"key file"});
+        repository_->add_key(testing_support::test_key(reader_key), {"reader", repo::Role::reader});
     }
 
     void make() {
@@ -120,6 +123,7 @@ private:
         pack_folder(place_, folder_ + "/repository.tar");
         write_text(folder_ + "/manifest", manifest_);
         write_text(folder_ + "/key", key);
+        write_text(folder_ + "/reader-key", reader_key);
         write_text(folder_ + "/passphrase", passphrase);
     }
 

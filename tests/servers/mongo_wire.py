@@ -30,6 +30,16 @@ class NotUtf8(bytes):
     """A text whose bytes are no UTF-8."""
 
 
+class Uuid(bytes):
+    """Sixteen bytes, binary of subtype 4."""
+
+
+class Command(dict):
+    """What was asked, and its bytes."""
+
+    raw = b""
+
+
 _next = itertools.count(1)
 
 
@@ -46,7 +56,7 @@ def encode(document):
 
 
 def element(name, value):
-    name = (name.encode() if isinstance(name, str) else name) + b"\0"
+    name = (name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name) + b"\0"
     if value is None:
         return b"\x0a" + name
     if isinstance(value, bool):
@@ -62,14 +72,15 @@ def element(name, value):
     if isinstance(value, float):
         return b"\x01" + name + struct.pack("<d", value)
     if isinstance(value, (str, NotUtf8)):
-        data = (value.encode() if isinstance(value, str) else bytes(value)) + b"\0"
+        data = (value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)) + b"\0"
         return b"\x02" + name + struct.pack("<i", len(data)) + data
     if isinstance(value, ObjectId):
         return b"\x07" + name + bytes(value)
     if isinstance(value, Raw):
         return b"\x03" + name + bytes(value)
     if isinstance(value, bytes):
-        return b"\x05" + name + struct.pack("<i", len(value)) + b"\0" + value
+        subtype = b"\4" if isinstance(value, Uuid) else b"\0"
+        return b"\x05" + name + struct.pack("<i", len(value)) + subtype + value
     if isinstance(value, list):
         return b"\x04" + name + encode(value)
     if isinstance(value, dict):
@@ -78,16 +89,28 @@ def element(name, value):
 
 
 def decode(data, at=0):
+    return {name: value for name, value, _ in elements(data, at)}
+
+
+def elements(data, at=0):
+    """(name, value, bytes of the value) of each."""
     size = struct.unpack_from("<i", data, at)[0]
-    end, out = at + size - 1, {}
+    end = at + size - 1
     at += 4
     while at < end:
         kind = data[at]
         zero = data.index(b"\0", at + 1)
         name = data[at + 1:zero].decode("utf-8", "surrogateescape")
-        at = zero + 1
-        out[name], at = value_at(kind, data, at)
-    return out
+        value, end_of_value = value_at(kind, data, zero + 1)
+        yield name, value, memoryview(data)[zero + 1:end_of_value]
+        at = end_of_value
+
+
+def part(data, *path):
+    """The bytes of a value within a document."""
+    for wanted in path:
+        data = next(bytes(raw) for name, _, raw in elements(data) if name == wanted)
+    return data
 
 
 def value_at(kind, data, at):
@@ -102,7 +125,8 @@ def value_at(kind, data, at):
         return (list(inside.values()) if kind == 4 else inside), at + size
     if kind == 5:
         size = struct.unpack_from("<i", data, at)[0]
-        return data[at + 5:at + 5 + size], at + 5 + size
+        value = data[at + 5:at + 5 + size]
+        return Uuid(value) if data[at + 4] == 4 else value, at + 5 + size
     if kind == 7:
         return ObjectId(data[at:at + 12]), at + 12
     if kind == 8:
@@ -116,7 +140,7 @@ def value_at(kind, data, at):
     if kind == 17:
         return Timestamp(struct.unpack_from("<Q", data, at)[0]), at + 8
     if kind == 18:
-        return struct.unpack_from("<q", data, at)[0], at + 8
+        return Int64(struct.unpack_from("<q", data, at)[0]), at + 8
     raise ValueError(f"BSON type {kind}")
 
 

@@ -1,6 +1,6 @@
 """A MongoDB server that plays what real ones send and the other test server cannot: members of a set with reads at one
 cluster time, ranges of an index, an oplog that is tailed, time series, views, users, missing roles, cursors that end; SCRAM,
-x509 and TLS.
+x509 and TLS. StoringMongo also takes what is written, as the bytes that came.
 
 Databases are {name: {collection: Collection}}; `faults` are functions (command, document) -> error reply or None.
 """
@@ -16,16 +16,16 @@ import struct
 import threading
 import time
 
-from mongo_wire import (OP_MSG, OP_QUERY, OP_REPLY, Date, Int64, ObjectId, Raw, Timestamp, decode, encode, message,
-                        read_message)
+from mongo_wire import (OP_MSG, OP_QUERY, OP_REPLY, Command, Date, Int64, Raw, Timestamp, decode, elements, encode,
+                        message, part, read_message)
 
 CLUSTER_TIME = Timestamp(1_700_000_000 << 32 | 5)
 
 
 class Collection:
-    def __init__(self, documents=(), kind="collection", options=None, indexes=None):
+    def __init__(self, documents=(), kind="collection", options=None, indexes=None, uuid=None):
         self.documents = [Raw(each) if isinstance(each, bytes) else Raw(encode(each)) for each in documents]
-        self.kind, self.options = kind, options or {}
+        self.kind, self.options, self.uuid = kind, options or {}, uuid
         self.indexes = [{"v": 2, "key": {"_id": 1}, "name": "_id_"}] + (indexes or [])
         self.ids = None
 
@@ -66,13 +66,15 @@ class Scram:
 
 
 class ScriptedMongo:
-    """`users` {name: password} by SCRAM-SHA-256; `tls` (certificate and key, authority): clients show a certificate, and are
+    """`users` {name: password} of the database `auth_source`, by SCRAM-SHA-256; `tls` (certificate and key, authority): clients show a certificate, and are
     who it says."""
 
     FREE = {"hello", "ismaster", "saslstart", "saslcontinue", "authenticate", "ping", "endsessions"}
 
-    def __init__(self, databases, hello=None, batch=100, users=None, tls=None, knows_bounds=True):
+    def __init__(self, databases, hello=None, batch=100, users=None, tls=None, knows_bounds=True, auth_source="admin",
+                 listener=None):
         self.databases, self.batch, self.users, self.knows_bounds = databases, batch, users, knows_bounds
+        self.auth_source = auth_source
         self.tls = None
         if tls:
             self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -80,12 +82,13 @@ class ScriptedMongo:
             self.tls.load_verify_locations(tls[1])
             self.tls.verify_mode = ssl.CERT_REQUIRED
         self.faults, self.commands, self.cursors = [], [], {}
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
+        self.listener = listener or socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1] if listener is None else 0
         self.hello = {"ismaster": True, "isWritablePrimary": True, "setName": "rs0", "setVersion": 1, "primary": self.host,
                       "hosts": [self.host], "me": self.host, "maxBsonObjectSize": 16 << 20, "maxMessageSizeBytes": 48000000,
                       "maxWriteBatchSize": 100000, "localTime": Date(1_700_000_000_000), "minWireVersion": 0,
                       "maxWireVersion": 17, "logicalSessionTimeoutMinutes": 30, "ok": 1.0, **(hello or {})}
+        self.hello = {name: value for name, value in self.hello.items() if value is not None}
         self.thread = threading.Thread(target=self.accept, daemon=True)
         self.thread.start()
 
@@ -121,7 +124,9 @@ class ScriptedMongo:
                         connection.sendall(message(1, request, OP_REPLY, reply))
                         continue
                     flags = struct.unpack_from("<I", body)[0]
-                    reply = self.answer(decode(body, 5), session)
+                    document = Command(decode(body, 5))
+                    document.raw = body[5:]
+                    reply = self.answer(document, session)
                     if reply is None:
                         return
                     if not flags & 2:
@@ -157,6 +162,8 @@ class ScriptedMongo:
         return {"cursor": {"id": Int64(id), "ns": ns, "firstBatch": documents[:size], **(extra or {})}, "ok": 1.0}
 
     def do_saslstart(self, document, session):
+        if document["$db"] != self.auth_source:
+            return error(18, "AuthenticationFailed", "Authentication failed.")
         session["scram"] = Scram(self.users, document["payload"])
         return {"conversationId": 1, "done": False, "payload": session["scram"].reply.encode(), "ok": 1.0}
 
@@ -173,8 +180,8 @@ class ScriptedMongo:
         session["user"] = True  # TLS has looked at the certificate
         return {"ok": 1.0}
 
-    def do_hello(self, _):
-        return self.hello
+    def do_hello(self, document):
+        return {**self.hello, "saslSupportedMechs": ["SCRAM-SHA-256"]} if "saslSupportedMechs" in document else self.hello
 
     do_ismaster = do_hello
 
@@ -195,7 +202,7 @@ class ScriptedMongo:
         for number, (name, each) in enumerate(self.databases.get(document["$db"], {}).items()):
             if wanted in (None, name):
                 out.append({"name": name, "type": each.kind, "options": each.options,
-                            "info": {"readOnly": each.kind == "view"}})
+                            "info": {"readOnly": each.kind == "view", **({"uuid": each.uuid} if each.uuid else {})}})
         return self.cursor(document, out)
 
     def do_listindexes(self, document):
@@ -257,6 +264,112 @@ class ScriptedMongo:
         self.cursors[document["getMore"]] = (ns, left[size:])
         more = len(left) > size
         return {"cursor": {"id": Int64(document["getMore"] if more else 0), "ns": ns, "nextBatch": left[:size]}, "ok": 1.0}
+
+
+class StoringMongo(ScriptedMongo):
+    """Keeps what is written, as mongod would after a restore; `switches` are its parameters."""
+
+    def __init__(self, databases=None, **options):
+        self.lock = threading.RLock()
+        self.switches = {"ttlMonitorEnabled": True}
+        super().__init__({} if databases is None else databases, **options)
+
+    def answer(self, document, session):
+        with self.lock:
+            return super().answer(document, session)
+
+    def collection(self, document, name):
+        return self.databases.setdefault(document["$db"], {}).setdefault(name, Collection())
+
+    def do_create(self, document):
+        name, here = document["create"], self.databases.setdefault(document["$db"], {})
+        if name in here:
+            return error(48, "NamespaceExists", f"Collection already exists. NS: {document['$db']}.{name}")
+        options = {each: value for each, value in document.items() if each not in ("create", "lsid") and each[0] != "$"}
+        kind = "view" if "viewOn" in options else "timeseries" if "timeseries" in options else "collection"
+        here[name] = Collection(kind=kind, options=options)
+        if "clusteredIndex" in options:
+            here[name].indexes = [{**options["clusteredIndex"], "clustered": True}]
+        if kind == "timeseries":
+            here["system.buckets." + name] = Collection()
+        return {"ok": 1.0}
+
+    def do_drop(self, document):
+        if self.databases.get(document["$db"], {}).pop(document["drop"], None) is None:
+            return error(26, "NamespaceNotFound", "ns not found")
+        return {"ok": 1.0}
+
+    def do_dropdatabase(self, document):
+        self.databases.pop(document["$db"], None)
+        return {"ok": 1.0}
+
+    def do_renamecollection(self, document):
+        (old, old_name), (new, new_name) = (document[each].split(".", 1) for each in ("renameCollection", "to"))
+        if new_name in self.databases.get(new, {}):
+            return error(48, "NamespaceExists", "target namespace exists")
+        self.databases.setdefault(new, {})[new_name] = self.databases[old].pop(old_name)
+        return {"ok": 1.0}
+
+    def do_createindexes(self, document):
+        here = self.collection(document, document["createIndexes"])
+        here.indexes += [{"v": 2, **each} for each in document["indexes"]]
+        return {"ok": 1.0}
+
+    def places(self, collection):
+        return {part(each, "_id"): place for place, each in enumerate(collection.documents)}
+
+    def do_insert(self, document):
+        here, refused = self.collection(document, document["insert"]), []
+        places = self.places(here)
+        for number, (_, _, raw) in enumerate(elements(part(document.raw, "documents"))):
+            id = part(bytes(raw), "_id")
+            if id in places:
+                refused.append({"index": number, "code": 11000, "errmsg": "E11000 duplicate key error"})
+            else:
+                places[id] = len(here.documents)
+                here.documents.append(Raw(raw))
+        return {"n": len(document["documents"]) - len(refused), "ok": 1.0, **({"writeErrors": refused} if refused else {})}
+
+    def do_update(self, document):
+        here, upserted, modified = self.collection(document, document["update"]), [], 0
+        places = self.places(here)
+        for number, (_, update, raw) in enumerate(elements(part(document.raw, "updates"))):
+            is_pipeline = isinstance(update["u"], list)
+            if not is_pipeline and any(name.startswith("$") for name in update["u"]):
+                return error(9, "FailedToParse", "Unknown modifier")
+            whole = part(bytes(raw), *(("u", "0", "$replaceWith", "$literal") if is_pipeline else ("u",)))
+            place = places.get(part(bytes(raw), "q", "_id"))
+            if place is None:
+                places[part(whole, "_id")] = len(here.documents)
+                here.documents.append(Raw(whole))
+                upserted.append({"index": number, "_id": update["q"]["_id"]})
+            else:
+                modified += here.documents[place] != whole
+                here.documents[place] = Raw(whole)
+        return {"n": len(document["updates"]), "nModified": modified, "ok": 1.0, **({"upserted": upserted} if upserted else {})}
+
+    def do_delete(self, document):
+        here = self.collection(document, document["delete"])
+        gone = {part(bytes(raw), "q", "_id") for _, _, raw in elements(part(document.raw, "deletes"))}
+        here.documents = [each for each in here.documents if part(each, "_id") not in gone]
+        return {"n": len(gone), "ok": 1.0}
+
+    def do_find(self, document):
+        wanted = document.get("filter", {}).get("_id")
+        if wanted is None:
+            return super().do_find(document)
+        ids = wanted["$in"] if isinstance(wanted, dict) and "$in" in wanted else [wanted]
+        return self.cursor(document, [each for each in self.collection(document, document["find"]).documents
+                                      if decode(each)["_id"] in ids])
+
+    def do_getparameter(self, document):
+        found = {name: value for name, value in self.switches.items() if name in document}
+        return {**found, "ok": 1.0} if found else error(72, "InvalidOptions", "no option found to get")
+
+    def do_setparameter(self, document):
+        name = next(each for each in self.switches if each in document)
+        was, self.switches[name] = self.switches[name], document[name]
+        return {"was": was, "ok": 1.0}
 
 
 def oplog_entry(number, op, ns, o, term=1, **more):

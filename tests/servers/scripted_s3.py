@@ -5,6 +5,8 @@ are not checked."""
 import email.utils
 import hashlib
 import json
+import select
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,15 +30,57 @@ class Refusal(Exception):
         self.body = (html or f"<Error><Code>{code}</Code><Message>{message}</Message>{more}</Error>").encode()
 
 
+class Tunnel:
+    """An HTTP proxy: whatever host a CONNECT asks for, it is led to `server`. `asked`: the hosts."""
+
+    def __init__(self, server):
+        self.asked = []
+        tunnel, port = self, int(server.endpoint.rsplit(":", 1)[1])
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_CONNECT(self):
+                tunnel.asked.append(self.path)
+                self.send_response_only(200)
+                self.end_headers()
+                with socket.create_connection(("127.0.0.1", port)) as there:
+                    other = {self.connection: there, there: self.connection}
+                    while True:
+                        for each in select.select(list(other), [], [])[0]:
+                            data = each.recv(65536)
+                            if not data:
+                                self.close_connection = True
+                                return
+                            other[each].sendall(data)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.endpoint = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class ScriptedS3:
-    """`objects`: key to (bytes, headers of the PUT). `before(action, key, headers)` may raise a Refusal; `answers` maps a
-    bucket's query ("versioning") to XML or a Refusal; `listing(keys)` changes what a listing shows; `credentials()` is what
-    the services of containers, instances and accounts give, as (key, secret, token, expiration)."""
+    """`objects`: key to (bytes, headers of the PUT). `before(action, key, headers)` may raise a Refusal; headers[":method"] is the
+    method. `answers` maps a bucket's query ("versioning") to XML or a Refusal; `listing(keys)` changes what a listing shows,
+    `listed(xml)` how it says so; `is_heard(action, key)`: false closes the connection instead of answering what was done;
+    `cuts(method, data)`: half of the answer, without its length; `looks_first`: so many that create one object at once all succeed; `condition` and `prefix` are the headers of a PUT that
+    creates if absent, and of what is signed. `credentials()` is what the services of containers, instances and accounts give, as (key, secret, token, expiration)."""
 
     def __init__(self, bucket="bucket", tls=None):
         self.bucket, self.objects, self.requests, self.lock = bucket, {}, [], threading.RLock()
         self.before = lambda action, key, headers: None
         self.listing = lambda keys: keys
+        self.listed = lambda xml: xml
+        self.cuts = lambda method, data: False
+        self.looks_first, self.looking = 0, {}
+        self.condition, self.prefix = {"if-none-match": "*"}, "x-amz-"
+        self.is_heard = lambda action, key: True
         self.answers = {}
         self.date = lambda: time.time()
         self.credentials = lambda: ("scripted", "scripted", "token", "2099-01-01T00:00:00Z")
@@ -49,19 +93,30 @@ class ScriptedS3:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 url = urlsplit(self.path)
                 query = parse_qs(url.query, keep_blank_values=True)
-                parts = unquote(url.path).lstrip("/").split("/", 1)
+                path = unquote(url.path).lstrip("/")
+                if self.headers["host"].startswith(server.bucket + "."):
+                    path = f"{server.bucket}/{path}"
+                parts = path.split("/", 1)
                 key = parts[1] if len(parts) > 1 else ""
-                headers = {name.lower(): value for name, value in self.headers.items()}
+                headers = {name.lower(): value for name, value in self.headers.items()} | {":method": self.command}
                 try:
                     with server.lock:
-                        self.answer(*server.handle(self.command, parts[0], key, query, headers, body))
+                        answer = server.handle(self.command, parts[0], key, query, headers, body)
+                        if key and not server.is_heard(ACTIONS[self.command], key):
+                            self.close_connection = True
+                        else:
+                            self.answer(*answer)
                 except Refusal as refusal:
                     self.answer(refusal.status, {"content-type": refusal.kind}, refusal.body)
 
             def answer(self, status, headers, data):
                 self.send_response_only(status)
                 self.send_header("date", email.utils.formatdate(server.date(), usegmt=True))
-                headers.setdefault("content-length", str(len(data)))
+                if server.cuts(self.command, data):
+                    headers, data = {**headers, "connection": "close"}, data[:len(data) // 2]
+                    headers.pop("content-length", None)
+                else:
+                    headers.setdefault("content-length", str(len(data)))
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.end_headers()
@@ -99,9 +154,12 @@ class ScriptedS3:
         self.requests.append((action, key, headers))
         self.before(action, key, headers)
         if method == "PUT":
-            if headers.get("if-none-match") == "*" and key in self.objects:
+            is_there = self.condition.items() <= headers.items() and key in self.objects
+            if self.looks_first:
+                self.look(key)
+            if is_there:
                 raise Refusal(412, "PreconditionFailed")
-            if hashlib.sha256(body).hexdigest() != headers.get("x-amz-content-sha256"):
+            if hashlib.sha256(body).hexdigest() != headers.get(f"{self.prefix}content-sha256"):
                 raise Refusal(400, "XAmzContentSHA256Mismatch")
             self.objects[key] = (body, headers, self.date())
             return 200, {}, b""
@@ -117,10 +175,21 @@ class ScriptedS3:
             if first >= len(data):
                 raise Refusal(416, "InvalidRange")
             data = data[first:last + 1]
-            return 206, {"last-modified": out["last-modified"]}, data
+            return 206, {"last-modified": out["last-modified"],
+                         "content-range": f"bytes {first}-{first + len(data) - 1}/{len(self.objects[key][0])}"}, data
         if "x-amz-checksum-sha256" in put:
             out["x-amz-checksum-sha256"] = put["x-amz-checksum-sha256"]
         return 200, out, data
+
+    def look(self, key):
+        """Lets go of the lock until so many look at this key at the same time, or none comes for a while."""
+        self.looking[key] = self.looking.get(key, 0) + 1
+        for _ in range(100):
+            if self.looking[key] >= self.looks_first:
+                break
+            self.lock.release()
+            time.sleep(0.01)
+            self.lock.acquire()
 
     def gives_credentials(self, method, path, query, headers):
         """The services of a container (/creds), an instance (version 2: with a token) and STS."""
@@ -163,6 +232,6 @@ class ScriptedS3:
         contents = "".join(
             f"<Contents><Key>{escape(key)}</Key><Size>{len(self.objects[key][0]) if key in self.objects else 0}</Size>"
             f"<LastModified>2026-03-01T00:00:00.000Z</LastModified></Contents>" for key in keys)
-        return 200, {"content-type": "application/xml"}, (
+        return 200, {"content-type": "application/xml"}, self.listed(
             f"<ListBucketResult><Name>{self.bucket}</Name><IsTruncated>false</IsTruncated>{contents}"
             "</ListBucketResult>").encode()

@@ -68,6 +68,32 @@ TEST(Check, says_what_a_damaged_chunk_costs) {
     EXPECT_EQ(all_of(check(*repository)), "") << "without reading the data nothing can be known of it";
 }
 
+// Whatever went wrong before: a collection took what a snapshot needs.
+TEST(Check, finds_a_pack_that_was_collected_though_a_snapshot_needs_it) {
+    FilledRepository small;
+    const repo::Snapshot snapshot = small.back_up(two_files());
+    const std::string pack = the_pack(small, "data/");
+    {
+        const auto full = small.open();
+        const auto sign = [&](repo::SignedKind kind, ByteView payload) {
+            return repo::sign(kind, full->id(), full->keys().secrets().signer, payload);
+        };
+        Bytes condemned{1, 1, static_cast<std::uint8_t>(repo::PackKind::data)};
+        append(condemned, from_hex(pack.substr(5)).value());
+        small.store.create(repo::names::condemned(1), sign(repo::SignedKind::condemned, condemned));
+        small.store.create(repo::names::verdict(1), sign(repo::SignedKind::verdict, Bytes{1, 0}));
+        full->log().stamp_lane({full->keys().own_id(), 0}, 1);
+    }
+    EXPECT_EQ(all_of(check(*small.open())), "") << "it is still there";
+    small.store.remove(pack);
+    for (const CheckReport& report : {check(*small.open()), read_all(*small.open())}) {
+        ASSERT_EQ(report.errors.size(), 1U) << all_of(report);
+        EXPECT_EQ(report.errors[0].object, pack);
+        EXPECT_EQ(report.errors[0].kind, "missing");
+        EXPECT_THAT(report.errors[0].effect, ::testing::HasSubstr("snapshot " + snapshot.id.short_hex()));
+    }
+}
+
 TEST(Check, finds_missing_truncated_and_swapped_packs) {
     FilledRepository small;
     const repo::Snapshot first = small.back_up(two_files());

@@ -1,10 +1,12 @@
 // What somebody with one writer's key, or who may write to the bucket, puts where others must read.
 #include "base/file.h"
+#include "engine/attest.h"
 #include "engine/replicate.h"
 #include "filled_repository.h"
 #include "repo/keys.h"
 #include "repo/log.h"
 #include "repo/notes.h"
+#include "repo/reach.h"
 #include "repo/session.h"
 
 namespace holdfast::testing_support {
@@ -32,6 +34,7 @@ struct Forgery {
 
 class Poison : public testing::Test {
 protected:
+    explicit Poison(const repo::InitOptions& options = {}) : small_(1, options) {}
     void SetUp() override {
         const auto full = small_.open();
         full->add_key(key_of("honest"), {"honest", Role::writer});
@@ -345,6 +348,159 @@ TEST_F(Poison, a_forged_place_costs_no_other_place_its_life) {
         }
         EXPECT_TRUE(restored(*open_as("reader"), kept_) == contents_of(tree_));
         EXPECT_TRUE(restored(*open_as("reader"), stolen_).contains("/web"));
+    }
+}
+
+// What a node reaches a maintainer cannot prove, and it is sealed by whoever likes to.
+class PoisonedNodes : public Poison {
+protected:
+    // So that little data makes an inner node, leaves, and a list.
+    PoisonedNodes() : Poison({.chunk_sizes = {4096, 8192, 16384}, .pack_bytes = 64 * 1024}) {}
+
+    void SetUp() override {
+        Poison::SetUp();
+        for (int i = 0; i < 2500; ++i) deep_[fmt::format("/many/{:0100}", i)] = {};
+        deep_["/long"] = {std::string(1100 * 16384, 'x')};
+        deep_id_ = small_.back_up(*open_as("honest"), deep_, "deep").id;
+        whole_ = contents_of(deep_);
+    }
+    // Nodes below a snapshot's root, the root first.
+    std::vector<repo::ChunkId> nodes_of(const repo::SnapshotId& id) {
+        const auto full = small_.open();
+        const repo::Reach reach(*full);
+        const auto at = std::ranges::find(full->snapshots(), id, &repo::Snapshot::id);
+        std::vector<repo::ChunkId> out{at->root};
+        for (std::size_t next = 0; next < out.size(); ++next) {
+            const auto claims = reach.claims(out[next]);
+            for (const repo::Child& child : claims.at(0))
+                if (child.kind != repo::ChildKind::chunk) out.push_back(child.id);
+        }
+        return out;
+    }
+    void forge(Repository& thief, const repo::ChunkId& node, const std::vector<repo::Child>& children) {
+        Bytes reachable;
+        ByteWriter writer(reachable);
+        writer.u8(1);
+        writer.varint(children.size());
+        for (const repo::Child& child : children) {
+            writer.u8(static_cast<std::uint8_t>(child.kind));
+            writer.raw(child.id.view());
+        }
+        repo::SectionBuilder section(thief.keys(), repo::PackKind::meta, small_.sim.random);
+        section.add(node, reachable, as_bytes("rubbish"));
+        Bytes bytes;
+        std::vector<repo::ChunkPlace> places;
+        section.finish(bytes, places);
+        const repo::PackContents pack{{repo::PackKind::meta, repo::seal_pack(bytes)}, bytes.size(), places};
+        small_.store.create(pack.pack.object(), bytes);
+        repo::Session session(thief, repo::Session::Mode::write);
+        session.publish(repo::encode_fragment(thief.keys(), std::vector{pack}, small_.sim.random));
+        session.publish_and_close();
+    }
+    // Who is asked first goes by the signers' ids: one on either side of the victim's.
+    std::vector<std::string> thieves() {
+        const std::string victim = open_as("honest")->keys().own_id().hex();
+        std::map<bool, std::string> out;
+        for (int number = 0; out.size() < 2; ++number) {
+            const std::string label = fmt::format("thief {}", number);
+            small_.open()->add_key(key_of(label), {label, Role::writer});
+            out[open_as(label)->keys().own_id().hex() < victim] = label;
+        }
+        return {out[false], out[true]};
+    }
+    repo::ChunkId nothing() { return repo::ChunkId{small_.sim.random.array<32>()}; }
+
+    MemoryTree deep_;
+    repo::SnapshotId deep_id_;
+    std::map<std::string, std::string> whole_;
+};
+
+TEST_F(PoisonedNodes, what_a_forged_node_leaves_out_is_not_collected) {
+    const std::vector<repo::ChunkId> nodes = nodes_of(deep_id_);
+    ASSERT_GT(nodes.size(), 4U) << "a root, leaves, lists";
+    const repo::ChunkId data{small_.open()->keys().chunk_id()(as_bytes(tree_.at("/libssl").bytes))};
+    const std::map<std::string, std::vector<repo::Child>> lies{
+        {"reaches nothing", {}},
+        {"reaches what is not there",
+         {{repo::ChildKind::chunk, nothing()}, {repo::ChildKind::node, nothing()}, {repo::ChildKind::list, data}}}};
+    const std::vector<std::string> labels = thieves();
+    const MemoryStore::Objects before = small_.store.objects();
+    for (const std::string collector : {"maintainer", "full"}) {
+        for (const std::string& label : labels) {
+            for (const auto& [lie, children] : lies) {
+                for (std::size_t number = 0; number < nodes.size(); ++number) {
+                    SCOPED_TRACE(fmt::format("{}, {}, node {} {}", collector, label, number, lie));
+                    small_.store.set_objects(before);
+                    forge(*open_as(label), nodes[number], children);
+                    small_.open()->forget({gone_}, "test");
+                    const std::size_t packs = small_.store.names("data/").size();
+                    for (int turn = 0; turn < 2; ++turn)
+                        prune(collector == "full" ? *small_.open() : *open_as(collector));
+                    EXPECT_LT(small_.store.names("data/").size(), packs) << "what nobody reaches goes";
+                    ASSERT_TRUE(restored(*open_as("reader"), deep_id_) == whole_);
+                    ASSERT_TRUE(restored(*open_as("reader"), kept_) == contents_of(tree_));
+                }
+            }
+        }
+    }
+}
+
+TEST_F(PoisonedNodes, who_proved_a_node_counts_alone) {
+    const repo::ChunkId root = nodes_of(deep_id_).at(0);
+    forge(*thief_, root, {});
+    EXPECT_EQ(repo::Reach(*open_as("maintainer")).claims(root).size(), 2U);
+    EXPECT_EQ(repo::Reach(*open_as("reader")).claims(root).size(), 1U);
+    engine::Progress progress;
+    EXPECT_EQ(engine::attest(*open_as("reader"), progress).refused.size(), 1U);
+    const auto claims = repo::Reach(*open_as("maintainer")).claims(root);
+    ASSERT_EQ(claims.size(), 1U);
+    EXPECT_FALSE(claims[0].empty());
+}
+
+TEST_F(PoisonedNodes, a_forged_node_makes_no_snapshot_whole_and_none_lacking) {
+    const std::vector<std::string> packs = small_.store.names("data/");
+    const repo::SnapshotId late = small_.back_up(*open_as("honest"), {{"/late", {noise(40, 9'000)}}}, "late").id;
+    repo::PackId pack;
+    for (const std::string& each : small_.store.names("data/"))
+        if (std::ranges::find(packs, each) == packs.end()) pack = *repo::PackId::from_hex_text(each.substr(5));
+    ASSERT_FALSE(pack.is_zero());
+    const repo::ChunkId root = nodes_of(late).at(0);
+    const MemoryStore::Objects before = small_.store.objects();
+    const std::vector<repo::SnapshotId> it{late}, none;
+    for (const std::set<repo::PackId>& lacking : {std::set<repo::PackId>{}, std::set{pack}}) {
+        SCOPED_TRACE(lacking.empty() ? "whole" : "cut off");
+        small_.store.set_objects(before);
+        const auto& lost = lacking.empty() ? none : it;
+        EXPECT_EQ(engine::not_whole(*open_as("maintainer"), it, lacking).surely, lost);
+        forge(*open_as("stolen"), root,
+              lacking.empty() ? std::vector<repo::Child>{{repo::ChildKind::node, nothing()}}
+                              : std::vector<repo::Child>{});
+        EXPECT_EQ(engine::not_whole(*small_.open(), it, lacking).surely, lost);
+        EXPECT_EQ(engine::not_whole(*small_.open(), it, lacking).contested, none);
+        EXPECT_EQ(engine::not_whole(*open_as("maintainer"), it, lacking).surely, none);
+        EXPECT_EQ(engine::not_whole(*open_as("maintainer"), it, lacking).contested, it);
+    }
+}
+
+// All that the origin has came over, but the cut: the last copy died before it.
+TEST_F(PoisonedNodes, a_forged_node_gets_nothing_forgotten_by_a_promotion) {
+    MemoryStore replica(small_.sim.clock);
+    engine::begin_replica(*small_.open(), replica);
+    expect_replicated(replica);
+    const repo::SnapshotId late = small_.back_up(*open_as("honest"), {{"/late", {noise(40, 9'000)}}}, "late").id;
+    forge(*open_as("stolen"), nodes_of(late).at(0), {{repo::ChildKind::node, nothing()}});
+    MemoryStore::Objects arrived = replica.objects();
+    for (const auto& [name, object] : small_.store.objects()) arrived.try_emplace(name, object);
+    const std::vector<repo::SnapshotId> it{late}, none;
+    for (const std::string label : {"maintainer", "full"}) {
+        SCOPED_TRACE(label);
+        replica.set_objects(arrived);
+        const auto opened = Repository::open(std::make_unique<StoreDecorator>(replica),
+                                             label == "full" ? test_key() : key_of(label), {}, small_.sim.world());
+        const engine::PromoteReport report = engine::promote(*opened, false);
+        EXPECT_EQ(report.forgotten, none);
+        EXPECT_EQ(report.beyond, label == "full" ? it : none);
+        EXPECT_EQ(report.contested, label == "full" ? none : it);
     }
 }
 

@@ -352,6 +352,32 @@ TEST_F(Replica, a_repository_of_its_own_is_not_taken_for_one) {
     EXPECT_FALSE(stranger.store.find("replica/0000000000"));
 }
 
+// Says that it took a pack, and has none of it or a part.
+class Lying final : public StoreDecorator {
+public:
+    Lying(Store& inner, bool keeps_half) : StoreDecorator(inner), keeps_half_(keeps_half) {}
+    Created create(std::string_view name, ByteView bytes) override {
+        if (!name.starts_with("data/")) return StoreDecorator::create(name, bytes);
+        return keeps_half_ ? StoreDecorator::create(name, bytes.first(bytes.size() / 2)) : Created::created;
+    }
+
+private:
+    const bool keeps_half_;
+};
+
+TEST_F(Replica, shows_nothing_that_its_store_took_and_does_not_have) {
+    for (const bool keeps_half : {false, true}) {
+        MemoryStore target(origin_.sim.clock);
+        begin(target);
+        Lying lying(target, keeps_half);
+        expect_refused(Code::corrupt, [&] { copy(lying); });
+        EXPECT_TRUE(expect_shown_is_whole(target).empty());
+        if (keeps_half) continue;  // what is there under another length is told by every further copy
+        copy(target);
+        EXPECT_EQ(expect_shown_is_whole(target).size(), contents_.size());
+    }
+}
+
 TEST_F(Replica, a_damaged_or_lost_pack_is_told_and_the_rest_goes_on) {
     const repo::Snapshot bad = keep({{"/bad", {noise(8, 100'000)}}}, "bad");
     const std::vector<std::string> before = origin_.store.names("data/");

@@ -1,4 +1,7 @@
 // What a thief of one key, or of the bucket alone, cannot do.
+#include <filesystem>
+
+#include "base/file.h"
 #include "engine/attest.h"
 #include "filled_repository.h"
 #include "repo/keys.h"
@@ -23,8 +26,9 @@ protected:
         full->add_key(key_of("reader"), {"reader", Role::reader});
         full->add_key(key_of("maintainer"), {"maintainer", Role::maintainer});
     }
-    std::unique_ptr<Repository> open_as(const std::string& label) {
-        return Repository::open(std::make_unique<StoreDecorator>(small_.store), key_of(label), {}, small_.sim.world());
+    std::unique_ptr<Repository> open_as(const std::string& label, const std::string& client_folder = "") {
+        return Repository::open(std::make_unique<StoreDecorator>(small_.store), key_of(label), {client_folder},
+                                small_.sim.world());
     }
 
     FilledRepository small_;
@@ -138,6 +142,137 @@ TEST_F(RolesOf, strangers_are_refused) {
                            repo::sign(repo::SignedKind::log_entry, full->id(), stranger, payload));
     EXPECT_EQ(small_.open()->snapshots().size(), 1U);
     EXPECT_TRUE(small_.sim.log.contains("counts up to there only"));
+}
+
+// Whoever may write to the bucket makes himself root.
+class SwappedConfig : public RolesOf {
+protected:
+    // As the program once made them, without the key of the root whom their maker trusted.
+    void make_slots_of_version_1() {
+        const auto full = small_.open();
+        for (const repo::SlotInfo& slot : repo::list_slots(small_.store, full->keys().config())) {
+            if (slot.credential.role == Role::full) continue;
+            const repo::Unlock key = key_of(slot.credential.label);
+            const auto opened = open_as(slot.credential.label);
+            const repo::Secrets& secrets = opened->keys().secrets();
+            const auto salt = small_.sim.random.array<16>();
+            Bytes plain;
+            ByteWriter writer(plain);
+            for (const Secret* each : {&secrets.signer.seed(), &secrets.box.scalar(), &secrets.root_secret})
+                writer.raw(each->reveal());
+            writer.u8(0);
+            for (const auto* box : {&secrets.reader, &secrets.maintainer}) {
+                writer.u8(*box ? 1 : 0);
+                if (*box) writer.raw((*box)->scalar().reveal());
+            }
+            Bytes context = to_bytes(as_bytes("holdfast key slot"));
+            append(context, full->id().view());
+            append(context, slot.signer.view());
+            small_.store.overwrite(
+                slot.object,
+                slot_of(1, {{1, Bytes{2}},
+                            {3, to_bytes(salt)},
+                            {4, slot.signed_credential},
+                            {5, crypto::seal(crypto::derive(key.secret.reveal(), salt, "holdfast key file"), context,
+                                             plain)}}));
+        }
+    }
+    static Bytes slot_of(std::uint8_t version, const std::vector<std::pair<int, Bytes>>& parts) {
+        Bytes out = to_bytes(as_bytes("HFKS"));
+        ByteWriter writer(out);
+        writer.u8(version);
+        for (const auto& [tag, value] : parts) {
+            writer.u8(static_cast<std::uint8_t>(tag));
+            writer.u32(static_cast<std::uint32_t>(value.size()));
+            writer.raw(value);
+        }
+        return out;
+    }
+    // A `config` whose recipient he is, all credentials signed by himself, a log in which he enrols them. What is sealed in
+    // the slots he leaves as it is.
+    void swap() {
+        const repo::Config before = small_.open()->keys().config();
+        repo::Config config = before;
+        config.root = thief_.public_key();
+        config.reader = thiefs_box_.public_key();
+        config.maintainer = thiefs_box_.public_key();
+        std::vector<repo::Credential> credentials;
+        for (const repo::SlotInfo& slot : repo::list_slots(small_.store, before)) {
+            credentials.push_back(slot.credential);
+            const Bytes forged = repo::encode(slot.credential, before.repository, thief_);
+            ByteReader reader(slot.stored, "a slot");
+            reader.raw(4);
+            const std::uint8_t version = reader.u8();
+            std::vector<std::pair<int, Bytes>> parts;
+            while (!reader.done()) {
+                const int tag = reader.u8();
+                const ByteView value = reader.raw(reader.u32());
+                parts.emplace_back(tag, tag == 4 ? forged : to_bytes(value));
+            }
+            small_.store.overwrite(slot.object, slot_of(version, parts));
+        }
+        for (const std::string& entry : small_.store.names("log/")) small_.store.remove(entry);
+        small_.store.overwrite("config", repo::encode(config, thief_));
+        repo::Keyring keys(config, credentials.front(),
+                           {crypto::SigningKey::generate(small_.sim.random),
+                            crypto::BoxKey::generate(small_.sim.random),
+                            Secret(small_.sim.random.array<32>()),
+                            thief_,
+                            {},
+                            {}});
+        repo::LogBook log(small_.store, keys, small_.sim.world());
+        for (const repo::Credential& each : credentials) log.enrol(each);
+    }
+    Code refusal(const std::string& label, const std::string& client_folder = "") {
+        try {
+            open_as(label, client_folder);
+        } catch (const Error& error) {
+            EXPECT_FALSE(error.hint().empty());
+            return error.code();
+        }
+        ADD_FAILURE() << label << " opened";
+        return Code::internal;
+    }
+
+    const crypto::SigningKey thief_ = crypto::SigningKey::generate(small_.sim.random);
+    const crypto::BoxKey thiefs_box_ = crypto::BoxKey::generate(small_.sim.random);
+    const std::vector<std::string> lesser_{"honest", "reader", "maintainer"};
+};
+
+TEST_F(SwappedConfig, is_refused_by_every_role_on_a_machine_that_is_new) {
+    swap();
+    for (const std::string& label : lesser_) EXPECT_EQ(refusal(label), Code::corrupt) << label;
+    EXPECT_THROW(small_.open(), Error);
+}
+
+TEST_F(SwappedConfig, is_refused_with_slots_of_the_first_version_which_open_where_the_root_is_known) {
+    const TemporaryFolder known, deceived;
+    for (const std::string& label : lesser_) open_as(label, known.path());
+    make_slots_of_version_1();
+    const MemoryStore::Objects before = small_.store.objects();
+    const std::string repository = small_.open()->id().hex();
+    swap();
+    for (const std::string& label : lesser_) {
+        EXPECT_EQ(refusal(label), Code::wrong_key) << label;
+        EXPECT_EQ(refusal(label, known.path()), Code::wrong_key) << label;
+    }
+    // That it is the marks alone which refuse: with marks of the thief's log, all that he made is believed.
+    std::filesystem::create_directory(deceived.path() + "/marks");
+    write_file_durably(deceived.path() + "/marks/" + repository + "-elsewhere",
+                       as_bytes(repo::signer_id_of(thief_.public_key()).hex() + " 0 0 -\n"));
+    EXPECT_EQ(open_as("honest", deceived.path())->keys().config().reader, thiefs_box_.public_key());
+
+    small_.store.set_objects(before);
+    for (const std::string& label : lesser_) {
+        EXPECT_EQ(refusal(label), Code::wrong_key) << label;
+        small_.sim.log.clear();
+        const auto opened = open_as(label, known.path());
+        EXPECT_TRUE(small_.sim.log.contains("holdfast key change")) << label;
+        opened->change_key(key_of(label));
+        EXPECT_NO_THROW(open_as(label)) << label;
+    }
+    swap();
+    for (const std::string& label : lesser_) EXPECT_EQ(refusal(label, known.path()), Code::corrupt) << label;
 }
 
 }  // namespace

@@ -84,6 +84,7 @@ std::string hint_for(std::int64_t code, const std::string& message) {
 struct Client::Handle {
     mongoc_client_t* client = nullptr;
     mongoc_client_session_t* session = nullptr;
+    const mongoc_read_prefs_t* preference = nullptr;  // the client's; null: of the primary, which takes writes
     std::uint32_t server = 0;
     ~Handle() {
         if (session != nullptr) mongoc_client_session_destroy(session);
@@ -116,9 +117,9 @@ void Client::connect(bool for_writes) {
     if (handle_->client == nullptr) fail_to_connect(&problem.message[0], problem.domain, problem.code);
     mongoc_client_set_error_api(handle_->client, error_api_by_domain);
 
-    const mongoc_read_prefs_t* const preference = mongoc_client_get_read_prefs(handle_->client);
+    if (!for_writes) handle_->preference = mongoc_client_get_read_prefs(handle_->client);
     mongoc_server_description_t* const chosen =
-        mongoc_client_select_server(handle_->client, for_writes, for_writes ? nullptr : preference, &problem);
+        mongoc_client_select_server(handle_->client, for_writes, handle_->preference, &problem);
     if (chosen == nullptr) fail_to_connect(&problem.message[0], problem.domain, problem.code);
     handle_->server = mongoc_server_description_id(chosen);
     server_ = mongoc_server_description_host(chosen)->host_and_port;
@@ -153,8 +154,9 @@ Reply Client::ask(const std::string& database, ByteView command) {
     }
     bson_destroy(&answer.reply);
     const View view(command);
-    const bool ok = mongoc_client_command_with_opts(handle_->client, database.c_str(), view.get(), nullptr, &options,
-                                                    &answer.reply, &answer.error);
+    // A secondary answers only who says that one may.
+    const bool ok = mongoc_client_command_with_opts(handle_->client, database.c_str(), view.get(), handle_->preference,
+                                                    &options, &answer.reply, &answer.error);
     bson_destroy(&options);
     Reply out{answer.document(), 0, {}};
     if (ok) return out;

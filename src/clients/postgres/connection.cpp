@@ -13,7 +13,7 @@ namespace holdfast::postgres {
 namespace {
 
 constexpr int stop_look_ms = 200;
-constexpr auto connect_seconds_max = "15";
+constexpr Nanoseconds connect_max = 15 * one_second;
 
 PGresult* result_of(const std::shared_ptr<void>& held) { return static_cast<PGresult*>(held.get()); }
 
@@ -27,11 +27,15 @@ std::string field(const PGresult* result, int which) {
     return text == nullptr ? std::string() : trimmed(text);
 }
 
-std::string hint_for_connecting(std::string_view message) {
+std::string hint_for_connecting(const PGconn* handle, std::string_view message) {
+    const auto text = [](const char* part) { return quote_name(part == nullptr ? "" : part); };
     const auto says = [&](std::string_view words) { return message.find(words) != std::string_view::npos; };
     if (says("password authentication failed") || says("no password supplied"))
         return "Give the right password by `password: \"env:NAME\"`, PGPASSWORD or ~/.pgpass (PGPASSFILE).";
     if (says("pg_hba.conf")) return "Allow this user and address in the server's pg_hba.conf.";
+    if (says("permission denied for database"))
+        return fmt::format("Type, as its owner: GRANT CONNECT ON DATABASE {} TO {};", text(PQdb(handle)),
+                           text(PQuser(handle)));
     if (says("database") && says("does not exist")) return "`psql -l` lists the server's databases.";
     if (says("role") && says("does not exist"))
         return "Name a user that the server has: postgres://USER@HOST/DATABASE.";
@@ -73,11 +77,18 @@ bool Rows::is_null(std::size_t row, std::size_t column) const {
     return PQgetisnull(result_of(result_), static_cast<int>(row), static_cast<int>(column)) != 0;
 }
 
-Connection::Connection(World& world, const Endpoint& endpoint, Code failure)
-    : world_(world), endpoint_(endpoint), failure_(failure), session_(std::make_unique<Session>()) {
+Connection::Connection(World& world, const Endpoint& endpoint, Code failure, Nanoseconds silence_max)
+    : world_(world),
+      endpoint_(endpoint),
+      failure_(failure),
+      silence_max_(silence_max),
+      session_(std::make_unique<Session>()) {
     world.stop.check();
     std::map<std::string, std::string> parameters = endpoint.parameters();
-    parameters.try_emplace("connect_timeout", connect_seconds_max);
+    const Nanoseconds connect_within = silence_max == 0 ? connect_max : std::min(silence_max, connect_max);
+    const std::string seconds = fmt::format("{}", (connect_within + one_second - 1) / one_second);
+    if (silence_max != 0) parameters.erase("connect_timeout");
+    parameters.try_emplace("connect_timeout", seconds);
     parameters.try_emplace("application_name", "holdfast");
     std::vector<const char*> keywords, values;
     for (const auto& [keyword, value] : parameters) {
@@ -90,7 +101,8 @@ Connection::Connection(World& world, const Endpoint& endpoint, Code failure)
     if (session_->handle == nullptr) throw Error{Code::failed, "out of memory"};
     if (PQstatus(session_->handle) != CONNECTION_OK) {
         const std::string message = trimmed(PQerrorMessage(session_->handle));
-        throw Error{failure_, "{}: {}", endpoint_.shown(), message}.hint(hint_for_connecting(message));
+        throw Error{failure_, "{}: {}", endpoint_.shown(), message}.hint(
+            hint_for_connecting(session_->handle, message));
     }
     // What the server remarks (NOTICE) is of no use to who waits for a backup.
     PQsetNoticeProcessor(
@@ -106,6 +118,7 @@ int Connection::server_version() const { return PQserverVersion(session_->handle
 bool Connection::is_alive() const { return PQstatus(session_->handle) == CONNECTION_OK; }
 
 void Connection::cancel() noexcept {
+    if (is_given_up_) return;  // who does not answer would let this wait, too
     PGcancel* const request = PQgetCancel(session_->handle);
     if (request == nullptr) return;
     std::array<char, 256> problem{};
@@ -115,8 +128,12 @@ void Connection::cancel() noexcept {
 
 void Connection::wait(bool for_write) {
     pollfd socket{PQsocket(session_->handle), static_cast<short>(for_write ? POLLIN | POLLOUT : POLLIN), 0};
-    ::poll(&socket, 1, stop_look_ms);
+    const int ready = ::poll(&socket, 1, stop_look_ms);
     world_.stop.check();
+    if (ready != 0 || silence_max_ == 0) return;
+    if (std::chrono::steady_clock::now() - asked_ < std::chrono::nanoseconds(silence_max_)) return;
+    is_given_up_ = true;
+    throw Error{failure_, "{}: the server did not answer within {}", endpoint_.shown(), human_duration(silence_max_)};
 }
 
 void Connection::fail_connection(const std::string& what) {
@@ -153,6 +170,7 @@ void Connection::flush() {
 
 void Connection::send(const std::string& sql) {
     sqlstate_.clear();
+    asked_ = std::chrono::steady_clock::now();
     if (PQsendQuery(session_->handle, sql.c_str()) == 0) fail_connection("the server went away");
     flush();
 }

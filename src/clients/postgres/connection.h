@@ -6,6 +6,7 @@
 // Limits   one row of a COPY is in memory at a time; a query's result as a whole
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,7 +40,8 @@ private:
 
 class Connection {
 public:
-    Connection(World& world, const Endpoint& endpoint, Code failure);
+    // `silence_max`: after which a server that does not answer is given up; 0: never, once it is connected.
+    Connection(World& world, const Endpoint& endpoint, Code failure, Nanoseconds silence_max = 0);
     ~Connection();
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
@@ -77,7 +79,10 @@ private:
     World& world_;
     const Endpoint endpoint_;
     const Code failure_;
+    const Nanoseconds silence_max_;
     std::unique_ptr<Session> session_;
+    std::chrono::steady_clock::time_point asked_;
+    bool is_given_up_ = false;
     std::string sqlstate_;
     std::string copying_;
 };

@@ -2,6 +2,7 @@
 
 #include <libpq-fe.h>
 
+#include <cstdlib>
 #include <memory>
 
 #include "base/error.h"
@@ -9,6 +10,8 @@
 namespace holdfast::postgres {
 
 namespace {
+
+constexpr auto child_service = "holdfast";
 
 struct FreeOptions {
     void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
@@ -70,7 +73,7 @@ std::string Endpoint::shown() const {
 std::string Endpoint::child_conninfo() const {
     Endpoint open = *this;
     open.parameters_.erase("password");
-    open.parameters_.erase("sslpassword");
+    if (open.parameters_.erase("sslpassword") != 0) open.set("service", child_service);
     return open.conninfo();
 }
 
@@ -91,6 +94,15 @@ std::vector<std::pair<std::string, std::string>> Endpoint::environment() const {
     std::vector<std::pair<std::string, std::string>> out{{"PGAPPNAME", "holdfast"}};
     if (const std::string password = get("password"); !password.empty()) out.emplace_back("PGPASSWORD", password);
     return out;
+}
+
+std::string Endpoint::service_file() const {
+    const std::string password = get("sslpassword");
+    if (password.empty()) return "";
+    if (!get("service").empty() || std::getenv("PGSERVICE") != nullptr)
+        throw Error{Code::config, "a service and the password of a client key cannot both be given"}.hint(
+            "Write `sslpassword=…` into the section of the service in pg_service.conf.");
+    return fmt::format("[{}]\nsslpassword={}\n", child_service, password);
 }
 
 std::string quote_name(std::string_view name) {

@@ -3,7 +3,8 @@
 // Shape    parsed from a URL or "host=… dbname=…"; PGHOST, PGPASSFILE, PGSERVICE and the rest hold for what is not said
 // Errors   config when the text is neither
 // Threads  a value
-// I1  the password leaves it only for libpq and, by environment(), for children: never in shown() or child_conninfo(); conninfo() stays within this process
+// I1  passwords leave it only for libpq and, by environment() and service_file(), for children: never in shown() or
+//     child_conninfo(); conninfo() stays within this process
 #pragma once
 
 #include <map>
@@ -30,6 +31,9 @@ public:
     std::string child_conninfo() const;
     std::string conninfo() const;  // whole, with the password: for parse() only
     std::vector<std::pair<std::string, std::string>> environment() const;
+    // What a child can be given neither by child_conninfo() nor by environment(): the service file that it is to read;
+    // empty: nothing. Throws config when the endpoint has a service of its own.
+    std::string service_file() const;
     const std::map<std::string, std::string>& parameters() const { return parameters_; }
 
 private:

@@ -1,5 +1,6 @@
 #include "clients/postgres/tools.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -50,6 +51,27 @@ std::vector<std::string> argv_for(const Endpoint& endpoint, std::vector<std::str
     return argv;
 }
 
+// A file that has no name anywhere, and is gone with those who have it open.
+Fd in_memory(const std::string& text) {
+    if (text.empty()) return {};
+    Fd out(::memfd_create("holdfast", MFD_CLOEXEC));
+    if (!out) throw Error{Code::failed, "cannot make a file in memory: {}", errno_text(errno)};
+    write_all(out.get(), as_bytes(text), "a file in memory");
+    return out;
+}
+
+// libpq reads the service file by its name, once for each connection, and what has none has one as standard input.
+ChildOptions options_for(const Endpoint& endpoint, std::vector<std::string> argv, const Fd& service_file) {
+    ChildOptions out;
+    out.argv = argv_for(endpoint, std::move(argv));
+    out.add_environment = endpoint.environment();
+    out.add_environment.emplace_back("LC_ALL", "C.UTF-8");
+    if (!service_file) return out;
+    out.stdin_from = service_file.get();
+    out.add_environment.emplace_back("PGSERVICEFILE", "/dev/stdin");
+    return out;
+}
+
 }  // namespace
 
 Tools find_tools(int server_major, const std::string& bin_dir, Code failure) {
@@ -60,25 +82,25 @@ Tools find_tools(int server_major, const std::string& bin_dir, Code failure) {
         if (!has_programs(folder)) continue;
         const int major = major_of(folder);
         newest = std::max(newest, major);
-        if (major >= server_major && major > best.major) best = {folder, major};
+        if (major < server_major) continue;
+        const bool is_better = server_major == 0 ? major > best.major : best.major == 0 || major < best.major;
+        if (is_better) best = {folder, major};
     }
     if (best.major != 0) return best;
-    const std::string where = bin_dir.empty() ? "here" : "in " + bin_dir;
-    throw Error{failure, "there is no pg_dump and pg_restore of PostgreSQL {} or newer {}{}", server_major, where,
-                newest == 0 ? "" : fmt::format(", only of {}", newest)}
-        .hint(
-            fmt::format("Install the package postgresql-client-{}, or name their folder by `bin_dir`.", server_major));
+    // What is too old for this server is right for another one, such as the source's.
+    if (!bin_dir.empty() && newest != 0) return find_tools(server_major, "", failure);
+    throw Error{failure, "there is no pg_dump and pg_restore of PostgreSQL{} {}{}",
+                server_major == 0 ? "" : fmt::format(" {} or newer", server_major),
+                bin_dir.empty() ? "here" : "in " + bin_dir, newest == 0 ? "" : fmt::format(", only of {}", newest)}
+        .hint(fmt::format("Install the package postgresql-client{}, or name their folder by `bin_dir`.",
+                          server_major == 0 ? "" : fmt::format("-{}", server_major)));
 }
 
 Tool::Tool(World& world, const Endpoint& endpoint, std::vector<std::string> argv, Code failure)
     : world_(world),
       name_(std::filesystem::path(argv.front()).filename().string()),
       failure_(failure),
-      child_(ChildOptions{.argv = argv_for(endpoint, std::move(argv)), .add_environment = [&] {
-                              auto out = endpoint.environment();
-                              out.emplace_back("LC_ALL", "C.UTF-8");
-                              return out;
-                          }()}) {}
+      child_(options_for(endpoint, std::move(argv), in_memory(endpoint.service_file()))) {}
 
 Tool::Tool(World& world, const std::vector<std::string>& argv, Code failure)
     : world_(world),

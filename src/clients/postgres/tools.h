@@ -17,13 +17,14 @@
 
 namespace holdfast::postgres {
 
-// The folder of programs that fit a server: the newest major that is not older than it.
+// The folder of programs that fit a server: of its own major, else of the nearest newer one. What is newer may say
+// what an older server does not understand.
 struct Tools {
     std::string folder;
     int major = 0;
     std::string path(const std::string& program) const { return folder + "/" + program; }
 };
-// `bin_dir`: where to look; empty: where Debian and others put them.
+// `server_major`: 0: the newest that there is. `bin_dir`: where to look; empty: where Debian and others put them.
 Tools find_tools(int server_major, const std::string& bin_dir, Code failure);
 
 // A program connected to a server; arguments are after the program's name, `--dbname` is added.

@@ -66,21 +66,24 @@ int Shard::first_slot() const {
 }
 
 std::vector<Shard> ask_cluster(Connection& connection) {
-    const Reply got = connection.ask({"CLUSTER", "SLOTS"});
+    return shards_in(connection.ask({"CLUSTER", "SLOTS"}), connection.endpoint());
+}
+
+std::vector<Shard> shards_in(const Reply& slots, const Endpoint& asked) {
     std::map<std::pair<std::string, int>, Shard> shards;
-    for (const Reply& range : got.list) {
+    for (const Reply& range : slots.list) {
         if (range.list.size() < 3) continue;
         std::vector<std::pair<std::string, int>> servers;
         for (std::size_t i = 2; i < range.list.size(); ++i) {
             const std::vector<Reply>& server = range.list[i].list;
             if (server.size() < 2) continue;
             // A server that does not know its own address is the one that was asked.
-            const std::string& host = server[0].text.empty() ? connection.endpoint().host : server[0].text;
+            const std::string& host = server[0].text.empty() ? asked.host : server[0].text;
             servers.emplace_back(host, static_cast<int>(server[1].number));
         }
         if (servers.empty()) continue;
         Shard& shard = shards[servers.front()];
-        shard.master = connection.endpoint();
+        shard.master = asked;
         shard.master.slot.reset();
         shard.master.others.clear();
         shard.master.host = servers.front().first;
@@ -94,21 +97,50 @@ std::vector<Shard> ask_cluster(Connection& connection) {
     return out;
 }
 
-Slots own_slots(Connection& connection) {
-    // "ID HOST:PORT@BUS FLAGS MASTER PING PONG EPOCH LINK SLOT SLOT-SLOT …"
+Slots served_by(const std::vector<Shard>& shards) {
+    Slots out;
+    for (const Shard& shard : shards) out |= shard.slots;
+    return out;
+}
+
+Error nobody_serves(const Slots& slots, const Endpoint& asked, Code failure) {
+    return Error{failure, "nobody in the cluster at {} serves the slots {}", asked.place(), to_text(slots)}.hint(
+        "CLUSTER NODES lists who serves what.");
+}
+
+Slots moved_between(const std::vector<Shard>& before, const std::vector<Shard>& after) {
+    Slots out;
+    for (const Shard& shard : before) {
+        Slots kept;
+        for (const Shard& other : after)
+            if (const Slots both = shard.slots & other.slots; both.count() > kept.count()) kept = both;
+        out |= shard.slots & ~kept;
+    }
+    return out;
+}
+
+OwnSlots own_slots(Connection& connection) {
+    OwnSlots out;
     const Reply got = connection.try_ask({"CLUSTER", "NODES"});
-    if (got.is_error()) return {};
+    if (got.is_error()) return out;
+    // "ID HOST:PORT@BUS FLAGS MASTER PING PONG EPOCH LINK SLOT SLOT-SLOT [SLOT->-ID] [SLOT-<-ID] …"
     std::map<std::string, std::vector<std::string>> nodes;
     std::string id;
     for (const std::string& line : split(got.text, '\n')) {
         std::vector<std::string> words = split(line, ' ');
         if (words.size() < 8) continue;
         if (words[2].starts_with("myself")) id = words[3] == "-" ? words[0] : words[3];
+        out.nodes.push_back(words[0]);
         nodes[words[0]] = std::move(words);
     }
-    Slots out;
     if (const auto found = nodes.find(id); found != nodes.end())
-        for (std::size_t i = 8; i < found->second.size(); ++i) add_range(out, found->second[i]);
+        for (std::size_t i = 8; i < found->second.size(); ++i) {
+            const std::string& word = found->second[i];
+            if (word.starts_with('['))
+                add_range(out.moving, word.substr(1));
+            else
+                add_range(out.served, word);
+        }
     return out;
 }
 

@@ -29,7 +29,18 @@ struct Shard {
     int first_slot() const;
 };
 std::vector<Shard> ask_cluster(Connection& connection);
-// The slots of the server that is asked, or of its master; none when it belongs to no cluster.
-Slots own_slots(Connection& connection);
+std::vector<Shard> shards_in(const Reply& slots, const Endpoint& asked);  // of CLUSTER SLOTS
+Slots served_by(const std::vector<Shard>& shards);
+Error nobody_serves(const Slots& slots, const Endpoint& asked, Code failure);
+// Those that went to another set of slots; a failover moves none.
+Slots moved_between(const std::vector<Shard>& before, const std::vector<Shard>& after);
+
+// Of the server that is asked, or of its master; none when it belongs to no cluster.
+struct OwnSlots {
+    Slots served;
+    Slots moving;                    // on their way here or to another master
+    std::vector<std::string> nodes;  // ids of all servers of the cluster
+};
+OwnSlots own_slots(Connection& connection);
 
 }  // namespace holdfast::redis

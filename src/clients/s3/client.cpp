@@ -48,6 +48,12 @@ std::string header(const net::HttpResponse& response, const std::string& name) {
     return at == response.headers.end() ? "" : at->second;
 }
 
+// Of an element of a listing.
+ObjectHead head_of(std::string_view object) {
+    return {xml_text(object, "Key").value_or(""), number_of(xml_text(object, "Size").value_or("")),
+            parse_time(xml_text(object, "LastModified").value_or(""), 0).value_or(0)};
+}
+
 bool is_web_page(const net::HttpResponse& response) {
     return header(response, "content-type").find("html") != std::string::npos;
 }
@@ -89,16 +95,19 @@ net::HttpResponse S3Client::send_once(const Call& call, Admission::Pass& pass) {
     signature.query = call.query;
     signature.headers = call.headers;
     signature.payload_hash = hash_hex(call.body.value_or(ByteView{}));
+    if (place_.is_google) signature.dialect = google_dialect;
 
     net::HttpRequest request;
     request.method = call.method;
     request.url = base_url_ + encode_path(signature.path);
     if (!call.query.empty()) request.url += "?" + encode_query(call.query);
     request.headers = call.headers;
-    for (auto& pair : sign(signature, credentials_->get(), place_.region, "s3", world_.clock.now()))
+    const std::string service = place_.is_google ? "storage" : "s3";
+    for (auto& pair : sign(signature, credentials_->get(), place_.region, service, world_.clock.now()))
         request.headers.push_back(std::move(pair));
     request.body = call.body;
     request.ca_file = place_.ca_file;
+    if (place_.allows_tls_1_2) request.tls_min = net::Tls::v1_2;
     request.body_bytes_max = call.answer_bytes_max;
     const std::size_t travels = std::max(call.body ? call.body->size() : 0,
                                          call.answer_bytes_max < object_bytes_max ? call.answer_bytes_max : 0);
@@ -182,24 +191,28 @@ void S3Client::fail(const Call& call, const net::HttpResponse& response) const {
 S3Client::Put S3Client::put(const std::string& key, ByteView bytes, const PutOptions& options) {
     Call call{.method = "PUT", .key = key, .body = bytes, .action = "s3:PutObject"};
     call.headers.emplace_back("content-type", "application/octet-stream");
-    call.headers.emplace_back("x-amz-checksum-sha256", base64_of(crypto::sha256(bytes)));
-    if (options.if_absent) call.headers.emplace_back("if-none-match", "*");
-    if (!options.storage_class.empty()) call.headers.emplace_back("x-amz-storage-class", options.storage_class);
+    if (!place_.is_google) call.headers.emplace_back("x-amz-checksum-sha256", base64_of(crypto::sha256(bytes)));
+    if (options.if_absent && place_.is_google)
+        call.headers.emplace_back("x-goog-if-generation-match", "0");
+    else if (options.if_absent)
+        call.headers.emplace_back("if-none-match", "*");
+    if (!options.storage_class.empty())
+        call.headers.emplace_back(place_.is_google ? "x-goog-storage-class" : "x-amz-storage-class",
+                                  options.storage_class);
     if (!place_.encryption.empty()) call.headers.emplace_back("x-amz-server-side-encryption", place_.encryption);
     if (!place_.kms_key.empty())
         call.headers.emplace_back("x-amz-server-side-encryption-aws-kms-key-id", place_.kms_key);
     const net::HttpResponse response = send(call);
     if (response.status == 200 || response.status == 204) return Put::created;
+    if (response.status == 412 && options.if_absent && response.was_resent)  // it may be our own
+        throw Error{Code::unreachable, "whether {} was created is not known: the connection broke", key};
     if (response.status == 412 && options.if_absent) return Put::exists;
     fail(call, response);
 }
 
 std::optional<Bytes> S3Client::get(const std::string& key) {
-    const Call call{.method = "GET",
-                    .key = key,
-                    .headers = {{"x-amz-checksum-mode", "ENABLED"}},
-                    .answer_bytes_max = object_bytes_max,
-                    .action = "s3:GetObject"};
+    Call call{.method = "GET", .key = key, .answer_bytes_max = object_bytes_max, .action = "s3:GetObject"};
+    if (!place_.is_google) call.headers.emplace_back("x-amz-checksum-mode", "ENABLED");
     net::HttpResponse response = send(call);
     if (response.status == 404 && error_code(response) != "NoSuchBucket") return std::nullopt;
     if (response.status != 200) fail(call, response);
@@ -220,7 +233,14 @@ std::optional<Bytes> S3Client::get_range(const std::string& key, std::uint64_t o
     if (response.status == 404 && error_code(response) != "NoSuchBucket") return std::nullopt;
     if (response.status == 416) return Bytes{};
     if (response.status != 200 && response.status != 206) fail(call, response);
-    if (response.status == 206) return std::move(response.body);
+    if (response.status == 206) {
+        // An answer without a length ends where the connection does.
+        const std::string said = header(response, "content-range");  // "bytes 0-99/5000"
+        const std::size_t dash = said.find('-');
+        if (dash != std::string::npos && number_of(said.substr(dash + 1)) + 1 - offset != response.body.size())
+            throw Error{Code::unreachable, "{} was cut on the way from the store", key};
+        return std::move(response.body);
+    }
     const ByteView whole = response.body;  // the store sent all there is
     if (whole.size() <= offset) return Bytes{};
     return to_bytes(whole.subspan(offset, std::min(bytes, whole.size() - offset)));
@@ -228,36 +248,80 @@ std::optional<Bytes> S3Client::get_range(const std::string& key, std::uint64_t o
 
 std::optional<ObjectHead> S3Client::head(const std::string& key) {
     const Call call{.method = "HEAD", .key = key, .action = "s3:GetObject"};
-    const net::HttpResponse response = send(call);
-    if (response.status == 404) return std::nullopt;
-    if (response.status != 200) {
-        get_range(key, 0, 1);  // says why, which a HEAD has no body for
-        fail(call, response);
+    net::HttpResponse response = send(call);
+    if (response.status != 200 && response.status != 404) {
+        get_range(key, 0,
+                  1);  // says why, which a HEAD has no body for; where credentials had expired, they are renewed now
+        response = send(call);
     }
+    if (response.status == 404) return std::nullopt;
+    if (response.status != 200) fail(call, response);
     return ObjectHead{key, number_of(header(response, "content-length")), http_time(header(response, "last-modified"))};
 }
 
 void S3Client::list(const std::string& prefix, const std::function<void(const ObjectHead&)>& each) {
-    std::string more;
+    Pairs more;
     do {
-        Call call{.method = "GET", .answer_bytes_max = page_bytes_max, .action = "s3:ListBucket"};
-        call.query = {{"list-type", "2"}, {"prefix", prefix}};
-        if (!more.empty()) call.query.emplace_back("continuation-token", more);
-        const net::HttpResponse response = send(call);
-        if (response.status != 200) fail(call, response);
-        const std::string_view body = as_text(response.body);
-        if (body.find("ListBucketResult") == std::string_view::npos) fail(call, response);
-        for (const std::string_view object : xml_elements(body, "Contents"))
-            each({xml_text(object, "Key").value_or(""), number_of(xml_text(object, "Size").value_or("")),
-                  parse_time(xml_text(object, "LastModified").value_or(""), 0).value_or(0)});
-        more = xml_text(body, "IsTruncated") == "true" ? xml_text(body, "NextContinuationToken").value_or("") : "";
+        const std::string page =
+            list_page({{"list-type", "2"}, {"prefix", prefix}}, more, "ListBucketResult", "s3:ListBucket");
+        for (const std::string_view object : xml_elements(page, "Contents")) each(head_of(object));
+        more = next_page(page, more, {{"continuation-token", "NextContinuationToken"}});
     } while (!more.empty());
+}
+
+void S3Client::list_versions(const std::string& prefix, const std::function<void(const ObjectVersion&)>& each) {
+    Pairs more;
+    do {
+        const std::string page =
+            list_page({{"prefix", prefix}, {"versions", ""}}, more, "ListVersionsResult", "s3:ListBucketVersions");
+        for (const std::string_view object : xml_elements(page, "Version"))
+            each({head_of(object), xml_text(object, "VersionId").value_or(""), xml_text(object, "ETag").value_or("")});
+        more = next_page(page, more, {{"key-marker", "NextKeyMarker"}, {"version-id-marker", "NextVersionIdMarker"}});
+    } while (!more.empty());
+}
+
+std::string S3Client::list_page(Pairs query, const Pairs& more, std::string_view root, std::string_view action) {
+    query.insert(query.end(), more.begin(), more.end());
+    const Call call{.method = "GET", .query = std::move(query), .answer_bytes_max = page_bytes_max, .action = action};
+    const net::HttpResponse response = send(call);
+    const std::string_view body = as_text(response.body);
+    if (response.status != 200 || body.find(root) == std::string_view::npos) fail(call, response);
+    if (body.find(fmt::format("</{}>", root)) == std::string_view::npos) fail_cut_listing();
+    return std::string(body);
+}
+
+// How to ask for what follows a page; empty: it is the last one.
+Pairs S3Client::next_page(const std::string& page, const Pairs& more, const Pairs& markers) const {
+    Pairs out;
+    if (xml_text(page, "IsTruncated") != "true") return out;
+    for (const auto& [name, element] : markers) {
+        const std::string value = xml_text(page, element).value_or("");
+        if (!value.empty()) out.emplace_back(name, value);
+    }
+    if (out.empty() || out == more) fail_cut_listing();
+    return out;
+}
+
+void S3Client::fail_cut_listing() const {
+    throw Error{Code::unreachable, "a listing of {} ends too early", place_.bucket};
 }
 
 void S3Client::remove(const std::string& key) {
     const Call call{.method = "DELETE", .key = key, .action = "s3:DeleteObject"};
     const net::HttpResponse response = send(call);
     if (response.status != 204 && response.status != 200 && response.status != 404) fail(call, response);
+}
+
+std::optional<Bytes> S3Client::get_version(const std::string& key, const std::string& version) {
+    const Call call{.method = "GET",
+                    .key = key,
+                    .query = {{"versionId", version}},
+                    .answer_bytes_max = object_bytes_max,
+                    .action = "s3:GetObjectVersion"};
+    net::HttpResponse response = send(call);
+    if (response.status == 404 && error_code(response) != "NoSuchBucket") return std::nullopt;
+    if (response.status != 200) fail(call, response);
+    return std::move(response.body);
 }
 
 std::optional<std::string> S3Client::bucket_setting(const std::string& name, std::string_view action) {

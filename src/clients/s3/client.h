@@ -30,6 +30,9 @@ struct Place {
     std::string bucket;
     bool path_style = true;  // https://endpoint/bucket/key, else https://bucket.endpoint/key
     std::string ca_file;     // instead of the system's
+    bool allows_tls_1_2 = false;
+    bool is_google =
+        false;  // Google Cloud Storage: its own names for the same things, If-None-Match counts for nothing
     std::string encryption;  // of new objects: "AES256", "aws:kms"; empty: the bucket's
     std::string kms_key;
 };
@@ -58,6 +61,15 @@ public:
     void list(const std::string& prefix, const std::function<void(const ObjectHead&)>& each);
     void remove(const std::string& key);
 
+    struct ObjectVersion {
+        ObjectHead head;
+        std::string version;
+        std::string etag;
+    };
+    // Those of one key together, the newest first; marks of removals are left out.
+    void list_versions(const std::string& prefix, const std::function<void(const ObjectVersion&)>& each);
+    std::optional<Bytes> get_version(const std::string& key, const std::string& version);
+
     // How the bucket is set, as XML: "versioning", "lifecycle" …; nothing: it is not. `action`: the right to ask.
     std::optional<std::string> bucket_setting(const std::string& name, std::string_view action);
     // The store's clock less ours, when it answered last; to the second.
@@ -77,6 +89,9 @@ private:
     };
     net::HttpResponse send(const Call& call);
     net::HttpResponse send_once(const Call& call, Admission::Pass& pass);
+    std::string list_page(Pairs query, const Pairs& more, std::string_view root, std::string_view action);
+    Pairs next_page(const std::string& page, const Pairs& more, const Pairs& markers) const;
+    [[noreturn]] void fail_cut_listing() const;
     [[noreturn]] void fail(const Call& call, const net::HttpResponse& response) const;
     std::unique_ptr<net::HttpClient> borrow();
     void give_back(std::unique_ptr<net::HttpClient> client);

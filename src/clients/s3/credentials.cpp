@@ -99,6 +99,13 @@ std::optional<std::string> profile_value(const Surroundings& surroundings, const
     return std::nullopt;
 }
 
+bool allows_tls_1_2(const Surroundings& surroundings) {
+    const std::string least = surroundings.variable("HOLDFAST_TLS_MIN").value_or("1.3");
+    if (least != "1.2" && least != "1.3")
+        throw Error{Code::config, "HOLDFAST_TLS_MIN is `{}`", least}.hint("It is 1.3, which is the default, or 1.2.");
+    return least == "1.2";
+}
+
 CredentialChain::CredentialChain(World& world, Surroundings surroundings, std::string region)
     : world_(world), surroundings_(std::move(surroundings)), region_(std::move(region)) {}
 
@@ -132,6 +139,7 @@ std::optional<Credentials> CredentialChain::from_web_identity() {
                       {"RoleArn", *role},
                       {"RoleSessionName", surroundings_.variable("AWS_ROLE_SESSION_NAME").value_or("holdfast")},
                       {"WebIdentityToken", trimmed(*token)}});
+    if (allows_tls_1_2(surroundings_)) request.tls_min = net::Tls::v1_2;
     const net::HttpResponse response = net::HttpClient(world_).send(request);
     const std::string_view body = as_text(response.body);
     if (response.status != 200)

@@ -25,6 +25,8 @@ struct Surroundings {
     std::string home;
 };
 Surroundings real_surroundings();
+// HOLDFAST_TLS_MIN; 1.3 is the least unless it says 1.2. config: it says anything else.
+bool allows_tls_1_2(const Surroundings& surroundings);
 
 class CredentialChain {
 public:

@@ -68,8 +68,10 @@ std::string amz_date(Nanoseconds time) {
 Pairs sign(const SignedRequest& request, const Credentials& credentials, const std::string& region,
            const std::string& service, Nanoseconds now) {
     const std::string time = amz_date(now), day = time.substr(0, 8);
-    Pairs out{{"host", request.host}, {"x-amz-content-sha256", request.payload_hash}, {"x-amz-date", time}};
-    if (!credentials.session_token.empty()) out.emplace_back("x-amz-security-token", credentials.session_token);
+    const Dialect& dialect = request.dialect;
+    const std::string prefix(dialect.headers);
+    Pairs out{{"host", request.host}, {prefix + "content-sha256", request.payload_hash}, {prefix + "date", time}};
+    if (!credentials.session_token.empty()) out.emplace_back(prefix + "security-token", credentials.session_token);
 
     Pairs all = request.headers;
     all.insert(all.end(), out.begin(), out.end());
@@ -81,13 +83,14 @@ Pairs sign(const SignedRequest& request, const Credentials& credentials, const s
     }
     const std::string canonical = fmt::format("{}\n{}\n{}\n{}\n{}\n{}", request.method, encode_path(request.path),
                                               encode_query(request.query), headers, names, request.payload_hash);
-    const std::string scope = fmt::format("{}/{}/{}/aws4_request", day, region, service);
-    const std::string to_sign = fmt::format("AWS4-HMAC-SHA256\n{}\n{}\n{}", time, scope, hash_hex(as_bytes(canonical)));
-    Bytes key = hmac(as_bytes("AWS4" + credentials.secret_key), day);
-    for (const std::string_view part :
-         {std::string_view(region), std::string_view(service), std::string_view("aws4_request")})
+    const std::string scope = fmt::format("{}/{}/{}/{}", day, region, service, dialect.end);
+    const std::string algorithm = fmt::format("{}-HMAC-SHA256", dialect.scheme);
+    const std::string to_sign = fmt::format("{}\n{}\n{}\n{}", algorithm, time, scope, hash_hex(as_bytes(canonical)));
+    const std::string secret = std::string(dialect.scheme) + credentials.secret_key;
+    Bytes key = hmac(as_bytes(secret), day);
+    for (const std::string_view part : {std::string_view(region), std::string_view(service), dialect.end})
         key = hmac(key, part);
-    out.emplace_back("authorization", fmt::format("AWS4-HMAC-SHA256 Credential={}/{},SignedHeaders={},Signature={}",
+    out.emplace_back("authorization", fmt::format("{} Credential={}/{},SignedHeaders={},Signature={}", algorithm,
                                                   credentials.access_key, scope, names, to_hex(hmac(key, to_sign))));
     return out;
 }

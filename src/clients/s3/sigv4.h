@@ -1,11 +1,13 @@
-// clients/s3/sigv4.h: signs requests as AWS Signature Version 4 says, for S3 and STS.
+// clients/s3/sigv4.h: signs requests as AWS Signature Version 4 says, for S3 and STS, or as Google's of the same shape does.
 //
 // Shape    path and query are given raw and encoded here, once, in the one way that signer and wire share
 // Threads  no shared state
-// Source   docs.aws.amazon.com, "Signature Calculations for the Authorization Header"; its examples are the tests
+// Source   docs.aws.amazon.com, "Signature Calculations for the Authorization Header"; its examples are the tests;
+//          cloud.google.com/storage/docs, "V4 signing process with HMAC keys"
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -23,6 +25,14 @@ struct Credentials {
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
+// Whose names the signature and its headers have. Google refuses requests in which both kinds are mixed.
+struct Dialect {
+    std::string_view scheme = "AWS4";
+    std::string_view headers = "x-amz-";
+    std::string_view end = "aws4_request";
+};
+constexpr Dialect google_dialect{"GOOG4", "x-goog-", "goog4_request"};
+
 struct SignedRequest {
     std::string method = "GET";
     std::string host = {};          // as in the Host header
@@ -30,6 +40,7 @@ struct SignedRequest {
     Pairs query = {};               // raw
     Pairs headers = {};             // further ones, names in lower case
     std::string payload_hash = {};  // hex SHA-256 of the body, or UNSIGNED-PAYLOAD
+    Dialect dialect = {};
 };
 
 std::string encode_path(std::string_view path);  // keeps '/'

@@ -18,7 +18,6 @@ namespace {
 
 constexpr std::array options_table{
     SourceOption{"run", SourceOption::Type::list, "the command and its arguments; '-' alone is standard input"},
-    SourceOption{"component", SourceOption::Type::text, "what the output belongs to, for reports"},
     SourceOption{"timeout", SourceOption::Type::duration, "how long the command may take, such as 30m"},
     SourceOption{"allow_empty", SourceOption::Type::flag, "a command that prints nothing is fine"},
 };

@@ -147,22 +147,22 @@ std::optional<Finding> FilesCapture::complete(const Batch& batch, Item& item) {
     item.attributes = std::move(read.attributes);
     item.user = users_.name(item.uid);
     item.group = groups_.name(item.gid);
-    if (item.kind == ItemKind::folder && is_partly_captured(folder.get(), name, item)) mark_partial(item);
+    if (item.kind == ItemKind::folder) mark_wholeness(item, how_captured(folder.get(), name, item));
     return std::nullopt;
 }
 
 // What a snapshot does not have of such a folder must not be deleted by a restore.
-bool FilesCapture::is_partly_captured(int folder, const char* name, const Item& item) {
+Wholeness FilesCapture::how_captured(int folder, const char* name, const Item& item) {
     const auto [root, is_given] = root_of(item.path);
-    if (!root->whole) return true;
-    if (!is_root_user_ && faccessat(folder, name, R_OK | X_OK, AT_EACCESS) != 0) return true;
-    const bool has_tags = options_.exclude_caches || !options_.exclude_if_present.empty();
-    if (!has_tags && !options_.one_file_system) return false;
+    if (!root->whole) return Wholeness::leading;
+    if (!is_root_user_ && faccessat(folder, name, R_OK | X_OK, AT_EACCESS) != 0) return Wholeness::in_part;
+    if (!treats_folders(options_) && !options_.one_file_system) return Wholeness::whole;
     const OpenedFd inside = open_in(*cache_, folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (!inside || (has_tags && tag_in(*cache_, inside.fd.get(), options_))) return true;
+    if (!inside || leaves_out_names(*cache_, inside.fd.get(), item.path, options_)) return Wholeness::in_part;
     Stat own, above;
-    return options_.one_file_system && !is_given && stat_open(inside.fd.get(), own) == 0 &&
-           stat_open(folder, above) == 0 && device_of(own) != device_of(above);
+    const bool is_elsewhere = options_.one_file_system && !is_given && stat_open(inside.fd.get(), own) == 0 &&
+                              stat_open(folder, above) == 0 && device_of(own) != device_of(above);
+    return is_elsewhere ? Wholeness::in_part : Wholeness::whole;
 }
 
 // The root that an item lies in or leads to, and whether it is the very path that was given.
@@ -205,8 +205,10 @@ Finding FilesCapture::told(std::string path, int error) {
 
 CaptureSummary FilesCapture::finish() {
     const bool has_some = walker_ && walker_->roots_found() > 0;
+    CaptureSummary summary;
+    if (walker_) summary.left_out = walker_->take_left_out();
     walker_.reset();
-    CaptureSummary summary{findings_.take()};
+    summary.findings = findings_.take();
     if (!has_some) {
         throw Error{Code::source_failed, "source {} has nothing to capture: {} cannot be found", source_,
                     join(paths_, ", ")}

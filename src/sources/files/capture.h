@@ -18,6 +18,7 @@
 
 #include "source/findings.h"
 #include "source/folder.h"
+#include "source/partial_mark.h"
 #include "sources/files/entry.h"
 #include "sources/files/roots.h"
 #include "sources/files/walker.h"
@@ -54,7 +55,7 @@ private:
     void add_path(const std::string& path);
     bool is_reached_without_symlink(const std::string& path) const;
     std::pair<const Root*, bool> root_of(std::string_view path) const;
-    bool is_partly_captured(int folder, const char* name, const Item& item);
+    Wholeness how_captured(int folder, const char* name, const Item& item);
     Finding told(std::string path, int error);
 
     World& world_;

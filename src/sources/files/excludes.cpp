@@ -98,6 +98,7 @@ Excludes::Excludes(std::span<const std::string> patterns) {
     for (const std::string& pattern : patterns) {
         if (pattern.empty() || pattern == "!") continue;
         rules_.push_back(compile(pattern));
+        for (const char c : pattern + "\n") hash_ = (hash_ ^ static_cast<unsigned char>(c)) * 16777619U + 1;
     }
 }
 

@@ -35,6 +35,7 @@ public:
     Excludes() = default;
     explicit Excludes(std::span<const std::string> patterns);
     bool empty() const { return rules_.empty(); }
+    std::uint32_t hash() const { return hash_; }  // of the patterns; 0: none
 
     // The rules as they stand in one folder. It refers to the Excludes.
     class InFolder {
@@ -52,6 +53,7 @@ public:
 private:
     friend class InFolder;
     std::vector<ExcludeRule> rules_;
+    std::uint32_t hash_ = 0;
 };
 
 // Patterns as lines of a file: '#' begins a comment, empty lines and blanks at the end of a line mean

@@ -12,16 +12,14 @@ bool is_before(const statx_timestamp& a, const timespec& b) {
     return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < static_cast<std::uint32_t>(b.tv_nsec);
 }
 
-bool wait_until_past(const statx_timestamp& stamp) {
+void wait_until_past(const statx_timestamp& stamp, timespec (*now_of_clock)()) {
     constexpr int waits_max = 40;
     for (int i = 0; i < waits_max; ++i) {
-        const timespec now = now_of_file_times();
-        if (is_before(stamp, now)) return true;
-        if (stamp.tv_sec > now.tv_sec + 1) return false;
+        const timespec now = now_of_clock();
+        if (is_before(stamp, now) || stamp.tv_sec > now.tv_sec + 1) return;
         const timespec millisecond{0, 1'000'000};
         nanosleep(&millisecond, nullptr);
     }
-    return false;
 }
 
 bool is_fresh(const Stat& stat, const timespec& since) {

@@ -15,8 +15,8 @@ timespec now_of_file_times();
 bool is_before(const statx_timestamp& a, const timespec& b);
 // Changed so shortly before `since` that a later change may get the same time.
 bool is_fresh(const Stat& stat, const timespec& since);
-// Until a change would get a later time than `stamp`. False when that takes too long to wait for: the stamp
-// comes from another machine's clock.
-bool wait_until_past(const statx_timestamp& stamp);
+// Until a change would get a later time than `stamp`, or not at all when that takes too long: the stamp comes from another
+// machine's clock.
+void wait_until_past(const statx_timestamp& stamp, timespec (*now_of_clock)());
 
 }  // namespace holdfast::files

@@ -15,6 +15,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "source/partial_mark.h"
+#include "source/test_help.h"
+#include "sources/files/capture.h"
 
 namespace holdfast {
 
@@ -27,21 +29,12 @@ struct Seen {
     std::uint64_t hole_bytes = 0;
 };
 
-// Root reads everything; some tests must be somebody else for a while.
-class AsOrdinaryUser {
-public:
-    AsOrdinaryUser() {
-        if (::geteuid() == 0) changed_ = ::seteuid(65534) == 0;
-    }
-    ~AsOrdinaryUser() {
-        if (changed_ && ::seteuid(0) != 0) ADD_FAILURE() << "cannot become root again";
-    }
-    AsOrdinaryUser(const AsOrdinaryUser&) = delete;
-    AsOrdinaryUser& operator=(const AsOrdinaryUser&) = delete;
-
-private:
-    bool changed_ = false;
-};
+// The clock of this machine, where the files' is another one's.
+timespec by(std::int64_t seconds) {
+    timespec now = files::now_of_file_times();
+    now.tv_sec += seconds;
+    return now;
+}
 
 class FilesSourceTest : public testing::Test {
 protected:
@@ -73,7 +66,9 @@ protected:
                 all_.insert(entry.item.path);
             }
         }
-        findings_ = capture->finish().findings;
+        CaptureSummary summary = capture->finish();
+        findings_ = std::move(summary.findings);
+        left_out_ = std::move(summary.left_out);
         return out;
     }
     static void read(Capture& capture, const Batch& batch, const Batch::Entry& entry, Seen& seen) {
@@ -110,6 +105,7 @@ protected:
     Stop stop_;
     World world_{system_clock(), system_random(), stop_, stderr_log(Level::error)};
     std::vector<Finding> findings_;
+    std::vector<std::string> left_out_;
     std::set<std::string> all_;
 };
 
@@ -207,6 +203,13 @@ TEST_F(FilesSourceTest, leaves_out_what_its_options_say) {
     EXPECT_TRUE(is_partial(seen.at("cache").item));
     EXPECT_TRUE(is_partial(seen.at("marked").item));
     EXPECT_FALSE(is_partial(seen.at("no cache").item));
+    EXPECT_TRUE(is_partial(seen.at("").item));
+    EXPECT_FALSE(is_partial(seen.at("keep").item));
+    EXPECT_EQ(left_out_, Names{at("large")});
+    const auto others = capture({{"paths", {top_}}, {"exclude", {"*.tmp"}}});
+    EXPECT_EQ(wholeness_of(others.at("keep").item), Wholeness::in_part);
+    EXPECT_NE(others.at("keep").version, seen.at("keep").version);
+    EXPECT_NE(others.at("keep").version, capture({{"paths", {top_}}, {"exclude", {"*.tm"}}}).at("keep").version);
     EXPECT_NE(seen.at("keep").version, capture().at("keep").version);
     EXPECT_EQ(paths({{"paths", {top_}}, {"exclude", {top_ + "/*", "!keep"}}}),
               (Names{"", "keep", "keep/b.tmp", "keep/c"}));
@@ -279,6 +282,25 @@ TEST_F(FilesSourceTest, never_takes_a_change_within_one_tick_for_none) {
         ASSERT_EQ(::utimensat(AT_FDCWD, at("file").c_str(), old, 0), 0);
         EXPECT_NE(before.at("file").version, capture().at("file").version);
     }
+}
+
+TEST_F(FilesSourceTest, takes_nothing_for_unchanged_by_the_stamps_of_a_clock_that_is_ahead) {
+    file("file");
+    const auto has_version = [&](timespec (*now)()) {
+        files::WalkOptions options;
+        options.now = now;
+        files::FilesCapture capture(world_, "test", {top_}, options);
+        Batch batch;
+        while (capture.next(batch))
+            for (const Batch::Entry& entry : batch.entries)
+                if (entry.item.path == at("file")) return !entry.version.empty();
+        ADD_FAILURE() << "it was not seen";
+        return false;
+    };
+    EXPECT_TRUE(has_version(files::now_of_file_times));
+    for (timespec (*const behind)() : {+[] { return by(-3600); }, +[] { return by(-2); }})
+        EXPECT_FALSE(has_version(behind));
+    EXPECT_TRUE(has_version(+[] { return by(3600); }));
 }
 
 TEST_F(FilesSourceTest, finds_out_that_a_file_changes_while_it_is_read) {

@@ -9,7 +9,6 @@
 
 #include "base/error.h"
 #include "base/item.h"
-#include "sources/files/file_clock.h"
 
 namespace holdfast::files {
 
@@ -25,16 +24,6 @@ bool has_cache_signature(FdCache& cache, int folder) {
            std::string_view(begin.data(), begin.size()) == cache_signature;
 }
 
-}  // namespace
-
-std::uint32_t treatment_by(const WalkOptions& options) {
-    std::uint32_t hash = options.exclude_caches ? 2166136261U : 0;
-    for (const std::string& name : options.exclude_if_present) {
-        for (const char c : name + "/") hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
-    }
-    return hash & ~treatment_partial;
-}
-
 std::optional<std::string> tag_in(FdCache& cache, int folder, const WalkOptions& options) {
     Stat stat;
     for (const std::string& name : options.exclude_if_present) {
@@ -42,6 +31,48 @@ std::optional<std::string> tag_in(FdCache& cache, int folder, const WalkOptions&
     }
     if (options.exclude_caches && has_cache_signature(cache, folder)) return std::string(cache_tag);
     return std::nullopt;
+}
+
+// Takes out what the options leave out by name. True when a tag file said so.
+bool filter(FdCache& cache, int folder, const std::string& path, const WalkOptions& options, Listing& listing) {
+    const bool may_have_tag =
+        (options.exclude_caches && listing.has(cache_tag)) ||
+        std::ranges::any_of(options.exclude_if_present, [&](const auto& name) { return listing.has(name); });
+    const auto tag = may_have_tag ? tag_in(cache, folder, options) : std::nullopt;
+    if (tag) listing.keep_if([&](std::string_view name, std::uint8_t) { return name == *tag; });
+    Excludes::InFolder excludes(options.excludes, path);
+    if (excludes.empty()) return tag.has_value();
+    listing.keep_if([&](std::string_view name, std::uint8_t type) {
+        Stat stat;
+        const bool folder_type =
+            type == DT_DIR || (type == DT_UNKNOWN && stat_at(folder, name.data(), stat) == 0 && is_folder(stat));
+        return !excludes.leaves_out(name, folder_type);
+    });
+    return tag.has_value();
+}
+
+}  // namespace
+
+std::uint32_t treatment_by(const WalkOptions& options) {
+    std::uint32_t hash = options.exclude_caches ? 2166136261U : 0;
+    for (const std::string& name : options.exclude_if_present) {
+        for (const char c : name + "/") hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+    }
+    hash ^= options.excludes.hash();
+    return hash & ~treatment_partial;
+}
+
+bool treats_folders(const WalkOptions& options) {
+    return options.exclude_caches || !options.exclude_if_present.empty() || !options.excludes.empty();
+}
+
+bool leaves_out_names(FdCache& cache, int folder, const std::string& path, const WalkOptions& options) {
+    if (!treats_folders(options)) return false;
+    Listing listing;
+    if (listing.list(folder) != 0) return true;
+    const std::size_t names = listing.size();
+    // Of a tag file, what is put beside it later is meant as well.
+    return filter(cache, folder, path, options, listing) || listing.size() < names;
 }
 
 Batch Lister::slash(const Place& slash) {
@@ -71,12 +102,15 @@ Lister::Found Lister::list(const Place& place) {
     large->device = place.device;
     if (options_.one_file_system) {
         Stat stat;
-        if (stat_open(open.get(), stat) != 0) return found;
+        if (const int error = stat_open(open.get(), stat); error != 0) {
+            findings_.add(finding_of(large->path, error));
+            return found;
+        }
         if (!large->device) large->device = device_of(stat);
         if (*large->device != device_of(stat)) return found;
     }
     if (const int error = large->listing.list(open.get()); error != 0) findings_.add(finding_of(large->path, error));
-    filter(large->listing, large->path, open.get());
+    filter(cache_, open.get(), large->path, options_, large->listing);
     large->listing.sort();
     found.folders = std::make_unique<SubFolders>();
     found.folders->parent = {place.folder, nullptr, large->device};
@@ -113,26 +147,6 @@ Lister::Found Lister::list_named(const Place& place, int folder) {
     return found;
 }
 
-// Takes out what the options leave out by name.
-void Lister::filter(Listing& listing, const std::string& path, int folder) {
-    if (options_.exclude_caches || !options_.exclude_if_present.empty()) {
-        const bool may_have =
-            (options_.exclude_caches && listing.has(cache_tag)) ||
-            std::ranges::any_of(options_.exclude_if_present, [&](const auto& name) { return listing.has(name); });
-        const auto tag = may_have ? tag_in(cache_, folder, options_) : std::nullopt;
-        if (tag) listing.keep_if([&](std::string_view name, std::uint8_t) { return name == *tag; });
-    }
-    if (options_.excludes.empty()) return;
-    Excludes::InFolder excludes(options_.excludes, path);
-    if (excludes.empty()) return;
-    listing.keep_if([&](std::string_view name, std::uint8_t type) {
-        Stat stat;
-        const bool folder_type =
-            type == DT_DIR || (type == DT_UNKNOWN && stat_at(folder, name.data(), stat) == 0 && is_folder(stat));
-        return !excludes.leaves_out(name, folder_type);
-    });
-}
-
 void Lister::sort_out_sub_folders(const LargeFolder& large, int folder, SubFolders& folders) {
     for (std::size_t i = 0; i < large.listing.size(); ++i) {
         Stat stat;
@@ -152,7 +166,7 @@ void Lister::stat_entries(const LargeFolder& large, std::size_t first, std::size
     const auto next_entry = [&]() -> Batch::Entry& {
         return used < batch.entries.size() ? batch.entries[used++] : (++used, batch.entries.emplace_back());
     };
-    const timespec since = now_of_file_times();
+    const timespec since = options_.now();
     statx_timestamp newest{};
     std::vector<std::pair<std::size_t, const char*>> fresh;
     for (std::size_t i = first; i < end; ++i) {
@@ -162,7 +176,11 @@ void Lister::stat_entries(const LargeFolder& large, std::size_t first, std::size
             findings_.add(finding_of(join_path(large.path, name), error));
             continue;
         }
-        if (options_.exclude_larger && is_file(stat) && stat.stx_size > *options_.exclude_larger) continue;
+        if (options_.exclude_larger && is_file(stat) && stat.stx_size > *options_.exclude_larger) {
+            const std::lock_guard lock(mutex_);
+            left_out_.push_back(join_path(large.path, name));
+            continue;
+        }
         if (is_fresh(stat, since)) {
             fresh.emplace_back(used, name);
             if (is_before(newest, {stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec})) newest = stat.stx_ctime;
@@ -172,15 +190,20 @@ void Lister::stat_entries(const LargeFolder& large, std::size_t first, std::size
     }
     batch.entries.resize(used);
     if (fresh.empty()) return;
-    const bool waited = wait_until_past(newest);
-    const timespec now = now_of_file_times();
+    wait_until_past(newest, options_.now);
+    const timespec now = options_.now();
     for (const auto& [index, name] : fresh) {
         Stat stat;
         if (stat_at(folder, name, stat) != 0) continue;  // it will be missed when it is read
         Batch::Entry& entry = batch.entries[index];
         set_entry(entry, large, name, stat);
-        if (waited && is_fresh(stat, now)) entry.version.clear();
+        if (is_fresh(stat, now)) entry.version.clear();  // also when its stamp is too far ahead to wait for
     }
+}
+
+std::vector<std::string> Lister::take_left_out() {
+    const std::lock_guard lock(mutex_);
+    return std::move(left_out_);
 }
 
 Batch Lister::piece(const LargeFolder& large, std::size_t first, std::size_t end) {

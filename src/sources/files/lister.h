@@ -17,6 +17,7 @@
 #include "source/listing.h"
 #include "sources/files/entry.h"
 #include "sources/files/excludes.h"
+#include "sources/files/file_clock.h"
 #include "sources/files/roots.h"
 
 namespace holdfast::files {
@@ -29,13 +30,15 @@ struct WalkOptions {
     bool one_file_system = false;  // other file systems are empty folders
     std::size_t threads = 1;
     std::size_t batch_entries_max = 4096;
+    timespec (*now)() = now_of_file_times;
 };
 
 // The treatment that the options give to folders.
 std::uint32_t treatment_by(const WalkOptions& options);
 
-// The tag file by which a folder's contents are left out, when there is one.
-std::optional<std::string> tag_in(FdCache& cache, int folder, const WalkOptions& options);
+// Whether the options may leave out names of a folder at all, and whether they do so in this one.
+bool treats_folders(const WalkOptions& options);
+bool leaves_out_names(FdCache& cache, int folder, const std::string& path, const WalkOptions& options);
 
 // A folder to list, and what the source says about it.
 struct Place {
@@ -95,10 +98,11 @@ public:
     SpareEntries& spare() { return spare_; }
     // How many paths of the source were there, so far.
     std::size_t roots_found() const { return roots_found_; }
+    // Files that were left out for what they are now, which their folder does not show.
+    std::vector<std::string> take_left_out();
 
 private:
     Found list_named(const Place& place, int folder);
-    void filter(Listing& listing, const std::string& path, int folder);
     void stat_entries(const LargeFolder& large, std::size_t first, std::size_t end, int folder, Batch& batch,
                       SubFolders* folders);
     void set_entry(Batch::Entry& entry, const LargeFolder& large, const char* name, const Stat& stat);
@@ -111,6 +115,9 @@ private:
     const std::uint32_t treatment_;
     std::atomic<std::size_t> roots_found_{0};
     SpareEntries spare_;
+    std::mutex mutex_;
+    // guarded by mutex_
+    std::vector<std::string> left_out_;
 };
 
 }  // namespace holdfast::files

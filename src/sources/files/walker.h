@@ -28,6 +28,7 @@ public:
     bool next(Batch& batch);
     // After the end: how many paths of the source were there.
     std::size_t roots_found() const { return lister_.roots_found(); }
+    std::vector<std::string> take_left_out() { return lister_.take_left_out(); }
 
 private:
     static constexpr std::size_t ahead_bytes_max = 16 * 1024 * 1024;

@@ -12,6 +12,7 @@ namespace holdfast::mongodb {
 namespace {
 
 constexpr std::size_t fetched_at_once = 1000;
+constexpr std::size_t written_at_once = 2000;  // by one thread
 
 std::string id_key(const Element& id) {
     return std::string(1, static_cast<char>(id.type)) + std::string(as_text(id.value));
@@ -42,23 +43,82 @@ OplogEntry inner_entry(ByteView operation, const OplogEntry& outer) {
     return out;
 }
 
+// What can be said of a time series, of what its buckets have.
+Bytes time_series_options(ByteView options) {
+    Builder out;
+    for (const Element& each : Elements(options))
+        if (is_one_of(each.name,
+                      {"timeseries", "expireAfterSeconds", "collation", "storageEngine", "indexOptionDefaults"}))
+            out.add(each);
+    return out.done();
+}
+
+// Keys of an index as users gave them: of buckets, a field has its least and greatest value in one each, and what the
+// metaField holds is in `meta`.
+Bytes time_series_keys(ByteView keys, std::string_view meta_field) {
+    constexpr std::string_view least = "control.min.", greatest = "control.max.", meta = "meta";
+    Builder out;
+    bool is_second = false;
+    for (const Element& each : Elements(keys)) {
+        if (each.name.starts_with(least) || each.name.starts_with(greatest)) {
+            if (!is_second) out.add(each.name.substr(least.size()), each);
+            is_second = !is_second;
+        } else if (each.name == meta || each.name.starts_with("meta.")) {
+            out.add(std::string(meta_field) + std::string(each.name.substr(meta.size())), each);
+        } else {
+            out.add(each);
+        }
+    }
+    return out.done();
+}
+
+Bytes time_series_index(ByteView index, ByteView options) {
+    if (const auto said = find(index, "originalSpec"); said && said->is_document()) return to_bytes(said->value);
+    const std::string meta_field = text_of(document_of(options, "timeseries"), "metaField");
+    Builder out;
+    for (const Element& each : Elements(index)) {
+        if (each.name == "key" && each.is_document())
+            out.document("key", time_series_keys(each.value, meta_field));
+        else
+            out.add(each);
+    }
+    return out.done();
+}
+
+Bytes view_options(ByteView definition) {
+    Builder out;
+    for (const Element& each : Elements(definition))
+        if (each.name != "_id") out.add(each);
+    return out.done();
+}
+
+Bytes view_definition(const Collection& view) {
+    Builder out;
+    out.text("_id", view.name.text());
+    for (const Element& each : Elements(view.options)) out.add(each);
+    return out.done();
+}
+
+bool is_buckets_view(ByteView definition) { return text_of(definition, "viewOn").starts_with(buckets_prefix); }
+
 }  // namespace
 
 Applier::Applier(ReplayTarget& target, const std::vector<Collection>& known) : target_(target) {
     for (const Collection& each : known) {
-        if (each.uuid.empty()) continue;
+        if (each.is_view()) views_[each.name] = view_definition(each);
+        if (each.type == "timeseries") time_series_[each.name] = each.options;
         // The buckets of a time series have a UUID that no list says; they are known by their name.
-        if (each.type == "timeseries") continue;
+        if (each.uuid.empty() || each.type == "timeseries") continue;
         const std::string uuid(as_text(each.uuid));
         by_uuid_[uuid] = each.name;
         uuids_[each.name] = uuid;
+        base_uuids_.insert(uuid);
     }
 }
 
 void Applier::apply(const OplogEntry& entry) {
     apply_operation(entry);
     ++applied_;
-    if (pending_bytes_ >= pending_bytes_max || pending_changes_ >= pending_changes_max) flush();
 }
 
 void Applier::apply_operation(const OplogEntry& entry) {
@@ -71,11 +131,13 @@ void Applier::apply_operation(const OplogEntry& entry) {
 }
 
 std::optional<Namespace> Applier::current(const OplogEntry& entry, const Namespace& said) const {
-    if (!entry.uuid) return said;
-    const std::string uuid(as_text(*entry.uuid));
-    if (const auto known = by_uuid_.find(uuid); known != by_uuid_.end()) return known->second;
-    // Its name is another one's by now: it was gone before that was captured.
-    if (uuids_.contains(said)) return std::nullopt;
+    if (entry.uuid) {
+        const std::string uuid(as_text(*entry.uuid));
+        if (const auto known = by_uuid_.find(uuid); known != by_uuid_.end()) return known->second;
+        // Its name is another one's by now: it was gone before that was captured.
+        if (uuids_.contains(said)) return std::nullopt;
+    }
+    if (views_.contains(said)) return std::nullopt;  // as before
     return said;
 }
 
@@ -87,6 +149,8 @@ void Applier::note(const OplogEntry& entry, const Namespace& name) {
 }
 
 void Applier::forget(const Namespace& name) {
+    time_series_.erase(name);
+    views_.erase(name);
     const auto known = uuids_.find(name);
     if (known == uuids_.end()) return;
     by_uuid_.erase(known->second);
@@ -105,11 +169,12 @@ Applier::Change& Applier::change_of(const Namespace& name, const Element& id) {
 }
 
 void Applier::change(const OplogEntry& entry) {
-    const auto name = current(entry, split_namespace(entry.ns));
+    const Namespace said = split_namespace(entry.ns);
+    if (said.collection == views_collection) return change_view(entry);
+    const auto name = current(entry, visible(said));
     if (!name || !target_.takes(*name)) return;
-    if (name->collection.starts_with("system.") && !is_one_of(name->collection, {"system.js"}) &&
-        !name->collection.starts_with("system.buckets."))
-        return;  // views and users are not changed by documents of ours
+    if (is_internal_collection(name->collection)) return;  // users are not changed by documents of ours
+    if (entry.uuid && !uuids_.contains(*name)) note(entry, *name);
     if (entry.op == "i") {
         Change& change = change_of(*name, id_of(entry.object, entry));
         change.kind = Change::Kind::whole;
@@ -134,18 +199,67 @@ void Applier::change(const OplogEntry& entry) {
         }  // removed: it is removed once more further on, or comes again
         pending_bytes_ += entry.object.size();
     }
+    if (pending_bytes_ >= pending_bytes_max || pending_changes_ >= pending_changes_max) flush();
+}
+
+// Views are documents of system.views, also when collMod changes them.
+void Applier::change_view(const OplogEntry& entry) {
+    const Element id = id_of(entry.op == "u" ? entry.object2 : entry.object, entry);
+    const Namespace name = split_namespace(id.text().value_or(""));
+    if (!target_.takes(name)) return;
+    const auto known = views_.find(name);
+    if (entry.op == "d") {
+        if (known == views_.end()) return;
+        target_.drop(name);
+        views_.erase(known);
+        return;
+    }
+    // A collection by now: the view was gone before that was captured. A time series was made with its buckets.
+    if (known == views_.end() && target_.has(name)) return;
+    Bytes definition;
+    if (entry.op == "i" || form_of(entry.object) == UpdateForm::whole)
+        definition = to_bytes(entry.object);
+    else if (known != views_.end())
+        definition = apply_update(known->second, entry.object);
+    else
+        return;  // removed further on
+    if (is_buckets_view(definition)) return;
+    Collection view;
+    view.name = name;
+    view.type = "view";
+    view.options = view_options(definition);
+    target_.create(view);
+    views_[name] = std::move(definition);
 }
 
 void Applier::flush() {
-    for (auto& [name, pending] : pending_) flush(name, pending);
+    // What is not there has nothing that could be removed or updated.
+    std::erase_if(pending_, [&](const auto& each) {
+        const auto is_whole = [](const Change& change) { return change.kind == Change::Kind::whole; };
+        return !target_.has(each.first) && std::ranges::none_of(each.second.changes, is_whole);
+    });
+    std::vector<std::size_t> pieces;  // all are ready before the first is written
+    for (const auto& [name, pending] : pending_)
+        pieces.push_back(target_.ready(name) == ReplayTarget::Order::kept ? pending.changes.size() : written_at_once);
+    auto piece = pieces.begin();
+    for (auto& [name, pending] : pending_) {
+        const std::span<Change> changes = pending.changes;
+        for (std::size_t from = 0; from < changes.size(); from += *piece)
+            workers_.submit(
+                [this, &name = name, part = changes.subspan(from, std::min(*piece, changes.size() - from))] {
+                    write(name, part);
+                });
+        ++piece;
+    }
+    workers_.drain();
     pending_.clear();
     pending_bytes_ = pending_changes_ = 0;
 }
 
-void Applier::flush(const Namespace& name, Pending& pending) {
-    resolve(name, pending);
+void Applier::write(const Namespace& name, std::span<Change> changes) {
+    resolve(name, changes);
     std::vector<Bytes> removed, documents;
-    for (Change& each : pending.changes) {
+    for (Change& each : changes) {
         if (each.kind == Change::Kind::removed) removed.push_back(std::move(each.id));
         if (each.kind == Change::Kind::whole) documents.push_back(std::move(each.document));
     }
@@ -154,24 +268,27 @@ void Applier::flush(const Namespace& name, Pending& pending) {
 
 // Updates of documents that lie in the target. One that is not there was removed in what was captured, and the oplog
 // removes it further on.
-void Applier::resolve(const Namespace& name, Pending& pending) {
+void Applier::resolve(const Namespace& name, std::span<Change> changes) {
     std::vector<Bytes> ids;
+    std::unordered_map<std::string, Change*> places;
     const auto look = [&] {
         if (ids.empty()) return;
         for (Bytes& document : target_.fetch(name, ids)) {
             const auto id = find(document, "_id");
-            const auto place = id ? pending.places.find(id_key(*id)) : pending.places.end();
-            if (place == pending.places.end()) continue;
-            Change& change = pending.changes[place->second];
+            const auto place = id ? places.find(id_key(*id)) : places.end();
+            if (place == places.end()) continue;
+            Change& change = *place->second;
             for (const Bytes& update : change.updates) document = apply_update(document, update);
             change.kind = Change::Kind::whole;
             change.document = std::move(document);
         }
         ids.clear();
+        places.clear();
     };
-    for (const Change& each : pending.changes) {
+    for (Change& each : changes) {
         if (each.kind != Change::Kind::updated) continue;
         ids.push_back(each.id);
+        places.emplace(id_key(*find(each.id, "_id")), &each);
         if (ids.size() >= fetched_at_once) look();
     }
     look();
@@ -183,39 +300,66 @@ void Applier::apply_command(const OplogEntry& entry) {
     const std::string_view verb = first->name;
     if (is_one_of(verb, {"startIndexBuild", "abortIndexBuild", "dbCheck"})) return;
     if (verb == "applyOps") return apply_many(entry);
-    if (verb == "commitTransaction") return end_transaction(entry, true);
-    if (verb == "abortTransaction") return end_transaction(entry, false);
+    if (verb == "commitTransaction") return apply_parts(entry.transaction(), entry);
+    if (verb == "abortTransaction") return forget_parts(entry.transaction());
 
     const Namespace said{split_namespace(entry.ns).database, std::string(first->text().value_or(""))};
     if (verb == "renameCollection") return rename(entry);
     if (verb == "create") return create(entry, said);
     if (verb == "dropDatabase") return flush();  // its collections were dropped one by one before it
-    const auto name = current(entry, said);
-    if (!name || !target_.takes(*name)) return;
+    if (said.collection == views_collection) {
+        if (verb != "drop") return;
+        std::erase_if(views_, [&](const auto& each) {
+            const bool goes = each.first.database == said.database && target_.takes(each.first);
+            if (goes) target_.drop(each.first);
+            return goes;
+        });
+        return;
+    }
+    const auto name = current(entry, visible(said));
+    if (name && target_.takes(*name)) apply_to(*name, entry, is_buckets(said));
+}
+
+void Applier::apply_to(const Namespace& name, const OplogEntry& entry, bool is_of_buckets) {
+    const std::string_view verb = Elements(entry.object).begin()->name;
+    const auto add_index = [&](ByteView index) {
+        const auto options = time_series_.find(name);
+        if (is_of_buckets && options != time_series_.end())
+            target_.add_index(name, time_series_index(index, options->second));
+        else
+            target_.add_index(name, index);
+    };
     if (verb == "drop") {
-        flush();
-        target_.drop(*name);
-        forget(*name);
+        drop(name);
     } else if (verb == "createIndexes") {
         Builder index;
         for (const Element& each : Elements(entry.object))
             if (each.name != "createIndexes") index.add(each);
-        target_.add_index(*name, index.done());
+        add_index(index.done());
     } else if (verb == "commitIndexBuild") {
         for (const Element& each : Elements(document_of(entry.object, "indexes")))
-            if (each.is_document()) target_.add_index(*name, each.value);
+            if (each.is_document()) add_index(each.value);
     } else if (is_one_of(verb, {"dropIndexes", "deleteIndexes", "dropIndex", "deleteIndex"})) {
-        target_.drop_index(*name, text_of(entry.object, "index"));
+        target_.drop_index(name, text_of(entry.object, "index"));
     } else if (is_one_of(verb, {"collMod", "convertToCapped"})) {
         flush();
-        target_.modify(*name, entry.object);
+        Builder command;
+        for (const Element& each : Elements(entry.object))
+            if (!is_of_buckets || is_one_of(each.name, {"collMod", "expireAfterSeconds", "timeseries"}))
+                command.add(each);
+        target_.modify(name, command.done());
+    } else if (verb == "emptycapped") {
+        flush();
+        target_.empty(name);
     } else {
         throw Error{Code::corrupt, "the oplog has the command `{}`, which this version does not know", printable(verb)}
             .hint("Restore to before it, or with a newer holdfast; nothing behind it was applied.");
     }
 }
 
-void Applier::create(const OplogEntry& entry, const Namespace& name) {
+void Applier::create(const OplogEntry& entry, const Namespace& said) {
+    if (said.collection == views_collection) return;
+    const Namespace name = visible(said);
     if (entry.uuid && by_uuid_.contains(std::string(as_text(*entry.uuid)))) return;  // the base has it
     if (!target_.takes(name)) return;
     flush();
@@ -232,65 +376,117 @@ void Applier::create(const OplogEntry& entry, const Namespace& name) {
             options.add(each);
     }
     collection.options = options.done();
+    if (is_buckets(said)) collection.options = time_series_options(collection.options);
     collection.type = find(collection.options, "viewOn")       ? "view"
                       : find(collection.options, "timeseries") ? "timeseries"
                                                                : "collection";
     target_.create(collection);
+    if (collection.is_view()) views_[name] = view_definition(collection);
+    if (collection.type == "timeseries") time_series_[name] = collection.options;
+}
+
+void Applier::drop(const Namespace& name) {
+    flush();
+    target_.drop(name);
+    forget(name);
 }
 
 void Applier::rename(const OplogEntry& entry) {
     const Namespace from = split_namespace(text_of(entry.object, "renameCollection"));
     const Namespace to = split_namespace(text_of(entry.object, "to"));
+    const auto drop_target = find(entry.object, "dropTarget");
+    // What had the name goes, also when what gets it is gone already.
+    if (const auto uuid = drop_target ? drop_target->binary() : std::nullopt)
+        if (const auto dropped = by_uuid_.find(std::string(as_text(*uuid))); dropped != by_uuid_.end())
+            drop(Namespace(dropped->second));
     const auto name = current(entry, from);
-    if (!name || *name == to) return;  // gone, or the base has it under its new name
+    if (!name || *name == to) return;         // gone, or the base has it under its new name
+    if (entry.uuid && *name != from) return;  // the base has it under a later one
     flush();
-    if (!target_.takes(*name) && !target_.takes(to)) return;
-    if (!target_.has(*name)) return;
+    // The base has a later one of that name, so this one was gone by then, or had another name again.
+    const bool says_no_uuid = drop_target && drop_target->is_true();  // earlier servers
+    if (entry.uuid && !says_no_uuid && (uuids_.contains(to) || views_.contains(to))) {
+        if (!base_uuids_.contains(std::string(as_text(*entry.uuid))) && target_.has(*name)) drop(*name);
+        return;
+    }
+    if (!target_.takes(to)) {
+        if (target_.takes(*name)) drop(*name);  // it leaves what is restored
+        return;
+    }
+    if (!target_.takes(*name))
+        throw Error{Code::corrupt, "at {} {} was renamed to {}, and what it held is not among what is restored",
+                    rfc3339(entry.time), printable(name->text()), printable(to.text())}
+            .hint("Restore to before that, or the whole database (--beside NAME leaves the one in use alone).");
+    if (!target_.has(*name)) return forget(*name);
     target_.rename(*name, to);
     forget(to);
     forget(*name);
     note(entry, to);
 }
 
-void Applier::apply_many(const OplogEntry& entry) {
-    const std::string transaction = entry.transaction();
-    const auto flag = [&](std::string_view name) {
-        const auto found = find(entry.object, name);
-        return found && found->is_true();
-    };
-    const auto apply_list = [&](ByteView object) {
-        for (const Element& each : Elements(document_of(object, "applyOps")))
-            if (each.is_document()) apply_operation(inner_entry(each.value, entry));
-    };
-    // Several inserts of one command are no transaction, though they carry the numbers of a session.
-    if (transaction.empty() || number_of(entry.document, "multiOpType") == 1) return apply_list(entry.object);
-    if (flag("partialTxn") || flag("prepare")) {
-        transactions_[transaction].push_back(to_bytes(entry.object));
-        return;
-    }
-    const auto earlier = transactions_.find(transaction);
-    const auto previous = find(document_of(entry.document, "prevOpTime"), "ts");
-    if (earlier == transactions_.end() && previous && previous->timestamp().value_or(0) != 0) refuse_half(entry);
-    if (earlier != transactions_.end()) {
-        const std::vector<Bytes> parts = std::move(earlier->second);
-        transactions_.erase(earlier);
-        for (const Bytes& part : parts) apply_list(part);
-    }
-    apply_list(entry.object);
+void Applier::apply_list(ByteView object, const OplogEntry& entry) {
+    for (const Element& each : Elements(document_of(object, "applyOps")))
+        if (each.is_document()) apply_operation(inner_entry(each.value, entry));
 }
 
-void Applier::end_transaction(const OplogEntry& entry, bool commit) {
-    const auto found = transactions_.find(entry.transaction());
-    if (found == transactions_.end()) {
-        if (commit) refuse_half(entry);
-        return;
+void Applier::apply_many(const OplogEntry& entry) {
+    const std::string transaction = entry.transaction();
+    switch (entry.step()) {
+        case OplogEntry::Step::part:
+            return keep_part(entry, transaction);
+        case OplogEntry::Step::last:
+            if (transactions_.contains(transaction) || entry.has_earlier_parts()) apply_parts(transaction, entry);
+            break;
+        default:
+            break;
     }
-    const std::vector<Bytes> parts = std::move(found->second);
+    apply_list(entry.object, entry);
+}
+
+void Applier::remember(const OplogEntry& entry) {
+    const OplogEntry::Step step = entry.step();
+    if (step == OplogEntry::Step::part)
+        keep_part(entry, entry.transaction());
+    else if (step != OplogEntry::Step::none)
+        forget_parts(entry.transaction());
+}
+
+void Applier::keep_part(const OplogEntry& entry, const std::string& transaction) {
+    auto& parts = transactions_[transaction];
+    if (parts.contains(entry.ts)) return;  // the oplog of the capture had it, too
+    Part part;
+    if (transaction_bytes_ + entry.object.size() > transaction_bytes_max) {
+        const std::uint64_t at = spool_.append(entry.object);
+        part.in_spool = ByteRange{at, at + entry.object.size()};
+    } else {
+        part.object = to_bytes(entry.object);
+        transaction_bytes_ += entry.object.size();
+    }
+    parts.emplace(entry.ts, std::move(part));
+}
+
+// A transaction is over.
+void Applier::apply_parts(const std::string& transaction, const OplogEntry& entry) {
+    const auto found = transactions_.find(transaction);
+    if (found == transactions_.end()) refuse_half(entry);
+    Bytes read;
+    for (const auto& [ts, part] : found->second) {
+        if (part.in_spool) {
+            read.resize(part.in_spool->end - part.in_spool->begin);
+            if (spool_.read(part.in_spool->begin, read) != read.size())
+                throw Error{Code::failed, "a transaction's temporary file has lost bytes"};
+        }
+        apply_list(part.in_spool ? ByteView(read) : ByteView(part.object), entry);
+    }
+    forget_parts(transaction);
+}
+
+void Applier::forget_parts(const std::string& transaction) {
+    const auto found = transactions_.find(transaction);
+    if (found == transactions_.end()) return;
+    for (const auto& [ts, part] : found->second) transaction_bytes_ -= part.object.size();
     transactions_.erase(found);
-    if (!commit) return;
-    for (const Bytes& part : parts)
-        for (const Element& each : Elements(document_of(part, "applyOps")))
-            if (each.is_document()) apply_operation(inner_entry(each.value, entry));
+    if (transactions_.empty()) spool_.clear();
 }
 
 }  // namespace holdfast::mongodb

@@ -4,75 +4,30 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
 
 #include "base/error.h"
 #include "sources/mongodb/diff.h"
 #include "sources/mongodb/journal_replay.h"
+#include "sources/mongodb/replay_model.h"
 
 namespace holdfast::mongodb {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-// Documents in memory, by the text of their _id.
-class Model final : public ReplayTarget {
-public:
-    std::map<std::string, std::map<std::string, std::string>> documents;  // JSON
-    std::map<std::string, std::vector<std::string>> indexes;
-    std::vector<std::string> commands;
-    std::uint64_t writes = 0;
-
-    bool takes(const Namespace& name) override { return name.database != "other"; }
-    std::vector<Bytes> fetch(const Namespace& name, const std::vector<Bytes>& ids) override {
-        std::vector<Bytes> out;
-        for (const Bytes& id : ids)
-            if (const auto found = documents[name.text()].find(to_json(id)); found != documents[name.text()].end())
-                out.push_back(from_json(found->second));
-        return out;
-    }
-    void write(const Namespace& name, const std::vector<Bytes>& removed, const std::vector<Bytes>& added) override {
-        ++writes;
-        for (const Bytes& id : removed) documents[name.text()].erase(to_json(id));
-        for (const Bytes& each : added)
-            documents[name.text()][to_json(Builder().add(*find(each, "_id")).done())] = to_json(each);
-    }
-    bool has(const Namespace& name) override { return documents.contains(name.text()); }
-    void create(const Collection& collection) override {
-        documents[collection.name.text()];
-        commands.push_back("create " + collection.name.text() + " " + to_json(collection.options));
-    }
-    void drop(const Namespace& name) override {
-        documents.erase(name.text());
-        commands.push_back("drop " + name.text());
-    }
-    void rename(const Namespace& from, const Namespace& to) override {
-        documents[to.text()] = documents[from.text()];
-        documents.erase(from.text());
-    }
-    void modify(const Namespace& name, ByteView command) override {
-        commands.push_back(name.text() + " " + to_json(command));
-    }
-    void add_index(const Namespace& name, ByteView index) override {
-        indexes[name.text()].push_back(text_of(index, "name"));
-    }
-    void drop_index(const Namespace& name, const std::string& index) override {
-        std::erase(indexes[name.text()], index);
-    }
-
-    std::vector<std::string> of(const std::string& name) {
-        std::vector<std::string> out;
-        for (const auto& [id, document] : documents[name]) out.push_back(document);
-        return out;
-    }
-};
+using ::testing::Not;
 
 std::string json(const std::string& relaxed) { return to_json(from_json(relaxed)); }
 
 class MongoReplay : public ::testing::Test {
 protected:
-    Model model_;
+    ReplayModel model_;
     std::vector<Collection> known_;
     std::vector<Bytes> log_;
     std::uint32_t next_ = 1;
@@ -143,9 +98,9 @@ TEST_F(MongoReplay, CommandsMakeRenameAndDropCollectionsAndIndexes) {
     EXPECT_EQ(model_.of("shop.c").size(), 2U);
     EXPECT_FALSE(model_.documents.contains("shop.a"));
     EXPECT_FALSE(model_.documents.contains("shop.b"));
-    EXPECT_THAT(model_.indexes["shop.a"], ElementsAre("x", "z"));
+    EXPECT_THAT(model_.indexes["shop.c"], ElementsAre("x", "z"));
     EXPECT_EQ(model_.commands[0], "create shop.a " + json(R"({"capped": true, "size": 9})"));
-    EXPECT_THAT(model_.commands[1], HasSubstr("validator"));
+    EXPECT_THAT(model_.commands, Contains(AllOf(HasSubstr("collMod"), HasSubstr("validator"))));
 }
 
 TEST_F(MongoReplay, AnUnknownKindOrCommandStops) {
@@ -224,6 +179,214 @@ TEST_F(MongoReplay, AJournalIsReadUpToTheMomentThatIsWanted) {
     EXPECT_EQ(summary.records, 3U);
     EXPECT_EQ(summary.reached.position.at, (1000ULL << 32) + 4);
     EXPECT_EQ(model_.of("shop.a").size(), 3U);
+}
+
+TEST_F(MongoReplay, ViewsAreMadeChangedAndDroppedWhereverTheBaseWasTaken) {
+    entry("c", "shop.$cmd", R"({"create": "system.views", "idIndex": {"v": 2}})", "{" + uuid_a + "}");
+    const auto mark = log_.size();
+    entry("i", "shop.system.views", R"({"_id": "shop.paid", "viewOn": "a", "pipeline": [1]})", "{" + uuid_a + "}");
+    entry("u", "shop.system.views", R"({"$v": 2, "diff": {"u": {"pipeline": [2]}}})",
+          "{" + uuid_a + R"(, "o2": {"_id": "shop.paid"}})");
+    play();
+    const std::string second = json(R"({"viewOn": "a", "pipeline": [2]})");
+    EXPECT_EQ(model_.views["shop.paid"], second);
+    entry("u", "shop.system.views", R"({"_id": "shop.paid", "viewOn": "b", "pipeline": []})",
+          "{" + uuid_a + R"(, "o2": {"_id": "shop.paid"}})");
+    entry("i", "shop.system.views", R"({"_id": "other.paid", "viewOn": "a", "pipeline": []})");
+    const std::string third = json(R"({"viewOn": "b", "pipeline": []})");
+    model_.views.clear();
+    play();
+    EXPECT_EQ(model_.views["shop.paid"], third);
+    EXPECT_EQ(model_.views.size(), 1U);
+
+    // The base has it as it was in between, or in the end.
+    Collection view;
+    view.name = {"shop", "paid"};
+    view.type = "view";
+    for (const std::string& base : {second, third}) {
+        view.options = from_json(base);
+        known_ = {view};
+        model_.views = {{"shop.paid", base}};
+        play();
+        EXPECT_EQ(model_.views["shop.paid"], third);
+    }
+    // A diff of one that the base has not: it is dropped further on.
+    known_.clear();
+    model_.views.clear();
+    log_.erase(log_.begin(), log_.begin() + static_cast<std::ptrdiff_t>(mark) + 1);
+    log_.resize(1);
+    play();
+    EXPECT_THAT(model_.views, IsEmpty());
+
+    for (const bool has_it : {true, false}) {
+        log_.clear();
+        entry("d", "shop.system.views", R"({"_id": "shop.paid"})", "{" + uuid_a + "}");
+        known_.clear();
+        if (has_it) known_.push_back(view);
+        model_.views.clear();
+        if (has_it) model_.views["shop.paid"] = third;
+        play();
+        EXPECT_THAT(model_.views, IsEmpty());
+    }
+    known_ = {view};
+    model_.views["shop.paid"] = third;
+    log_.clear();
+    entry("c", "shop.$cmd", R"({"drop": "system.views"})", "{" + uuid_a + "}");
+    play();
+    EXPECT_THAT(model_.views, IsEmpty());
+}
+
+TEST_F(MongoReplay, AViewAndACollectionOfOneNameAreToldApart) {
+    // The base has the later one; the log begins with the earlier one.
+    Collection later;
+    later.name = {"shop", "x"};
+    later.type = "collection";
+    later.uuid = Bytes(16, 0);
+    known_ = {later};
+    model_.documents["shop.x"][json(R"({"_id": 1})")] = json(R"({"_id": 1})");
+    entry("i", "shop.system.views", R"({"_id": "shop.x", "viewOn": "a", "pipeline": []})");
+    entry("d", "shop.system.views", R"({"_id": "shop.x"})");
+    entry("c", "shop.$cmd", R"({"create": "x"})", "{" + uuid_a + "}");
+    entry("i", "shop.x", R"({"_id": 1})", "{" + uuid_a + "}");
+    play();
+    EXPECT_EQ(model_.of("shop.x").size(), 1U);
+    EXPECT_THAT(model_.views, IsEmpty());
+
+    later.type = "view";
+    later.uuid.clear();
+    later.options = from_json(R"({"viewOn": "a", "pipeline": []})");
+    known_ = {later};
+    model_.documents.clear();
+    model_.views = {{"shop.x", to_json(later.options)}};
+    log_.clear();
+    entry("c", "shop.$cmd", R"({"create": "x"})", "{" + uuid_b + "}");
+    entry("i", "shop.x", R"({"_id": 1})", "{" + uuid_b + "}");
+    entry("c", "shop.$cmd", R"({"drop": "x"})", "{" + uuid_b + "}");
+    entry("i", "shop.system.views", R"({"_id": "shop.x", "viewOn": "a", "pipeline": []})");
+    play();
+    EXPECT_FALSE(model_.documents.contains("shop.x"));
+    EXPECT_EQ(model_.views["shop.x"], to_json(later.options));
+}
+
+TEST_F(MongoReplay, TimeSeriesGoByTheNameThatUsersSee) {
+    const std::string timeseries =
+        R"("timeseries": {"timeField": "at", "metaField": "from", "granularity": "seconds"})";
+    entry("c", "shop.$cmd",
+          R"({"create": "system.buckets.p", "validator": {"x": 1}, "clusteredIndex": true, "expireAfterSeconds": 9, )" +
+              timeseries + "}",
+          "{" + uuid_b + "}");
+    entry("i", "shop.system.views", R"({"_id": "shop.p", "viewOn": "system.buckets.p", "pipeline": []})");
+    entry("i", "shop.system.buckets.p", R"({"_id": 1, "data": {}})", "{" + uuid_b + "}");
+    entry("c", "shop.$cmd",
+          R"({"createIndexes": "system.buckets.p", "v": 2, "name": "i",
+              "key": {"meta.x": 1, "control.min.at": 1, "control.max.at": 1, "control.max.t": -1, "control.min.t": -1}})",
+          "{" + uuid_b + "}");
+    entry("c", "shop.$cmd", R"({"collMod": "system.buckets.p", "expireAfterSeconds": 8, "validator": {}})",
+          "{" + uuid_b + "}");
+    const auto expect_it = [&] {
+        EXPECT_EQ(model_.time_series["shop.p"], json(R"({"expireAfterSeconds": 9, )" + timeseries + "}"));
+        EXPECT_THAT(model_.of("shop.p"), ElementsAre(json(R"({"_id": 1, "data": {}})")));
+        EXPECT_THAT(model_.views, IsEmpty());
+        EXPECT_EQ(model_.documents.size(), 1U);
+    };
+    play();
+    expect_it();
+    EXPECT_THAT(model_.commands, Contains(HasSubstr(R"("key" : )" + json(R"({"from.x": 1, "at": 1, "t": -1})"))));
+    EXPECT_THAT(model_.commands,
+                Contains(AllOf(HasSubstr("collMod"), HasSubstr(R"("8")"), Not(HasSubstr("validator")))));
+    play();
+    expect_it();
+    // The base has it; lists say no UUID of its buckets.
+    Collection known;
+    known.name = {"shop", "p"};
+    known.type = "timeseries";
+    known.options = from_json("{" + timeseries + "}");
+    known_ = {known};
+    play();
+    expect_it();
+    entry("c", "shop.$cmd", R"({"drop": "system.buckets.p"})", "{" + uuid_b + "}");
+    entry("d", "shop.system.views", R"({"_id": "shop.p"})");
+    play();
+    EXPECT_FALSE(model_.documents.contains("shop.p"));
+    EXPECT_THAT(model_.time_series, IsEmpty());
+}
+
+TEST_F(MongoReplay, ACappedCollectionIsEmptied) {
+    entry("c", "shop.$cmd", R"({"create": "log", "capped": true, "size": 9})");
+    entry("i", "shop.log", R"({"_id": 1})");
+    entry("c", "shop.$cmd", R"({"emptycapped": "log"})");
+    entry("i", "shop.log", R"({"_id": 2})");
+    play();
+    EXPECT_THAT(model_.of("shop.log"), ElementsAre(json(R"({"_id": 2})")));
+    play();
+    EXPECT_THAT(model_.of("shop.log"), ElementsAre(json(R"({"_id": 2})")));
+}
+
+TEST_F(MongoReplay, WhatLeavesWhatIsRestoredGoesAndWhatComesInIsRefused) {
+    model_.wants = [](const Namespace& name) { return name.collection == "a"; };
+    entry("i", "shop.a", R"({"_id": 1})");
+    entry("c", "shop.$cmd", R"({"renameCollection": "shop.a", "to": "shop.b"})");
+    model_.documents["shop.b"]["mine"] = "not of the restore";
+    play();
+    EXPECT_FALSE(model_.documents.contains("shop.a"));
+    EXPECT_THAT(model_.of("shop.b"), ElementsAre("not of the restore"));
+    entry("c", "shop.$cmd", R"({"renameCollection": "shop.c", "to": "shop.a"})");
+    EXPECT_THROW(play(), Error);
+}
+
+TEST_F(MongoReplay, ALargeTransactionDoesNotNeedMemory) {
+    const std::string session = R"("lsid": {"id": 1}, "txnNumber": {"$numberLong": "4"})";
+    const std::string text(700'000, 'x');
+    constexpr int parts = 60;  // 42 MB
+    for (int i = 0; i < parts; ++i)
+        entry(
+            "c", "admin.$cmd",
+            fmt::format(
+                R"({{"applyOps": [{{"op": "i", "ns": "shop.a", "o": {{"_id": {}, "t": "{}"}}}}], "partialTxn": true}})",
+                i, text),
+            "{" + session + "}");
+    play();
+    EXPECT_THAT(model_.of("shop.a"), IsEmpty());
+    entry("c", "admin.$cmd", R"({"applyOps": []})",
+          "{" + session + R"(, "prevOpTime": {"ts": {"$timestamp": {"t": 5, "i": 1}}}})");
+    play();
+    EXPECT_EQ(model_.of("shop.a").size(), parts);
+    EXPECT_GT(model_.writes, 1U);
+}
+
+TEST_F(MongoReplay, ATransactionThatBeganBeforeTheBaseIsWhole) {
+    const std::string session = R"("lsid": {"id": 1}, "txnNumber": {"$numberLong": "4"})";
+    entry("c", "admin.$cmd", R"({"applyOps": [{"op": "i", "ns": "shop.a", "o": {"_id": 1}}], "partialTxn": true})",
+          "{" + session + "}");
+    entry("i", "shop.a", R"({"_id": 5})");
+    entry("c", "admin.$cmd", R"({"applyOps": [{"op": "i", "ns": "shop.a", "o": {"_id": 2}}]})",
+          "{" + session + R"(, "prevOpTime": {"ts": {"$timestamp": {"t": 5, "i": 1}}}})");
+    Bytes journal;
+    for (const Bytes& each : log_) append(journal, each);
+    Applier applier(model_, {});
+    JournalReplay replay(applier, {{{"rs0", (1000ULL << 32) + 2}, 0}, std::nullopt, std::nullopt});
+    replay.begin_lane();
+    EXPECT_TRUE(replay.feed(journal));
+    EXPECT_EQ(replay.finish().records, 1U);
+    EXPECT_EQ(model_.of("shop.a").size(), 2U);
+}
+
+TEST_F(MongoReplay, CollectionsAreWrittenAtTheSameTime) {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::set<std::string> begun;
+    bool met = true;
+    model_.before_write = [&](const Namespace& name) {
+        std::unique_lock lock(mutex);
+        begun.insert(name.text());
+        changed.notify_all();
+        constexpr std::chrono::seconds patience{60};
+        met = changed.wait_for(lock, patience, [&] { return begun.size() == 2; }) && met;
+    };
+    entry("i", "shop.a", R"({"_id": 1})");
+    entry("i", "shop.b", R"({"_id": 1})");
+    play();
+    EXPECT_TRUE(met);
 }
 
 TEST(MongoHistory, TellsOfDropsAndManyDeletes) {

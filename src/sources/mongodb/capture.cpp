@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "source/item_list.h"
 #include "sources/mongodb/reading.h"
+#include "sources/mongodb/scope.h"
 
 namespace holdfast::mongodb {
 
@@ -42,25 +43,14 @@ public:
           client_(world, options.endpoint, Code::source_failed),
           pool_(world, options.endpoint.direct_to(client_.server()), Code::source_failed) {
         refuse_sharded(client_);
-        for (const std::string& name : chosen(list_databases(client_))) {
-            std::vector<Collection> collections = list_collections(client_, name);
-            std::erase_if(collections, [&](const Collection& each) { return !is_wanted(each); });
-            databases_.emplace(name, std::move(collections));
-        }
-        std::uint64_t bytes = 0;
-        std::optional<Namespace> any;
-        for (const auto& [name, collections] : databases_)
-            for (const Collection& each : collections) {
-                if (each.is_view()) continue;
-                const Namespace stored{name, each.stored_name()};
-                bytes += sizes_.emplace(&each, estimate_size(client_, stored)).first->second.bytes;
-                if (!any) any = stored;
-            }
-        instant_ = Instant::choose(client_, options.consistency, any, bytes);
+        choose_instant();
+        if (std::string version = feature_version(client_); !version.empty())
+            readings_.add({{"", "about feature version", std::move(version)}});
         readings_.add({{"", "about server version", client_.server_version()},
                        {"", "about server", client_.server()},
                        {"", "about line", instant_.line()},
-                       {"", "about consistency", instant_.description()}});
+                       {"", "about consistency", instant_.description()},
+                       {"", scope_fact, scope_.text()}});
         if (instant_.kind() == Consistency::none && options.consistency != Consistency::none)
             world.log.warning(fmt::format(
                 "{} has no oplog: each collection is captured as it is when it is read, all together are not one "
@@ -94,9 +84,7 @@ public:
                                         changes_of(entry, std::move(kept)), readings_),
                         std::nullopt};
             case Place::Kind::oplog:
-                return {oplog_data(pool_, world_, instant_, readings_,
-                                   [this](const OplogEntry& each) { return concerns(each); }),
-                        std::nullopt};
+                return {oplog_data(pool_, world_, {instant_, scope_, captured()}, readings_), std::nullopt};
         }
         throw Error{Code::internal, "{} has no content", listed.path};
     }
@@ -105,6 +93,7 @@ public:
         for (const auto& each : remembered_) each->keep();
         CaptureSummary out;
         out.facts = readings_.take(instant_.kind());
+        out.several_instants = instant_.kind() == Consistency::none;
         if (instant_.kind() == Consistency::snapshot)
             out.moment = instant_.snapshot_moment(client_);
         else
@@ -140,17 +129,59 @@ private:
         return {std::move(earlier), std::move(kept), std::move(now), key};
     }
 
+    // What is listed is what there is at the instant: the oplog is read from before the list; a snapshot read lies between
+    // two lists that are equal.
+    void choose_instant() {
+        constexpr int tries_max = 10, snapshot_tries_max = 5;
+        Consistency wanted = options_.consistency;
+        for (int i = 0; i < tries_max; ++i) {
+            if (i == snapshot_tries_max && wanted == Consistency::automatic) wanted = Consistency::oplog;
+            Instant::Reading reading;
+            reading.log_begins = Instant::log_begins(client_);
+            databases_ = list();
+            const Bytes before = metadata_of(databases_);
+            sizes_.clear();
+            for (const auto& [name, collections] : databases_)
+                for (const Collection& each : collections) {
+                    if (each.is_view()) continue;
+                    const Namespace stored{name, each.stored_name()};
+                    reading.bytes += sizes_.emplace(&each, estimate_size(client_, stored)).first->second.bytes;
+                    if (!reading.any) reading.any = stored;
+                }
+            instant_ = Instant::choose(client_, wanted, reading);
+            if (instant_.kind() != Consistency::snapshot || metadata_of(list()) == before) return;
+            world_.stop.check();
+        }
+        throw Error{Code::source_failed, "collections of {} are made, changed and dropped all the time",
+                    options_.endpoint.shown()}
+            .hint("`consistency: oplog` captures while that goes on.");
+    }
+
+    using Databases = std::map<std::string, std::vector<Collection>>;
+
+    Databases list() {
+        Databases out;
+        for (const std::string& name : chosen(list_databases(client_))) {
+            std::vector<Collection> collections = list_collections(client_, name);
+            std::erase_if(collections, [&](const Collection& each) { return !scope_.covers(each.name); });
+            out.emplace(name, std::move(collections));
+        }
+        return out;
+    }
+
+    static Bytes metadata_of(const Databases& databases) {
+        Bytes out;
+        for (const auto& [name, collections] : databases) {
+            append(out, as_bytes(name));
+            append(out, encode_metadata(collections));
+        }
+        return out;
+    }
+
     std::vector<std::string> chosen(const std::vector<std::string>& present) const {
         std::vector<std::string> out;
-        for (const std::string& name : present) {
-            const bool is_named = std::ranges::find(options_.databases, name) != options_.databases.end();
-            const bool is_wanted =
-                is_named ||
-                (!is_internal_database(name) &&
-                 (options_.databases.empty() ||
-                  std::ranges::any_of(options_.databases, [&](const auto& each) { return glob_match(each, name); })));
-            if (is_wanted && !is_excluded(encode_database(name))) out.push_back(name);
-        }
+        std::ranges::copy_if(present, std::back_inserter(out),
+                             [&](const std::string& name) { return scope_.covers_database(name); });
         for (const std::string& each : options_.databases)
             if (!has_glob(each) && std::ranges::find(present, each) == present.end())
                 throw Error{Code::source_failed, "{}: there is no database {}", options_.endpoint.shown(), each}.hint(
@@ -159,30 +190,11 @@ private:
         return out;
     }
 
-    bool is_excluded(const std::string& path) const {
-        return std::ranges::any_of(options_.exclude, [&](const std::string& pattern) {
-            return is_within(path, pattern) || glob_match(pattern, path);
-        });
-    }
-
-    bool is_wanted(const Collection& collection) const { return is_wanted(item_path(collection.name)); }
-    bool is_wanted(const std::string& path) const {
-        if (is_excluded(path)) return false;
-        return options_.collections.empty() || std::ranges::any_of(options_.collections, [&](const auto& pattern) {
-                   return pattern == path || glob_match(pattern, path);
-               });
-    }
-
-    bool concerns(const OplogEntry& entry) const {
-        if (entry.op == "n") return false;
-        const Namespace name = split_namespace(entry.ns);
-        if (name.database == "admin" && name.collection == "$cmd") return true;  // transactions
-        if (!databases_.contains(name.database)) return false;
-        if (name.collection == "$cmd") return true;
-        const std::string prefix = "system.buckets.";
-        const bool is_bucket = name.collection.starts_with(prefix);
-        return is_wanted(
-            item_path({name.database, is_bucket ? name.collection.substr(prefix.size()) : name.collection}));
+    std::vector<Collection> captured() const {
+        std::vector<Collection> out;
+        for (const auto& [name, collections] : databases_)
+            out.insert(out.end(), collections.begin(), collections.end());
+        return out;
     }
 
     void list_bytes(std::string path, Bytes bytes) {
@@ -239,11 +251,12 @@ private:
 
     World& world_;
     const CaptureOptions options_;
+    const Scope scope_{options_};
     Client client_;
     ClientPool pool_;
     Readings readings_;
     Instant instant_;
-    std::map<std::string, std::vector<Collection>> databases_;
+    Databases databases_;
     std::map<const Collection*, Size> sizes_;
     ItemList<Place> items_;
     const std::string memory_folder_ = memory_folder(options_.source, options_.endpoint.shown());

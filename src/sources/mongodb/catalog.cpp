@@ -59,6 +59,12 @@ bool is_internal_database(std::string_view name) { return name == "admin" || nam
 
 bool is_internal_collection(std::string_view name) { return name.starts_with("system.") && name != "system.js"; }
 
+std::string feature_version(Client& client) {
+    constexpr auto parameter = "featureCompatibilityVersion";
+    const Reply reply = client.ask("admin", Builder().i32("getParameter", 1).i32(parameter, 1).done());
+    return reply.ok() ? text_of(document_of(reply.document, parameter), "version") : "";
+}
+
 std::vector<std::string> list_databases(Client& client) {
     const Bytes reply = client.run("admin", Builder().i32("listDatabases", 1).boolean("nameOnly", true).done());
     std::vector<std::string> out;
@@ -67,10 +73,12 @@ std::vector<std::string> list_databases(Client& client) {
     return out;
 }
 
-std::vector<Collection> list_collections(Client& client, const std::string& database) {
+namespace {
+
+std::vector<Collection> listed(Client& client, const std::string& database, Bytes asked) {
     std::vector<Collection> out;
     {
-        Cursor cursor(client, database, command("listCollections", 1), {});
+        Cursor cursor(client, database, std::move(asked), {});
         while (true) {
             const ByteView each = cursor.next();
             if (each.empty()) break;
@@ -89,6 +97,21 @@ std::vector<Collection> list_collections(Client& client, const std::string& data
         if (!each.is_view()) add_indexes(client, each);
     std::ranges::sort(out, {}, &Collection::name);
     return out;
+}
+
+}  // namespace
+
+std::vector<Collection> list_collections(Client& client, const std::string& database) {
+    return listed(client, database, command("listCollections", 1));
+}
+
+std::optional<Collection> look_up(Client& client, const Namespace& name) {
+    auto found = listed(
+        client, name.database,
+        Builder().i32("listCollections", 1).document("filter", Builder().text("name", name.collection).done()).done());
+    const auto there = std::ranges::find(found, name, &Collection::name);
+    if (there == found.end()) return std::nullopt;
+    return std::move(*there);
 }
 
 Size estimate_size(Client& client, const Namespace& stored) {

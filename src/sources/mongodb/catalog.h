@@ -27,15 +27,18 @@ struct Collection {
     bool is_capped() const;
     // Where its documents lie: a time series has them in buckets.
     std::string stored_name() const {
-        return type == "timeseries" ? "system.buckets." + name.collection : name.collection;
+        return type == "timeseries" ? std::string(buckets_prefix) + name.collection : name.collection;
     }
 };
 
 bool is_internal_database(std::string_view name);    // admin, config, local
 bool is_internal_collection(std::string_view name);  // system.… that is not the user's
 
+// What a server lets be written, which may be older than itself: "6.0"; empty when it does not say.
+std::string feature_version(Client& client);
 std::vector<std::string> list_databases(Client& client);
 std::vector<Collection> list_collections(Client& client, const std::string& database);
+std::optional<Collection> look_up(Client& client, const Namespace& name);
 // Documents and bytes, as the server estimates them.
 struct Size {
     std::uint64_t documents = 0, bytes = 0;

@@ -48,7 +48,8 @@ public:
         if (const std::string named = client_.endpoint().database(); !named.empty()) live.database = named;
         if (request_.facts.value(request_.item, "type") == "timeseries")
             live.collection = "system.buckets." + live.collection;
-        const Instant instant = Instant::choose(client_, Consistency::automatic, live, 0);
+        const Instant instant =
+            Instant::choose(client_, Consistency::automatic, {.any = live, .bytes = 0, .log_begins = {}});
         const auto hashed = [](ByteView document) { return OrderFreeSum::hash(document); };
         read_both(live, instant, [&](auto side, ByteView each) { diff_.count(side, key_of(each), hashed(each)); });
         diff_.choose();

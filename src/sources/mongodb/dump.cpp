@@ -23,10 +23,21 @@ namespace fs = std::filesystem;
 constexpr std::size_t metadata_bytes_max = 64 * 1024 * 1024;
 constexpr std::size_t users_bytes_max = 256 * 1024 * 1024;
 constexpr std::size_t piece_bytes = 1024 * 1024;
+constexpr std::string_view of_admin = "$admin.system.";
 constexpr std::string_view bson_suffix = ".bson", metadata_file_suffix = ".metadata.json", packed_suffix = ".gz";
 
 std::string without_packing(const std::string& name) {
     return name.ends_with(packed_suffix) ? name.substr(0, name.size() - packed_suffix.size()) : name;
+}
+
+std::string stem_of(const std::string& name, std::string_view suffix) {
+    return without_packing(name).substr(0, without_packing(name).size() - suffix.size());
+}
+
+std::string whole_name(std::string_view metadata) {
+    std::string out = text_of(from_json(metadata), "collectionName");
+    if (out.empty()) throw Error{Code::corrupt, "the name of the file was cut, and this does not say the whole one"};
+    return out;
 }
 
 bool holds_dump(const fs::path& folder) {
@@ -86,7 +97,8 @@ public:
             else if (without_packing(name) == "oplog.bson")
                 oplog_ = each.path().string();
         }
-        if (databases_.empty()) throw Error{Code::source_failed, "{} holds no dump of MongoDB", folder};
+        if (databases_.empty() && users_.empty())
+            throw Error{Code::source_failed, "{} holds no dump of MongoDB", folder};
         list_items();
     }
 
@@ -113,43 +125,59 @@ private:
     };
 
     void list_database(const fs::path& folder) {
-        const std::string database = name_of_dump_file(folder.filename().string());
+        const std::string database = folder.filename().string();
         std::map<std::string, fs::path> data, metadata;
         for (const auto& each : fs::directory_iterator(folder)) {
             const std::string name = without_packing(each.path().filename().string());
             if (name.ends_with(metadata_file_suffix))
-                metadata[name_of_dump_file(name.substr(0, name.size() - metadata_file_suffix.size()))] = each.path();
+                metadata[name_of_dump_file(stem_of(name, metadata_file_suffix))] = each.path();
             else if (name.ends_with(bson_suffix))
-                data[name_of_dump_file(name.substr(0, name.size() - bson_suffix.size()))] = each.path();
+                data[name_of_dump_file(stem_of(name, bson_suffix))] = each.path();
         }
         if (data.empty() && metadata.empty()) return;
-        if (database == "admin") {
-            for (const auto& [item, collection] :
-                 {std::pair(users_item, "system.users"), std::pair(roles_item, "system.roles")})
-                if (const auto found = data.find(collection); found != data.end())
-                    list_bytes(std::string(item), PlainFile(found->second.string()).read_all(users_bytes_max));
-            std::erase_if(data, [](const auto& each) { return each.first.starts_with("system."); });
-            std::erase_if(metadata, [](const auto& each) { return each.first.starts_with("system."); });
-            if (data.empty()) return;
-        }
+        take_users(database == "admin" ? "system." : of_admin, data, metadata);
+        if (data.empty() && metadata.empty()) return;
         std::vector<Collection>& collections = databases_[database];
-        constexpr std::string_view buckets = "system.buckets.";
-        for (const auto& [name, path] : data)
-            if (!metadata.contains(name.starts_with(buckets) ? name.substr(buckets.size()) : name)) metadata[name] = "";
-        for (const auto& [name, path] : metadata) {
-            const std::string text =
-                path.empty() ? "" : std::string(as_text(PlainFile(path.string()).read_all(metadata_bytes_max)));
-            Collection collection;
-            try {
-                collection = collection_of_dump({database, name}, text);
-            } catch (const Error& error) {
-                throw Error{Code::source_failed, "{}: {}", path.string(), error.message()};
-            }
-            if (find(collection.options, "timeseries")) collection.type = "timeseries";
-            if (const auto file = data.find(collection.stored_name()); file != data.end())
-                files_[item_path(collection.name)] = file->second.string();
-            collections.push_back(std::move(collection));
+        for (const auto& [name, path] : metadata) collections.push_back(described({database, name}, path, data));
+        for (const auto& [name, path] : data) {  // without metadata
+            collections.push_back(collection_of_dump({database, name}, ""));
+            files_[item_path({database, name})] = path.string();
         }
+        std::ranges::sort(collections, {}, &Collection::name);
+        if (const auto twice = std::ranges::adjacent_find(collections, {}, &Collection::name);
+            twice != collections.end())
+            throw Error{Code::source_failed, "{} holds {} twice", folder.string(), twice->name.text()};
+    }
+
+    // Takes its file out of `data`.
+    Collection described(const Namespace& name, const fs::path& metadata, std::map<std::string, fs::path>& data) {
+        const Bytes text = PlainFile(metadata.string()).read_all(metadata_bytes_max);
+        Collection out;
+        try {
+            out = collection_of_dump(name, as_text(text));
+            // Else the file's name counts: whoever renames it wants another one.
+            if (is_cut_name(stem_of(metadata.filename().string(), metadata_file_suffix)))
+                out.name.collection = whole_name(as_text(text));
+        } catch (const Error& error) {
+            throw Error{Code::source_failed, "{}: {}", metadata.string(), error.message()};
+        }
+        if (find(out.options, "timeseries")) out.type = "timeseries";
+        const auto file = data.find(name_of_dump_file(dump_file_name(out.stored_name())));
+        if (file == data.end()) return out;
+        files_[item_path(out.name)] = file->second.string();
+        data.erase(file);
+        return out;
+    }
+
+    // In the folder of `admin`, and in that of a database which was dumped with its own (--dumpDbUsersAndRoles).
+    void take_users(std::string_view prefix, std::map<std::string, fs::path>& data,
+                    std::map<std::string, fs::path>& metadata) {
+        for (const auto& [item, collection] : {std::pair(users_item, "users"), std::pair(roles_item, "roles")})
+            if (const auto found = data.find(std::string(prefix) + collection); found != data.end())
+                append(users_[std::string(item)], PlainFile(found->second.string()).read_all(users_bytes_max));
+        const auto is_of_the_server = [&](const auto& each) { return each.first.starts_with(prefix); };
+        std::erase_if(data, is_of_the_server);
+        std::erase_if(metadata, is_of_the_server);
     }
 
     void list_bytes(std::string path, Bytes bytes) {
@@ -159,6 +187,8 @@ private:
 
     void list_items() {
         readings_.add({{"", "about consistency", oplog_.empty() ? "as it was dumped" : "one instant, by the oplog"}});
+        for (const auto& [item, documents] : users_)
+            if (!documents.empty()) list_bytes(item, documents);
         for (const auto& [name, collections] : databases_) {
             items_.add_folder(encode_database(name));
             list_bytes(metadata_item(name), encode_metadata(collections));
@@ -203,6 +233,7 @@ private:
     Readings readings_;
     std::map<std::string, std::vector<Collection>> databases_;
     std::map<std::string, std::string> files_;  // by item
+    std::map<std::string, Bytes> users_;        // and roles, by item
     std::string oplog_;
     ItemList<Content> items_;
 };

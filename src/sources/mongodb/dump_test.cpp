@@ -5,11 +5,13 @@
 #include <zlib.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "sources/mongodb/archive.h"
 #include "sources/mongodb/export.h"
+#include "sources/mongodb/unpack.h"
 
 namespace holdfast::mongodb {
 namespace {
@@ -43,25 +45,46 @@ protected:
     std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
     void write(const std::string& name, ByteView bytes) {
         std::filesystem::create_directories(std::filesystem::path(path(name)).parent_path());
-        write_file_durably(path(name), bytes);
+        std::ofstream(path(name), std::ios::binary) << as_text(bytes);
     }
     void write_packed(const std::string& name, ByteView bytes) {
         gzFile file = gzopen(path(name).c_str(), "wb");
         gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
         gzclose(file);
     }
+    using Items = std::vector<std::pair<std::string, Bytes>>;  // in tree order: those at the root come first
     Bytes exported(const std::string& format) {
+        return exported(format, {{"shop.metadata.bson", metadata_}, {"shop/orders", orders_}});
+    }
+    // A folder comes into being as `folder`; what is given back of it is empty.
+    Bytes exported(const std::string& format, const Items& items) {
         Bytes out;
-        const auto to = export_as(
-            {world_, format, {"shop.metadata.bson", "shop/orders"}, {}, [&](ByteView bytes) { append(out, bytes); }});
-        for (const auto& [item, bytes] :
-             {std::pair<std::string, const Bytes&>("shop.metadata.bson", metadata_), {"shop/orders", orders_}}) {
+        std::string file;
+        std::vector<std::string> names;
+        for (const auto& [item, bytes] : items) names.push_back(item);
+        const auto put = [&](ByteView bytes) {
+            if (file.empty()) return append(out, bytes);
+            std::ofstream(path("folder/" + file), std::ios::app | std::ios::binary) << as_text(bytes);
+        };
+        const auto begin_file = [&](const std::string& name, ExportRequest::Packing) {
+            file = name;
+            write("folder/" + name, {});
+        };
+        const auto to = export_as({world_, format, names, {}, put, begin_file});
+        for (const auto& [item, bytes] : items) {
             to->begin_item(item);
             for (std::size_t at = 0; at < bytes.size(); at += 100)
                 to->write(ByteView(bytes).subspan(at, std::min<std::size_t>(100, bytes.size() - at)));
             to->end_item();
         }
         to->finish();
+        return out;
+    }
+    static Collection plain(const std::string& name) {
+        Collection out;
+        out.name = {"shop", name};
+        out.type = "collection";
+        out.options = to_bytes(empty_document());
         return out;
     }
     std::map<std::string, Bytes> captured(const std::string& name, Facts* facts = nullptr) {
@@ -102,9 +125,73 @@ TEST_F(MongoDump, WhatIsExportedIsReadBackInEveryForm) {
     write_packed("shop.archive.gz", archive);
     write("shop.tar", tar);
     write_packed("shop.tar.gz", tar);
-    for (const std::string name : {"shop.archive", "shop.archive.gz", "shop.tar", "shop.tar.gz"}) expect_whole(name);
+    exported("directory");
+    for (const std::string name : {"shop.archive", "shop.archive.gz", "shop.tar", "shop.tar.gz", "folder"})
+        expect_whole(name);
     EXPECT_EQ(dump_format(path("shop.archive.gz")), "archive");
     EXPECT_EQ(dump_format(path("shop.tar")), "tar");
+}
+
+TEST_F(MongoDump, UsersAndRolesGoOutAndComeBack) {
+    const Bytes users = from_json(R"({"_id": "shop.me", "user": "me", "db": "shop"})");
+    const Bytes roles = from_json(R"({"_id": "shop.r", "role": "r", "db": "shop"})");
+    const Items items{{"roles.bson", roles},
+                      {"shop.metadata.bson", encode_metadata({plain("orders")})},
+                      {"users.bson", users},
+                      {"shop/orders", orders_}};
+    for (const std::string format : {"archive", "tar", "directory"}) {
+        const Bytes out = exported(format, items);
+        if (format != "directory") write(format, out);
+        const auto found = captured(format == "directory" ? "folder" : format);
+        EXPECT_EQ(found.at("users.bson"), users) << format;
+        EXPECT_EQ(found.at("roles.bson"), roles) << format;
+        EXPECT_EQ(found.at("shop/orders"), orders_) << format;
+        EXPECT_FALSE(found.contains("admin")) << format;
+    }
+    EXPECT_TRUE(std::filesystem::exists(path("folder/admin/system.version.bson")));
+}
+
+TEST_F(MongoDump, UsersOfADatabaseThatWasDumpedWithThemAreNoCollection) {
+    const Bytes user = from_json(R"({"_id": "shop.me", "user": "me", "db": "shop"})");
+    write("dump/shop/orders.bson", orders_);
+    write("dump/shop/$admin.system.users.bson", user);
+    write("dump/shop/%24admin.system.roles.bson", {});
+    write("dump/shop/$admin.system.version.bson", from_json(R"({"_id": "authSchema", "currentVersion": 5})"));
+    const auto found = captured("dump");
+    EXPECT_EQ(found.at("users.bson"), user);
+    EXPECT_EQ(found.size(), 4U);
+    EXPECT_EQ(decode_metadata("shop", found.at("shop.metadata.bson")).size(), 1U);
+}
+
+TEST_F(MongoDump, NamesThatAreTooLongForFilesAreInTheMetadata) {
+    const std::string longest = std::string(200, 'n') + "/" + std::string(39, 'm');
+    // printf '%s' NAME | sha1sum, in base64 for URLs
+    EXPECT_EQ(dump_file_name(longest),
+              std::string(200, 'n') + "%2F" + std::string(5, 'm') + "%24" + "5mkVOnrWPX5KvQ7l8hVGlgFba8w");
+    EXPECT_EQ(dump_file_name("a b/%$.x"), "a%20b%2F%25$.x");
+    Collection series = plain(longest + "s");
+    series.type = "timeseries";
+    series.options = from_json(R"({"timeseries": {"timeField": "at"}})");
+    const Bytes metadata = encode_metadata({plain(longest), series});
+    const Items items{{"shop.metadata.bson", metadata},
+                      {item_path({"shop", longest}), orders_},
+                      {item_path({"shop", longest + "s"}), orders_}};
+    for (const std::string format : {"archive", "tar", "directory"}) {
+        const Bytes out = exported(format, items);
+        if (format != "directory") write(format, out);
+        const auto found = captured(format == "directory" ? "folder" : format);
+        EXPECT_EQ(found.at(item_path({"shop", longest})), orders_) << format;
+        EXPECT_EQ(found.at(item_path({"shop", longest + "s"})), orders_) << format;
+        EXPECT_EQ(found.size(), 4U) << format;
+    }
+    // Whoever renames a file wants another name, whatever the metadata says.
+    write("renamed/shop/orders_old.bson", orders_);
+    write("renamed/shop/orders_old.metadata.json",
+          as_bytes(R"({"options": {}, "indexes": [], "collectionName": "orders"})"));
+    EXPECT_EQ(captured("renamed").at("shop/orders_old"), orders_);
+    write("cut/shop/" + dump_file_name(longest) + ".bson", orders_);
+    write("cut/shop/" + dump_file_name(longest) + ".metadata.json", as_bytes(R"({"options": {}, "indexes": []})"));
+    EXPECT_THROW(captured("cut"), Error);
 }
 
 TEST_F(MongoDump, AFolderIsReadWithPackedFilesUsersAndTheOplog) {

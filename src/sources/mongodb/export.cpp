@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -36,10 +37,14 @@ public:
             documents(bytes);
     }
     void end_item() override {
+        if (is_small() && has_begun_) throw Error{Code::corrupt, "{} comes behind documents", path_};
         if (is_metadata(path_))
             for (Collection& each : decode_metadata(database_of(path_), bytes_))
                 collections_.push_back(std::move(each));
-        if (!is_small()) end_collection();
+        else if (is_small())
+            of_admin_[path_ == users_item ? "system.users" : "system.roles"] = std::move(bytes_);
+        else
+            end_collection();
     }
     void finish() override {
         begin_once();
@@ -64,7 +69,17 @@ private:
         std::erase_if(collections_, [&](const Collection& each) {
             return !each.is_view() && std::ranges::find(request_.items, item_path(each.name)) == request_.items.end();
         });
+        // Without it mongorestore takes users for those of a server that hashed passwords otherwise.
+        if (!of_admin_.empty())
+            of_admin_["system.version"] = Builder().text("_id", "authSchema").i32("currentVersion", 5).done();
+        for (const auto& each : of_admin_)
+            collections_.push_back({{"admin", each.first}, "collection", to_bytes(empty_document()), {}, {}, {}});
         begin(collections_, std::ranges::find(request_.items, oplog_item) != request_.items.end());
+        for (const auto& [name, bytes] : of_admin_) {
+            begin_collection({"admin", name});
+            documents(bytes);
+            end_collection();
+        }
     }
 
     const ExportRequest request_;
@@ -72,8 +87,14 @@ private:
     Bytes bytes_;
     Namespace name_;
     std::vector<Collection> collections_;
+    std::map<std::string, Bytes> of_admin_;  // users and roles, by collection
     bool has_begun_ = false;
 };
+
+// Without its end: "shop/orders".
+std::string path_of(const Namespace& name) {
+    return (name.database.empty() ? "" : dump_folder_name(name.database) + "/") + dump_file_name(name.collection);
+}
 
 class ArchiveExport final : public DumpExport {
 public:
@@ -91,6 +112,28 @@ private:
     ArchiveWriter writer_;
 };
 
+class FolderExport final : public DumpExport {
+public:
+    using DumpExport::DumpExport;
+
+private:
+    using Packing = ExportRequest::Packing;
+
+    void begin(const std::vector<Collection>& collections, bool) override {
+        for (const Collection& each : collections) {
+            const std::string metadata = dump_metadata(each);
+            request().begin_file(path_of(each.name) + ".metadata.json", Packing::allowed);
+            request().write(as_bytes(metadata));
+        }
+    }
+    void begin_collection(const Namespace& name) override {
+        request().begin_file(path_of(name) + ".bson", Packing::allowed);
+    }
+    void documents(ByteView bytes) override { request().write(bytes); }
+    void end_collection() override {}
+    void end() override {}
+};
+
 class TarExport final : public DumpExport {
 public:
     using DumpExport::DumpExport;
@@ -98,11 +141,12 @@ public:
 private:
     static constexpr std::size_t block = 512;
     static constexpr std::size_t copy_bytes = 1024 * 1024;
+    static inline const std::string top = "dump/";
 
     void begin(const std::vector<Collection>& collections, bool) override {
         for (const Collection& each : collections) {
             const std::string metadata = dump_metadata(each);
-            add(path_of(each.name) + ".metadata.json", as_bytes(metadata));
+            add(top + path_of(each.name) + ".metadata.json", as_bytes(metadata));
         }
     }
     void begin_collection(const Namespace& name) override {
@@ -116,7 +160,7 @@ private:
         size_ += bytes.size();
     }
     void end_collection() override {
-        head(path_of(name_) + ".bson", size_);
+        head(top + path_of(name_) + ".bson", size_);
         Bytes buffer(copy_bytes);
         for (std::uint64_t at = 0; at < size_;) {
             const ssize_t got = ::pread(file_.get(), buffer.data(), buffer.size(), static_cast<off_t>(at));
@@ -129,10 +173,6 @@ private:
     void end() override { request().write(Bytes(2 * block, 0)); }
 
     std::string temporary() const { return folder_.path() + "/collection"; }
-    static std::string path_of(const Namespace& name) {
-        return "dump/" + (name.database.empty() ? "" : dump_file_name(name.database) + "/") +
-               dump_file_name(name.collection);
-    }
     void add(const std::string& path, ByteView bytes) {
         head(path, bytes.size());
         request().write(bytes);
@@ -193,6 +233,7 @@ private:
 
 std::unique_ptr<Export> export_as(const ExportRequest& request) {
     if (request.format == "tar") return std::make_unique<TarExport>(request);
+    if (request.format == "directory") return std::make_unique<FolderExport>(request);
     return std::make_unique<ArchiveExport>(request);
 }
 

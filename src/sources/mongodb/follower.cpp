@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "sources/mongodb/canary.h"
 #include "sources/mongodb/oplog.h"
+#include "sources/mongodb/scope.h"
 
 namespace holdfast::mongodb {
 
@@ -53,6 +54,7 @@ public:
     Came read(JournalPiece& into, Nanoseconds wait) override {
         into = {};
         into.last = last_;
+        if (is_over_) return Came::broken;
         if (!once_) canary_.sing_if_due();
         if (once_ && last_.position.at >= until_) return Came::end;
         const Nanoseconds deadline = world_.clock.steady() + wait;
@@ -94,7 +96,7 @@ private:
             start_.why_not = fmt::format("it is the history of another set: {} instead of {}", line_, line);
             return false;
         }
-        const auto found = entry_at(from.position.at);
+        const auto [found, next] = entry_at(from.position.at);
         if (!found) return false;
         const OplogEntry entry = parse_entry(*found);
         // Earlier versions kept no term.
@@ -103,29 +105,40 @@ private:
                 "another change has the time stamp of the last one that is known: it was taken back by an election";
             return false;
         }
+        if (next && scope_.is_entered_by(parse_entry(*next))) {
+            start_.why_not = entered(parse_entry(*next));
+            return false;
+        }
         start_ = {true, "", from};
         last_ = from;
         last_entry_ = *found;
         return true;
     }
 
-    // The first entry at or behind a time stamp, when it is that one.
-    std::optional<Bytes> entry_at(std::uint64_t at) {
-        std::optional<Bytes> found;
+    static std::string entered(const OplogEntry& entry) {
+        return fmt::format("{} was renamed to {}, so that a collection that was not captured has become one that is",
+                           printable(text_of(entry.object, "renameCollection")),
+                           printable(text_of(entry.object, "to")));
+    }
+
+    // The first entry at or behind a time stamp, when it is that one, and the one behind it.
+    std::pair<std::optional<Bytes>, std::optional<Bytes>> entry_at(std::uint64_t at) {
+        std::optional<Bytes> found, next;
         {
             Builder query;
             const Bytes plain = oplog_query(at, std::nullopt, false);
             for (const Element& each : Elements(plain)) query.add(each);
-            Cursor cursor(*client_, "local", query.i64("limit", 1).done(), {.first_batch = 1});
+            Cursor cursor(*client_, "local", query.i64("limit", 2).done(), {.first_batch = 2});
             if (const ByteView document = cursor.next(); !document.empty()) found = to_bytes(document);
+            if (const ByteView document = cursor.next(); !document.empty()) next = to_bytes(document);
         }
-        if (found && parse_entry(*found).ts == at) return found;
+        if (found && parse_entry(*found).ts == at) return {std::move(found), std::move(next)};
         const auto oldest = oldest_entry(*client_);
         start_.why_not =
             oldest && parse_entry(*oldest).ts > at
                 ? fmt::format("the oplog begins later, at {}", rfc3339(parse_entry(*oldest).time))
                 : "the last change that is known is not in the oplog any more: it was taken back by an election";
-        return std::nullopt;
+        return {};
     }
 
     void open_cursor() {
@@ -154,7 +167,8 @@ private:
             open_cursor();
         }
         if (!cursor_) open_cursor();
-        while (into.bytes.size() < piece_bytes) {
+        // What is not the source's counts, too: time goes on by it.
+        for (std::size_t bytes = 0; bytes < piece_bytes;) {
             const ByteView document = cursor_->next();
             if (document.empty()) {
                 if (!cursor_->is_open()) cursor_.reset();
@@ -164,13 +178,20 @@ private:
                 if (!prove(document)) return Came::broken;
                 continue;
             }
+            bytes += document.size();
             const OplogEntry entry = parse_entry(document);
+            if (scope_.is_entered_by(entry)) {
+                why_broken_ = entered(entry);
+                is_over_ = true;
+                const bool is_piece = into.records > 0 || last_.position.at > into.last.position.at;
+                return is_piece ? Came::piece : Came::broken;
+            }
             // The clock of a new primary may be behind; time does not go back for that.
             last_ = {entry.position(line_), std::max(entry.time, last_.time)};
             last_entry_ = to_bytes(document);
             last_asked_ = world_.clock.steady();
-            if (entry.op != "n") {
-                append(into.bytes, document);
+            if (const ByteView own = scope_.own_part(entry, room_); !own.empty()) {
+                append(into.bytes, own);
                 ++into.records;
             }
             if (once_ && entry.ts >= until_) break;
@@ -192,7 +213,7 @@ private:
         const auto now = hello.ok() ? find(hello.document, "localTime") : std::nullopt;
         if (!now || !now->milliseconds()) return Came::idle;
         // What was made before this moment would have come by now: ask once more.
-        if (fill(into) == Came::piece) return give(into, Came::piece);
+        if (const Came came = fill(into); came != Came::idle) return give(into, came);
         last_.time = std::max(last_.time, *now->milliseconds() * millisecond);
         into.last = last_;
         return Came::piece;
@@ -222,6 +243,8 @@ private:
 
     World& world_;
     CaptureOptions options_;
+    const Scope scope_{options_};
+    Bytes room_;
     const bool once_;
     Canary canary_{world_, options_};
     std::unique_ptr<Client> client_;
@@ -233,6 +256,7 @@ private:
     std::uint64_t until_ = 0;
     std::string why_broken_;
     bool is_proved_ = false;
+    bool is_over_ = false;
     Nanoseconds last_asked_ = 0;
     int reconnects_ = 0;
 };

@@ -45,15 +45,21 @@ std::uint64_t oldest_open_transaction(Client& client, std::uint64_t otherwise) {
 
 }  // namespace
 
-Instant Instant::choose(Client& client, Consistency wanted, const std::optional<Namespace>& any, std::uint64_t bytes) {
+std::optional<std::uint64_t> Instant::log_begins(Client& client) {
+    const auto newest = has_oplog(client) ? newest_entry(client) : std::nullopt;
+    if (!newest) return std::nullopt;
+    return oldest_open_transaction(client, parse_entry(*newest).ts);
+}
+
+Instant Instant::choose(Client& client, Consistency wanted, const Reading& reading) {
     Instant out;
     if (wanted == Consistency::none) return out;
     const bool tries_snapshot =
         wanted == Consistency::snapshot ||
-        (wanted == Consistency::automatic && is_set_member(client) && bytes <= snapshot_bytes_max &&
+        (wanted == Consistency::automatic && is_set_member(client) && reading.bytes <= snapshot_bytes_max &&
          std::atoi(client.server_version().c_str()) >= snapshot_major_min);
-    if (tries_snapshot && any) {
-        if (const auto time = cluster_time(client, *any)) {
+    if (tries_snapshot && reading.any) {
+        if (const auto time = cluster_time(client, *reading.any)) {
             out.kind_ = Consistency::snapshot;
             out.cluster_time_ = *time;
             if (has_oplog(client)) out.line_ = line_of(client);
@@ -63,11 +69,10 @@ Instant Instant::choose(Client& client, Consistency wanted, const std::optional<
     if (wanted == Consistency::snapshot)
         throw Error{Code::source_failed, "{} gives no snapshot reads", client.endpoint().shown()}.hint(
             "Members of a replica set give them from version 5.0 on; `consistency: oplog` does without.");
-    const auto newest = has_oplog(client) ? newest_entry(client) : std::nullopt;
-    if (newest) {
+    if (reading.log_begins) {
         out.kind_ = Consistency::oplog;
         out.line_ = line_of(client);
-        out.oplog_from_ = oldest_open_transaction(client, parse_entry(*newest).ts);
+        out.oplog_from_ = *reading.log_begins;
         return out;
     }
     if (wanted == Consistency::oplog)
@@ -86,7 +91,7 @@ std::string Instant::description() const {
         case Consistency::snapshot:
             return "one cluster time";
         case Consistency::oplog:
-            return "one instant, by the oplog";
+            return std::string(consistent_by_oplog);
         default:
             return "not one instant";
     }

@@ -1,6 +1,7 @@
 // sources/mongodb/instant.h: makes one instant of collections that are read one after the other, or says that there is none.
 //
-// Shape    before the first read: choose(); each read: add_to(query); after the last: end()
+// Shape    before collections are listed: log_begins(); before the first read: choose(); each read: add_to(query); after the
+//          last: newest_safe_entry()
 // Errors   source_failed
 // Threads  add_to() from any; the rest from one
 #pragma once
@@ -16,8 +17,14 @@ namespace holdfast::mongodb {
 
 class Instant {
 public:
-    // `any`: a collection that exists, `bytes`: how much will be read.
-    static Instant choose(Client& client, Consistency wanted, const std::optional<Namespace>& any, std::uint64_t bytes);
+    // From where the oplog has all that happens from now on; nothing where there is none.
+    static std::optional<std::uint64_t> log_begins(Client& client);
+    struct Reading {
+        std::optional<Namespace> any;             // a collection that exists
+        std::uint64_t bytes = 0;                  // how much will be read
+        std::optional<std::uint64_t> log_begins;  // from before it was listed
+    };
+    static Instant choose(Client& client, Consistency wanted, const Reading& reading);
 
     Consistency kind() const { return kind_; }  // not automatic any more
     const std::string& line() const { return line_; }
@@ -34,6 +41,8 @@ private:
     std::uint64_t cluster_time_ = 0;
     std::uint64_t oplog_from_ = 0;
 };
+
+constexpr std::string_view consistent_by_oplog = "one instant, by the oplog";
 
 // The newest entry that no election takes back, once all that was read is in front of it.
 Bytes newest_safe_entry(Client& client);

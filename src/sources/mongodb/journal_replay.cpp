@@ -39,7 +39,10 @@ bool JournalReplay::feed(ByteView bytes) {
 
 bool JournalReplay::take(ByteView record) {
     const OplogEntry entry = parse_entry(record);
-    if (entry.ts <= summary_.reached.position.at) return true;  // it is in already
+    if (entry.ts <= summary_.reached.position.at) {  // it is in already
+        applier_.remember(entry);
+        return true;
+    }
     if (request_.until_before && entry.ts >= request_.until_before->at) return false;
     // The clock of a new primary may be behind that of the one before.
     const Nanoseconds time = std::max(entry.time, summary_.reached.time);

@@ -46,7 +46,7 @@ std::unique_ptr<MemoryReader> MemoryReader::open(const std::string& path) {
     if (!file) return nullptr;
     std::unique_ptr<MemoryReader> out(new MemoryReader(std::move(file)));
     Bytes head(magic.size() + ContentVersion::size + HashKey::size);
-    if (!out->take(head) || as_text(ByteView(head).first(magic.size())) != magic) return nullptr;
+    if (!out->file_.take(head) || as_text(ByteView(head).first(magic.size())) != magic) return nullptr;
     out->version_ = ContentVersion::from(ByteView(head).subspan(magic.size()));
     out->hash_key_ = HashKey::from(ByteView(head).subspan(magic.size() + ContentVersion::size));
     out->next_ = out->read_block();
@@ -62,33 +62,15 @@ std::optional<ByteRange> MemoryReader::find(const std::string& order_key, const 
     return found == block_.rows.end() ? std::nullopt : std::optional(found->second);
 }
 
-bool MemoryReader::take(MutableByteView into) {
-    std::size_t done = 0;
-    while (done < into.size()) {
-        if (at_ == end_) {
-            buffer_.resize(buffer_bytes);
-            const ssize_t got = ::read(file_.get(), buffer_.data(), buffer_.size());
-            if (got <= 0) return false;
-            at_ = 0;
-            end_ = static_cast<std::size_t>(got);
-        }
-        const std::size_t some = std::min(into.size() - done, end_ - at_);
-        std::memcpy(into.data() + done, buffer_.data() + at_, some);
-        at_ += some;
-        done += some;
-    }
-    return true;
-}
-
 // Nothing at the end, and where it is damaged.
 std::optional<MemoryReader::Block> MemoryReader::read_block() {
     std::array<std::uint8_t, sizeof(std::uint32_t)> length{};
-    if (!take(length)) return std::nullopt;
+    if (!file_.take(length)) return std::nullopt;
     const std::uint32_t bytes = ByteReader(length, "memory").u32();
     if (bytes > block_bytes_max) return std::nullopt;
     Bytes body(bytes);
     Checksum said{}, found{};
-    if (!take(body) || !take(said)) return std::nullopt;
+    if (!file_.take(body) || !file_.take(said)) return std::nullopt;
     hash(found, hash_key_.view(), body);
     if (said != found) return std::nullopt;
     ByteReader in(body, "the memory of a collection");

@@ -14,7 +14,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "base/file.h"
+#include "base/file_reader.h"
 #include "base/world.h"
 #include "source/source.h"
 
@@ -44,12 +44,9 @@ private:
         std::unordered_map<DocumentHash, ByteRange, IdHash> rows;
     };
     explicit MemoryReader(Fd file) : file_(std::move(file)) {}
-    bool take(MutableByteView into);
     std::optional<Block> read_block();
 
-    Fd file_;
-    Bytes buffer_;
-    std::size_t at_ = 0, end_ = 0;
+    FileReader file_;
     ContentVersion version_;
     HashKey hash_key_;
     Block block_;

@@ -197,6 +197,7 @@ const SourceType mongodb_source_type{
     .diff_rows = mongodb::diff_documents,
     .is_own_place = mongodb::is_own_place,
     .export_formats = mongodb::export_formats,
+    .export_folder_formats = mongodb::export_folder_formats,
     .export_as = mongodb::export_as,
     .has_journal = true,
     .history = mongodb::history,

@@ -28,6 +28,17 @@ Namespace split_namespace(std::string_view text) {
     return {std::string(text.substr(0, dot)), std::string(text.substr(dot + 1))};
 }
 
+bool is_buckets(const Namespace& name) { return name.collection.starts_with(buckets_prefix); }
+
+Namespace visible(Namespace name) {
+    if (is_buckets(name)) name.collection.erase(0, buckets_prefix.size());
+    return name;
+}
+
+bool is_temporary(const Namespace& name) {
+    return name.collection.starts_with("tmp.agg_out.") || name.collection.starts_with("tmp.mr.");
+}
+
 std::string encode_database(std::string_view name) {
     std::string out = encode(name, true);
     if (const auto first = static_cast<unsigned char>(name.empty() ? 0 : name.front()); first >= '~')

@@ -26,6 +26,14 @@ struct Namespace {
 };
 Namespace split_namespace(std::string_view text);  // at the first dot
 
+// A time series lies in buckets, and is written to there: shop.system.buckets.points is shop.points.
+constexpr std::string_view buckets_prefix = "system.buckets.";
+constexpr std::string_view views_collection = "system.views";
+bool is_buckets(const Namespace& name);
+Namespace visible(Namespace name);
+// What $out and mapReduce fill, and then rename to what they are for.
+bool is_temporary(const Namespace& name);
+
 std::string encode_database(std::string_view name);
 std::string encode_collection(std::string_view name);
 std::string decode_part(std::string_view part);

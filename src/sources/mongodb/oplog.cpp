@@ -46,6 +46,23 @@ std::string OplogEntry::transaction() const {
     return std::string(as_text(session->value)) + std::string(as_text(number->value));
 }
 
+OplogEntry::Step OplogEntry::step() const {
+    const auto first = Elements(object).begin();
+    if (op != "c" || first == Elements(object).end()) return Step::none;
+    if (first->name == "commitTransaction") return Step::commit;
+    if (first->name == "abortTransaction") return Step::abort;
+    if (first->name != "applyOps" || transaction().empty() || number_of(document, "multiOpType") == 1)
+        return Step::none;
+    for (const std::string_view name : {"partialTxn", "prepare"})
+        if (const auto flag = find(object, name); flag && flag->is_true()) return Step::part;
+    return Step::last;
+}
+
+bool OplogEntry::has_earlier_parts() const {
+    const auto previous = find(document_of(document, "prevOpTime"), "ts");
+    return previous && previous->timestamp().value_or(0) != 0;
+}
+
 Position OplogEntry::position(const std::string& line) const {
     return {term > 0 ? fmt::format("{}{}{}", line, term_word, term) : line, ts};
 }

@@ -30,6 +30,10 @@ struct OplogEntry {
     Position position(const std::string& line) const;
     // lsid and txnNumber, which name a transaction; empty for what is in none.
     std::string transaction() const;
+    // What it is to its transaction; `none` also for the inserts of one command, though they carry a session's numbers.
+    enum class Step : std::uint8_t { none, part, last, commit, abort };
+    Step step() const;
+    bool has_earlier_parts() const;
 };
 OplogEntry parse_entry(ByteView document);
 

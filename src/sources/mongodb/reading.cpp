@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "source/order_free_sum.h"
 
 namespace holdfast::mongodb {
@@ -41,6 +42,9 @@ class CollectionData final : public ItemData {
 public:
     CollectionData(ClientPool& pool, const StreamPlan& plan, Changes changes, Readings& readings)
         : item_(item_path(plan.collection.name)),
+          pool_(pool),
+          collection_(plan.collection),
+          is_followed_by_oplog_(plan.instant.kind() == Consistency::oplog),
           readings_(readings),
           documents_(open_documents(pool, plan)),
           changes_(std::move(changes)) {}
@@ -82,10 +86,22 @@ private:
                        {item_, "content", sum_.hex()},
                        {item_, "about bytes", std::to_string(bytes_)}});
         is_done_ = true;
+        look_whether_intact();
         readings_.done(true);
     }
 
+    // Documents are read by the collection's name, which another one may have got meanwhile, or none.
+    void look_whether_intact() {
+        if (!is_followed_by_oplog_ || collection_.uuid.empty()) return;
+        const auto lease = pool_.lease();
+        const auto now = look_up(*lease, collection_.name);
+        if (now && now->uuid == collection_.uuid) readings_.intact(collection_.name);
+    }
+
     const std::string item_;
+    ClientPool& pool_;
+    const Collection& collection_;
+    const bool is_followed_by_oplog_;
     Readings& readings_;
     const std::unique_ptr<DocumentStream> documents_;
     Changes changes_;
@@ -97,9 +113,8 @@ private:
 
 class OplogData final : public ItemData {
 public:
-    OplogData(ClientPool& pool, World& world, const Instant& instant, Readings& readings,
-              std::function<bool(const OplogEntry&)> concerns)
-        : lease_(pool.lease()), world_(world), instant_(instant), readings_(readings), concerns_(std::move(concerns)) {}
+    OplogData(ClientPool& pool, World& world, OplogPlan plan, Readings& readings)
+        : lease_(pool.lease()), world_(world), instant_(plan.instant), plan_(std::move(plan)), readings_(readings) {}
 
     Piece read(MutableByteView into) override {
         std::size_t done = 0;
@@ -128,10 +143,15 @@ private:
                     "Make the oplog larger (replSetResizeOplog), or capture when less is written.");
             is_first_ = false;
             last_ = entry.moment(instant_.line());
-            if (!concerns_(entry)) continue;
+            const ByteView own = plan_.scope.own_part(entry, room_);
+            if (own.empty()) continue;
             // The first one's change was made before anything was read.
-            if (entry.ts > instant_.oplog_from()) touch(entry);
-            return document;
+            if (entry.ts > instant_.oplog_from()) {
+                touch(entry);
+                refuse_rename(entry);
+            }
+            refuse_half(entry);
+            return own;
         }
     }
 
@@ -142,25 +162,67 @@ private:
                                            Cursor::Options{});
     }
 
+    // A collection is read by its name: once that is another's, what it held is not in the capture.
+    void refuse_rename(const OplogEntry& entry) {
+        const auto renamed = find(entry.object, "renameCollection");
+        if (entry.op != "c" || !renamed) return;
+        const Namespace from = split_namespace(renamed->text().value_or(""));
+        const auto is_it = [&](const Collection& each) {
+            return entry.uuid && !each.uuid.empty() ? equal(each.uuid, *entry.uuid) : each.name == from;
+        };
+        const bool enters = plan_.scope.is_entered_by(entry);
+        const auto captured = std::ranges::find_if(plan_.captured, is_it);
+        const bool is_lost = captured != plan_.captured.end() && !readings_.is_intact(captured->name);
+        if (!enters && !is_lost) return;
+        throw Error{Code::source_failed, "{} was renamed to {} while it was captured", printable(from.text()),
+                    printable(text_of(entry.object, "to"))}
+            .hint("Try again, when nothing renames it; a follower does so by itself.");
+    }
+
+    // Transactions that are not over are looked up before the oplog's beginning is chosen; one may end in between.
+    void refuse_half(const OplogEntry& entry) {
+        const OplogEntry::Step step = entry.step();
+        if (step == OplogEntry::Step::none) return;
+        const std::string transaction = entry.transaction();
+        const bool needs_earlier =
+            step == OplogEntry::Step::commit || (step != OplogEntry::Step::abort && entry.has_earlier_parts());
+        if (needs_earlier && !transactions_.contains(transaction))
+            throw Error{Code::source_failed, "a transaction began before the oplog that is captured"}.hint(
+                "Try again.");
+        if (step == OplogEntry::Step::part)
+            transactions_.insert(transaction);
+        else
+            transactions_.erase(transaction);
+    }
+
     void touch(const OplogEntry& entry) {
         const Namespace name = split_namespace(entry.ns);
-        if (name.collection != "$cmd") {
-            readings_.touched(item_path(name));
-            return;
-        }
-        if (name.database != "admin" && !find(entry.object, "applyOps")) {
+        if (name.collection == views_collection) {
+            readings_.touched(
+                item_path(split_namespace(text_of(entry.op == "u" ? entry.object2 : entry.object, "_id"))));
+        } else if (name.collection != "$cmd") {
+            readings_.touched(item_path(visible(name)));
+        } else if (find(entry.object, "applyOps")) {
+            for (const Element& each : Elements(document_of(entry.object, "applyOps")))
+                if (each.is_document()) touch(parse_entry(each.value));
+        } else if (name.database != "admin") {
             readings_.touched(encode_database(name.database));  // a collection of it was made, renamed, dropped …
-            return;
+            const auto first = Elements(entry.object).begin();
+            if (first == Elements(entry.object).end()) return;
+            if (first->name == "create")
+                readings_.touched(item_path(visible({name.database, std::string(first->text().value_or(""))})));
+            if (first->name == "renameCollection")
+                readings_.touched(item_path(split_namespace(text_of(entry.object, "to"))));
         }
-        for (const Element& each : Elements(document_of(entry.object, "applyOps")))
-            if (each.is_document()) readings_.touched(item_path(split_namespace(text_of(each.value, "ns"))));
     }
 
     ClientPool::Lease lease_;
     World& world_;
     const Instant& instant_;
+    const OplogPlan plan_;
+    std::set<std::string> transactions_;  // that are not over
     Readings& readings_;
-    const std::function<bool(const OplogEntry&)> concerns_;
+    Bytes room_;
     std::unique_ptr<Cursor> cursor_;
     Moment last_;
     std::uint64_t until_ = 0;
@@ -196,6 +258,16 @@ void Readings::done(bool whole) {
     changed_.notify_all();
 }
 
+void Readings::intact(const Namespace& name) {
+    const std::lock_guard lock(mutex_);
+    intact_.insert(name);
+}
+
+bool Readings::is_intact(const Namespace& name) {
+    const std::lock_guard lock(mutex_);
+    return intact_.contains(name);
+}
+
 void Readings::wait_for_all(World& world) {
     std::unique_lock lock(mutex_);
     // All others were begun before this one, unless the capture was given up meanwhile.
@@ -227,6 +299,13 @@ Facts Readings::take(Consistency kind) {
         if (!is_about(fact) && !fact.item.empty() &&
             (touched_.contains(fact.item) || touched_.contains(fact.item.substr(0, fact.item.find('/')))))
             fact.name = "about " + fact.name;
+    // What was made meanwhile was not counted.
+    std::set<std::string> known;
+    for (const Fact& fact : facts_.list) known.insert(fact.item);
+    for (const std::string& item : touched_)
+        if (item.find('/') != std::string::npos && !known.contains(item))
+            for (const std::string name : {"type", "options", "indexes", "documents", "content"})
+                facts_.list.push_back({item, "about " + name, "made while this was captured"});
     facts_.sort();
     return std::move(facts_);
 }
@@ -244,9 +323,8 @@ std::unique_ptr<ItemData> collection_data(ClientPool& pool, const StreamPlan& pl
     }
 }
 
-std::unique_ptr<ItemData> oplog_data(ClientPool& pool, World& world, const Instant& instant, Readings& readings,
-                                     std::function<bool(const OplogEntry&)> concerns) {
-    return std::make_unique<OplogData>(pool, world, instant, readings, std::move(concerns));
+std::unique_ptr<ItemData> oplog_data(ClientPool& pool, World& world, OplogPlan plan, Readings& readings) {
+    return std::make_unique<OplogData>(pool, world, std::move(plan), readings);
 }
 
 }  // namespace holdfast::mongodb

@@ -13,6 +13,7 @@
 #include "source/source.h"
 #include "sources/mongodb/changes.h"
 #include "sources/mongodb/documents.h"
+#include "sources/mongodb/scope.h"
 
 namespace holdfast::mongodb {
 
@@ -24,6 +25,9 @@ public:
     void expect(std::size_t collections);
     void begin();
     void done(bool whole);
+    // Of the collection that was listed, and not of another that has its name by now, all was read.
+    void intact(const Namespace& name);
+    bool is_intact(const Namespace& name);
     void wait_for_all(World& world);  // throws when one of them failed
     void touched(const std::string& item);
     void set_moment(Moment moment);
@@ -36,6 +40,7 @@ private:
     // guarded by mutex_
     Facts facts_;
     std::set<std::string> touched_;
+    std::set<Namespace> intact_;
     std::optional<Moment> moment_;
     std::size_t left_ = 0;  // not read to their end yet
     std::size_t open_ = 0;  // of these
@@ -45,8 +50,12 @@ private:
 std::unique_ptr<ItemData> bytes_data(Bytes bytes);
 std::unique_ptr<ItemData> collection_data(ClientPool& pool, const StreamPlan& plan, Changes changes,
                                           Readings& readings);
-// The oplog from the instant's beginning to after the last read; `concerns`: namespaces that are captured.
-std::unique_ptr<ItemData> oplog_data(ClientPool& pool, World& world, const Instant& instant, Readings& readings,
-                                     std::function<bool(const OplogEntry&)> concerns);
+struct OplogPlan {
+    const Instant& instant;
+    const Scope& scope;
+    std::vector<Collection> captured;
+};
+// The oplog from the instant's beginning to after the last read, of what is in the scope.
+std::unique_ptr<ItemData> oplog_data(ClientPool& pool, World& world, OplogPlan plan, Readings& readings);
 
 }  // namespace holdfast::mongodb

@@ -1,17 +1,15 @@
 #include "sources/mongodb/rebuild.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <map>
 #include <set>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/item.h"
 #include "source/folder_rebuild.h"
 #include "source/rebuild_gate.h"
+#include "sources/mongodb/instant.h"
 #include "sources/mongodb/journal_replay.h"
+#include "sources/mongodb/spool.h"
 #include "sources/mongodb/target.h"
 
 namespace holdfast::mongodb {
@@ -20,41 +18,25 @@ namespace {
 
 constexpr std::size_t oplog_piece_bytes = 4 * 1024 * 1024;
 
-// The oplog of the capture, kept until all documents are there.
-class Spool {
-public:
-    void append(ByteView bytes) {
-        if (!file_) {
-            file_ = Fd(::open((folder_.path() + "/oplog").c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-            if (!file_) throw Error{Code::failed, "cannot create a file in {}: {}", folder_.path(), errno_text(errno)};
-        }
-        write_all(file_.get(), bytes, "the oplog's temporary file");
-    }
-    template <class Each>
-    void read(const Each& each) {
-        if (!file_) return;
-        Bytes buffer(oplog_piece_bytes);
-        for (off_t at = 0;;) {
-            const ssize_t got = ::pread(file_.get(), buffer.data(), buffer.size(), at);
-            if (got < 0) throw Error{Code::failed, "cannot read the oplog back: {}", errno_text(errno)};
-            if (got == 0) return;
-            each(ByteView(buffer).first(static_cast<std::size_t>(got)));
-            at += got;
-        }
-    }
-
-private:
-    TemporaryFolder folder_;
-    Fd file_;
-};
-
 class ServerRebuild final : public Rebuild {
 public:
     explicit ServerRebuild(const RebuildRequest& request) : world_(request.world), is_dry_run_(request.dry_run) {
-        TargetPlan plan{server_endpoint(request.target), restore_options(request.options), request.wants, "", ""};
+        TargetPlan plan{.endpoint = server_endpoint(request.target),
+                        .options = restore_options(request.options),
+                        .wants = request.wants,
+                        .line = "",
+                        .version = "",
+                        .scope = {},
+                        .replays = true};
         if (request.facts) {
-            plan.line = request.facts->value("", "about line").value_or("");
-            plan.version = request.facts->value("", "about server version").value_or("");
+            const auto fact = [&](std::string_view name) { return request.facts->value("", name).value_or(""); };
+            plan.line = fact("about line");
+            plan.version = fact("about feature version");
+            if (plan.version.empty()) plan.version = fact("about server version");
+            if (const auto scope = request.facts->value("", scope_fact)) plan.scope = Scope::parse(*scope);
+            // A dump with an oplog is one of a whole server.
+            if (plan.line.empty() && !plan.scope) plan.scope = Scope();
+            plan.replays = request.options.contains("until") || fact("about consistency") == consistent_by_oplog;
         }
         if (!is_dry_run_) target_ = std::make_unique<RestoreTarget>(world_, std::move(plan));
     }
@@ -143,6 +125,7 @@ public:
         if (!is_dry_run_) {
             applier().flush();
             for (Finding& each : target_->finish()) summary_.findings.push_back(std::move(each));
+            summary_.records = target_->records();
         }
         return std::move(summary_);
     }
@@ -187,13 +170,17 @@ private:
                         "different instants"};
         applier_ = std::make_unique<Applier>(*target_, target_->known());
         RecordCutter cutter;
-        spool_.read([&](ByteView bytes) {
-            cutter.feed(bytes, [&](ByteView record) {
+        Bytes buffer(oplog_piece_bytes);
+        for (std::uint64_t at = 0; at < spool_.bytes();) {
+            const std::size_t got = spool_.read(at, buffer);
+            if (got == 0) throw Error{Code::failed, "the oplog's temporary file has lost bytes"};
+            cutter.feed(ByteView(buffer).first(got), [&](ByteView record) {
                 world_.stop.check();
                 applier_->apply(parse_entry(record));
                 return true;
             });
-        });
+            at += got;
+        }
         return *applier_;
     }
 
@@ -213,7 +200,7 @@ private:
     std::uint64_t tickets_ = 0;
     std::vector<std::string> databases_;
     std::unique_ptr<RestoreTarget> target_;
-    Spool spool_;
+    Spool spool_;  // the oplog of the capture, until all documents are there
     std::unique_ptr<Applier> applier_;
     RebuildGate gate_{world_};
     // guarded by gate_.mutex

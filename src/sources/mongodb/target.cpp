@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -12,7 +11,7 @@ namespace holdfast::mongodb {
 
 namespace {
 
-constexpr std::size_t written_at_once = 2000;  // documents, by one thread
+constexpr std::string_view staged_suffix = "_holdfast_staged";
 
 bool has_documents(Client& client, const Namespace& name) {
     const Reply reply = client.ask(
@@ -23,8 +22,14 @@ bool has_documents(Client& client, const Namespace& name) {
 }
 
 bool expires(const Collection& collection) {
-    return std::ranges::any_of(collection.indexes,
-                               [](const Bytes& index) { return find(index, "expireAfterSeconds").has_value(); });
+    const auto says_when = [](const Bytes& options) { return find(options, "expireAfterSeconds").has_value(); };
+    return says_when(collection.options) || std::ranges::any_of(collection.indexes, says_when);
+}
+
+// Of "6.0.12" 6 and 0.
+std::pair<int, int> release_of(const std::string& version) {
+    const std::size_t dot = version.find('.');
+    return {std::atoi(version.c_str()), dot == std::string::npos ? 0 : std::atoi(version.c_str() + dot + 1)};
 }
 
 }  // namespace
@@ -39,28 +44,20 @@ RestoreTarget::RestoreTarget(World& world, TargetPlan plan)
 }
 
 RestoreTarget::~RestoreTarget() {
-    if (!queried_) return;
     try {
-        const Namespace left = working(*queried_);
-        (void)pool_.lease()->ask(left.database, command("drop", left.collection));
+        for (const auto& [name, made] : made_)
+            if (made.is_staged) drop_staged(made.collection);
     } catch (const std::exception&) {
-        // The next restore by query takes it away.
+        // The next restore of it takes it away.
     }
 }
 
 // What a newer server wrote may mean nothing to an older one, or one that is held at an older feature version.
 void RestoreTarget::refuse_older(Client& client) const {
-    const int captured = std::atoi(plan_.version.c_str());
-    if (captured == 0 || plan_.options.older_server) return;
-    std::string there = client.server_version();
-    const Reply feature =
-        client.ask("admin", Builder().i32("getParameter", 1).i32("featureCompatibilityVersion", 1).done());
-    if (feature.ok())
-        if (const std::string version =
-                text_of(document_of(feature.document, "featureCompatibilityVersion"), "version");
-            !version.empty())
-            there = version;
-    if (std::atoi(there.c_str()) >= captured) return;
+    if (plan_.version.empty() || plan_.options.older_server) return;
+    std::string there = feature_version(client);
+    if (there.empty()) there = client.server_version();
+    if (release_of(there) >= release_of(plan_.version)) return;
     throw Error{Code::target_failed, "{} is of the feature version {}, and {} was captured", plan_.endpoint.shown(),
                 there, plan_.version}
         .unharmed("nothing was changed")
@@ -87,10 +84,28 @@ Namespace RestoreTarget::mapped(const Namespace& captured) const {
     return out;
 }
 
-Namespace RestoreTarget::working(const Namespace& captured) const {
-    Namespace out = mapped(captured);
-    if (!plan_.options.query.empty()) out.collection += ".holdfast_query";
+Namespace RestoreTarget::staged(const Collection& collection) const {
+    Namespace out = mapped(collection.name);
+    if (is_temporary(collection.name)) std::ranges::replace(out.collection, '.', '_');
+    out.collection += staged_suffix;
     return out;
+}
+
+Namespace RestoreTarget::working(const Made& made) const {
+    return made.is_staged ? staged(made.collection) : mapped(made.collection.name);
+}
+
+Namespace RestoreTarget::stored(const Made& made) const {
+    Namespace out = working(made);
+    if (made.collection.type == "timeseries") out.collection.insert(0, buckets_prefix);
+    return out;
+}
+
+void RestoreTarget::drop_staged(const Collection& collection) {
+    const Namespace name = staged(collection);
+    const auto client = pool_.lease();
+    const Reply reply = client->ask(name.database, command("drop", name.collection));
+    if (!reply.ok() && reply.code != server_code::namespace_not_found) client->fail(reply, "dropping " + name.text());
 }
 
 void RestoreTarget::refuse_query_of_many(const Collection& collection) {
@@ -109,14 +124,22 @@ void RestoreTarget::refuse_query_of_many(const Collection& collection) {
 }
 
 bool RestoreTarget::takes(const Namespace& name) {
-    constexpr std::string_view buckets = "system.buckets.";
-    Namespace said = name;
-    if (said.collection.starts_with(buckets)) said.collection.erase(0, buckets.size());
-    if (!only_database_.empty() && std::ranges::find(databases_, name.database) == databases_.end()) return false;
-    // One that was made after the capture comes along; what is the server's own does not.
-    if (!plan_.wants)
-        return std::ranges::find(databases_, name.database) != databases_.end() || !is_internal_database(name.database);
-    return plan_.wants(item_path(said));
+    const bool was_captured = std::ranges::find(databases_, name.database) != databases_.end();
+    if (!was_captured && (!only_database_.empty() || is_internal_database(name.database))) return false;
+    if (!was_captured && !plan_.scope) {
+        if (told_of_.insert(name.database).second)
+            world_.log.warning(fmt::format(
+                "the journal has changes of the database {}, which the snapshot has not; it does not say whether the "
+                "source covers it, so it is left alone",
+                printable(name.database)));
+        return false;
+    }
+    if (plan_.scope && !plan_.scope->covers(name)) return false;
+    return is_asked_for(name) || (was_captured && is_temporary(name));
+}
+
+bool RestoreTarget::is_asked_for(const Namespace& name) const {
+    return !plan_.wants || plan_.wants(item_path(visible(name)));
 }
 
 void RestoreTarget::refuse_the_source(const std::string& database) {
@@ -142,7 +165,6 @@ void RestoreTarget::prepare(const std::string& database, std::vector<Collection>
     const auto client = pool_.lease();
     std::map<std::string, std::vector<Collection>> present;  // by database at the target
     std::vector<std::string> in_the_way;
-    std::set<Namespace> merged;
     for (const Collection& each : collections) {
         if (!plan_.options.query.empty()) refuse_query_of_many(each);
         const Namespace name = mapped(each.name);
@@ -152,15 +174,15 @@ void RestoreTarget::prepare(const std::string& database, std::vector<Collection>
         const auto there = std::ranges::find(list->second, name, &Collection::name);
         const bool is_there = there != list->second.end();
         if (expires(each) || (is_there && expires(*there))) ttl_.begin();
-        Made made{each, DocumentWriter::Mode::insert, false, {}};
+        Made made{each, DocumentWriter::Mode::insert, false, false, {}};
         if (is_there && plan_.options.present == Present::fail && has_documents(*client, name))
             in_the_way.push_back(name.text());
         if (is_there && (plan_.options.present == Present::missing || plan_.options.present == Present::replace)) {
             made.is_merged = true;
-            merged.insert(each.name);
             made.mode = plan_.options.present == Present::missing ? DocumentWriter::Mode::missing
                                                                   : DocumentWriter::Mode::replace;
         }
+        made.is_staged = !each.is_view() && (!plan_.options.query.empty() || (made.is_merged && plan_.replays));
         const std::lock_guard lock(mutex_);
         made_.emplace(each.name, std::move(made));
     }
@@ -173,13 +195,12 @@ void RestoreTarget::prepare(const std::string& database, std::vector<Collection>
             .hint("--existing drop, missing or replace says what becomes of them; --beside NAME leaves them alone.");
     for (const Collection& each : collections) {
         known_.push_back(each);
-        const bool is_merged = merged.contains(each.name);
-        if (!plan_.options.query.empty() && !each.is_view()) {
-            const Namespace name = working(each.name);
-            (void)client->ask(name.database, command("drop", name.collection));
-            (void)client->run(name.database, command("create", name.collection));
+        const Made& made = made_.at(each.name);  // nobody else adds to made_ now
+        if (made.is_staged) {
+            drop_staged(each);
+            make_in(*client, each, working(made));
         }
-        if (is_merged || each.is_view()) continue;
+        if (made.is_merged || each.is_view()) continue;
         const Namespace name = mapped(each.name);
         const auto& list = present.at(name.database);
         if (std::ranges::find(list, name, &Collection::name) != list.end())
@@ -197,15 +218,14 @@ std::unique_ptr<RestoreTarget::Writer> RestoreTarget::writer(const Namespace& ca
     std::unique_lock lock(mutex_);
     const auto found = made_.find(captured);
     if (found == made_.end()) return nullptr;
-    const Collection collection = found->second.collection;
-    const DocumentWriter::Mode mode = queried_ ? DocumentWriter::Mode::insert : found->second.mode;
+    const Made& made = found->second;
+    const DocumentWriter::Mode mode = made.is_staged ? DocumentWriter::Mode::insert : made.mode;
+    const bool in_order = made.collection.is_capped();
+    const Namespace name = stored(made);
     lock.unlock();
-    Namespace name = working(captured);
-    if (collection.type == "timeseries") name.collection = "system.buckets." + name.collection;
     auto lease = pool_.lease();
     Client& client = *lease;
-    return std::make_unique<Writer>(
-        Writer{std::move(lease), DocumentWriter(client, name, mode, collection.is_capped()), name});
+    return std::make_unique<Writer>(Writer{std::move(lease), DocumentWriter(client, name, mode, in_order), name});
 }
 
 void RestoreTarget::wrote(const Namespace& captured, const Written& written) {
@@ -223,8 +243,63 @@ bool RestoreTarget::has(const Namespace& name) {
     return made_.contains(name);
 }
 
+void RestoreTarget::settle(Client& client, Made& made) {
+    const Namespace name = mapped(made.collection.name);
+    if (!plan_.options.renames.empty())
+        for (const auto& [other, there] : made_)
+            if (other != made.collection.name && mapped(other) == name)
+                throw Error{Code::usage, "{} and {} would both become {}", other.text(), made.collection.name.text(),
+                            name.text()}
+                    .hint("Restore to before the second one was made, or rename it, too.");
+    if (name.database == made.collection.name.database) refuse_the_source(name.database);
+    made.mode = DocumentWriter::Mode::insert;
+    made.is_merged = made.is_staged = false;
+    const auto there = look_up(client, name);
+    if (there) {
+        const Present present = plan_.options.present;
+        if (present == Present::fail && has_documents(client, name))
+            throw Error{Code::target_failed, "{} holds documents in {}, which the source made after its snapshot",
+                        plan_.endpoint.shown(), name.text()}
+                .unharmed(name.text() + " was not changed")
+                .hint("--existing drop, missing or replace says what becomes of it; --beside NAME leaves it alone.");
+        if (expires(*there)) ttl_.begin();
+        made.is_merged = present == Present::missing || present == Present::replace;
+        if (made.is_merged)
+            made.mode = present == Present::missing ? DocumentWriter::Mode::missing : DocumentWriter::Mode::replace;
+        made.is_staged = !made.collection.is_view();
+    }
+    // It may never be finished, and the target has others of its own.
+    if (is_temporary(made.collection.name)) made.is_staged = true;
+    const bool is_queried =
+        !plan_.options.query.empty() && !made.collection.is_view() && is_asked_for(made.collection.name);
+    if (is_queried) refuse_query_of_many(made.collection);
+    // Time series cannot be renamed to where they belong; what a query finds goes there document by document.
+    const bool is_made_anew = !made.is_merged && (is_queried || made.collection.type == "timeseries");
+    if (is_made_anew && there) (void)client.run(name.database, command("drop", name.collection));
+    if (is_queried && is_made_anew) make_in(client, made.collection, name);
+    if (is_made_anew) made.is_staged = is_queried;
+    if (made.is_staged) drop_staged(made.collection);
+}
+
+void RestoreTarget::arrive(const Collection& collection) {
+    Made made{collection, {}, false, false, {}};
+    const auto client = pool_.lease();
+    settle(*client, made);
+    if (!collection.is_view()) make_in(*client, collection, working(made));
+    const std::lock_guard lock(mutex_);
+    made_[collection.name] = std::move(made);
+}
+
+ReplayTarget::Order RestoreTarget::ready(const Namespace& name) {
+    if (!made_.contains(name)) arrive({name, "collection", to_bytes(empty_document()), {}, {}, {}});
+    const Made& made = made_.at(name);
+    if (made.is_merged && !made.is_staged)
+        throw Error{Code::corrupt, "the snapshot holds changes of {} that it does not tell of", name.text()};
+    return made.collection.is_capped() ? Order::kept : Order::any;
+}
+
 std::vector<Bytes> RestoreTarget::fetch(const Namespace& name, const std::vector<Bytes>& ids) {
-    const Namespace there = working(name);
+    const Namespace there = stored(made_.at(name));
     Builder list;
     const std::size_t begun = list.begin("$in", BsonType::array);
     for (std::size_t i = 0; i < ids.size(); ++i) list.add(std::to_string(i), *Elements(ids[i]).begin());
@@ -246,74 +321,77 @@ std::vector<Bytes> RestoreTarget::fetch(const Namespace& name, const std::vector
 
 void RestoreTarget::write(const Namespace& name, const std::vector<Bytes>& removed,
                           const std::vector<Bytes>& documents) {
-    bool in_order = false;
-    {
-        const std::lock_guard lock(mutex_);
-        const auto found = made_.find(name);
-        in_order = found != made_.end() && found->second.collection.is_capped();
-        if (found == made_.end()) made_[name].collection = {name, "collection", to_bytes(empty_document()), {}, {}, {}};
-    }
-    const Namespace there = working(name);
-    const auto send = [this, &there, in_order](const std::vector<Bytes>& list, std::size_t from, std::size_t to,
-                                               bool removes) {
-        const auto client = pool_.lease();
-        DocumentWriter writer(*client, there, DocumentWriter::Mode::replace, in_order);
-        for (std::size_t i = from; i < to; ++i) {
-            if (removes)
-                writer.remove(list[i]);
-            else
-                writer.add(list[i]);
-        }
-        writer.flush();
-    };
-    for (const bool removes : {true, false}) {
-        const std::vector<Bytes>& list = removes ? removed : documents;
-        const std::size_t piece = in_order ? list.size() : written_at_once;
-        for (std::size_t from = 0; from < list.size(); from += piece) {
-            const std::size_t to = std::min(from + piece, list.size());
-            workers_.submit([&send, &list, from, to, removes] { send(list, from, to, removes); });
-        }
-        workers_.drain();
-    }
+    world_.stop.check();
+    const Made& made = made_.at(name);
+    const auto client = pool_.lease();
+    DocumentWriter writer(*client, stored(made), DocumentWriter::Mode::replace, made.collection.is_capped());
+    for (const Bytes& each : removed) writer.remove(each);
+    for (const Bytes& each : documents) writer.add(each);
+    writer.flush();
 }
 
 void RestoreTarget::create(const Collection& collection) {
-    {
-        const std::lock_guard lock(mutex_);
-        made_[collection.name] = {collection, DocumentWriter::Mode::insert, false, {}};
-    }
-    if (collection.is_view()) return;  // in the end
-    const auto client = pool_.lease();
-    const Namespace name = working(collection.name);
-    const Reply reply = client->ask(name.database, create_command(collection, name.collection));
-    if (!reply.ok() && reply.code != server_code::namespace_exists) client->fail(reply, "making " + name.text());
+    const auto found = made_.find(collection.name);
+    if (found == made_.end()) return arrive(collection);
+    found->second.collection = collection;  // a view as it is by now
 }
 
 void RestoreTarget::drop(const Namespace& name) {
-    const Namespace there = working(name);
-    const auto client = pool_.lease();
-    const Reply reply = client->ask(there.database, command("drop", there.collection));
-    if (!reply.ok() && reply.code != server_code::namespace_not_found) client->fail(reply, "dropping " + there.text());
+    const auto found = made_.find(name);
+    if (found == made_.end()) return;  // what has its name at the target is another one
+    if (!found->second.collection.is_view()) {
+        const Namespace there = working(found->second);
+        const auto client = pool_.lease();
+        const Reply reply = client->ask(there.database, command("drop", there.collection));
+        if (!reply.ok() && reply.code != server_code::namespace_not_found)
+            client->fail(reply, "dropping " + there.text());
+    }
     const std::lock_guard lock(mutex_);
-    made_.erase(name);
+    made_.erase(found);
+}
+
+void RestoreTarget::empty(const Namespace& name) {
+    const auto found = made_.find(name);
+    if (found == made_.end()) return;
+    const Namespace there = working(found->second);
+    const auto client = pool_.lease();
+    // The server's own command for it is for tests only.
+    Collection now = found->second.collection;
+    if (const auto present = look_up(*client, there)) now.options = present->options;
+    (void)client->run(there.database, command("drop", there.collection));
+    make_in(*client, now, there);
 }
 
 void RestoreTarget::rename(const Namespace& from, const Namespace& to) {
-    const Namespace old_name = working(from), new_name = working(to);
-    const auto client = pool_.lease();
-    (void)client->ask(new_name.database, command("drop", new_name.collection));
-    const Reply reply =
-        client->ask("admin", Builder().text("renameCollection", old_name.text()).text("to", new_name.text()).done());
-    if (!reply.ok()) client->fail(reply, "renaming " + old_name.text());
-    const std::lock_guard lock(mutex_);
-    Made made = std::move(made_[from]);
-    made_.erase(from);
+    const auto source = made_.find(from);
+    if (source == made_.end()) return;
+    const Namespace old_name = working(source->second);
+    Made made = source->second;
     made.collection.name = to;
+    const auto client = pool_.lease();
+    if (const auto known = made_.find(to); known != made_.end() && !known->second.collection.is_view()) {
+        made.mode = known->second.mode;
+        made.is_merged = known->second.is_merged;
+        made.is_staged = known->second.is_staged;
+        drop(to);
+    } else {
+        settle(*client, made);
+    }
+    const Namespace new_name = working(made);
+    if (old_name != new_name) {
+        const Reply reply = client->ask(
+            "admin", Builder().text("renameCollection", old_name.text()).text("to", new_name.text()).done());
+        if (!reply.ok()) client->fail(reply, "renaming " + old_name.text());
+    }
+    const std::lock_guard lock(mutex_);
+    made_.erase(from);
     made_[to] = std::move(made);
 }
 
 void RestoreTarget::modify(const Namespace& name, ByteView command) {
-    const Namespace there = working(name);
+    const auto found = made_.find(name);
+    if (found == made_.end()) return;
+    const Namespace there = working(found->second);
     Builder out;
     for (const Element& each : Elements(command)) {
         if (each.name == "collMod" || each.name == "convertToCapped")
@@ -323,8 +401,7 @@ void RestoreTarget::modify(const Namespace& name, ByteView command) {
     }
     const auto changed = find(command, "index");
     if (changed && changed->is_document()) {
-        const std::lock_guard lock(mutex_);
-        for (Bytes& index : made_[name].collection.indexes) {
+        for (Bytes& index : found->second.collection.indexes) {
             if (text_of(index, "name") != text_of(changed->value, "name")) continue;
             Builder next;
             for (const Element& each : Elements(index))
@@ -339,20 +416,17 @@ void RestoreTarget::modify(const Namespace& name, ByteView command) {
     if (++second == Elements(asked).end()) return;  // an index only
     const auto client = pool_.lease();
     const Reply reply = client->ask(there.database, asked);
-    if (!reply.ok()) client->fail(reply, "changing " + there.text());
+    if (!reply.ok() && reply.code != server_code::namespace_not_found) client->fail(reply, "changing " + there.text());
 }
 
 void RestoreTarget::add_index(const Namespace& name, ByteView index) {
     drop_index(name, text_of(index, "name"));
-    const std::lock_guard lock(mutex_);
-    Made& made = made_[name];
-    if (made.collection.name.collection.empty())
-        made.collection = {name, "collection", to_bytes(empty_document()), {}, {}, {}};
-    if (text_of(index, "name") != "_id_") made.collection.indexes.push_back(to_bytes(index));
+    const auto found = made_.find(name);
+    if (found != made_.end() && text_of(index, "name") != "_id_")
+        found->second.collection.indexes.push_back(to_bytes(index));
 }
 
 void RestoreTarget::drop_index(const Namespace& name, const std::string& index) {
-    const std::lock_guard lock(mutex_);
     const auto found = made_.find(name);
     if (found == made_.end()) return;
     std::erase_if(found->second.collection.indexes, [&](const Bytes& each) { return text_of(each, "name") == index; });
@@ -373,11 +447,12 @@ void RestoreTarget::build_indexes(const Made& made) {
     if (!reply.ok()) client->fail(reply, "building the indexes of " + name.text());
 }
 
-void RestoreTarget::say_what_was_written(const Made& made) const {
-    if (!made.is_merged) return;
-    world_.log.warning(fmt::format("{}: {} documents added, {} replaced, {} left as they were",
-                                   mapped(made.collection.name).text(), made.written.added, made.written.replaced,
-                                   made.written.left));
+std::vector<Rebuild::Records> RestoreTarget::records() const {
+    std::vector<Rebuild::Records> out;
+    for (const auto& [name, made] : made_)
+        if (made.written)
+            out.push_back({mapped(name).text(), made.written->added, made.written->replaced, made.written->left});
+    return out;
 }
 
 // What it says is measured, not promised.
@@ -409,13 +484,30 @@ void RestoreTarget::restore_users(Client& client) {
     }
 }
 
-void RestoreTarget::choose_by_query(Made& made) {
-    const Namespace from = working(made.collection.name), to = mapped(made.collection.name);
-    const auto reader = pool_.lease(), client = pool_.lease();
+// What was staged goes to where it belongs: by name when nothing is there that stays, else document by document.
+void RestoreTarget::put_in_place(Made& made) {
+    const Namespace to = mapped(made.collection.name);
+    const auto client = pool_.lease();
+    if (!made.is_merged && !queried_) {
+        (void)client->ask(to.database, command("drop", to.collection));
+        const Namespace from = working(made);
+        const Reply reply =
+            client->ask("admin", Builder().text("renameCollection", from.text()).text("to", to.text()).done());
+        if (!reply.ok()) client->fail(reply, "renaming " + from.text());
+        made.is_staged = false;
+        return;
+    }
+    const Namespace from = stored(made);
+    Made placed = made;
+    placed.is_staged = false;
     {
-        Cursor cursor(*reader, from.database,
-                      Builder().text("find", from.collection).document("filter", plan_.options.query).done(), {});
-        DocumentWriter writer(*client, to, made.mode, false);
+        const auto reader = pool_.lease();
+        Builder query;
+        query.text("find", from.collection);
+        if (queried_) query.document("filter", plan_.options.query);
+        if (made.collection.is_capped()) query.document("sort", Builder().i32("$natural", 1).done());
+        Cursor cursor(*reader, from.database, query.done(), {});
+        DocumentWriter writer(*client, stored(placed), made.mode, made.collection.is_capped());
         while (true) {
             const ByteView document = cursor.next();
             if (document.empty()) break;
@@ -424,33 +516,41 @@ void RestoreTarget::choose_by_query(Made& made) {
         writer.flush();
         made.written = writer.written();
     }
-    (void)client->run(from.database, command("drop", from.collection));
-    queried_.reset();
-    if (!made.is_merged)
-        world_.log.info(fmt::format("{}: the query chose {} documents", to.text(), made.written.added));
+    drop_staged(made.collection);
+    made.is_staged = false;
+}
+
+void RestoreTarget::make_view(Client& client, const Made& made) {
+    const Namespace there = mapped(made.collection.name);
+    const auto cannot = [&](const std::string& why) {
+        findings_.push_back(
+            {item_path(made.collection.name), Finding::Kind::unsupported, "the view cannot be made: " + why});
+    };
+    if (plan_.options.present != Present::fail) {
+        const auto present = look_up(client, there);
+        if (present && !present->is_view() && plan_.options.present != Present::drop)
+            return cannot("a collection has its name, and stays");
+        if (present) (void)client.run(there.database, command("drop", there.collection));
+    }
+    const Reply reply = client.ask(there.database, create_command(made.collection, there.collection));
+    // One that no longer resolves was made so at the source, too; others are worth having without it.
+    if (!reply.ok()) cannot(reply.message);
 }
 
 std::vector<Finding> RestoreTarget::finish() {
-    if (queried_)
-        if (const auto made = made_.find(*queried_); made != made_.end()) choose_by_query(made->second);
+    for (auto each = made_.begin(); each != made_.end();) {
+        const auto next = std::next(each);
+        // It came along only because it might have become something else.
+        if (is_temporary(each->first) && !is_asked_for(each->first)) drop(each->first);
+        each = next;
+    }
+    for (auto& [name, made] : made_)
+        if (made.is_staged) put_in_place(made);
     for (const auto& [name, made] : made_)
         if (!made.collection.is_view()) build_indexes(made);
-    ttl_.end();
     const auto client = pool_.lease();
-    for (const auto& [name, made] : made_) {
-        if (!made.collection.is_view()) {
-            say_what_was_written(made);
-            continue;
-        }
-        const Namespace there = mapped(name);
-        if (plan_.options.present == Present::drop || made.is_merged)
-            (void)client->ask(there.database, command("drop", there.collection));
-        const Reply reply = client->ask(there.database, create_command(made.collection, there.collection));
-        // One that no longer resolves was made so at the source, too; others are worth having without it.
-        if (!reply.ok())
-            findings_.push_back(
-                {item_path(name), Finding::Kind::unsupported, "the view cannot be made: " + reply.message});
-    }
+    for (const auto& [name, made] : made_)
+        if (made.collection.is_view()) make_view(*client, made);
     restore_users(*client);
     tell_of_canaries(*client);
     return std::move(findings_);

@@ -1,22 +1,27 @@
 // sources/mongodb/target.h: the server that databases are restored into: which collection goes where, what is there, what is
 // made when.
 //
-// Shape    prepare() of each database → documents → changes of the oplog → finish(): indexes, views, users
+// Shape    prepare() of each database → documents → changes of the oplog → finish(): what was staged, indexes, views, users.
+//          Staged: documents gather in NAME_holdfast_staged, where changes and queries find them as they were, and get to
+//          where they belong in finish()
 // Errors   target_failed, no_space, usage
-// Threads  prepare(), add_users(), writer(), wrote() and DocumentWriters, each its own, from any; the rest from one
+// Threads  prepare(), add_users(), writer(), wrote(), fetch(), write() and DocumentWriters, each its own, from any; the rest
+//          from one
 // I1  what would be refused is looked for in a whole database before anything of it is made
+// I2  the oplog's changes meet documents of the restore only, never those that were there before
 #pragma once
 
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "base/workers.h"
 #include "sources/mongodb/applier.h"
 #include "sources/mongodb/restore_options.h"
+#include "sources/mongodb/scope.h"
 #include "sources/mongodb/ttl_pause.h"
 #include "sources/mongodb/writing.h"
 
@@ -27,7 +32,9 @@ struct TargetPlan {
     RestoreOptions options;
     std::function<bool(const std::string&)> wants;  // item paths; empty: all
     std::string line;                               // of the server that was captured
-    std::string version;                            // of it
+    std::string version;                            // its feature version; where it did not say, its own
+    std::optional<Scope> scope;                     // of the source; none: the databases that were captured
+    bool replays = false;                           // changes of the oplog come behind the documents
 };
 
 class RestoreTarget final : public ReplayTarget {
@@ -51,13 +58,16 @@ public:
     const std::vector<Collection>& known() const { return known_; }  // of what was prepared
     void add_users(std::string_view item, ByteView documents);
     std::vector<Finding> finish();
+    std::vector<Rebuild::Records> records() const;  // after finish()
 
     bool takes(const Namespace& name) override;
+    Order ready(const Namespace& name) override;
     std::vector<Bytes> fetch(const Namespace& name, const std::vector<Bytes>& ids) override;
     void write(const Namespace& name, const std::vector<Bytes>& removed, const std::vector<Bytes>& documents) override;
     bool has(const Namespace& name) override;
     void create(const Collection& collection) override;
     void drop(const Namespace& name) override;
+    void empty(const Namespace& name) override;
     void rename(const Namespace& from, const Namespace& to) override;
     void modify(const Namespace& name, ByteView command) override;
     void add_index(const Namespace& name, ByteView index) override;
@@ -67,19 +77,26 @@ private:
     struct Made {
         Collection collection;  // its indexes are those that it gets in the end
         DocumentWriter::Mode mode = DocumentWriter::Mode::insert;
-        bool is_merged = false;  // it was there before
-        Written written;
+        bool is_merged = false;  // with what was there before, which stays
+        bool is_staged = false;
+        std::optional<Written> written;  // of the snapshot
     };
     Namespace mapped(const Namespace& captured) const;
-    // Where documents are written: with a query not yet where they belong, for it is asked of what they are in the end.
-    Namespace working(const Namespace& captured) const;
+    Namespace staged(const Collection& collection) const;
+    Namespace working(const Made& made) const;  // where the collection is until finish()
+    Namespace stored(const Made& made) const;   // and its documents
+    bool is_asked_for(const Namespace& name) const;
     void refuse_query_of_many(const Collection& collection);
-    void choose_by_query(Made& made);
+    // What becomes of what has its name at the target, of a collection that the base did not have.
+    void settle(Client& client, Made& made);
+    void arrive(const Collection& collection);
+    void put_in_place(Made& made);
+    void drop_staged(const Collection& collection);
+    void make_view(Client& client, const Made& made);
     void refuse_older(Client& client) const;
     void refuse_the_source(const std::string& database);
     void make_in(Client& client, const Collection& collection, const Namespace& name);
     void build_indexes(const Made& made);
-    void say_what_was_written(const Made& made) const;
     void restore_users(Client& client);
     void tell_of_canaries(Client& client) const;
 
@@ -91,13 +108,13 @@ private:
     std::vector<std::string> databases_;  // that were captured
     std::vector<Collection> known_;
     std::optional<bool> is_source_;
-    TtlPause ttl_{pool_};
+    TtlPause ttl_{pool_};  // until the target itself goes, which is when it was compared
     std::mutex mutex_;
     std::map<Namespace, Made> made_;    // by captured name; its map is guarded by mutex_
-    std::optional<Namespace> queried_;  // captured name of the collection that a query is asked of, until it was
+    std::optional<Namespace> queried_;  // captured name of the collection that a query is asked of
+    std::set<std::string> told_of_;     // databases that nobody knows whether they are the source's
     std::map<std::string, Bytes> users_;
     std::vector<Finding> findings_;
-    Workers workers_{2, 8};
 };
 
 }  // namespace holdfast::mongodb

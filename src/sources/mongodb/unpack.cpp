@@ -1,8 +1,11 @@
 #include "sources/mongodb/unpack.h"
 
 #include <fcntl.h>
+#include <openssl/evp.h>
+#include <sodium.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <filesystem>
 #include <map>
@@ -19,12 +22,23 @@ namespace {
 constexpr std::size_t piece_bytes = 1024 * 1024;
 constexpr std::size_t block = 512;
 constexpr std::size_t pax_bytes_max = 1024 * 1024;
+constexpr std::size_t name_bytes_max = 238, kept_bytes = 208;  // of a collection, in the name of its file
+constexpr std::string_view cut_mark = "%24";
 
 Fd make_file(const std::string& path) {
     std::filesystem::create_directories(std::filesystem::path(path).parent_path());
     Fd out(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (!out) throw Error{Code::failed, "cannot create {}: {}", path, errno_text(errno)};
     return out;
+}
+
+// In base64 for URLs.
+std::string sha1_text(std::string_view text) {
+    std::array<unsigned char, 20> sum{};
+    std::array<char, 40> out{};
+    if (EVP_Digest(text.data(), text.size(), sum.data(), nullptr, EVP_sha1(), nullptr) != 1)
+        throw Error{Code::internal, "no SHA-1"};
+    return sodium_bin2base64(out.data(), out.size(), sum.data(), sum.size(), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
 class ToFolder final : public ArchiveReader::Sink {
@@ -60,7 +74,7 @@ private:
         open.pending.clear();
     }
     std::string path_of(const Namespace& name) const {
-        return folder_ + "/" + (name.database.empty() ? "" : dump_file_name(name.database) + "/") +
+        return folder_ + "/" + (name.database.empty() ? "" : dump_folder_name(name.database) + "/") +
                dump_file_name(name.collection);
     }
 
@@ -247,15 +261,29 @@ void unpack_tar(World& world, const std::string& path, const std::string& folder
     Untar(world, path, folder).run();
 }
 
-std::string dump_file_name(std::string_view name) {
+std::string dump_file_name(std::string_view collection) {
+    constexpr std::string_view plain = "-_.~$&+=:@";
     std::string out;
-    for (const char c : name)
-        out += c == '/' || c == '%' || c == '\\' || c == ':' || c == '$'
-                   ? fmt::format("%{:02X}", static_cast<unsigned char>(c))
-                   : std::string(1, c);
-    return out;
+    for (const char c : collection) {
+        const bool is_plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                              plain.find(c) != std::string_view::npos;
+        out += is_plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+    if (out.size() <= name_bytes_max) return out;
+    return out.substr(0, kept_bytes) + std::string(cut_mark) + sha1_text(collection);
 }
 
 std::string name_of_dump_file(std::string_view file) { return decode_part(file); }
+
+bool is_cut_name(std::string_view file) {
+    return file.size() == name_bytes_max && file.substr(kept_bytes).starts_with(cut_mark);
+}
+
+std::string dump_folder_name(std::string_view database) {
+    if (database == "." || database == "..") return database == "." ? "%2E" : "%2E%2E";
+    std::string out;
+    for (const char c : database) out += c == '/' ? std::string("%2F") : std::string(1, c);
+    return out;
+}
 
 }  // namespace holdfast::mongodb

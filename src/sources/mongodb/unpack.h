@@ -1,7 +1,8 @@
-// sources/mongodb/unpack.h: an archive or tar of mongodump as the folder that it stands for.
+// sources/mongodb/unpack.h: an archive or tar of mongodump as the folder that it stands for, and the names in it.
 //
 // Errors   source_failed
 // Threads  no shared state
+// Source   mongo-tools, mongodump/prepare.go
 #pragma once
 
 #include <zlib.h>
@@ -32,8 +33,11 @@ private:
 void unpack_archive(World& world, const std::string& path, const std::string& folder);
 void unpack_tar(World& world, const std::string& path, const std::string& folder);
 
-// In names of files mongodump writes some signs as %XX.
-std::string dump_file_name(std::string_view name);
+// Mongodump's names for files of collections: some signs are %XX, and a long name is cut, with its SHA-1 behind it, so that
+// only the metadata in the file says it.
+std::string dump_file_name(std::string_view collection);
 std::string name_of_dump_file(std::string_view file);
+bool is_cut_name(std::string_view file);
+std::string dump_folder_name(std::string_view database);  // as it is, but never a path
 
 }  // namespace holdfast::mongodb

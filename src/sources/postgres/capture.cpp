@@ -7,20 +7,19 @@
 #include "clients/postgres/tools.h"
 #include "source/item_list.h"
 #include "source/line_data.h"
+#include "source/untold_facts.h"
+#include "sources/postgres/archive_facts.h"
 #include "sources/postgres/globals.h"
-#include "sources/postgres/measure.h"
 #include "sources/postgres/names.h"
 #include "sources/postgres/row_checksum.h"
 #include "sources/postgres/server.h"
 #include "sources/postgres/snapshot.h"
-#include "sources/postgres/toc.h"
 
 namespace holdfast::postgres {
 
 namespace {
 
 constexpr std::uint64_t archive_bytes_guess = 32 * 1024 * 1024;
-constexpr std::size_t toc_bytes_max = 512 * 1024 * 1024;
 
 // Facts come from the threads that read.
 class FactBook {
@@ -106,12 +105,12 @@ private:
     bool is_over_ = false;
 };
 
-// What pg_dump prints; its table of contents gives facts.
+// What pg_dump prints gives facts on its way.
 class ArchiveData final : public ItemData {
 public:
     ArchiveData(World& world, const DatabaseSnapshot& database, std::vector<std::string> argv, FactBook& book)
         : tool_(world, database.endpoint(), std::move(argv), Code::source_failed),
-          item_(encode_part(database.database())),
+          facts_(encode_part(database.database())),
           book_(book) {}
 
     Piece read(MutableByteView into) override {
@@ -119,35 +118,23 @@ public:
         while (done < into.size() && !is_over_) {
             const std::size_t got = tool_.read(into.subspan(done));
             if (got == 0) end();
-            look_at(into.subspan(done, got));
+            facts_.put(into.subspan(done, got));
             done += got;
         }
         return {done, 0};
     }
 
 private:
-    void look_at(ByteView bytes) {
-        if (toc_ || bytes.empty()) return;
-        append(head_, bytes);
-        if (head_.size() < look_again_) return;
-        look_again_ = 2 * head_.size();
-        toc_ = read_toc(head_);
-        if (toc_ || head_.size() > toc_bytes_max) Bytes().swap(head_);
-    }
     void end() {
         is_over_ = true;
         tool_.finish();
-        if (!toc_) toc_ = read_toc(head_);
-        if (!toc_) throw Error{Code::source_failed, "pg_dump printed no whole archive of {}", item_};
-        book_.add(facts_of_toc(*toc_, item_));
+        book_.add(facts_.of_toc());
+        book_.add(facts_.of_data());
     }
 
     Tool tool_;
-    const std::string item_;
+    ArchiveFacts facts_;
     FactBook& book_;
-    Bytes head_;
-    std::size_t look_again_ = 64 * 1024;
-    std::optional<Toc> toc_;
     bool is_over_ = false;
 };
 
@@ -163,8 +150,11 @@ public:
     PostgresCapture(World& world, const CaptureOptions& options) : world_(world), options_(options) {
         Connection asked(world, endpoint_for_lists(options_.endpoint), Code::source_failed);
         tools_ = find_tools(asked.server_major(), options_.bin_dir, Code::source_failed);
-        book_.add({{"", "about server version", asked.value("SHOW server_version").value_or("")},
-                   {"", "about system identifier", system_identifier(asked)}});
+        book_.add({{"", "about pg_dump version", std::to_string(tools_.major)},
+                   {"", "about server version", asked.value("SHOW server_version").value_or("")},
+                   {"", "about system identifier", system_identifier(asked)},
+                   {"", "about address", options_.endpoint.shown()},
+                   untold("", "globals", "roles, memberships, settings and tablespaces are not compared")});
         say_if_not_provable(asked.server_major());
         globals_ = read_globals(world_, asked, tools_);
         for (const std::string& name : chosen(databases_of(asked))) {
@@ -244,15 +234,18 @@ private:
             items_.add_folder(folder);
             items_.add(folder + "/" + std::string(archive_name), {Place::Kind::archive, database.get()},
                        archive_bytes_guess);
+            std::size_t to_read = 0;
             for (const Table& table : database->tables()) {
                 std::string path = item_path(database->database(), table.schema, table.name);
                 if (is_excluded(path)) {
-                    book_.add({{path, "about rows", "excluded"}});
+                    book_.add({untold(path, "rows", "excluded")});
                     continue;
                 }
                 items_.add_folder(folder + "/" + encode_part(table.schema));
                 items_.add(std::move(path), {Place::Kind::table, database.get(), &table}, table.bytes);
+                ++to_read;
             }
+            database->expect(to_read);
         }
     }
 

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <map>
 
+#include "source/untold_facts.h"
 #include "sources/postgres/names.h"
 
 namespace holdfast::postgres {
@@ -103,13 +104,41 @@ void add_partition_facts(Connection& connection, const std::string& item, Facts&
     for (auto& [leaf, above] : found) facts.list.push_back({leaf, "about partition of", std::move(above)});
 }
 
+void add_untold_facts(Connection& connection, const std::string& item, Facts& facts) {
+    const Rows rows = connection.query(
+        "SELECT n.nspname, c.relname, CASE c.relkind WHEN 'm' THEN 'a materialized view: it is made anew' "
+        "  WHEN 'f' THEN 'a foreign table: its rows are elsewhere' ELSE 'unlogged: a standby has none of them' END "
+        "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND (c.relkind = 'm' AND c.relispopulated OR "
+        " c.relkind = 'f' OR c.relkind = 'r' AND c.relpersistence = 'u' AND pg_catalog.pg_is_in_recovery()) "
+        " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass "
+        "  AND d.objid = c.oid AND d.deptype = 'e') ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\"");
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        facts.list.push_back(untold(item + "/" + encode_part(rows.at(i, 0)) + "/" + encode_part(rows.at(i, 1)), "rows",
+                                    rows.text(i, 2)));
+    const std::string of_extensions =
+        connection
+            .value(
+                "SELECT pg_catalog.string_agg(n.nspname || '.' || c.relname, ', ' ORDER BY 1) FROM "
+                "pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid "
+                "JOIN pg_catalog.pg_class c ON c.oid = d.objid JOIN pg_catalog.pg_namespace n ON n.oid = "
+                "c.relnamespace WHERE d.deptype = 'e' AND d.classid = 'pg_catalog.pg_class'::regclass AND "
+                "d.refclassid = 'pg_catalog.pg_extension'::regclass AND c.relkind IN ('r', 'm') "
+                " AND c.oid <> ALL (coalesce(e.extconfig, '{}'))")
+            .value_or("");
+    if (!of_extensions.empty())
+        facts.list.push_back(
+            untold(item, "rows of extensions' own tables", of_extensions + ": their extensions make them"));
+}
+
 std::string system_identifier(Connection& connection) {
-    // A failure would end a transaction that is under way, so the right is asked for first.
-    return connection
-        .value(
-            "SELECT CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') "
-            "THEN (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) END")
-        .value_or("");
+    // A failure would end a transaction that is under way, so the right is asked for first: alone, for a statement that
+    // names the function fails without it, whatever its CASE says.
+    const bool may_ask =
+        connection.value("SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')") ==
+        "t";
+    return may_ask ? connection.value("SELECT system_identifier::text FROM pg_catalog.pg_control_system()").value_or("")
+                   : "";
 }
 
 void add_database_facts(Connection& connection, const std::string& item, Facts& facts) {

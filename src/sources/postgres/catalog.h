@@ -37,6 +37,9 @@ void read_sizes(Connection& connection, std::vector<Table>& tables);
 // Of each leaf of a partitioned table a fact "about partition of": item paths of all above it, "//" between them.
 void add_partition_facts(Connection& connection, const std::string& item, Facts& facts);
 
+// Of rows that no capture reads, why there is no fact of them.
+void add_untold_facts(Connection& connection, const std::string& item, Facts& facts);
+
 std::string system_identifier(Connection& connection);  // empty when this role may not ask
 
 // encoding, collation, extensions of the connection's database, under this item.

@@ -20,6 +20,8 @@ namespace {
 constexpr std::string_view incomplete_mark = "holdfast: a restore that is not complete";
 constexpr std::string_view end_of_rows = "\\.\n";
 constexpr std::size_t header_bytes_max = 1024 * 1024;
+constexpr std::size_t copy_bytes = 1024 * 1024;
+constexpr std::uint64_t indexed_at_once_bytes = 16 * 1024 * 1024;  // of less a program for each table would cost more
 
 constexpr std::string_view user_objects =
     "SELECT pg_catalog.count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
@@ -90,9 +92,20 @@ std::string other_complaints(const std::string& said) {
 class DatabaseRebuild::Feed final : public TableFeed {
 public:
     Feed(DatabaseRebuild& owner, std::string schema, std::string table)
-        : owner_(owner), schema_(std::move(schema)), table_(std::move(table)) {}
+        : owner_(owner), schema_(std::move(schema)), table_(std::move(table)) {
+        const std::lock_guard lock(owner_.idle_mutex_);
+        ++owner_.feeds_;
+    }
+    // With the last table that is under way go the sessions: a server may have many databases.
+    ~Feed() override {
+        const std::lock_guard lock(owner_.idle_mutex_);
+        if (--owner_.feeds_ == 0) owner_.idle_.clear();
+    }
+    Feed(const Feed&) = delete;
+    Feed& operator=(const Feed&) = delete;
 
     void put(ByteView bytes) override {
+        bytes_ += bytes.size();
         if (!session_) {
             bytes = take_header(bytes);
             if (!session_) return;
@@ -120,8 +133,11 @@ public:
         session_->end_copy_in();
         session_->run("COMMIT");
         session_->run("ANALYZE " + quote_name(owner_.schema_here(schema_)) + "." + quote_name(table_));
-        const std::lock_guard lock(owner_.idle_mutex_);
-        owner_.idle_.push_back(std::move(session_));
+        {
+            const std::lock_guard lock(owner_.idle_mutex_);
+            owner_.idle_.push_back(std::move(session_));
+        }
+        if (bytes_ >= indexed_at_once_bytes) owner_.build_indexes(schema_, table_);
     }
 
 private:
@@ -161,11 +177,16 @@ private:
     std::string header_;
     bool in_quotes_ = false;
     std::string tail_;
+    std::uint64_t bytes_ = 0;
     std::unique_ptr<Connection> session_;
 };
 
 DatabaseRebuild::DatabaseRebuild(World& world, const RestoreOptions& options, DatabasePlan plan)
-    : world_(world), options_(options), plan_(std::move(plan)), item_(encode_part(plan_.captured)) {
+    : world_(world),
+      options_(options),
+      plan_(std::move(plan)),
+      item_(encode_part(plan_.captured)),
+      admin_endpoint_(plan_.endpoint.with_database(plan_.name == "postgres" ? "template1" : "postgres")) {
     const std::string path = folder_.path() + "/archive";
     archive_ = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!archive_) throw Error{Code::failed, "cannot create {}: {}", path, errno_text(errno)};
@@ -187,6 +208,7 @@ void DatabaseRebuild::prepare(const std::string& globals) {
         if (entry.is_of_database()) of_database_.push_back(entry);
     select();
     check_extensions();
+    look_for_tablespaces();
     if (!options_.schemas.empty()) {
         make_roles(globals);
         map_schemas();
@@ -194,39 +216,54 @@ void DatabaseRebuild::prepare(const std::string& globals) {
     refuse_what_is_there();
     make_roles(globals);
     make_database();
-    mark(fmt::format("{} (snapshot {})", incomplete_mark, plan_.snapshot_id));
+    mark(fmt::format("{} (snapshot {})\n{}", incomplete_mark, plan_.snapshot_id, comment_));
     if (was_present_ && !was_made_) {
         if (options_.present == Present::replace) drop_what_is_replaced();
         leave_out_what_is_there();
     }
-    restore_section("pre-data", {});
+    restore_section("pre-data", selected_);
     note_tables();
+    close();
+}
+
+// Until the other databases have their rows, too.
+void DatabaseRebuild::close() {
+    target_.reset();
+    admin_.reset();
 }
 
 void DatabaseRebuild::make_roles(const std::string& globals) {
     if (globals.empty() || options_.no_owner || std::exchange(has_roles_, true)) return;
-    for (Finding& finding : create_missing_roles(*admin_, globals)) findings_.push_back(std::move(finding));
+    for (Finding& finding : create_missing_roles(admin(), globals)) findings_.push_back(std::move(finding));
 }
 
 void DatabaseRebuild::look_at_target() {
     const Endpoint& endpoint = plan_.endpoint;
     try {
-        // Not the one that may be dropped.
-        admin_.emplace(world_, endpoint.with_database(plan_.name == "postgres" ? "template1" : "postgres"),
-                       Code::target_failed);
+        admin();
     } catch (const Error&) {
         if (endpoint.database().empty() || endpoint.database() == "postgres") throw;
-        admin_.emplace(world_, endpoint, Code::target_failed);
+        admin_endpoint_ = endpoint;
+        admin();
     }
-    tools_ = find_tools(admin_->server_major(), options_.bin_dir, Code::target_failed);
-    was_present_ =
-        admin_->value("SELECT 1 FROM pg_catalog.pg_database WHERE datname = " + quote_literal(plan_.name)).has_value();
+    tools_ = find_tools(std::max(admin().server_major(), toc_.reader_major()), options_.bin_dir, Code::target_failed);
+    const Rows present = admin().query(
+        "SELECT pg_catalog.shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database WHERE datname = " +
+        quote_literal(plan_.name));
+    was_present_ = present.size() > 0;
+    if (!was_present_) return;
+    comment_ = present.text(0, 0);
+    is_incomplete_ = comment_.starts_with(incomplete_mark);
+    // Behind the mark stands what was there before it.
+    if (is_incomplete_) comment_.erase(0, std::min(comment_.find('\n'), comment_.size() - 1) + 1);
 }
 
 void DatabaseRebuild::refuse_the_source() {
-    if (options_.into_source || !was_present_ || plan_.name != plan_.captured || plan_.source_identifier.empty())
-        return;
-    if (system_identifier(*admin_) != plan_.source_identifier) return;
+    if (options_.into_source || !was_present_ || plan_.name != plan_.captured) return;
+    // Its own word counts; where either could not be asked, the address has to do.
+    const std::string identifier = system_identifier(admin());
+    const bool both_are_known = !identifier.empty() && !plan_.source_identifier.empty();
+    if (both_are_known ? identifier != plan_.source_identifier : !plan_.has_source_address) return;
     throw Error{Code::target_failed, "database {} of {} is the one that this snapshot was made of", plan_.name,
                 plan_.endpoint.shown()}
         .unharmed("nothing was changed there")
@@ -239,6 +276,11 @@ void DatabaseRebuild::select() {
         return;
     }
     is_part_ = true;
+    if (was_present_ && options_.present == Present::drop)
+        throw Error{Code::usage, "--existing drop is about a whole database, and only a part of {} was asked for",
+                    plan_.captured}
+            .unharmed("nothing was changed there")
+            .hint("`--existing replace` drops and brings back what was asked for, and leaves the rest.");
     selected_ = select_part(
         toc_,
         [&](const auto& schema, const auto& table) { return plan_.wants(item_path(plan_.captured, schema, table)); },
@@ -254,7 +296,7 @@ void DatabaseRebuild::check_extensions() {
     for (std::size_t i = 0; i < toc_.entries.size(); ++i) {
         const TocEntry& entry = toc_.entries[i];
         if (!selected_.taken[i] || entry.kind != "EXTENSION") continue;
-        if (!admin_->value("SELECT 1 FROM pg_catalog.pg_available_extensions WHERE name = " + quote_literal(entry.tag)))
+        if (!admin().value("SELECT 1 FROM pg_catalog.pg_available_extensions WHERE name = " + quote_literal(entry.tag)))
             missing.push_back(entry.tag);
     }
     if (missing.empty()) return;
@@ -262,25 +304,36 @@ void DatabaseRebuild::check_extensions() {
                 plan_.captured, join(missing, ", ")}
         .unharmed("nothing was changed there")
         .hint(fmt::format("Install it on the target's machine (package postgresql-contrib or postgresql-{}-…).",
-                          admin_->server_major()));
+                          admin().server_major()));
+}
+
+// A tablespace is a disk of the other machine; where it is not, the database's own one will do.
+void DatabaseRebuild::look_for_tablespaces() {
+    std::set<std::string> missing;
+    for (std::size_t i = 0; i < toc_.entries.size(); ++i)
+        if (selected_.taken[i] && !toc_.entries[i].tablespace.empty()) missing.insert(toc_.entries[i].tablespace);
+    if (missing.empty()) return;
+    const Rows here = admin().query("SELECT spcname FROM pg_catalog.pg_tablespace");
+    for (std::size_t i = 0; i < here.size(); ++i) missing.erase(here.text(i, 0));
+    no_tablespaces_ = !missing.empty();
+    if (no_tablespaces_)
+        world_.log.warning(fmt::format("{} has no tablespace {}: everything of database {} comes into its default one",
+                                       plan_.endpoint.shown(), join(std::vector(missing.begin(), missing.end()), ", "),
+                                       plan_.captured));
 }
 
 void DatabaseRebuild::refuse_what_is_there() {
     if (!was_present_ || options_.present != Present::fail) return;
-    const std::string comment =
-        admin_
-            ->value(
-                "SELECT pg_catalog.shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database WHERE datname = " +
-                quote_literal(plan_.name))
-            .value_or("");
-    if (comment.starts_with(incomplete_mark))
+    if (is_incomplete_)
         throw Error{Code::target_failed, "database {} at {} is what an interrupted restore left", plan_.name,
                     plan_.endpoint.shown()}
             .unharmed("nothing was changed there")
-            .hint("`--existing drop` makes it anew; `--existing replace` goes on in it.");
+            .hint(is_part_ ? "`--existing replace` goes on in it."
+                           : "`--existing drop` makes it anew; `--existing replace` goes on in it.");
     if (!is_part_) {
         const std::string objects = target().value(std::string(user_objects)).value_or("0");
-        if (objects == "0") return;
+        was_empty_ = objects == "0";
+        if (was_empty_) return;
         throw Error{Code::target_failed, "database {} at {} is not empty: it has {} tables, views and sequences",
                     plan_.name, plan_.endpoint.shown(), objects}
             .unharmed("nothing was changed there")
@@ -290,7 +343,7 @@ void DatabaseRebuild::refuse_what_is_there() {
     }
     std::set<Place> wanted;
     for (std::size_t i = 0; i < toc_.entries.size(); ++i)
-        if (selected_.taken[i] && is_asked_for(toc_.entries[i]))
+        if (selected_.taken[i] && toc_.entries[i].kind == "TABLE" && is_asked_for(toc_.entries[i]))
             wanted.emplace(toc_.entries[i].schema, toc_.entries[i].tag);
     for (const Table& table : tables_of(target()))
         if (wanted.contains({table.schema, table.name}))
@@ -302,24 +355,46 @@ void DatabaseRebuild::refuse_what_is_there() {
                     "database.");
 }
 
-// A table that came along because another one needs it was not asked for.
+// What came along because something else needs it was not asked for. Who asks for a schema asks for its views, too.
 bool DatabaseRebuild::is_asked_for(const TocEntry& entry) const {
-    return entry.kind == "TABLE" &&
-           (!is_part_ || is_mapped_ || plan_.wants(item_path(plan_.captured, entry.schema, entry.tag)));
+    if (!is_part_ || is_mapped_) return entry.kind == "TABLE";
+    if (entry.kind == "TABLE" && plan_.wants(item_path(plan_.captured, entry.schema, entry.tag))) return true;
+    return !entry.schema.empty() && plan_.wants(item_ + "/" + encode_part(entry.schema));
 }
 
 // In the archive itself, so that everything that follows sees the new names.
 void DatabaseRebuild::map_owners() {
     if (options_.owners.empty()) return;
     for (const auto& [from, to] : options_.owners)
-        if (!admin_->value("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = " + quote_literal(to)))
+        if (!admin().value("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = " + quote_literal(to)))
             throw Error{Code::target_failed, "there is no role {} at {}", to, plan_.endpoint.shown()}
                 .unharmed("nothing was changed there")
                 .hint(fmt::format("Type there, as a superuser: CREATE ROLE {};", quote_name(to)));
-    const Bytes whole = read_file(folder_.path() + "/archive");
-    Bytes mapped = with_owners(whole, toc_, options_.owners);
-    append(mapped, ByteView(whole).subspan(toc_.end));
-    use_archive(mapped);
+    Bytes head(toc_.end);
+    if (::pread(archive_.get(), head.data(), head.size(), 0) != static_cast<ssize_t>(head.size()))
+        throw Error{Code::failed, "cannot read the archive of {}: {}", plan_.captured, errno_text(errno)};
+    replace_head(with_owners(head, toc_, options_.owners));
+}
+
+// What is behind the table of contents may be large, and follows as it is.
+void DatabaseRebuild::replace_head(ByteView head) {
+    const std::string path = folder_.path() + "/archive", fresh = path + ".new";
+    Fd out(::open(fresh.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (!out) throw Error{Code::failed, "cannot create {}: {}", fresh, errno_text(errno)};
+    write_all_at(out.get(), head, 0, fresh);
+    Bytes piece(copy_bytes);
+    for (std::uint64_t from = toc_.end, to = head.size();;) {
+        const ssize_t got = ::pread(archive_.get(), piece.data(), piece.size(), static_cast<off_t>(from));
+        if (got < 0) throw Error{Code::failed, "cannot read {}: {}", path, errno_text(errno)};
+        if (got == 0) break;
+        write_all_at(out.get(), ByteView(piece).first(static_cast<std::size_t>(got)), to, fresh);
+        from += static_cast<std::uint64_t>(got);
+        to += static_cast<std::uint64_t>(got);
+    }
+    if (::rename(fresh.c_str(), path.c_str()) != 0)
+        throw Error{Code::failed, "cannot rename {}: {}", fresh, errno_text(errno)};
+    archive_ = std::move(out);
+    toc_ = read_toc_of_file(archive_.get());
 }
 
 void DatabaseRebuild::use_archive(ByteView bytes) {
@@ -336,7 +411,7 @@ void DatabaseRebuild::map_schemas() {
     create(scratch);
     try {
         for (const char* const section : {"pre-data", "data", "post-data"})
-            restore_archive(scratch, section, {"--exit-on-error"});
+            restore_archive(scratch, section, selected_, {"--exit-on-error"});
         const Endpoint endpoint = plan_.endpoint.with_database(scratch);
         {
             Connection connection(world_, endpoint, Code::target_failed);
@@ -346,10 +421,10 @@ void DatabaseRebuild::map_schemas() {
         use_archive(run_tool(world_, endpoint, {tools_.path("pg_dump"), "--format=custom", "--compress=0"},
                              Code::target_failed));
     } catch (...) {
-        admin_->run("DROP DATABASE IF EXISTS " + quote_name(scratch) + " WITH (FORCE)");
+        admin().run("DROP DATABASE IF EXISTS " + quote_name(scratch) + " WITH (FORCE)");
         throw;
     }
-    admin_->run("DROP DATABASE " + quote_name(scratch));
+    admin().run("DROP DATABASE " + quote_name(scratch));
     is_mapped_ = true;
     selected_ = select_all(toc_);
     for (std::size_t i = 0; i < toc_.entries.size(); ++i)
@@ -375,10 +450,10 @@ void DatabaseRebuild::make_database() {
     try {
         drop_database();
     } catch (...) {
-        admin_->run("DROP DATABASE " + quote_name(temporary));
+        admin().run("DROP DATABASE " + quote_name(temporary));
         throw;
     }
-    admin_->run("ALTER DATABASE " + quote_name(temporary) + " RENAME TO " + quote_name(plan_.name));
+    admin().run("ALTER DATABASE " + quote_name(temporary) + " RENAME TO " + quote_name(plan_.name));
     was_made_ = true;
 }
 
@@ -393,23 +468,24 @@ void DatabaseRebuild::create(const std::string& name) {
         if (space != std::string::npos) how.resize(space);
     }
     try {
-        admin_->run("CREATE DATABASE " + quote_name(name) + how);
+        admin().run("CREATE DATABASE " + quote_name(name) + how);
     } catch (const Error& error) {
         const bool is_locale = error.message().find("locale") != std::string::npos;
         throw Error{error.code(), "{}", error.message()}
             .unharmed("nothing was dropped there")
             .hint(is_locale ? "Install the locale on the target's machine (locale-gen) and restart its server."
-                  : admin_->sqlstate() == "42501"
-                      ? fmt::format("Type, as a superuser: ALTER ROLE {} CREATEDB;", plan_.endpoint.get("user"))
+                  : admin().sqlstate() == "42501"
+                      ? fmt::format("Type, as a superuser: ALTER ROLE {} CREATEDB;",
+                                    admin().value("SELECT pg_catalog.quote_ident(current_user)").value_or(""))
                       : error.hint());
     }
 }
 
 void DatabaseRebuild::drop_database() {
     try {
-        admin_->run("DROP DATABASE " + quote_name(plan_.name));
+        admin().run("DROP DATABASE " + quote_name(plan_.name));
     } catch (const Error& error) {
-        if (admin_->sqlstate() != "55006") throw;
+        if (admin().sqlstate() != "55006") throw;
         throw Error{Code::target_failed, "{}", error.message()}
             .unharmed("nothing was dropped there")
             .hint("End the sessions that use it, or restore beside it (--beside NAME --swap).");
@@ -477,8 +553,13 @@ void DatabaseRebuild::leave_out_what_is_there() {
 }
 
 void DatabaseRebuild::mark(const std::string& text) {
-    admin_->run("COMMENT ON DATABASE " + quote_name(plan_.name) + " IS " +
+    admin().run("COMMENT ON DATABASE " + quote_name(plan_.name) + " IS " +
                 (text.empty() ? std::string("NULL") : quote_literal(text)));
+}
+
+Connection& DatabaseRebuild::admin() {
+    if (!admin_) admin_.emplace(world_, admin_endpoint_, Code::target_failed);
+    return *admin_;
 }
 
 Connection& DatabaseRebuild::target() {
@@ -486,17 +567,32 @@ Connection& DatabaseRebuild::target() {
     return *target_;
 }
 
-void DatabaseRebuild::restore_section(const std::string& section, std::vector<std::string> more) {
+void DatabaseRebuild::restore_section(const std::string& section, const Selected& selected,
+                                      std::vector<std::string> more) {
     if (!may_exist()) more.emplace_back("--exit-on-error");
-    restore_archive(plan_.name, section, more);
+    restore_archive(plan_.name, section, selected, more);
 }
 
-void DatabaseRebuild::restore_archive(const std::string& database, const std::string& section,
+// Of a table that has its rows, while others still get theirs.
+void DatabaseRebuild::build_indexes(const std::string& schema, const std::string& table) {
+    Selected own;
+    {
+        const std::lock_guard lock(selected_mutex_);
+        own = indexes_of(toc_, selected_, schema_here(schema), table);
+        if (std::ranges::find(own.taken, true) == own.taken.end()) return;
+        for (std::size_t i = 0; i < own.taken.size(); ++i)
+            if (own.taken[i]) selected_.taken[i] = false;
+    }
+    restore_section("post-data", own);
+}
+
+void DatabaseRebuild::restore_archive(const std::string& database, const std::string& section, const Selected& selected,
                                       const std::vector<std::string>& more) {
-    const std::string list = folder_.path() + "/" + section + ".list";
-    write_file_durably(list, as_bytes(list_file(toc_, selected_)));
+    const std::string list = fmt::format("{}/{}.list", folder_.path(), ++lists_);
+    write_file_durably(list, as_bytes(list_file(toc_, selected)));
     std::vector<std::string> argv{tools_.path("pg_restore"), "--section=" + section, "--use-list=" + list};
     if (options_.no_owner) argv.insert(argv.end(), {"--no-owner", "--no-privileges"});
+    if (no_tablespaces_) argv.emplace_back("--no-tablespaces");
     argv.insert(argv.end(), more.begin(), more.end());
     argv.push_back(folder_.path() + "/archive");
     Tool tool(world_, with_settings(plan_.endpoint.with_database(database)), std::move(argv), Code::target_failed);
@@ -569,9 +665,9 @@ void DatabaseRebuild::restore_database_properties() {
     for (const std::string& statement : statements) {
         if (statement.empty()) continue;
         try {
-            admin_->run(statement);
+            admin().run(statement);
         } catch (const Error& error) {
-            if (!admin_->is_alive()) throw;
+            if (!admin().is_alive()) throw;
             findings_.push_back({item_, Finding::Kind::unsupported, error.message()});
         }
     }
@@ -579,14 +675,11 @@ void DatabaseRebuild::restore_database_properties() {
 
 void DatabaseRebuild::finish() {
     const Note note{"finishing database {}", plan_.name};
-    {
-        const std::lock_guard lock(idle_mutex_);
-        idle_.clear();
-    }
-    restore_section("data", {});
-    restore_section("post-data", {"--jobs=2"});
-    mark("");
-    if (was_made_) restore_database_properties();
+    restore_section("data", selected_);
+    restore_section("post-data", selected_, {"--jobs=2"});
+    mark(was_made_ ? "" : comment_);
+    if (was_made_ || was_empty_) restore_database_properties();
+    close();
 }
 
 }  // namespace holdfast::postgres

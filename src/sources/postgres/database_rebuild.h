@@ -5,7 +5,7 @@
 // Errors   target_failed; no_space; usage for a target that is the source itself
 // Threads  put() and what belongs to it for each table from one thread, several tables at once; the rest from one
 // I1  what must be there (extensions, locale, tools) is looked for before anything is dropped
-// I2  until finish() the database's comment says that it is not complete
+// I2  until finish() the database's comment says that it is not complete; its own one stands in the second line
 #pragma once
 
 #include <memory>
@@ -29,7 +29,8 @@ struct DatabasePlan {
     std::string snapshot_id;
     Endpoint endpoint;                              // of the target server
     std::function<bool(const std::string&)> wants;  // item paths; empty: all
-    std::string source_identifier;                  // of the server that it was captured from
+    std::string source_identifier;                  // of the server that it was captured from; empty: not known
+    bool has_source_address = false;                // the endpoint is called as that server was
 };
 
 class DatabaseRebuild {
@@ -60,26 +61,32 @@ private:
     void look_at_target();
     void refuse_the_source();
     void check_extensions();
+    void look_for_tablespaces();
     void select();
     void refuse_what_is_there();
     void make_roles(const std::string& globals);
     void map_owners();
     void map_schemas();
     std::string schema_here(const std::string& captured) const;
-    void restore_archive(const std::string& database, const std::string& section, const std::vector<std::string>& more);
+    void restore_archive(const std::string& database, const std::string& section, const Selected& selected,
+                         const std::vector<std::string>& more);
+    void build_indexes(const std::string& schema, const std::string& table);
     void make_database();
     void create(const std::string& name);
     void drop_database();
     void drop_what_is_replaced();
     void leave_out_what_is_there();
     void mark(const std::string& text);
-    void restore_section(const std::string& section, std::vector<std::string> more);
+    void restore_section(const std::string& section, const Selected& selected, std::vector<std::string> more = {});
     bool may_exist() const { return was_present_ && !was_made_; }
     bool is_asked_for(const TocEntry& entry) const;
     void use_archive(ByteView bytes);
+    void replace_head(ByteView head);
     void note_tables();
     void restore_database_properties();
+    Connection& admin();
     Connection& target();
+    void close();
     std::unique_ptr<Connection> session();
 
     World& world_;
@@ -88,21 +95,30 @@ private:
     const std::string item_;
     TemporaryFolder folder_;
     Fd archive_;
+    Endpoint admin_endpoint_;  // not of the database that may be dropped
     std::optional<Connection> admin_;
     std::optional<Connection> target_;
     Tools tools_;
     Toc toc_;
     std::vector<TocEntry> of_database_;
-    Selected selected_;
+    std::mutex selected_mutex_;
+    Selected selected_;  // while tables get their rows guarded by selected_mutex_
+    std::atomic<int> lists_{0};
     bool has_roles_ = false;
-    bool is_mapped_ = false;  // the archive holds what was selected, under the names that it gets here
+    bool no_tablespaces_ = false;  // some are not here, so none is used
+    bool is_mapped_ = false;       // the archive holds what was selected, under the names that it gets here
     bool is_part_ = false;
     bool was_present_ = false;
     bool was_made_ = false;
-    std::set<Place> tables_;  // that get rows
+    bool was_empty_ = false;
+    bool is_incomplete_ = false;  // an earlier restore was interrupted
+    std::string comment_;         // that the database had
+    std::set<Place> tables_;      // that get rows
     std::vector<Finding> findings_;
     std::mutex idle_mutex_;
-    std::vector<std::unique_ptr<Connection>> idle_;  // guarded by idle_mutex_
+    // guarded by idle_mutex_
+    std::vector<std::unique_ptr<Connection>> idle_;
+    std::size_t feeds_ = 0;
 };
 
 }  // namespace holdfast::postgres

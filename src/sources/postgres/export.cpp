@@ -1,7 +1,10 @@
 #include "sources/postgres/export.h"
 
+#include <cstdlib>
+
 #include "base/error.h"
 #include "clients/postgres/tools.h"
+#include "source/option_values.h"
 #include "sources/postgres/database_export.h"
 
 namespace holdfast::postgres {
@@ -10,10 +13,16 @@ namespace {
 
 constexpr std::size_t copy_bytes = 1024 * 1024;
 
+// Of the pg_dump that wrote the archive; 0: the capture does not say.
+int captured_major(const Facts& facts) {
+    return std::atoi(facts.value("", "about pg_dump version").value_or("").c_str());
+}
+
 class SqlExport final : public DatabaseExport {
 public:
     explicit SqlExport(const ExportRequest& request)
-        : DatabaseExport(request), tools_(find_tools(0, "", Code::failed)) {}
+        : DatabaseExport(request),
+          tools_(find_tools(captured_major(request.facts), option_text(request.options, "bin_dir"), Code::failed)) {}
 
     void finish() override {
         print("data");

@@ -34,7 +34,9 @@ public:
     CaptureSummary finish() override {
         CaptureSummary out = capture_->finish();
         if (!out.facts) return out;
-        std::erase_if(out.facts->list, [](const Fact& fact) { return fact.name == "about system identifier"; });
+        std::erase_if(out.facts->list, [](const Fact& fact) {
+            return fact.name == "about system identifier" || fact.name == "about address";
+        });
         if (!version_.empty()) out.facts->list.push_back({"", "about dumped version", version_});
         out.facts->sort();
         return out;

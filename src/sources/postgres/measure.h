@@ -5,15 +5,10 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "source/source.h"
-#include "sources/postgres/toc.h"
 
 namespace holdfast::postgres {
-
-// schema, privileges, large objects and sequences of a database whose folder is `item`.
-std::vector<Fact> facts_of_toc(const Toc& toc, const std::string& item);
 
 Facts measure(const MeasureRequest& request);
 std::string query_value(World& world, const std::string& target, const std::string& text, Nanoseconds limit);

@@ -7,11 +7,14 @@
 
 #include <string>
 
+#include "clients/postgres/endpoint.h"
 #include "source/source.h"
 
 namespace holdfast::postgres {
 
 // Why it is; empty: it is not.
 std::string is_own_place(const OwnPlaceRequest& request);
+// `url`: of a source, as Endpoint::shown() has it.
+bool has_address_of(const std::string& url, const Endpoint& target);
 
 }  // namespace holdfast::postgres

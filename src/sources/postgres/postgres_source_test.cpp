@@ -2,11 +2,18 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <csignal>
+#include <fstream>
+#include <map>
+#include <set>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "clients/postgres/connection.h"
+#include "clients/postgres/tools.h"
 #include "sources/postgres/globals.h"
 #include "sources/postgres/names.h"
 #include "sources/postgres/row_checksum.h"
@@ -20,6 +27,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 // One for all tests of the program; each makes databases of its own.
 testing::PostgresServer& server() {
@@ -91,6 +99,27 @@ constexpr auto shop = R"(
     INSERT INTO child VALUES (1, 2), (3, 4);
     CREATE TABLE "odd/one"."t" (x int); INSERT INTO "odd/one"."t" VALUES (1), (1), (2);
     CREATE VIEW paid AS SELECT id FROM orders WHERE state IN ('paid', 'new'))";
+
+TEST_F(PostgresSourceTest, OfAnotherMajorVersionDefinitionsAreNotToldApart) {
+    server().sql("CREATE DATABASE older");
+    server().sql("CREATE TABLE t AS SELECT 1 AS a", "older");
+    Facts facts = *capture({{"argument", {server().url("older")}}}).summary.facts;
+    // As PostgreSQL 14 has it, by a pg_dump of then.
+    std::erase_if(facts.list, [](const Fact& fact) { return fact.name == "large objects"; });
+    for (Fact& fact : facts.list) {
+        if (fact.name == "about server version") fact.value = "14.9";
+        if (fact.name == "collation") fact.value.resize(fact.value.rfind(' '));
+        if (fact.name == "schema" || fact.name == "privileges") fact.value = "other";
+        if (fact.name == "rows") fact.value = "2";
+    }
+    const Facts found = postgres_source_type.measure({world_, server().url("older"), facts, {}});
+    std::map<CheckLine::Result, std::set<std::string>> names;
+    for (const CheckLine& line : compare_facts(facts, found, {})) names[line.result].insert(line.name);
+    EXPECT_THAT(names[CheckLine::Result::not_tested],
+                UnorderedElementsAre("older collation", "older large objects", "older privileges", "older schema"));
+    EXPECT_THAT(names[CheckLine::Result::fail], ElementsAre("older/public/t rows"));
+    EXPECT_THAT(names[CheckLine::Result::pass], Contains("older/public/t checksum"));
+}
 
 TEST_F(PostgresSourceTest, WhatWasCapturedAndRestoredHasEqualFacts) {
     server().sql("CREATE DATABASE facts");
@@ -184,6 +213,46 @@ TEST(PostgresGlobals, StatementsEndAtSemicolonsOutsideOfQuotes) {
 TEST(PostgresToc, WhatIsNoArchiveIsRefusedAndAPieceAsksForMore) {
     EXPECT_THROW(postgres::read_toc(as_bytes("something else")), Error);
     EXPECT_EQ(postgres::read_toc(as_bytes("PGDMP\x01")), std::nullopt);
+}
+
+TEST(PostgresAddress, GivesThePasswordOfAClientKeyToChildrenInAServiceFile) {
+    const auto endpoint = postgres::Endpoint::parse("postgres://me@db1/shop?sslkey=/k&sslpassword=hush");
+    EXPECT_EQ(endpoint.child_conninfo(), "dbname='shop' host='db1' service='holdfast' sslkey='/k' user='me'");
+    EXPECT_EQ(endpoint.service_file(), "[holdfast]\nsslpassword=hush\n");
+    EXPECT_EQ(postgres::Endpoint::parse("postgres://me@db1/shop?service=x").service_file(), "");
+    EXPECT_THROW(postgres::Endpoint::parse("postgres://me@db1/shop?sslpassword=hush&service=x").service_file(), Error);
+}
+
+TEST_F(PostgresSourceTest, AProgramReadsItsServiceFileWhileItsCommandLineAndEnvironmentHaveNoPassword) {
+    const TemporaryFolder folder;
+    const std::string program = folder.path() + "/program";
+    write_file_durably(program, as_bytes("#!/bin/sh\ncat \"$PGSERVICEFILE\" \"$PGSERVICEFILE\"\necho \"$*\"\nenv\n"));
+    ASSERT_EQ(::chmod(program.c_str(), 0700), 0);
+    const auto endpoint = postgres::Endpoint::parse("postgres://me@db1/shop?sslkey=/k&sslpassword=hush");
+    const Bytes printed = postgres::run_tool(world_, endpoint, {program}, Code::failed);
+    const std::string text(as_text(printed)), file = endpoint.service_file();
+    EXPECT_THAT(text, ::testing::StartsWith(file + file));
+    EXPECT_THAT(text, HasSubstr("service='holdfast'"));
+    EXPECT_THAT(text.substr(2 * file.size()), ::testing::Not(HasSubstr("hush")));
+}
+
+TEST_F(PostgresSourceTest, AServerThatAnswersNoMoreIsGivenUp) {
+    const TemporaryFolder folder;
+    ASSERT_EQ(::chmod(folder.path().c_str(), 0777), 0);
+    const std::string mark = folder.path() + "/stopped";
+    const std::string stop = fmt::format(
+        "DO $$ BEGIN COPY (SELECT 1) TO PROGRAM 'echo $PPID > {}; kill -STOP $PPID'; END $$; SELECT 1", mark);
+    try {
+        postgres_source_type.query(world_, server().url("postgres"), stop, one_second);
+        ADD_FAILURE() << "it was answered";
+    } catch (const Error& error) {
+        EXPECT_THAT(error.message(), HasSubstr("did not answer within 2"));
+    }
+    const pid_t stopped = std::stoi(std::string(as_text(read_file(mark))));
+    std::string state;
+    std::getline(std::ifstream(fmt::format("/proc/{}/stat", stopped)), state);
+    EXPECT_THAT(state, HasSubstr(") T "));
+    EXPECT_EQ(::kill(stopped, SIGCONT), 0);
 }
 
 TEST(PostgresAddress, ShowsNoPassword) {

@@ -9,6 +9,7 @@
 #include "source/rebuild_gate.h"
 #include "sources/postgres/database_rebuild.h"
 #include "sources/postgres/names.h"
+#include "sources/postgres/own_place.h"
 
 namespace holdfast::postgres {
 
@@ -23,7 +24,9 @@ public:
           options_(restore_options(request.options)),
           endpoint_(Endpoint::parse(request.target)),
           is_dry_run_(request.dry_run) {
-        if (request.facts) source_identifier_ = request.facts->value("", "about system identifier").value_or("");
+        if (!request.facts) return;
+        source_identifier_ = request.facts->value("", "about system identifier").value_or("");
+        has_source_address_ = has_address_of(request.facts->value("", "about address").value_or(""), endpoint_);
     }
 
     bool sequential() const override { return true; }
@@ -146,10 +149,10 @@ private:
                 .hint("Name one of them by --include DATABASE, or a target without a database.");
         auto database = std::make_unique<Database>();
         if (!is_dry_run_)
-            database->rebuild =
-                std::make_unique<DatabaseRebuild>(world_, options_,
-                                                  DatabasePlan{captured, given.empty() ? captured : given, snapshot_id_,
-                                                               endpoint_, wants_, source_identifier_});
+            database->rebuild = std::make_unique<DatabaseRebuild>(
+                world_, options_,
+                DatabasePlan{captured, given.empty() ? captured : given, snapshot_id_, endpoint_, wants_,
+                             source_identifier_, has_source_address_});
         databases_.emplace(item, std::move(database));
     }
 
@@ -181,6 +184,7 @@ private:
     const Endpoint endpoint_;
     const bool is_dry_run_;
     std::string source_identifier_;
+    bool has_source_address_ = false;
     std::uint64_t tickets_ = 0;
     std::map<std::string, std::unique_ptr<Database>> databases_;  // by item
     RebuildGate gate_{world_};

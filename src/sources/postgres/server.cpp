@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
@@ -49,9 +50,13 @@ constexpr std::array settings{
     "autovacuum=off",
     "max_wal_size=2GB",
     "shared_buffers=64MB",
-    "max_connections=32",
+    "max_connections=200",
     "max_locks_per_transaction=256",
 };
+
+// What a database or role of the snapshot could set for its sessions against those above, or against looking at it.
+constexpr std::string_view session_options =
+    "-c session_preload_libraries= -c local_preload_libraries= -c default_transaction_read_only=off";
 
 std::string last_lines(const std::string& text) {
     std::vector<std::string> lines;
@@ -103,17 +108,22 @@ std::vector<ServerPrograms> servers_here(const std::string& bin_dir) {
 
 std::string percent_encoded(std::string_view text) {
     std::string out;
-    for (const char c : text) out += c == '/' ? "%2F" : c == '%' ? "%25" : std::string(1, c);
+    for (const char c : text)
+        out += std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-' || c == '_'
+                   ? std::string(1, c)
+                   : fmt::format("%{:02X}", static_cast<unsigned char>(c));
     return out;
 }
 
 class Server final : public ThrowawayServer {
 public:
-    Server(Sandbox& sandbox, const ServerPrograms& programs, std::string superuser, std::optional<Facts> facts)
+    Server(Sandbox& sandbox, const ServerPrograms& programs, std::string superuser, std::optional<Facts> facts,
+           std::string bin_dir)
         : sandbox_(sandbox),
           facts_(std::move(facts)),
           major_(programs.major),
           folder_(programs.folder),
+          bin_dir_(std::move(bin_dir)),
           superuser_(std::move(superuser)),
           socket_(sandbox_.work()),
           data_(sandbox_.work() + "/data") {
@@ -122,7 +132,8 @@ public:
     }
 
     std::string target() const override {
-        return fmt::format("postgres://{}@{}/", superuser_, percent_encoded(socket_));
+        return fmt::format("postgres://{}@{}/?options={}", superuser_, percent_encoded(socket_),
+                           percent_encoded(session_options));
     }
     std::vector<std::string> isolation() const override { return process_->isolation().kinds(); }
     std::string log_tail() const override { return process_->log_tail(); }
@@ -140,7 +151,50 @@ public:
         return out;
     }
 
+    // Each database's locale and extensions, in a database that goes again.
+    void require_what_was_captured() {
+        if (!facts_) return;
+        Connection admin(sandbox_.world(), endpoint("postgres"), Code::source_failed);
+        for (const Fact& fact : facts_->list) {
+            if (fact.name != "collation") continue;
+            const std::string extensions = facts_->value(fact.item, "extensions").value_or("");
+            if (fact.value.starts_with("C.UTF-8 C.UTF-8") && extensions == "plpgsql") continue;
+            const Note note{"looking for what database {} needs", fact.item};
+            make_trial(admin, fact);
+            try_extensions(extensions);
+            admin.run("DROP DATABASE holdfast_trial");
+        }
+    }
+
 private:
+    // "de_DE.utf8 de_DE.utf8 c": LC_COLLATE, LC_CTYPE, since version 15 the provider.
+    void make_trial(Connection& admin, const Fact& collation) const {
+        std::vector<std::string> words = split(collation.value, ' ');
+        words.resize(std::max<std::size_t>(words.size(), 2), "C");
+        const std::string encoding = facts_->value(collation.item, "encoding").value_or("UTF8");
+        try {
+            admin.run(
+                fmt::format("CREATE DATABASE holdfast_trial TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
+                            quote_literal(encoding), quote_literal(words[0]), quote_literal(words[1])));
+        } catch (const Error& error) {
+            throw Error{Code::source_failed, "{}", error.message()}.hint("Install the locale here (locale-gen).");
+        }
+    }
+
+    void try_extensions(const std::string& names) const {
+        Connection trial(sandbox_.world(), endpoint("holdfast_trial"), Code::source_failed);
+        for (const std::string& name : split(names, ',')) {
+            const std::string extension = name.substr(std::min(name.find_first_not_of(' '), name.size()));
+            if (extension.empty()) continue;
+            try {
+                trial.run("CREATE EXTENSION IF NOT EXISTS " + quote_name(extension) + " CASCADE");
+            } catch (const Error& error) {
+                throw Error{Code::source_failed, "extension {} cannot be had here: {}", extension, error.message()}
+                    .hint(fmt::format("Install it (package postgresql-contrib or postgresql-{}-…).", major_));
+            }
+        }
+    }
+
     // The programs of another place are not among what a sandbox sees by itself.
     std::vector<std::string> readable() const {
         if (folder_.starts_with("/usr/")) return {};
@@ -225,8 +279,11 @@ private:
     CheckLine amcheck(const std::string& name) const {
         ChildOptions options;
         options.argv = {folder_ + "/pg_amcheck", "--jobs=2", "--no-dependent-toast", name};
-        options.add_environment = {{"PGHOST", socket_}, {"PGUSER", superuser_}, {"LC_ALL", "C.UTF-8"}};
-        options.remove_environment.insert(options.remove_environment.end(), {"PGPORT", "PGSERVICE", "PGOPTIONS"});
+        options.add_environment = {{"PGHOST", socket_},
+                                   {"PGUSER", superuser_},
+                                   {"LC_ALL", "C.UTF-8"},
+                                   {"PGOPTIONS", std::string(session_options)}};
+        options.remove_environment.insert(options.remove_environment.end(), {"PGPORT", "PGSERVICE"});
         Child child(options);
         std::string said;
         std::array<std::uint8_t, 4096> buffer{};
@@ -243,7 +300,7 @@ private:
 
     CheckLine dump(const std::string& name) const {
         const bool has_dump = ::access((folder_ + "/pg_dump").c_str(), X_OK) == 0;
-        const Tools tools = find_tools(major_, has_dump ? folder_ : "", Code::target_failed);
+        const Tools tools = find_tools(major_, has_dump ? folder_ : bin_dir_, Code::target_failed);
         Tool tool(sandbox_.world(), endpoint(name),
                   {tools.path("pg_dump"), "--format=custom", "--compress=0", "--file=/dev/null"}, Code::target_failed);
         return line(name, "pg_dump", tool.finish_or_complaint());
@@ -265,6 +322,7 @@ private:
     const std::optional<Facts> facts_;
     const int major_;
     const std::string folder_;
+    const std::string bin_dir_;
     const std::string superuser_;
     const std::string socket_;
     const std::string data_;
@@ -289,16 +347,21 @@ ServerPrograms find_server(int major, const std::string& bin_dir, Fit fit) {
                           major == 0 ? "" : fmt::format("-{}", major)));
 }
 
-// Of the very major version: another one may accept what the source's would not.
+// Of the very major version: another one may accept what the source's would not. What it lacks for the snapshot is told
+// here, where it says something of this machine; in the midst of the restore it would be a failure of the snapshot.
 std::unique_ptr<ThrowawayServer> start_server(const ServerRequest& request) {
     const int major = captured_major(request);
-    return std::make_unique<Server>(request.sandbox, find_server(major, option(request, "bin_dir"), Fit::exact),
-                                    std::string(prover), request.facts);
+    const std::string bin_dir = option(request, "bin_dir");
+    auto server = std::make_unique<Server>(request.sandbox, find_server(major, bin_dir, Fit::exact),
+                                           std::string(prover), request.facts, bin_dir);
+    find_tools(major, bin_dir, Code::source_failed);
+    server->require_what_was_captured();
+    return server;
 }
 
 std::unique_ptr<ThrowawayServer> start_server(Sandbox& sandbox, const ServerPrograms& programs,
                                               const std::string& superuser) {
-    return std::make_unique<Server>(sandbox, programs, superuser, std::nullopt);
+    return std::make_unique<Server>(sandbox, programs, superuser, std::nullopt, "");
 }
 
 }  // namespace holdfast::postgres

@@ -38,6 +38,8 @@ public:
         std::unique_lock<std::mutex> coordinator_;
     };
     std::unique_ptr<Lease> copy_out(const Table& table);
+    // So many tables will be read; after the last one no session is kept but that of the view.
+    void expect(std::size_t tables) { to_read_ = tables; }
 
     // Throws when the view was lost meanwhile, so that not all of it can be trusted.
     void end();
@@ -46,6 +48,7 @@ private:
     void freeze();
     bool lock_tables();
     void check_privileges();
+    void check_large_objects();
     [[noreturn]] void say_who_locks();
     std::unique_ptr<Connection> session();
 
@@ -59,7 +62,9 @@ private:
     Facts facts_;
     std::mutex coordinator_mutex_;
     std::mutex idle_mutex_;
-    std::vector<std::unique_ptr<Connection>> idle_;  // guarded by idle_mutex_
+    // guarded by idle_mutex_
+    std::vector<std::unique_ptr<Connection>> idle_;
+    std::size_t to_read_ = 0;  // tables whose reading has not begun
 };
 
 }  // namespace holdfast::postgres

@@ -161,6 +161,8 @@ const TocEntry* Toc::find(std::string_view kind) const {
     return at == entries.end() ? nullptr : &*at;
 }
 
+int Toc::reader_major() const { return minor >= 16 ? 17 : minor == 15 ? 16 : minor == 14 ? 12 : 0; }
+
 std::optional<Toc> read_toc(ByteView begin) {
     Reader reader(begin);
     try {

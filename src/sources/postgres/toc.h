@@ -53,6 +53,7 @@ struct Toc {
     std::size_t end = 0;       // where data begins
 
     const TocEntry* find(std::string_view kind) const;  // the first one
+    int reader_major() const;                           // of the oldest pg_restore that reads such an archive
 };
 
 std::optional<Toc> read_toc(ByteView begin);

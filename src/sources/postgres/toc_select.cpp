@@ -158,6 +158,25 @@ void leave_out(const Toc& toc, Selected& selected, const std::function<bool(cons
     }
 }
 
+Selected indexes_of(const Toc& toc, const Selected& selected, const std::string& schema, const std::string& table) {
+    Selected out{std::vector<bool>(toc.entries.size()), {}};
+    std::set<int> defined_before;
+    int own = 0;
+    for (const TocEntry& entry : toc.entries) {
+        if (entry.section == TocEntry::Section::pre_data) defined_before.insert(entry.id);
+        if (entry.kind == "TABLE" && entry.schema == schema && entry.tag == table) own = entry.id;
+    }
+    if (own == 0) return out;
+    for (std::size_t i = 0; i < toc.entries.size(); ++i) {
+        const TocEntry& entry = toc.entries[i];
+        out.taken[i] = selected.taken[i] && (entry.kind == "INDEX" || entry.kind == "CONSTRAINT") &&
+                       entry.section == TocEntry::Section::post_data &&
+                       std::ranges::find(entry.needs, own) != entry.needs.end() &&
+                       std::ranges::all_of(entry.needs, [&](int id) { return defined_before.contains(id); });
+    }
+    return out;
+}
+
 std::string list_file(const Toc& toc, const Selected& selected) {
     std::string out;
     for (std::size_t i = 0; i < toc.entries.size(); ++i)

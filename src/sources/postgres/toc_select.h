@@ -28,6 +28,10 @@ Selected select_part(const Toc& toc, const Wants& wants_table,
 // Takes out entries and what belongs to them.
 void leave_out(const Toc& toc, Selected& selected, const std::function<bool(const TocEntry&)>& is_present);
 
+// Of those selected the indexes and keys that need this table and nothing else that comes after the definitions of tables: they
+// can be built as soon as it has its rows.
+Selected indexes_of(const Toc& toc, const Selected& selected, const std::string& schema, const std::string& table);
+
 std::string list_file(const Toc& toc, const Selected& selected);  // for pg_restore --use-list
 
 }  // namespace holdfast::postgres

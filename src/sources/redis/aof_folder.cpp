@@ -58,11 +58,11 @@ AofEntry parse_entry(const std::string& line, const std::string& path) {
     return out;
 }
 
-std::string identity_of(const std::string& path) {
+std::string inode_of(int fd, const std::string& path) {
     struct statx info {};
-    if (::statx(AT_FDCWD, path.c_str(), 0, STATX_INO | STATX_BTIME, &info) != 0)
-        throw Error{Code::source_failed, "cannot read {}: {}", path, errno_text(errno)};
-    return fmt::format("aof:{:x}.{:x}.{:x}", info.stx_ino, info.stx_btime.tv_sec, info.stx_btime.tv_nsec);
+    if (::statx(fd, path.c_str(), AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &info) != 0)
+        throw Error{Code::source_failed, "cannot look at append-only files: {}", errno_text(errno)};
+    return fmt::format("{:x}.{:x}.{:x}", info.stx_ino, info.stx_btime.tv_sec, info.stx_btime.tv_nsec);
 }
 
 // Up to where the last whole command or transaction ends.
@@ -71,17 +71,21 @@ public:
     void feed(ByteView bytes) {
         scanner_.feed(bytes, [&](const Command& command, std::size_t end) {
             state_.pass(command);
-            if (!state_.in_transaction()) at_ = passed_ + end;
+            if (state_.in_transaction()) return;
+            at_ = passed_ + end;
+            database_ = state_.database;
         });
         passed_ += bytes.size();
     }
     std::uint64_t at() const { return at_; }
+    std::uint32_t database() const { return database_; }
 
 private:
     CommandScanner scanner_;
-    StreamState state_;
+    StreamState state_{aof_database};
     std::uint64_t passed_ = 0;
     std::uint64_t at_ = 0;
+    std::uint32_t database_ = aof_database;
 };
 
 }  // namespace
@@ -96,6 +100,15 @@ std::string find_manifest(const std::string& folder) {
         out = name;
     }
     return out;
+}
+
+bool has_temporary_changes(const std::string& folder) {
+    std::error_code problem;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, problem)) {
+        const std::string name = entry.path().filename();
+        if (name.starts_with("temp-") && name.ends_with(".incr")) return true;
+    }
+    return false;
 }
 
 std::vector<AofEntry> read_manifest(const std::string& folder) {
@@ -115,7 +128,11 @@ std::vector<AofEntry> read_manifest(const std::string& folder) {
     return out;
 }
 
-AofFolder::AofFolder(std::string path) : path_(std::move(path)), identity_(identity_of(path_)) {
+std::string aof_line(const std::string& folder, const Fd& file) {
+    return fmt::format("aof:{}/{}", inode_of(AT_FDCWD, folder), inode_of(file.get(), ""));
+}
+
+AofFolder::AofFolder(std::string path) : path_(std::move(path)) {
     for (int attempt = 0;; ++attempt) {
         files_.clear();
         const std::vector<AofEntry> entries = read_manifest(path_);
@@ -141,11 +158,11 @@ std::uint64_t AofFolder::bytes() const {
     return out;
 }
 
-std::uint64_t AofFolder::copy_to(World& world, const std::string& folder, bool whole_commands) const {
+AofFolder::End AofFolder::copy_to(World& world, const std::string& folder, bool whole_commands) const {
     const std::string inside = folder + "/appendonlydir";
     std::filesystem::create_directories(inside);
     std::string manifest;
-    std::uint64_t place = 0;
+    End end;
     for (const File& file : files_) {
         const std::string target = inside + "/" + file.entry.name;
         const Fd out(::open(target.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
@@ -168,7 +185,7 @@ std::uint64_t AofFolder::copy_to(World& world, const std::string& folder, bool w
         if (is_last && whole_commands) {
             if (::ftruncate(out.get(), static_cast<off_t>(boundary.at())) != 0)
                 throw Error{Code::failed, "cannot shorten {}: {}", target, errno_text(errno)};
-            place = aof_place(file.entry.number, boundary.at());
+            end = {aof_place(file.entry.number, boundary.at()), boundary.database()};
         }
         manifest += fmt::format("file {} seq {} type {}\n", file.entry.name, file.entry.number, file.entry.type);
     }
@@ -176,7 +193,7 @@ std::uint64_t AofFolder::copy_to(World& world, const std::string& folder, bool w
     const Fd out(::open(target.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (!out) throw Error{errno_code(errno, Code::failed), "cannot create {}: {}", target, errno_text(errno)};
     write_all(out.get(), as_bytes(manifest), target);
-    return place;
+    return end;
 }
 
 }  // namespace holdfast::redis

@@ -20,6 +20,9 @@ constexpr std::uint64_t aof_place(std::uint64_t number, std::uint64_t offset) { 
 constexpr std::uint64_t aof_number(std::uint64_t place) { return place >> 40; }
 constexpr std::uint64_t aof_offset(std::uint64_t place) { return place & ((std::uint64_t{1} << 40) - 1); }
 
+// At the begin of each file, before any SELECT.
+constexpr std::uint32_t aof_database = 0;
+
 struct AofEntry {
     std::string name;
     std::uint64_t number = 0;
@@ -30,17 +33,24 @@ struct AofEntry {
 // "appendonly.aof.manifest" in the folder; empty: there is none, or more than one.
 std::string find_manifest(const std::string& folder);
 std::vector<AofEntry> read_manifest(const std::string& folder);
+// What a server writes while it has none yet: it was switched on, and its first rewrite goes on.
+bool has_temporary_changes(const std::string& folder);
+// Names the folder and a file in it, and no others that come in their place.
+std::string aof_line(const std::string& folder, const Fd& file);
 
 class AofFolder {
 public:
     explicit AofFolder(std::string path);
 
-    // Names this folder, and no other that comes in its place.
-    const std::string& identity() const { return identity_; }
+    std::string line() const { return aof_line(path_, files_.back().fd); }  // of the last file
     std::uint64_t bytes() const;
+    struct End {
+        std::uint64_t place = 0;
+        std::uint32_t database = 0;  // that is selected there
+    };
     // Into FOLDER/appendonlydir. With `whole_commands`, the last file only up to where a command or transaction ends:
-    // its place is returned, and the rest may be half written.
-    std::uint64_t copy_to(World& world, const std::string& folder, bool whole_commands) const;
+    // this is returned, and the rest may be half written.
+    End copy_to(World& world, const std::string& folder, bool whole_commands) const;
 
 private:
     struct File {
@@ -48,7 +58,6 @@ private:
         Fd fd;
     };
     const std::string path_;
-    std::string identity_;
     std::vector<File> files_;  // the base first
 };
 

@@ -7,10 +7,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "sources/redis/aof_folder.h"
+#include "sources/redis/aof_watch.h"
 #include "sources/redis/commands.h"
 #include "sources/redis/journal_form.h"
 #include "sources/redis/server_files.h"
@@ -36,9 +38,11 @@ public:
         start_.continues = request.from && takes_up(*request.from);
         if (start_.continues) {
             start_.at = *request.from;
+            dark_from_ = request.from->time;
         } else {
             capture_base();
             open_new_files();
+            ask();
         }
         if (files_.empty()) throw Error{Code::source_failed, "there are no append-only files in {}", path_};
         last_ = start_.at;
@@ -73,30 +77,31 @@ public:
 private:
     // Opens files before the server removes them; what is open can be read to its end.
     void open_new_files() {
+        std::set<std::uint64_t> in_use;
         for (const AofEntry& entry : read_manifest(path_)) {
-            if (entry.type == 'b' || entry.number < number_ || files_.contains(entry.number)) continue;
+            if (entry.type == 'b') continue;
+            if (entry.type == 'i') in_use.insert(entry.number);
+            if (entry.number < number_ || files_.contains(entry.number)) continue;
             Fd file(::open((path_ + "/" + entry.name).c_str(), O_RDONLY | O_CLOEXEC));
-            if (file) files_[entry.number] = std::move(file);
+            if (!file) continue;
+            files_[entry.number] = std::move(file);
         }
+        // As in a rewrite. A server that was off begins a new file alone.
+        if (in_use.contains(number_) && in_use.contains(number_ + 1)) leads_on_ = number_ + 1;
     }
 
     bool takes_up(const Moment& from) {
-        if (from.position.line != AofFolder(path_).identity()) {
-            start_.why_not = "the folder of append-only files is another one now";
-            return false;
-        }
         number_ = aof_number(from.position.at);
         open_new_files();
-        const std::uint64_t offset = aof_offset(from.position.at);
         const auto found = files_.find(number_);
-        std::array<char, 2> end{'\r', '\n'};
-        const bool is_there = found != files_.end() && size_of(found->second) >= offset &&
-                              (offset == 0 || ::pread(found->second.get(), end.data(), end.size(),
-                                                      static_cast<off_t>(offset - end.size())) == 2) &&
-                              end == std::array{'\r', '\n'};
-        if (!is_there) start_.why_not = "the append-only files were rewritten or replaced since";
-        if (!is_there) files_.clear();
-        return is_there;
+        if (found == files_.end())
+            start_.why_not = "the append-only files were rewritten since";
+        else if (from.position.line != aof_line(path_, found->second))
+            start_.why_not = "the folder of append-only files, or the file that was followed, is another one now";
+        else if (size_of(found->second) < aof_offset(from.position.at))
+            start_.why_not = "the append-only file became shorter than it was";
+        if (!start_.why_not.empty()) files_.clear();
+        return start_.why_not.empty();
     }
 
     void capture_base() {
@@ -106,28 +111,55 @@ private:
         number_ = aof_number(start_.at.position.at);
     }
 
+    // A server that was switched off and on is "on" too while its first rewrite goes on: what it does is in a temporary
+    // file then, until its one thread, which also answers, has renamed that and written the manifest.
+    std::optional<AofWatch::Said> ask() {
+        const std::optional<AofWatch::Said> said = watch_.ask();
+        const bool is_elsewhere = has_temporary_changes(path_);
+        const std::optional<AofWatch::Said> again = said && !is_elsewhere ? watch_.ask() : std::nullopt;
+        open_new_files();
+        is_written_here_ = said && said->is_on && again && again->is_on && !has_next() &&
+                           said->process_and_settings == again->process_and_settings;
+        if (is_written_here_) under_ = said->process_and_settings;
+        return said;
+    }
+
+    bool has_next() const { return files_.upper_bound(number_) != files_.end(); }
+
     // What is in the file now was done by now.
     void look() {
-        open_new_files();
+        const Nanoseconds asked = world_.clock.now();
+        const std::optional<AofWatch::Said> said = ask();
         const auto found = files_.find(number_);
         if (found == files_.end()) return fail("the append-only file that was followed is gone");
-        const bool has_next = files_.upper_bound(number_) != files_.end();
         const std::uint64_t size = size_of(found->second);
         const Nanoseconds now = world_.clock.now();
         if (size < read_) return fail("the append-only file became shorter than it was");
-        scan(found->second, std::min(size, read_ + piece_bytes));
-        // One command or transaction may be longer than a piece.
-        while (boundary_ == cut_ && read_ < size) scan(found->second, std::min(size, read_ + piece_bytes));
+        try {
+            scan(found->second, std::min(size, read_ + piece_bytes));
+            // One command or transaction may be longer than a piece.
+            while (boundary_ == cut_ && read_ < size) scan(found->second, std::min(size, read_ + piece_bytes));
+        } catch (const Error& error) {
+            if (error.code() != Code::corrupt) throw;
+            return fail(error.message());
+        }
         if (boundary_ > cut_) {
+            if (dark_from_ != 0) {
+                pauses_.push_back({dark_from_, now});
+                append_dark(marks_, std::exchange(dark_from_, 0));
+            }
             stretch_ = {cut_, boundary_, std::exchange(cut_database_, boundary_database_), now};
             records_ = commands_;
             commands_ = 0;
             cut_ = boundary_;
-        } else if (has_next) {
+        } else if (has_next()) {
             if (read_ != boundary_) return fail("an append-only file ends within a command");
             go_on();
-        } else if (read_ == boundary_) {
-            quiet_ = now;
+        } else if (said && !said->is_on) {
+            fail("the server writes no append-only files any more (appendonly no)");
+        } else if (is_written_here_ && said->is_written && read_ == boundary_) {
+            quiet_ = asked;
+            dark_from_ = 0;  // nothing happened meanwhile
         }
     }
 
@@ -160,23 +192,34 @@ private:
         }
     }
 
+    bool was_never_off() {
+        const std::optional<AofWatch::Said> said = watch_.ask();
+        return said && said->is_on && said->process_and_settings == under_;
+    }
+
     // The next file begins where this one ended.
     void go_on() {
         const std::uint64_t next = files_.upper_bound(number_)->first;
         if (next != number_ + 1) return fail("append-only files were rewritten more than once since the last look");
-        append_jump(jump_, aof_place(number_, cut_), aof_place(next, 0));
+        if (leads_on_ != next && !was_never_off())
+            return fail(
+                "a new append-only file was begun, and nobody says that the server wrote all to the one before");
+        append_jump(marks_, aof_place(number_, cut_), aof_place(next, 0));
         files_.erase(number_);
         number_ = next;
+        under_.clear();
         read_ = cut_ = taken_ = boundary_ = 0;
         scanner_ = {};
-        state_ = {};
-        cut_database_ = boundary_database_ = StreamState::unknown_database;
-        last_.position.at = aof_place(number_, 0);
+        state_ = StreamState(aof_database);
+        cut_database_ = boundary_database_ = aof_database;
+        last_.position = {aof_line(path_, files_.at(number_)), aof_place(number_, 0)};
+        has_line_ = false;
     }
 
     bool give(JournalPiece& into) {
+        append(into.bytes, std::exchange(marks_, {}));
+        into.pauses = std::exchange(pauses_, {});
         if (!std::exchange(has_line_, true)) append_line(into.bytes, last_.position.line);
-        append(into.bytes, std::exchange(jump_, {}));
         if (taken_ < cut_) {
             const auto some = static_cast<std::size_t>(std::min<std::uint64_t>(cut_ - taken_, piece_bytes));
             if (taken_ == stretch_.begin)
@@ -209,7 +252,13 @@ private:
     Nanoseconds quiet_ = 0;
     bool has_line_ = false;
     bool is_broken_ = false;
-    Bytes jump_;
+    Bytes marks_;                // come before the next stretch
+    std::vector<Pause> pauses_;  // among them
+    Nanoseconds dark_from_ = 0;  // a pause, of which is nothing known yet
+    AofWatch watch_{world_, options_};
+    bool is_written_here_ = false;  // at the last look the server wrote to the file at hand, and to no other
+    std::string under_;             // process and settings when that was so; empty: it never was
+    std::uint64_t leads_on_ = 0;    // number of a file that the server began while it had the one at hand
 
     // of the file at hand
     std::uint64_t number_ = 0;

@@ -88,6 +88,9 @@ private:
     std::uint64_t large_left_ = 0;
 };
 
+// A database may have any size: a bucket is in memory as a whole, and is an item of its own.
+constexpr unsigned unknown_bits = 8;
+
 class BytesData final : public ItemData {
 public:
     explicit BytesData(ByteView bytes) : bytes_(bytes) {}
@@ -201,8 +204,11 @@ public:
         CaptureSummary out;
         out.facts = store_.facts();
         out.facts->list.insert(out.facts->list.end(), origin_.about.begin(), origin_.about.end());
-        if (origin_.moment)
+        if (origin_.moment) {
             out.facts->list.push_back({"", "about instant", fmt::format("{}", origin_.moment->time / 1'000'000)});
+            if (const std::string number = stream_database(); !number.empty())
+                out.facts->list.push_back({"", std::string(stream_database_fact), number});
+        }
         out.facts->sort();
         out.moment = origin_.moment;
         return out;
@@ -225,10 +231,20 @@ private:
         return out;
     }
 
+    std::string stream_database() const {
+        if (origin_.stream_database) return fmt::format("{}", *origin_.stream_database);
+        const auto& aux = store_.counts().aux_fields();
+        const auto found = aux.find("repl-stream-db");
+        return found == aux.end() ? "" : found->second;
+    }
+
     // As before, unless it has become much more or less: other buckets mean that all is stored anew.
     unsigned choose_bits(std::uint64_t number) const {
         const auto estimated = origin_.bytes.find(number);
-        const unsigned fitting = bucket_bits_for(estimated == origin_.bytes.end() ? 0 : estimated->second);
+        const bool is_known = !origin_.bytes.empty() || origin_.bytes_each > 0;
+        const unsigned fitting =
+            is_known ? bucket_bits_for(estimated == origin_.bytes.end() ? origin_.bytes_each : estimated->second)
+                     : unknown_bits;
         const auto remembered = before_ ? before_->bits(number) : std::nullopt;
         if (remembered && *remembered + 1 >= fitting && *remembered <= fitting + 2) return *remembered;
         return fitting;
@@ -296,18 +312,41 @@ std::unique_ptr<Capture> capture_of(World& world, RdbOrigin origin, const RdbInp
     return std::make_unique<RedisCapture>(world, std::move(origin), read);
 }
 
-void describe_server(RdbOrigin& origin, Connection& connection, bool with_settings) {
-    if (with_settings) origin.settings = settings_texts(connection);
+namespace {
+
+void describe_cluster(World& world, RdbOrigin& origin, Connection& connection, const CaptureOptions& options) {
+    const OwnSlots own = own_slots(connection);
+    if (!own.nodes.empty()) origin.about.push_back({"", std::string(nodes_fact), join(own.nodes, ",")});
+    if (own.served.none()) return;
+    const std::string text = to_text(own.served);
+    origin.about.push_back({"", std::string(slots_fact), text});
+    if (own.served.all() || options.endpoint.slot) return;
+    world.log.warning(
+        fmt::format("{} is one master of a cluster, and only its keys are captured: those of the slots {}; `cluster: "
+                    "true` captures all "
+                    "masters",
+                    connection.endpoint().place(), text));
+}
+
+}  // namespace
+
+void describe_server(World& world, RdbOrigin& origin, Connection& connection, const CaptureOptions& options) {
+    if (options.with_settings) origin.settings = settings_texts(connection);
     const Reply got = connection.try_ask({"INFO"});
+    for (const Observation& each : advice(got.is_error() ? "" : got.text, settings_of(connection)))
+        world.log.warning(each.text);
     if (got.is_error()) return;
     const std::string& info = got.text;
-    if (info_value(info, "cluster_enabled") == "1")
-        if (const Slots slots = own_slots(connection); slots.any())
-            origin.about.push_back({"", std::string(slots_fact), to_text(slots)});
+    if (info_value(info, "cluster_enabled") == "1") describe_cluster(world, origin, connection, options);
     origin.bytes = estimated_bytes(info);
     for (const auto& [fact, field] : {std::pair(run_id_fact, "run_id"), {history_fact, "master_replid"}})
         if (const std::string value = info_value(info, field); !value.empty())
             origin.about.push_back({"", std::string(fact), value});
+}
+
+std::map<std::uint64_t, std::uint64_t> ask_sizes(Connection& connection) {
+    const Reply got = connection.try_ask({"INFO"});
+    return got.is_error() ? std::map<std::uint64_t, std::uint64_t>() : estimated_bytes(got.text);
 }
 
 std::unique_ptr<Capture> begin_capture(World& world, const CaptureOptions& options) {
@@ -316,10 +355,7 @@ std::unique_ptr<Capture> begin_capture(World& world, const CaptureOptions& optio
     if (endpoint.database) origin.only = static_cast<std::uint64_t>(*endpoint.database);
     {
         Connection asked(world, endpoint, Code::source_failed);
-        const Reply info = asked.try_ask({"INFO"});
-        describe_server(origin, asked, options.with_settings);
-        for (const std::string& line : advice(info.is_error() ? "" : info.text, settings_of(asked)))
-            world.log.warning(line);
+        describe_server(world, origin, asked, options);
     }
     Replication replication(world, endpoint, {.rdb_only = true, .from = {}});
     origin.moment = {replication.position(), replication.answered()};

@@ -66,10 +66,11 @@ private:
 // Knows where the stream stands: which database, and whether a transaction is open.
 class StreamState {
 public:
+    explicit StreamState(std::uint32_t selected = unknown_database) : database(selected) {}
     void pass(const Command& command);
     bool in_transaction() const { return in_transaction_; }
-    std::uint32_t database = unknown_database;
     static constexpr std::uint32_t unknown_database = 0xffffffff;
+    std::uint32_t database;
 
 private:
     bool in_transaction_ = false;

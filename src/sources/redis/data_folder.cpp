@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "source/rebuild_target.h"
 #include "sources/redis/key_target.h"
 #include "sources/redis/options.h"
@@ -26,7 +27,8 @@ public:
         : target_(request),
           syncs_(request.sync),
           is_dry_run_(request.dry_run),
-          version_(rdb_version_in(request.facts)) {
+          version_(rdb_version_in(request.facts)),
+          selected_(selected_in(request.facts)) {
         if (is_dry_run_) return;
         path_ = target_.path() + "/" + std::string(folder_name);
         if (::mkdir(path_.c_str(), 0700) != 0 && errno != EEXIST) fail("create", path_);
@@ -57,7 +59,15 @@ public:
 
     std::unique_ptr<Replay> replay(const ReplayRequest& request) override {
         return replay_into_file(
-            request, [this](ByteView bytes) { write_all(changes_.get(), bytes, std::string(changes_name)); });
+            request, selected_, [this](ByteView bytes) { write_all(changes_.get(), bytes, std::string(changes_name)); },
+            [this](Nanoseconds from, Nanoseconds to) {
+                findings_.push_back(
+                    {"", Finding::Kind::unsupported,
+                     fmt::format(
+                         "what changed between {} and {} has no times, because nobody followed the server then: "
+                         "this is what there was at the first of them",
+                         rfc3339(from), rfc3339(to))});
+            });
     }
 
     std::vector<Finding> finish() override {
@@ -69,7 +79,7 @@ public:
         close(manifest);
         if (syncs_) target_.sync();
         target_.remove_marker();
-        return {};
+        return std::move(findings_);
     }
 
 private:
@@ -105,11 +115,13 @@ private:
     const bool syncs_;
     const bool is_dry_run_;
     int version_;
+    const std::uint32_t selected_;  // where the journal goes on
     std::string path_;
     Fd base_;
     Fd changes_;
     std::optional<RdbWriter> writer_;
     bool has_begun_ = false;
+    std::vector<Finding> findings_;
 };
 
 }  // namespace

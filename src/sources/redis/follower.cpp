@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -23,9 +24,16 @@ namespace {
 constexpr Nanoseconds sample_every = one_second / 10;
 constexpr Nanoseconds acknowledge_every = one_second;
 constexpr Nanoseconds reconnect_max = 60 * one_second;
+constexpr Nanoseconds slots_every = 2 * one_second;
+constexpr Nanoseconds unknown_after = one_second;
+constexpr Nanoseconds answer_max = 10 * one_second;
+constexpr Nanoseconds silence_max = 60 * one_second;  // it sends a PING each 10 s (repl-ping-replica-period)
 constexpr std::size_t piece_bytes = 4 * 1024 * 1024;
-constexpr std::size_t samples_max = 1'000'000;  // a day
+constexpr std::uint64_t stretch_bytes_max = 8 * 1024 * 1024;  // one command or transaction may be longer
+constexpr std::size_t samples_max = 1'000'000;                // a day
 constexpr std::size_t read_bytes = 256 * 1024;
+constexpr std::uint64_t spool_bytes_usual = std::uint64_t{16} << 30;
+constexpr std::uint64_t warn_at_percent = 80;
 
 std::uint64_t number_of(const std::string& text) {
     std::uint64_t out = 0;
@@ -39,36 +47,99 @@ std::uint64_t number_of(const std::string& text) {
 // What the server had done at a moment.
 struct Sample {
     std::uint64_t offset = 0;
-    Nanoseconds asked = 0;
     Nanoseconds answered = 0;
+    Nanoseconds no_more_until = 0;  // it had no more than that then; 0: nobody knows
 };
 
-// Asks for it on a connection of its own; an account without INFO gives none.
+// Asks for it on a connection of its own; an account without INFO gets nothing, and so does who speaks to a server that
+// has another history now.
 class Sampler {
 public:
-    Sampler(World& world, const Endpoint& endpoint) : world_(world), endpoint_(endpoint) {}
-    std::optional<Sample> take() {
-        try {
-            if (!connection_) connection_ = std::make_unique<Connection>(world_, endpoint_, Code::source_failed);
-            Sample out;
-            out.asked = world_.clock.now();
-            const Reply got = connection_->try_ask({"INFO", "replication"});
-            out.answered = world_.clock.now();
-            const std::string offset = info_value(got.text, "master_repl_offset");
-            if (got.is_error() || offset.empty()) return std::nullopt;
-            out.offset = number_of(offset);
-            return out;
-        } catch (const Error& error) {
-            if (error.code() != Code::source_failed) throw;
-            connection_.reset();
-            return std::nullopt;
-        }
+    Sampler(World& world, const Endpoint& endpoint, const Slots& slots)
+        : world_(world), endpoint_(endpoint), slots_(slots) {}
+
+    bool is_awaited() const { return asked_ != 0; }
+
+    // Does not wait: the stream must not.
+    void ask() {
+        if (is_awaited() || world_.clock.steady() < again_at_) return;
+        guarded([&] { send(); });
+    }
+    std::optional<Sample> answer(const std::string& line) {
+        std::optional<Sample> out;
+        if (is_awaited())
+            guarded([&] {
+                if (connection_->has_input())
+                    out = take(line);
+                else if (world_.clock.now() - asked_ > answer_max)
+                    throw Error{Code::source_failed, "no answer to INFO"};
+            });
+        return out;
+    }
+
+    std::optional<Sample> ask_and_wait(const std::string& line) {
+        send();
+        return take(line);
     }
 
 private:
+    void guarded(const std::function<void()>& work) {
+        try {
+            work();
+        } catch (const Error& error) {
+            if (error.code() != Code::source_failed) throw;
+            connection_.reset();
+            asked_ = 0;
+            again_at_ = world_.clock.steady() + one_second;
+        }
+    }
+
+    void send() {
+        if (!connection_) connection_ = std::make_unique<Connection>(world_, endpoint_, Code::source_failed);
+        asked_ = world_.clock.now();
+        connection_->put({"INFO", "replication"});
+        asked_for_slots_ = slots_.any() && world_.clock.steady() >= slots_at_;
+        if (asked_for_slots_) connection_->put({"CLUSTER", "SLOTS"});
+        connection_->flush();
+    }
+
+    std::optional<Sample> take(const std::string& line) {
+        const Reply got = connection_->reply();
+        if (std::exchange(asked_for_slots_, false)) look_at_slots(connection_->reply());
+        const Nanoseconds asked = std::exchange(asked_, 0);
+        const std::string offset = info_value(got.text, "master_repl_offset");
+        if (got.is_error() || offset.empty() || info_value(got.text, "master_replid") != line) return std::nullopt;
+        return Sample{number_of(offset), world_.clock.now(), no_more_until(got.text, asked)};
+    }
+
+    // What went to a master that is not followed would be in no journal.
+    void look_at_slots(const Reply& slots) {
+        slots_at_ = world_.clock.steady() + slots_every;
+        if (slots.is_error()) return;
+        const Slots moved = moved_between({Shard{{}, {}, slots_}}, shards_in(slots, endpoint_));
+        if (moved.none()) return;
+        throw Error{Code::failed, "slots of the master at {} went to another one: {}", endpoint_.place(),
+                    to_text(moved)}
+            .unharmed("what was followed up to here is stored")
+            .hint("Follow the cluster again, so that all masters that it has now are followed.");
+    }
+
+    // A replica knows it up to when its master spoke last, in whole seconds.
+    static Nanoseconds no_more_until(std::string_view info, Nanoseconds asked) {
+        if (info_value(info, "role") == "master") return asked;
+        if (info_value(info, "master_link_status") != "up") return 0;
+        const auto silent = static_cast<Nanoseconds>(number_of(info_value(info, "master_last_io_seconds_ago")));
+        return asked - (silent + 1) * one_second;
+    }
+
     World& world_;
     const Endpoint endpoint_;
+    const Slots slots_;  // that a cluster's master is to keep
+    Nanoseconds slots_at_ = 0;
+    bool asked_for_slots_ = false;
     std::unique_ptr<Connection> connection_;
+    Nanoseconds asked_ = 0;     // wall; 0: no answer is due
+    Nanoseconds again_at_ = 0;  // steady
 };
 
 class RedisFollower final : public Follower {
@@ -79,7 +150,8 @@ public:
           once_(request.once),
           endpoint_(discover(request.world, options.endpoint, options.prefer_replica, Code::source_failed)),
           spool_(request.world) {
-        sampler_.emplace(world_, endpoint_);
+        sampler_.emplace(world_, endpoint_, options_.slots);
+        refuse_relative_times();
         advise();
         SyncRequest sync;
         if (request.from) sync.from = request.from->position;
@@ -89,14 +161,15 @@ public:
         start_.at = {replication_->position(), replication_->answered()};
         if (start_.continues) start_.at.time = request.from->time;
         line_ = start_.at.position.line;
-        received_ = boundary_ = cut_ = spool_base_ = start_.at.position.at;
+        received_ = boundary_.at = cut_ = spool_base_ = start_.at.position.at;
+        spool_max_ =
+            options.spool_bytes_max != 0 ? options.spool_bytes_max : std::min(spool_bytes_usual, spool_.room() / 2);
+        known_until_ = start_.at.time;
+        if (start_.continues) dark_from_ = known_until_;
         taken_ = start_.at.position.at;
         if (start_.continues) safe_ = taken_;  // a new base is not stored yet
         last_ = start_.at;
-        if (once_) {
-            const auto goal = sampler_->take();
-            goal_ = goal ? goal->offset : 0;
-        }
+        if (once_) goal_ = ask_for_goal();
         if (start_.continues) begin_reading();
     }
 
@@ -111,7 +184,7 @@ public:
         if (start_.continues || is_reading_) return nullptr;
         RdbOrigin origin{options_.source, options_.endpoint.shown()};
         Connection asked(world_, endpoint_, Code::source_failed);
-        describe_server(origin, asked, options_.with_settings);
+        describe_server(world_, origin, asked, options_);
         origin.moment = start_.at;
         auto out = capture_of(world_, std::move(origin), [&](MutableByteView into) { return read_rdb(into); });
         begin_reading();
@@ -155,12 +228,31 @@ private:
         Stretch stretch;
         std::uint64_t commands = 0;
         std::optional<std::string> line;  // a new name of the history, from here on
+        Nanoseconds dark_from = 0;        // or: since then nobody knows when what follows was made
+        bool is_mark() const { return line || dark_from != 0; }
     };
+
+    std::uint64_t ask_for_goal() {
+        if (const auto sample = sampler_->ask_and_wait(line_)) return sample->offset;
+        if (!start_.continues) return start_.at.position.at;
+        throw Error{Code::source_failed, "the server at {} does not say how far its changes go", endpoint_.place()}
+            .hint("The account needs +info.");
+    }
+
+    // "EXPIRE key 10" says nothing once its moment is gone.
+    void refuse_relative_times() {
+        Connection asked(world_, endpoint_, Code::source_failed);
+        const std::string version = info_value(asked.try_ask({"INFO", "server"}).text, "redis_version");
+        if (version.empty() || number_of(version) >= 7) return;
+        throw Error{Code::source_failed, "the stream of the server at {}, of version {}, has relative times to live",
+                    endpoint_.place(), version}
+            .hint("Servers of 7.0 and newer can be followed; this one can be backed up.");
+    }
 
     void advise() {
         try {
             Connection asked(world_, endpoint_, Code::source_failed);
-            for (const std::string& line : advice_for_following(settings_of(asked))) world_.log.warning(line);
+            for (const Observation& each : advice_for_following(settings_of(asked))) world_.log.warning(each.text);
         } catch (const Error& error) {
             if (error.code() != Code::source_failed) throw;
         }
@@ -174,9 +266,10 @@ private:
 
     void begin_reading() {
         is_reading_ = true;
+        sampled_at_ = heard_at_ = world_.clock.steady();
         {
             const std::lock_guard lock(mutex_);
-            cuts_.push_back({{cut_, cut_, 0, last_.time}, 0, line_});
+            cuts_.push_back({{cut_, cut_, 0, last_.time}, 0, line_, 0});
         }
         reader_ = std::jthread([this] { run(); });
     }
@@ -190,7 +283,10 @@ private:
                 try {
                     step();
                 } catch (const Error& error) {
-                    if (error.code() != Code::source_failed) throw;
+                    if (error.code() == Code::no_space)
+                        wait_for_room(error);
+                    else if (error.code() != Code::source_failed)
+                        throw;
                     if (!reconnect(error)) break;
                 }
             }
@@ -201,13 +297,51 @@ private:
         changed_.notify_all();
     }
 
+    // Whole commands: one that has not all come does not count, however long it is.
+    std::uint64_t unstored() {
+        const std::lock_guard lock(mutex_);
+        return boundary_.at - std::max(safe_, spool_base_);
+    }
+
+    void look_at_spool() {
+        const std::uint64_t used = unstored();
+        if (used >= spool_max_)
+            throw Error{Code::no_space, "the spool is full of {} of changes that are not stored yet",
+                        human_bytes(used)};
+        const std::uint64_t percent = used / (spool_max_ / 100 + 1);
+        if (percent >= warn_at_percent && !std::exchange(is_warned_, true))
+            world_.log.warning(fmt::format(
+                "the spool of {} is at {} % of {}: the repository does not keep up, or is away; when it is full, the "
+                "server is left until there is room",
+                options_.source, percent, human_bytes(spool_max_)));
+        if (percent < warn_at_percent / 2) is_warned_ = false;
+    }
+
+    // The server keeps nothing for who is not connected, but its backlog.
+    void wait_for_room(const Error& why) {
+        replication_.reset();
+        world_.log.warning(
+            fmt::format("{}: {}; the server is left until half of it is stored", options_.source, why.message()));
+        samples_.assign(1, {boundary_.at, world_.clock.now(), 0});
+        cut_where_due();
+        const std::uint64_t most = unstored();
+        do {
+            world_.clock.sleep(one_second / 2);
+        } while (!stopping_ && !world_.stop.requested() && unstored() > most / 2);
+    }
+
     void step() {
+        look_at_spool();
         acknowledge_if_due();
         sample_if_due();
         buffer_.resize(read_bytes);
-        const std::size_t got = replication_->read_stream(buffer_, sample_every / 4);
+        const Nanoseconds wait = sample_every / (sampler_->is_awaited() ? 20 : 4);
+        const std::size_t got = replication_->read_stream(buffer_, wait);
         if (got > 0) take(ByteView(buffer_).first(got));
         cut_where_due();
+        if (world_.clock.steady() - heard_at_ > silence_max)
+            throw Error{Code::source_failed, "the server at {} has said nothing for {}", endpoint_.place(),
+                        human_duration(silence_max)};
     }
 
     void acknowledge_if_due() {
@@ -226,16 +360,24 @@ private:
 
     void sample_if_due() {
         const Nanoseconds now = world_.clock.steady();
+        if (const auto sample = sampler_->answer(line_)) {
+            samples_.push_back(*sample);
+            sampled_at_ = now;
+            if (sample->offset <= received_) heard_at_ = now;
+        }
         if (now < sample_at_) return;
         sample_at_ = now + sample_every;
-        if (auto sample = sampler_->take()) {
-            samples_.push_back(*sample);
-        } else {
-            // By what has come: later than it was made, never earlier.
-            const Nanoseconds wall = world_.clock.now();
-            samples_.push_back({received_, wall, wall});
-        }
+        sampler_->ask();
+        // By what has come: later than it was made, never earlier. That there is no more nobody has said.
+        if (now - sampled_at_ > unknown_after) samples_.push_back({received_, world_.clock.now(), 0});
     }
+
+    // Where a stretch may end.
+    struct Place {
+        std::uint64_t at = 0;
+        std::uint64_t commands = 0;
+        std::uint32_t database = StreamState::unknown_database;
+    };
 
     // Whole commands outside of transactions end at boundary_.
     void take(ByteView bytes) {
@@ -248,15 +390,15 @@ private:
             if (state_.in_transaction()) return;
             const std::uint64_t place = began + end;
             while (!samples_.empty() && samples_.front().offset < place) cut_at_sample();
-            boundary_ = place;
-            boundary_commands_ = commands_;
-            boundary_database_ = state_.database;
+            boundary_ = {place, commands_, state_.database};
+            if (place - (places_.empty() ? cut_ : places_.back().at) >= stretch_bytes_max) places_.push_back(boundary_);
         });
         received_ = began + bytes.size();
+        heard_at_ = world_.clock.steady();
     }
 
     void cut_where_due() {
-        while (!samples_.empty() && samples_.front().offset <= boundary_) cut_at_sample();
+        while (!samples_.empty() && samples_.front().offset <= boundary_.at) cut_at_sample();
         // What the server says it did may never come when it has another master now.
         while (samples_.size() > samples_max) samples_.pop_front();
     }
@@ -265,30 +407,40 @@ private:
         const Sample sample = samples_.front();
         samples_.pop_front();
         const std::lock_guard lock(mutex_);
-        if (boundary_ > cut_) {
-            cuts_.push_back(
-                {{cut_, boundary_, cut_database_, sample.answered}, boundary_commands_ - cut_commands_, {}});
-            cut_ = boundary_;
-            cut_commands_ = boundary_commands_;
-            cut_database_ = boundary_database_;
+        if (boundary_.at > cut_) {
+            if (dark_from_ != 0) cuts_.push_back({{cut_, cut_, 0, 0}, 0, {}, std::exchange(dark_from_, 0)});
+            for (; !places_.empty(); places_.pop_front()) cut_at(places_.front(), sample.answered);
+            cut_at(boundary_, sample.answered);
+            known_until_ = sample.answered;
         } else if (cuts_.empty() && sample.offset <= cut_) {
-            quiet_until_ = std::max(quiet_until_, sample.asked);
+            quiet_until_ = std::max(quiet_until_, sample.no_more_until);
+            known_until_ = std::max(known_until_, sample.no_more_until);
+            if (sample.no_more_until > dark_from_) dark_from_ = 0;  // nothing happened meanwhile
         }
         changed_.notify_all();
+    }
+
+    void cut_at(const Place& place, Nanoseconds time) {
+        if (place.at <= cut_) return;
+        cuts_.push_back({{cut_, place.at, cut_database_, time}, place.commands - cut_commands_, {}, 0});
+        cut_ = place.at;
+        cut_commands_ = place.commands;
+        cut_database_ = place.database;
     }
 
     // The same history goes on where we are, or it is lost.
     bool reconnect(const Error& why) {
         world_.log.warning(fmt::format("the stream of changes was interrupted: {}", why.message()));
         const Nanoseconds give_up = world_.clock.steady() + reconnect_max;
+        bool prefers_replica = options_.prefer_replica;
         while (!stopping_ && !world_.stop.requested()) {
             try {
-                const Endpoint endpoint =
-                    discover(world_, options_.endpoint, options_.prefer_replica, Code::source_failed);
+                const Endpoint endpoint = discover(world_, options_.endpoint, prefers_replica, Code::source_failed);
                 replication_ =
                     std::make_unique<Replication>(world_, endpoint, SyncRequest{.from = Position{line_, received_}});
-                sampler_.emplace(world_, endpoint);
-                break;
+                sampler_.emplace(world_, endpoint, options_.slots);
+                // Another replica may not be as far as this follower; its master is.
+                if (replication_->continues() || !std::exchange(prefers_replica, false)) break;
             } catch (const Error& error) {
                 if (error.code() != Code::source_failed) throw;
                 if (world_.clock.steady() > give_up) throw;
@@ -298,6 +450,8 @@ private:
         if (stopping_ || world_.stop.requested()) return false;
         const std::lock_guard lock(mutex_);
         samples_.clear();
+        if (dark_from_ == 0) dark_from_ = known_until_;
+        heard_at_ = world_.clock.steady();
         if (!replication_->continues()) {
             is_broken_ = true;
             broken_because_ = replication_->why_not();
@@ -305,7 +459,7 @@ private:
         }
         if (replication_->position().line != line_) {
             line_ = replication_->position().line;
-            cuts_.push_back({{cut_, cut_, cut_database_, last_.time}, 0, line_});
+            cuts_.push_back({{cut_, cut_, cut_database_, last_.time}, 0, line_, 0});
         }
         world_.log.info("the stream of changes goes on without a gap");
         return true;
@@ -319,7 +473,11 @@ private:
             if (cut.line) {
                 append_line(into.bytes, *cut.line);
                 last_.position.line = *cut.line;
+            } else if (cut.dark_from != 0) {
+                append_dark(into.bytes, cut.dark_from);
+                told_dark_from_ = cut.dark_from;
             } else {
+                if (told_dark_from_ != 0) into.pauses.push_back({std::exchange(told_dark_from_, 0), cut.stretch.time});
                 if (taken_ == cut.stretch.begin) append_stretch(into.bytes, cut.stretch);
                 const auto some = static_cast<std::size_t>(std::min<std::uint64_t>(
                     cut.stretch.end - taken_, piece_bytes - std::min(into.bytes.size(), piece_bytes - 1)));
@@ -329,15 +487,15 @@ private:
                 taken_ += some;
             }
             lock.lock();
-            if (!cut.line && taken_ < cut.stretch.end) break;
+            if (!cut.is_mark() && taken_ < cut.stretch.end) break;
             cuts_.pop_front();
-            if (cut.line) continue;
+            if (cut.is_mark()) continue;
             into.records += cut.commands;
             last_.position.at = cut.stretch.end;
             last_.time = std::max(last_.time, cut.stretch.time);
         }
         into.last = last_;
-        into.ends_within_record = !cuts_.empty() && taken_ > cuts_.front().stretch.begin && !cuts_.front().line;
+        into.ends_within_record = !cuts_.empty() && taken_ > cuts_.front().stretch.begin && !cuts_.front().is_mark();
     }
 
     World& world_;
@@ -353,6 +511,8 @@ private:
     Moment last_;               // of what read() gave
     std::uint64_t taken_ = 0;   // up to here it gave bytes
     std::uint64_t spool_base_;  // offset of the spool's first byte
+    std::uint64_t spool_max_ = 0;
+    Nanoseconds told_dark_from_ = 0;
     std::string broken_because_;
 
     // of the thread
@@ -363,14 +523,18 @@ private:
     std::string line_;
     std::uint64_t received_ = 0;
     std::uint64_t commands_ = 0;
-    std::uint64_t boundary_ = 0;
-    std::uint64_t boundary_commands_ = 0;
-    std::uint32_t boundary_database_ = StreamState::unknown_database;
+    bool is_warned_ = false;
+    Place boundary_;
+    std::deque<Place> places_;     // before boundary_, so that no stretch is too long
+    Nanoseconds known_until_ = 0;  // what the server did until then has a time
+    Nanoseconds dark_from_ = 0;    // and this is after a pause, of which is nothing known yet
     std::uint64_t cut_commands_ = 0;
     std::uint32_t cut_database_ = StreamState::unknown_database;
     Nanoseconds acknowledge_at_ = 0;
     std::uint64_t awaited_ = 0;  // somebody asked (WAIT) whether all up to here is safe; 0: nobody
     Nanoseconds sample_at_ = 0;
+    Nanoseconds sampled_at_ = 0;  // steady, as the next
+    Nanoseconds heard_at_ = 0;
 
     std::atomic<bool> stopping_{false};
     std::mutex mutex_;

@@ -5,7 +5,8 @@
 //          then was made by then, however late it arrives
 // Errors   source_failed
 // Threads  as Follower says; one of its own
-// Limits   the spool grows while the repository is slower than the server
+// Limits   the spool grows while the repository is slower than the server, or away, up to CaptureOptions::spool_bytes_max;
+//          then the server is left until half of that is stored, and goes on from there if its backlog reaches so far
 // I1  what is acknowledged to the server is what durable() was told, so that WAIT counts what is safe
 #pragma once
 

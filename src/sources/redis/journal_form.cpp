@@ -9,6 +9,8 @@ namespace {
 constexpr std::uint8_t kind_stretch = 1;
 constexpr std::uint8_t kind_line = 2;
 constexpr std::uint8_t kind_jump = 3;
+constexpr std::uint8_t kind_dark = 4;
+constexpr std::size_t dark_bytes = 1 + 8;
 constexpr std::size_t jump_bytes = 1 + 8 + 8;
 constexpr std::size_t stretch_head_bytes = 1 + 8 + 8 + 4 + 8;
 constexpr std::size_t line_bytes_max = 255;
@@ -27,6 +29,12 @@ void append_jump(Bytes& out, std::uint64_t end, std::uint64_t begin) {
     writer.u8(kind_jump);
     writer.u64(end);
     writer.u64(begin);
+}
+
+void append_dark(Bytes& out, Nanoseconds from) {
+    ByteWriter writer(out);
+    writer.u8(kind_dark);
+    writer.u64(static_cast<std::uint64_t>(from));
 }
 
 void append_stretch(Bytes& out, const Stretch& stretch) {
@@ -58,12 +66,13 @@ bool JournalReader::feed(ByteView bytes) {
         const std::size_t wanted = held_.empty()              ? 1
                                    : held_[0] == kind_stretch ? stretch_head_bytes
                                    : held_[0] == kind_jump    ? jump_bytes
+                                   : held_[0] == kind_dark    ? dark_bytes
                                    : held_.size() < 2         ? 2
                                                               : 2U + held_[1];
         const std::size_t some = std::min(bytes.size(), wanted - held_.size());
         append(held_, bytes.first(some));
         bytes = bytes.subspan(some);
-        if (held_[0] != kind_stretch && held_[0] != kind_line && held_[0] != kind_jump)
+        if (held_[0] < kind_stretch || held_[0] > kind_dark)
             throw Error{Code::corrupt, "a record of a Redis journal is of an unknown kind {}", held_[0]};
         if (held_[0] == kind_line) {
             if (held_.size() < 2 || held_.size() < 2U + held_[1]) continue;
@@ -77,6 +86,14 @@ bool JournalReader::feed(ByteView bytes) {
             jump.u8();
             const std::uint64_t end = jump.u64();
             sink_.jump(end, jump.u64());
+            held_.clear();
+            continue;
+        }
+        if (held_[0] == kind_dark) {
+            if (held_.size() < dark_bytes) continue;
+            ByteReader dark(held_, "a Redis journal");
+            dark.u8();
+            sink_.dark(static_cast<Nanoseconds>(dark.u64()));
             held_.clear();
             continue;
         }

@@ -24,11 +24,15 @@ void append_line(Bytes& out, const std::string& line);
 void append_jump(Bytes& out, std::uint64_t end, std::uint64_t begin);
 void append_stretch(Bytes& out, const Stretch& stretch);  // its bytes follow
 
+// Between then and the time of the next stretch nobody looked: its changes may have been made at any time of that.
+void append_dark(Bytes& out, Nanoseconds from);
+
 class JournalSink {
 public:
     virtual ~JournalSink() = default;
     virtual void line(const std::string&) {}
     virtual void jump(std::uint64_t /*end*/, std::uint64_t /*begin*/) {}
+    virtual void dark(Nanoseconds /*from*/) {}
     virtual bool begin_stretch(const Stretch&) = 0;  // false: nothing more is needed
     virtual void stretch_bytes(ByteView) = 0;        // in pieces
     virtual void end_stretch(const Stretch&) = 0;

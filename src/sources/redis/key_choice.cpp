@@ -24,7 +24,7 @@ std::string KeyChoice::expired_text() const {
     if (expired_keys_ == 0) return "";
     return fmt::format("{} whose time has come since the capture {}",
                        expired_keys_ == 1 ? "a key" : fmt::format("{} keys", expired_keys_),
-                       expired_ == Expired::keep ? "came back without an expiry" : "were left out");
+                       expired_ == Expired::drop ? "stayed away" : "came back without an expiry");
 }
 
 }  // namespace holdfast::redis

@@ -25,7 +25,7 @@ public:
     bool wants_key(std::uint64_t database, std::string_view name) const;
     // False: its time has come, and it stays away. Else the expiry that it comes back with.
     bool take_expiry(std::int64_t& expiry_ms);
-    // "3 keys whose time has come since the capture were left out"; empty: there were none.
+    // "3 keys whose time has come since the capture stayed away"; empty: there were none.
     std::string expired_text() const;
 
 private:

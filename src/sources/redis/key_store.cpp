@@ -11,7 +11,8 @@ namespace holdfast::redis {
 namespace {
 
 constexpr std::uint64_t bucket_bytes_wanted = 1024 * 1024;
-constexpr std::size_t pending_bytes = 32 * 1024 * 1024;
+constexpr std::size_t pending_bytes = 12 * 1024 * 1024;
+constexpr std::size_t record_guess = 512;
 constexpr std::size_t small_max = 1024 * 1024;
 
 }  // namespace
@@ -114,6 +115,8 @@ void KeyStore::end_key(const RdbKey& key, const Value& value) {
     const KeyId id = key_id(as_bytes(key.name));
     const std::size_t number = (std::size_t{id.bytes[0]} << 8 | id.bytes[1]) >> (16 - place.bits);
     Bucket& bucket = place.buckets[number];
+    // Not by doubling, which would take twice as much of thousands of buckets.
+    bucket.pending.reserve(pending_each_ + record_guess);
     ByteWriter out(bucket.pending);
     out.raw(id.view());
     out.raw(ByteView(hash).first(ValueId::size));
@@ -137,12 +140,16 @@ void KeyStore::flush(Bucket& bucket) {
     const std::uint64_t offset = spool_.append(bucket.pending);
     bucket.extents.push_back({offset, static_cast<std::uint32_t>(bucket.pending.size())});
     bucket.bytes += bucket.pending.size();
-    Bytes().swap(bucket.pending);
+    bucket.pending.clear();
+    if (bucket.pending.capacity() > 2 * (pending_each_ + record_guess)) Bytes().swap(bucket.pending);
 }
 
 void KeyStore::flush() {
     for (const auto& [number, each] : databases_)
-        for (Bucket& bucket : each->buckets) flush(bucket);
+        for (Bucket& bucket : each->buckets) {
+            flush(bucket);
+            Bytes().swap(bucket.pending);
+        }
 }
 
 std::vector<std::uint64_t> KeyStore::databases() const {

@@ -33,6 +33,8 @@ public:
     // Keys that came to where they are wanted, when that is not all that begin_key() was told of.
     virtual std::optional<std::uint64_t> written() const { return std::nullopt; }
     virtual std::vector<Finding> finish() = 0;
+    // After finish(): what it has got, when the facts of the snapshot do not say that.
+    virtual std::optional<Facts> instant() const { return std::nullopt; }
 };
 
 std::unique_ptr<KeyTarget> data_folder(const RebuildRequest& request);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <set>
 
 #include "base/error.h"
@@ -13,9 +14,12 @@
 #include "base/text.h"
 #include "clients/redis/cluster.h"
 #include "clients/redis/discover.h"
+#include "sandbox/sandbox.h"
 #include "sources/redis/counts.h"
+#include "sources/redis/names.h"
 #include "sources/redis/own_place.h"
 #include "sources/redis/replication.h"
+#include "sources/redis/throwaway.h"
 
 namespace holdfast::redis {
 
@@ -50,17 +54,22 @@ void count_server(World& world, const Endpoint& endpoint, RdbCounts& into) {
     }
 }
 
+using Takes = std::function<bool(const RdbKey&)>;
+
 // Of a cluster, what lies in the slots that were captured, whoever serves them.
-RdbCounts count_servers(World& world, const Endpoint& endpoint, const Facts& expected) {
+RdbCounts count_servers(World& world, const Endpoint& endpoint, const Facts& expected, const Takes& takes) {
     Connection asked(world, endpoint, Code::target_failed);
     RdbCounts out;
+    out.choose(takes);
     if (info_value(asked.ask({"INFO", "cluster"}).text, "cluster_enabled") != "1") {
         count_server(world, endpoint, out);
         return out;
     }
     const std::string captured = expected.value("", slots_fact).value_or("");
     const Slots slots = captured.empty() ? ~Slots() : parse_slots(captured);
-    out.choose([slots](const RdbKey& key) { return slots[static_cast<std::size_t>(slot_of(key.name))]; });
+    out.choose([slots, takes](const RdbKey& key) {
+        return slots[static_cast<std::size_t>(slot_of(key.name))] && (!takes || takes(key));
+    });
     bool is_first = true;
     for (const Shard& shard : ask_cluster(asked)) {
         if (!is_first && (shard.slots & slots).none()) continue;
@@ -71,11 +80,26 @@ RdbCounts count_servers(World& world, const Endpoint& endpoint, const Facts& exp
     return out;
 }
 
-RdbCounts count_folder(const std::string& folder) {
+// What only a server can say: what a folder holds together with its changes. One in a sandbox loads a copy.
+RdbCounts count_changed_folder(World& world, const std::string& folder, const Facts& expected) {
+    std::uint64_t bytes = 0;
+    const std::string parts = folder + "/appendonlydir";
+    for (const auto& entry : std::filesystem::directory_iterator(parts)) bytes += entry.file_size();
+    Sandbox sandbox(world, default_sandbox_root(), bytes);
+    const std::string data = sandbox.work() + "/data";
+    Throwaway throwaway(sandbox, data, {.captured_version = captured_version(expected)});
+    std::filesystem::create_directories(data);
+    std::filesystem::copy(parts, data + "/appendonlydir", std::filesystem::copy_options::recursive);
+    throwaway.start();
+    RdbCounts out;
+    count_server(world, Endpoint::parse(throwaway.url()), out);
+    return out;
+}
+
+RdbCounts count_folder(World& world, const std::string& folder, const Facts& expected) {
     const std::string changes = folder + "/appendonlydir/appendonly.aof.1.incr.aof";
     struct stat info {};
-    if (::stat(changes.c_str(), &info) == 0 && info.st_size > 0)
-        throw Error{Code::target_failed, "only a server can say what {} holds together with its changes", folder};
+    if (::stat(changes.c_str(), &info) == 0 && info.st_size > 0) return count_changed_folder(world, folder, expected);
     const std::string path = folder + "/appendonlydir/appendonly.aof.1.base.rdb";
     const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file) throw Error{Code::target_failed, "cannot open {}: {}", path, errno_text(errno)};
@@ -122,11 +146,17 @@ Facts measure(const MeasureRequest& request) {
         std::erase_if(expected, [&](std::uint64_t number) {
             return std::ranges::find(request.only, fmt::format("{}", number)) == request.only.end();
         });
-    if (!is_url(request.target)) return count_folder(request.target).facts(expected);
+    if (!is_url(request.target)) return count_folder(request.world, request.target, request.expected).facts(expected);
     const Endpoint given = discover(request.world, Endpoint::parse(request.target), false, Code::target_failed);
     Endpoint endpoint = given;
     endpoint.database.reset();
-    const RdbCounts counts = count_servers(request.world, endpoint, request.expected);
+    Takes takes;
+    if (request.wants)
+        takes = [&](const RdbKey& key) {
+            const bool is_renumbered = given.database && expected.size() == 1;
+            return request.wants(key_path(is_renumbered ? expected.front() : key.database, key.name));
+        };
+    const RdbCounts counts = count_servers(request.world, endpoint, request.expected, takes);
     Facts found = counts.facts(given.database ? std::vector{static_cast<std::uint64_t>(*given.database)} : expected);
     Facts out;
     out.basis = request.expected.basis;

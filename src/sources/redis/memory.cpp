@@ -74,20 +74,7 @@ std::optional<unsigned> MemoryReader::bits(std::uint64_t database) const {
 }
 
 void MemoryReader::take(MutableByteView into) {
-    std::size_t done = 0;
-    while (done < into.size()) {
-        if (at_ == end_) {
-            buffer_.resize(buffer_bytes);
-            const ssize_t got = ::read(file_.get(), buffer_.data(), buffer_.size());
-            if (got <= 0) throw Error{Code::failed, "the memory of a Redis source cannot be read"};
-            at_ = 0;
-            end_ = static_cast<std::size_t>(got);
-        }
-        const std::size_t some = std::min(into.size() - done, end_ - at_);
-        std::memcpy(into.data() + done, buffer_.data() + at_, some);
-        at_ += some;
-        done += some;
-    }
+    if (!file_.take(into)) throw Error{Code::failed, "the memory of a Redis source cannot be read"};
 }
 
 Remembered MemoryReader::read_bucket() {

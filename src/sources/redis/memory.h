@@ -12,7 +12,7 @@
 #include <optional>
 #include <string>
 
-#include "base/file.h"
+#include "base/file_reader.h"
 #include "base/world.h"
 #include "sources/redis/layers.h"
 
@@ -37,10 +37,7 @@ private:
     explicit MemoryReader(Fd file) : file_(std::move(file)) {}
     void take(MutableByteView into);
     Remembered read_bucket();
-    Bytes buffer_;
-    std::size_t at_ = 0;
-    std::size_t end_ = 0;
-    Fd file_;
+    FileReader file_;
     Bytes seed_;
     BitsByDatabase bits_;
     BitsByDatabase::const_iterator database_;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "clients/redis/cluster.h"
 #include "clients/redis/endpoint.h"
 #include "source/option_values.h"
 
@@ -17,10 +18,13 @@ struct CaptureOptions {
     Endpoint endpoint;
     bool prefer_replica = false;
     bool is_cluster = false;  // the endpoint is one of many
+    Slots slots = {};         // of one master of them, when they were listed
     Method method = Method::psync;
     std::string data_dir;        // the server's folder, as it is seen here; empty: what the server says
     std::string bin_dir;         // of redis-server
     bool with_settings = false;  // users and configuration, too
+    // Of changes that are not stored yet; 0: half of what is free where they lie, at most 16 GiB.
+    std::uint64_t spool_bytes_max = 0;
 };
 
 // What becomes of keys whose time has come since the capture.

@@ -129,6 +129,99 @@ TEST(Rdb, EqualValuesHaveOneDigestInWhateverEncoding) {
     EXPECT_EQ(digest(file_with(9, 5, binary)), digest(file_with(10, 17, blob(make_listpack({"m", "1.5"})))));
 }
 
+TEST(Rdb, OldAndWideFormsMeanTheSame) {
+    const std::string list = digest(file_with(9, 1, raw({2}) + text("x") + text("y")));
+    EXPECT_EQ(digest(file_with(6, 10, blob(ziplist({raw({0, 1, 'x'}), raw({3, 1, 'y'})})))), list);
+
+    const std::string zset = digest(file_with(9, 3, raw({1}) + text("m") + raw({3, '1', '.', '5'})));
+    EXPECT_EQ(digest(file_with(6, 12, blob(ziplist({raw({0, 1, 'm'}), raw({3, 3, '1', '.', '5'})})))), zset);
+
+    const auto intset = [](unsigned width, const std::vector<std::int64_t>& members) {
+        Bytes out;
+        ByteWriter writer(out);
+        writer.u32(width);
+        writer.u32(static_cast<std::uint32_t>(members.size()));
+        for (const std::int64_t member : members)
+            for (unsigned i = 0; i < width; ++i)
+                writer.u8(static_cast<std::uint8_t>(static_cast<std::uint64_t>(member) >> (8 * i)));
+        return blob(out);
+    };
+    const auto set = [](const std::vector<std::int64_t>& members) {
+        Bytes out = raw({static_cast<int>(members.size())});
+        for (const std::int64_t member : members) append(out, text(std::to_string(member)));
+        return digest(file_with(9, 2, out));
+    };
+    EXPECT_EQ(digest(file_with(9, 11, intset(4, {-70000, 2000000000}))), set({-70000, 2000000000}));
+    EXPECT_EQ(digest(file_with(9, 11, intset(8, {INT64_MIN, INT64_MAX}))), set({INT64_MIN, INT64_MAX}));
+}
+
+// With an entry, a group, and a consumer that has the entry; later forms know more of them.
+Bytes stream_of_type(int type) {
+    const Bytes id = raw({0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 1});
+    const Bytes time(8, 1);
+    Bytes out = raw({1}) + blob(id) + blob(make_listpack({"1", "0", "1", "f", "0", "2", "0", "0", "v", "4"}));
+    append(out, raw({1, 5, 1}));                          // length, last id
+    if (type >= 19) append(out, raw({5, 1, 3, 2, 9}));    // first id, greatest deleted id, entries added
+    append(out, raw({1}) + text("group") + raw({5, 1}));  // groups
+    if (type >= 19) append(out, raw({1}));                // entries read
+    append(out, raw({1}) + id + time + raw({3}));         // pending: delivered three times
+    append(out, raw({1}) + text("consumer") + time);      // seen
+    if (type >= 21) append(out, time);                    // active
+    return out + raw({1}) + id;
+}
+
+TEST(Rdb, StreamsOfAllFormsMeanTheSame) {
+    const std::string first = digest(file_with(9, 15, stream_of_type(15)));
+    EXPECT_NE(first, "none");
+    EXPECT_EQ(digest(file_with(10, 19, stream_of_type(19))), first);
+    EXPECT_EQ(digest(file_with(11, 21, stream_of_type(21))), first);
+    EXPECT_NE(message_of(file_with(11, 19, stream_of_type(15))), "");
+}
+
+// Keeps what comes between types and keys as it stands.
+struct Raws final : RdbSink {
+    void function(ByteView bytes) override { functions.push_back(to_bytes(bytes)); }
+    void module_aux(ByteView bytes) override { aux_of_modules.push_back(to_bytes(bytes)); }
+    void value(ByteView bytes) override { append(values, bytes); }
+    void end_key(const RdbKey&, const Value& value) override { kinds.push_back(value.kind); }
+    std::vector<Bytes> functions, aux_of_modules;
+    std::vector<ValueClass> kinds;
+    Bytes values;
+};
+
+TEST(Rdb, WhatBelongsToModulesAndFunctionsIsKeptByteForByte) {
+    const Bytes id = raw({0x81, 1, 2, 3, 4, 5, 6, 7, 8});
+    const Bytes fields = raw({1, 7}) + raw({2, 0x40, 100}) + raw({3, 0, 0, 0x80, 0x3f}) +
+                         raw({4, 0, 0, 0, 0, 0, 0, 0xf8, 0x3f}) + raw({5}) + text("of a module") + raw({0});
+    const Bytes aux = id + raw({2, 1}) + raw({5}) + text("beside keys") + raw({0});
+    const Bytes function = text("#!lua name=lib\nreturn");
+    Bytes file;
+    RdbWriter writer([&](ByteView bytes) { append(file, bytes); });
+    writer.begin(11);
+    writer.function(function);
+    writer.module_aux(aux);
+    writer.begin_key({0, "key", no_expiry, rdb_type_module2});
+    writer.value(id + fields);
+    writer.module_aux(aux);
+    writer.begin_key({3, "other", no_expiry, rdb_type_string});
+    writer.value(text("x"));
+    writer.end();
+    for (const std::size_t piece : {std::size_t{1}, file.size()}) {
+        Raws found;
+        RdbInput in(reading(file, piece));
+        read_rdb(in, found);
+        EXPECT_THAT(found.functions, ::testing::ElementsAre(function));
+        EXPECT_THAT(found.aux_of_modules, ::testing::ElementsAre(aux, aux));
+        EXPECT_THAT(found.kinds, ::testing::ElementsAre(ValueClass::module, ValueClass::string));
+        EXPECT_EQ(found.values, id + fields + text("x"));
+    }
+    RdbCounts counts;
+    RdbInput in(reading(file));
+    read_rdb(in, counts);
+    EXPECT_EQ(counts.opaque(), 1U);
+    EXPECT_THAT(message_of(file_with(11, rdb_type_module2, id + raw({9}))), HasSubstr("module"));
+}
+
 TEST(Rdb, CompressedStringsAreReadAsTheyWere) {
     // "aaaaaaaaaa…" of 40: a literal, then two references back.
     const Bytes packed = raw({0, 'a', 0xe0, 30 - 9 + 7, 0});

@@ -23,7 +23,11 @@ namespace {
 class KeyRebuild final : public Rebuild, private RecordSink {
 public:
     KeyRebuild(const RebuildRequest& request, std::unique_ptr<KeyTarget> target, KeyChoice choice)
-        : world_(request.world), is_dry_run_(request.dry_run), choice_(std::move(choice)), target_(std::move(target)) {}
+        : world_(request.world),
+          is_dry_run_(request.dry_run),
+          selected_(selected_in(request.facts)),
+          choice_(std::move(choice)),
+          target_(std::move(target)) {}
 
     bool sequential() const override { return true; }
 
@@ -72,7 +76,7 @@ public:
     }
 
     std::unique_ptr<Replay> replay(const ReplayRequest& request) override {
-        if (is_dry_run_) return replay_into_file(request, [](ByteView) {});
+        if (is_dry_run_) return replay_into_file(request, selected_, [](ByteView) {});
         end_keys();
         return target_->replay(request);
     }
@@ -84,6 +88,7 @@ public:
                         summary_.findings.front().text};
         end_keys();
         for (Finding& finding : target_->finish()) summary_.findings.push_back(std::move(finding));
+        summary_.instant = target_->instant();
         summary_.items_written = target_->written().value_or(summary_.items_written);
         summary_.items_unchanged = target_->left_alone();
         summary_.items_written -= std::min(summary_.items_written, summary_.items_unchanged);
@@ -153,6 +158,7 @@ private:
 
     World& world_;
     const bool is_dry_run_;
+    const std::uint32_t selected_;
     KeyChoice choice_;
     const std::unique_ptr<KeyTarget> target_;
     // of whose turn it is
@@ -219,7 +225,9 @@ std::unique_ptr<Rebuild> rebuild(const RebuildRequest& request) {
     if (!into_server && option_text(request.options, "expired") != "drop") choice.keep_all_expiries();
     if (into_server && request.dry_run) return std::make_unique<KeyRebuild>(request, nullptr, choice);
     auto target = into_server ? server_target(request) : data_folder(request);
-    const bool can_follow = !into_server && !choice.is_part();
+    // What a change acts on must be there with the expiry that it had, and be taken out or moved only after the last.
+    const std::string expired = option_text(request.options, "expired");
+    const bool can_follow = !into_server && !choice.is_part() && (expired.empty() || expired == "keep");
     if (!options.until || can_follow || request.dry_run)
         return std::make_unique<KeyRebuild>(request, std::move(target), choice);
     // The journal needs all keys with all expiries, as they were.

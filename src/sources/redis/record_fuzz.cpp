@@ -28,7 +28,7 @@ void fuzz_redis_records(holdfast::ByteView input) {
 
 void fuzz_redis_journal(holdfast::ByteView input) {
     const auto replay =
-        holdfast::redis::replay_into_file({.from = {}, .until = {}, .until_before = {}}, [](holdfast::ByteView) {});
+        holdfast::redis::replay_into_file({.from = {}, .until = {}, .until_before = {}}, 0, [](holdfast::ByteView) {});
     try {
         replay->begin_lane();
         in_pieces(input, [&](holdfast::ByteView piece) { replay->feed(piece); });

@@ -1,7 +1,9 @@
 #include "sources/redis/redis_source.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -9,6 +11,7 @@
 #include "clients/redis/discover.h"
 #include "source/option_values.h"
 #include "source/parts.h"
+#include "sources/redis/advice.h"
 #include "sources/redis/aof_follower.h"
 #include "sources/redis/capture.h"
 #include "sources/redis/dump_file.h"
@@ -47,6 +50,8 @@ constexpr std::array options_table{
     SourceOption{"method", Type::text, "psync (default), bgsave, or aof: the server's files instead of its stream"},
     SourceOption{"data_dir", Type::text, "the server's folder as it is seen here, for bgsave and aof"},
     SourceOption{"with_settings", Type::flag, "keep its users (ACL) and configuration, too"},
+    SourceOption{"spool_max", Type::size,
+                 "room for changes that are not stored yet (half of what is free, at most 16G)"},
     SourceOption{"bin_dir", Type::text, "the folder of redis-server, for proofs and append-only files"},
 };
 
@@ -56,7 +61,24 @@ constexpr std::array restore_table{
     SourceOption{"expired", Type::text, "Redis keys whose time has come since: drop (default), keep or shift"},
 };
 
-std::vector<std::unique_ptr<Source>> masters(World& world, const CaptureOptions& options);
+std::vector<std::unique_ptr<Source>> masters(const CaptureOptions& options, const std::vector<Shard>& shards);
+
+std::vector<Shard> shards_of(World& world, const CaptureOptions& options) {
+    Connection connection(world, discover(world, options.endpoint, false, Code::source_failed), Code::source_failed);
+    std::vector<Shard> out = ask_cluster(connection);
+    if (const Slots served = served_by(out); !served.all())
+        throw nobody_serves(~served, options.endpoint, Code::source_failed);
+    return out;
+}
+
+Slots moving_in(World& world, const std::vector<Shard>& shards) {
+    Slots out;
+    for (const Shard& shard : shards) {
+        Connection master(world, shard.master, Code::source_failed);
+        out |= own_slots(master).moving;
+    }
+    return out;
+}
 
 class RedisSource final : public PartedSource {
 public:
@@ -64,7 +86,20 @@ public:
     std::string name() const override { return options_.source; }
     std::string kind() const override { return "redis"; }
     std::vector<std::string> describe() const override { return {options_.endpoint.shown()}; }
-    std::vector<std::unique_ptr<Source>> parts(World& world) override { return masters(world, options_); }
+    std::vector<std::unique_ptr<Source>> parts(World& world) override {
+        if (!options_.is_cluster) return {};
+        shards_ = shards_of(world, options_);
+        return masters(options_, shards_);
+    }
+    void look_at_parts_again(World& world) override {
+        const std::vector<Shard> after = shards_of(world, options_);
+        const Slots moved = moved_between(shards_, after) | moving_in(world, after);
+        if (moved.none()) return;
+        throw Error{Code::partial, "slots of {} moved from one master to another while they were captured: {}",
+                    options_.source, to_text(moved)}
+            .unharmed("keys of all other slots are in the snapshots")
+            .hint("Back it up again when no slots move; keys of these may be in no snapshot, or in two.");
+    }
     std::unique_ptr<Capture> begin(const CaptureRequest& request) override {
         switch (options_.method) {
             case Method::bgsave:
@@ -83,19 +118,18 @@ public:
 
 private:
     const CaptureOptions options_;
+    std::vector<Shard> shards_;  // of which parts() were made
 };
 
 // Each is named by a slot that it serves: who serves it after a failover has the same history.
-std::vector<std::unique_ptr<Source>> masters(World& world, const CaptureOptions& options) {
+std::vector<std::unique_ptr<Source>> masters(const CaptureOptions& options, const std::vector<Shard>& shards) {
     std::vector<std::unique_ptr<Source>> out;
-    if (!options.is_cluster) return out;
-    Connection connection(world, discover(world, options.endpoint, false, Code::source_failed), Code::source_failed);
-    const std::vector<Shard> shards = ask_cluster(connection);
     for (const Shard& shard : shards) {
         CaptureOptions each = options;
         each.is_cluster = false;
         each.source = fmt::format("{}.{}", options.source, shard.first_slot());
         each.endpoint.slot = shard.first_slot();
+        each.slots = shard.slots;
         for (const Shard& other : shards)
             each.endpoint.others.insert(each.endpoint.others.end(), other.servers.begin(), other.servers.end());
         out.push_back(std::make_unique<RedisSource>(std::move(each)));
@@ -158,11 +192,56 @@ std::unique_ptr<Source> make(const std::string& name, const SourceOptions& optio
     out.data_dir = option_text(options, "data_dir");
     out.bin_dir = option_text(options, "bin_dir");
     out.with_settings = option_text(options, "with_settings") == "true";
+    if (const std::string text = option_text(options, "spool_max"); !text.empty()) {
+        const auto size = parse_size(text);
+        if (!size || *size == 0)
+            throw Error{Code::config, "source {}: spool_max is no size: {}", name, printable(text)}.hint(
+                "Write it as `4G`.");
+        out.spool_bytes_max = *size;
+    }
     if (out.method == Method::aof && out.endpoint.database)
         throw Error{Code::config, "source {}: append-only files are of all databases, not of {}", name,
                     *out.endpoint.database}
             .hint("Leave the database out of its address.");
     return std::make_unique<RedisSource>(std::move(out));
+}
+
+Observation failure_of(const Error& error) {
+    const bool is_right = error.message().find("NOPERM") != std::string::npos;
+    return {"server", is_right ? Severity::not_tested : Severity::error, error.message(), std::string(error.hint())};
+}
+
+Observations examine(const ExamineRequest& request) {
+    Observations out;
+    try {
+        const Endpoint endpoint =
+            discover(request.world, endpoint_of("", request.options),
+                     option_text(request.options, "prefer_replica") == "true", Code::source_failed);
+        Connection asked(request.world, endpoint, Code::source_failed);
+        const Reply info = asked.try_ask({"INFO"});
+        const Settings settings = settings_of(asked);
+        if (info.is_error())
+            out.push_back(
+                {"server", Severity::not_tested, "the account may not ask for INFO", "`ACL SETUSER … +info`"});
+        if (settings.empty())
+            out.push_back({"settings", Severity::not_tested, "the account may not read the server's settings",
+                           "`ACL SETUSER … +config|get`"});
+        Load load{.rpo = request.rpo};
+        if (!info.is_error()) {
+            load.bytes_each_second = ask_rate(request.world, asked);
+            for (const auto& [database, bytes] : ask_sizes(asked)) load.bytes += bytes;
+        }
+        std::ranges::move(advice(info.is_error() ? "" : info.text, settings, load), std::back_inserter(out));
+        const bool by_stream =
+            option_text(request.options, "method").empty() || option_text(request.options, "method") == "psync";
+        if (request.is_followed && by_stream)
+            std::ranges::move(advice_for_following(settings, load), std::back_inserter(out));
+    } catch (const Error& error) {
+        if (error.code() != Code::source_failed) throw;
+        out.push_back(failure_of(error));
+    }
+    if (out.empty()) out.push_back({"server", Severity::good, "nothing in its settings endangers its data"});
+    return out;
 }
 
 std::string live_place(const SourceOptions& options) { return endpoint_of("", options).url(); }
@@ -206,6 +285,7 @@ const SourceType redis_source_type{
     .has_journal = true,
     .history = redis::history,
     .own_folder_form = true,
+    .examine = redis::examine,
 };
 
 }  // namespace holdfast

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "sources/redis/key_target.h"
 #include "testing/redis_server.h"
 
 namespace holdfast::redis {
@@ -193,6 +194,13 @@ TEST_F(RedisSourceTest, EveryInstantComesBackAsItWas) {
         into->finish();
         EXPECT_EQ(other.digest(), instant.digest) << number;
     }
+}
+
+TEST_F(RedisSourceTest, AValueThatNoCommandCanHoldIsRefusedBeforeItIsSent) {
+    const RedisServer server;
+    const auto target = server_target({.world = world_, .target = server.url(), .snapshot_id = "s", .strip = ""});
+    constexpr std::uint8_t list = 1;
+    EXPECT_THROW(target->begin_key({0, "long", no_expiry, list}, 600ULL << 20), Error);
 }
 
 TEST_F(RedisSourceTest, OnceEndsWithWhatWasThere) {

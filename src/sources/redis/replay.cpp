@@ -1,9 +1,11 @@
 #include "sources/redis/replay.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "sources/redis/capture.h"
 #include "sources/redis/commands.h"
 #include "sources/redis/journal_form.h"
 
@@ -21,8 +23,13 @@ bool is_idle(const Command& command) { return command.name == "PING" || command.
 
 class ChangeReplay final : public Replay, private JournalSink {
 public:
-    ChangeReplay(const ReplayRequest& request, std::function<void(ByteView)> write)
-        : request_(request), write_(std::move(write)), at_(request.from.position.at) {
+    ChangeReplay(const ReplayRequest& request, std::uint32_t database, std::function<void(ByteView)> write,
+                 Undated on_undated)
+        : request_(request),
+          write_(std::move(write)),
+          on_undated_(std::move(on_undated)),
+          at_(request.from.position.at) {
+        state_.database = database;
         reached_ = request.from;
     }
 
@@ -43,10 +50,16 @@ private:
         return Error{Code::corrupt, "the journal has a gap: changes from {} to {} are missing", at_, end};
     }
 
+    void dark(Nanoseconds from) override { dark_from_ = from; }
+
     bool begin_stretch(const Stretch& stretch) override {
         begun_ = {};
+        const Nanoseconds dark_from = std::exchange(dark_from_, 0);
         if (stretch.database != StreamState::unknown_database) state_.database = stretch.database;
-        if (request_.until && stretch.time > *request_.until && stretch.end > at_) return false;
+        if (request_.until && stretch.time > *request_.until && stretch.end > at_) {
+            if (dark_from != 0 && dark_from < *request_.until && on_undated_) on_undated_(dark_from, stretch.time);
+            return false;
+        }
         if (request_.until_before && stretch.begin >= request_.until_before->at) return false;
         if (stretch.begin > at_) throw gap(stretch.begin);
         return !is_over_;
@@ -63,6 +76,7 @@ private:
         std::size_t before = 0;
         CommandScanner scanner;
         std::uint32_t database = state_.database;
+        std::string first;  // of the commands that are applied; in Redis 7 a transaction selects within
         scanner.feed(begun_, [&](const Command& command, std::size_t end) {
             const std::size_t begin = std::exchange(before, end);
             const std::uint64_t place = stretch.begin + end;
@@ -78,6 +92,7 @@ private:
             if (!is_idle(command)) {
                 append(kept, ByteView(begun_).subspan(begin, end - begin));
                 ++commands;
+                if (first.empty() && command.name != "MULTI") first = command.name;
             }
             if (state_.in_transaction()) return;
             safe = place;
@@ -86,28 +101,27 @@ private:
         });
         begun_.clear();
         if (stretch.end <= at_) return;
-        if (kept_safe > 0) apply(ByteView(kept).first(kept_safe), commands_safe, database);
+        if (kept_safe > 0) {
+            if (first != "SELECT") select(database);
+            write_(ByteView(kept).first(kept_safe));
+            selected_ = state_.database;
+            records_ += commands_safe;
+        }
         at_ = safe;
         reached_ = {{line_, at_}, stretch.time};
     }
 
-    void apply(ByteView bytes, std::uint64_t commands, std::uint32_t database) {
-        if (selected_ != database) {
-            // Unless it begins by saying so itself.
-            constexpr std::string_view select = "*2\r\n$6\r\nSELECT\r\n";
-            const bool says_so = as_text(bytes).starts_with(select);
-            if (!says_so && database == StreamState::unknown_database)
-                throw Error{Code::corrupt, "the journal does not say which database was selected at {}", at_}.hint(
-                    "Restore from an earlier snapshot, whose journal does.");
-            if (!says_so) write_(as_bytes(select_command(database)));
-        }
-        write_(bytes);
-        selected_ = state_.database;
-        records_ += commands;
+    void select(std::uint32_t database) {
+        if (database == StreamState::unknown_database)
+            throw Error{Code::corrupt, "the journal does not say which database was selected at {}", at_}.hint(
+                "Restore from an earlier snapshot, whose journal does.");
+        if (selected_ != database) write_(as_bytes(select_command(database)));
     }
 
     const ReplayRequest request_;
     const std::function<void(ByteView)> write_;
+    const Undated on_undated_;
+    Nanoseconds dark_from_ = 0;
     JournalReader reader_{*this};
     std::uint64_t at_;  // everything up to here is applied
     std::string line_;
@@ -154,6 +168,7 @@ private:
     void void_stretch() override {
         deleted_ = 0;
         scanner_ = {};
+        looked_to_ = std::min(looked_to_, stretch_.begin);
     }
 
     std::string item() const {
@@ -162,6 +177,8 @@ private:
 
     void look(const Command& command, const Position& position) {
         state_.pass(command);
+        if (position.at <= looked_to_) return;  // a lane may begin with what the one before had
+        looked_to_ = position.at;
         ++records_;
         if (command.name == "FLUSHALL" || command.name == "FLUSHDB") {
             tell_deletions();
@@ -190,6 +207,7 @@ private:
     StreamState state_;
     Stretch stretch_;
     std::uint64_t passed_ = 0;
+    std::uint64_t looked_to_ = 0;
     std::string line_;
     std::uint64_t deleted_ = 0;
     std::string deleted_in_;
@@ -201,8 +219,17 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Replay> replay_into_file(const ReplayRequest& request, std::function<void(ByteView)> write) {
-    return std::make_unique<ChangeReplay>(request, std::move(write));
+std::uint32_t selected_in(const std::optional<Facts>& facts) {
+    std::uint32_t out = StreamState::unknown_database;
+    if (!facts) return out;
+    if (const auto text = facts->value("", stream_database_fact))
+        std::from_chars(text->data(), text->data() + text->size(), out);
+    return out;
+}
+
+std::unique_ptr<Replay> replay_into_file(const ReplayRequest& request, std::uint32_t database,
+                                         std::function<void(ByteView)> write, Undated on_undated) {
+    return std::make_unique<ChangeReplay>(request, database, std::move(write), std::move(on_undated));
 }
 
 std::unique_ptr<Replay> history(const HistoryRequest& request) { return std::make_unique<HistoryReplay>(request); }

@@ -41,9 +41,10 @@ struct Outcome {
     Replay::Summary summary;
 };
 
-Outcome replay(const Journal& journal, ReplayRequest request, std::size_t piece = 1 << 20) {
+Outcome replay(const Journal& journal, ReplayRequest request, std::size_t piece = 1 << 20,
+               std::uint32_t database = StreamState::unknown_database) {
     Outcome out;
-    const auto replay = replay_into_file(request, [&](ByteView bytes) { out.written += as_text(bytes); });
+    const auto replay = replay_into_file(request, database, [&](ByteView bytes) { out.written += as_text(bytes); });
     replay->begin_lane();
     ByteView left = journal.bytes;
     while (!left.empty()) {
@@ -93,6 +94,56 @@ TEST(Replay, PassesOverWhatTheBaseHasAndKnowsTheDatabase) {
     EXPECT_EQ(out.summary.records, 1U);
 }
 
+// As the stream of a replica, whose master had said SELECT long before.
+TEST(Replay, GoesOnInTheDatabaseOfTheBaseOrNotAtAll) {
+    Journal journal(100);
+    journal.stretch(a, StreamState::unknown_database);
+    journal.stretch(b, StreamState::unknown_database);
+    const ReplayRequest request{.from = {{"line", 100}, 0}, .until = {}, .until_before = {}};
+    EXPECT_EQ(replay(journal, request, 7, 3).written, command({"SELECT", "3"}) + a + b);
+    EXPECT_THROW(replay(journal, request), Error);
+    // What the base has says it, too.
+    const ReplayRequest later{.from = {{"line", 100 + a.size()}, 0}, .until = {}, .until_before = {}};
+    Journal before(100);
+    before.stretch(a, 5);
+    before.stretch(b, StreamState::unknown_database);
+    EXPECT_EQ(replay(before, later).written, command({"SELECT", "5"}) + b);
+}
+
+TEST(Replay, AStretchMaySaySoItself) {
+    const std::string select = command({"SELECT", "3"}), multi = command({"MULTI"}), exec = command({"EXEC"});
+    for (const std::string& commands : {select + a, "#TS:1700000000\r\n" + select + a, multi + select + a + exec,
+                                        multi + "#TS:1\r\n" + select + exec}) {
+        Journal journal(0);
+        journal.stretch(commands, StreamState::unknown_database);
+        EXPECT_EQ(replay(journal, {.from = {{"line", 0}, 0}, .until = {}, .until_before = {}}).written, commands);
+    }
+}
+
+TEST(Replay, SaysWhenTheInstantIsInAPause) {
+    Journal journal(0);
+    journal.stretch(select0 + a, StreamState::unknown_database);  // at 1 s
+    append_dark(journal.bytes, one_second);
+    journal.stretch(b);  // at 2 s
+    journal.stretch(a);  // at 3 s
+    const auto undated = [&](Nanoseconds until, std::size_t piece) {
+        std::string out;
+        const auto replay = replay_into_file(
+            {.from = {{"line", 0}, 0}, .until = until, .until_before = {}}, 0, [](ByteView) {},
+            [&](Nanoseconds from, Nanoseconds to) { out = fmt::format("{} {}", from / one_second, to / one_second); });
+        replay->begin_lane();
+        for (ByteView left = journal.bytes; !left.empty(); left = left.subspan(std::min(piece, left.size())))
+            if (!replay->feed(left.first(std::min(piece, left.size())))) break;
+        return out;
+    };
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{1} << 20}) {
+        EXPECT_EQ(undated(one_second, piece), "");
+        EXPECT_EQ(undated(one_second * 3 / 2, piece), "1 2");
+        EXPECT_EQ(undated(2 * one_second, piece), "");
+        EXPECT_EQ(undated(one_second * 5 / 2, piece), "");
+    }
+}
+
 TEST(Replay, AGapIsRefused) {
     Journal journal(50);
     journal.stretch(select0 + a, StreamState::unknown_database);
@@ -104,7 +155,7 @@ TEST(Replay, AnUnfinishedStretchOfAnotherProcessComesAgain) {
     first.stretch(select0 + a, StreamState::unknown_database);
     second.stretch(select0 + b, StreamState::unknown_database);
     std::string written;
-    const auto replay = replay_into_file({.from = {{"line", 0}, 0}, .until = {}, .until_before = {}},
+    const auto replay = replay_into_file({.from = {{"line", 0}, 0}, .until = {}, .until_before = {}}, 0,
                                          [&](ByteView bytes) { written += as_text(bytes); });
     replay->begin_lane();
     replay->feed(ByteView(first.bytes).first(first.bytes.size() - 3));
@@ -125,8 +176,10 @@ TEST(History, FindsWhatDestroysMuch) {
     const auto look = history({simulated.world(), [&](const HistoryEvent& event) {
                                    found.push_back(fmt::format("{} {} {}", event.what, event.item, event.count));
                                }});
-    look->begin_lane();
-    look->feed(journal.bytes);
+    for (int lane = 0; lane < 2; ++lane) {  // what both have counts once
+        look->begin_lane();
+        look->feed(journal.bytes);
+    }
     look->finish();
     EXPECT_THAT(found, ::testing::ElementsAre("delete 2 151", "truncate 2 0"));
 }

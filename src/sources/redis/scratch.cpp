@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "sandbox/sandbox.h"
+#include "sources/redis/counts.h"
 #include "sources/redis/key_store.h"
 #include "sources/redis/names.h"
 #include "sources/redis/record.h"
@@ -14,6 +15,53 @@ namespace {
 
 constexpr std::uint64_t bytes_at_least = 64 * 1024 * 1024;
 constexpr std::size_t piece_bytes = 1024 * 1024;
+
+// Keeps all keys, and counts those that are chosen, as they will come back.
+class CountedStore final : public RdbSink {
+public:
+    CountedStore(KeyStore& store, const KeyChoice& choice) : store_(store), choice_(choice) {
+        if (!choice_.wants(std::string(server_item))) chosen_.pass_over_functions();
+    }
+
+    void version(int number) override {
+        store_.version(number);
+        chosen_.version(number);
+    }
+    void aux(const std::string& name, const std::string& text) override {
+        store_.aux(name, text);
+        chosen_.aux(name, text);
+    }
+    void function(ByteView raw) override {
+        store_.function(raw);
+        chosen_.function(raw);
+    }
+    void module_aux(ByteView raw) override { store_.module_aux(raw); }
+    void begin_key(const RdbKey& key) override { store_.begin_key(key); }
+    void value(ByteView raw) override { store_.value(raw); }
+    void end_key(const RdbKey& key, const Value& value) override {
+        store_.end_key(key, value);
+        RdbKey given = key;
+        if (choice_.wants_key(key.database, key.name) && choice_.take_expiry(given.expiry_ms))
+            chosen_.end_key(given, value);
+    }
+
+    // With what is said of the captured server.
+    Facts chosen(const std::optional<Facts>& captured) const {
+        Facts out = chosen_.facts();
+        if (!choice_.wants(std::string(server_item)))
+            std::erase_if(out.list, [](const Fact& fact) { return fact.item == server_item; });
+        if (captured)
+            for (const Fact& fact : captured->list)
+                if (is_about(fact) && !out.value(fact.item, fact.name)) out.list.push_back(fact);
+        out.sort();
+        return out;
+    }
+
+private:
+    KeyStore& store_;
+    KeyChoice choice_;
+    RdbCounts chosen_;
+};
 
 class Scratch final : public KeyTarget {
 public:
@@ -28,7 +76,8 @@ public:
                                .strip = "",
                                .facts = request.facts})),
           target_(std::move(target)),
-          choice_(std::move(choice)) {}
+          choice_(std::move(choice)),
+          captured_(request.facts) {}
 
     void version(int number) override { folder_->version(number); }
     void setting(const std::string& name, const std::string& text) override {
@@ -43,7 +92,7 @@ public:
     std::unique_ptr<Replay> replay(const ReplayRequest& request) override { return folder_->replay(request); }
 
     std::vector<Finding> finish() override {
-        folder_->finish();
+        std::vector<Finding> findings = folder_->finish();
         throwaway_.start();
         const Bytes seed(16);
         KeyStore store(
@@ -52,11 +101,13 @@ public:
         give(store);
         target_->end_keys();
         if (const std::string text = choice_.expired_text(); !text.empty()) world_.log.info(text);
-        return target_->finish();
+        for (Finding& finding : target_->finish()) findings.push_back(std::move(finding));
+        return findings;
     }
 
     std::uint64_t left_alone() const override { return target_->left_alone(); }
     std::optional<std::uint64_t> written() const override { return written_; }
+    std::optional<Facts> instant() const override { return instant_; }
 
 private:
     static constexpr unsigned buckets_bits = 8;
@@ -64,8 +115,10 @@ private:
     void read_all(KeyStore& store) {
         Replication replication(world_, Endpoint::parse(throwaway_.url()), {.rdb_only = true, .from = {}});
         RdbInput in([&](MutableByteView into) { return replication.read_rdb(into); });
-        read_rdb(in, store);
+        CountedStore counted(store, choice_);
+        read_rdb(in, counted);
         store.flush();
+        instant_ = counted.chosen(captured_);
     }
 
     template <class Each>
@@ -137,6 +190,8 @@ private:
     const std::unique_ptr<KeyTarget> folder_;
     const std::unique_ptr<KeyTarget> target_;
     KeyChoice choice_;
+    const std::optional<Facts> captured_;
+    std::optional<Facts> instant_;
     std::uint64_t written_ = 0;
 };
 

@@ -67,7 +67,14 @@ std::string append_folder(World& world, const CaptureOptions& options) {
             throw Error{Code::source_failed, "the server at {} keeps no append-only files (appendonly no)",
                         connection.endpoint().place()}
                 .hint("CONFIG SET appendonly yes, or capture it by `method: psync`.");
-        return setting(connection, "dir") + "/" + setting(connection, "appenddirname");
+        std::string folder = setting(connection, "dir") + "/" + setting(connection, "appenddirname");
+        // Switched on again it writes elsewhere until its first rewrite ends; what lies there is of before.
+        if (has_temporary_changes(folder) &&
+            info_value(connection.ask({"INFO", "persistence"}).text, "aof_rewrite_in_progress") == "1")
+            throw Error{Code::source_failed, "the server at {} is about to begin its append-only files anew",
+                        connection.endpoint().place()}
+                .hint("Try again when its rewrite has ended.");
+        return folder;
     }
     return find_manifest(options.data_dir).empty() ? options.data_dir + "/appendonlydir" : options.data_dir;
 }
@@ -82,7 +89,12 @@ std::unique_ptr<Capture> capture_loaded(Sandbox& sandbox, const std::string& dat
         throw Error{Code::source_failed, "{}", error.message()}.hint(
             "redis-check-aof says where append-only files are damaged.");
     }
-    Replication replication(sandbox.world(), Endpoint::parse(server.url()), {.rdb_only = true, .from = {}});
+    const Endpoint loaded = Endpoint::parse(server.url());
+    {
+        Connection asked(sandbox.world(), loaded, Code::source_failed);
+        origin.bytes = ask_sizes(asked);
+    }
+    Replication replication(sandbox.world(), loaded, {.rdb_only = true, .from = {}});
     return capture_of(sandbox.world(), std::move(origin),
                       [&](MutableByteView into) { return replication.read_rdb(into); });
 }
@@ -93,7 +105,7 @@ std::unique_ptr<Capture> capture_rdb_file(World& world, const std::string& path,
     struct stat info {};
     if (!file || ::fstat(file.get(), &info) != 0)
         throw Error{Code::source_failed, "cannot open {}: {}", path, errno_text(errno)};
-    if (origin.bytes.empty()) origin.bytes[0] = static_cast<std::uint64_t>(info.st_size);
+    origin.bytes_each = static_cast<std::uint64_t>(info.st_size);
     return capture_of(world, std::move(origin), [&](MutableByteView into) {
         world.stop.check();
         const ssize_t got = ::read(file.get(), into.data(), into.size());
@@ -108,16 +120,23 @@ AppendFolderCapture capture_append_folder(World& world, const CaptureOptions& op
     Sandbox sandbox(world, default_sandbox_root(), folder.bytes() + bytes_at_least);
     const std::string data = sandbox.work() + "/data";
     RdbOrigin origin{options.source, options.endpoint.shown()};
-    const std::uint64_t place = folder.copy_to(world, data, true);
-    const Moment moment{{folder.identity(), place}, world.clock.now()};
+    if (options.data_dir.empty()) {
+        Connection connection = connected(world, options);
+        describe_server(world, origin, connection, options);
+    }
+    const AofFolder::End end = folder.copy_to(world, data, true);
+    const Moment moment{{folder.line(), end.place}, world.clock.now()};
     origin.moment = moment;
+    origin.stream_database = end.database;
     return {capture_loaded(sandbox, data, options.bin_dir, std::move(origin)), moment};
 }
 
 std::unique_ptr<Capture> capture_by_bgsave(World& world, const CaptureOptions& options) {
     Connection connection = connected(world, options);
     RdbOrigin origin{options.source, options.endpoint.shown()};
-    describe_server(origin, connection, options.with_settings);
+    if (options.endpoint.database) origin.only = static_cast<std::uint64_t>(*options.endpoint.database);
+    describe_server(world, origin, connection, options);
+    origin.about.push_back({"", "about instant", fmt::format("{}", world.clock.now() / 1'000'000)});
     save_in_background(world, connection);
     const std::string folder = options.data_dir.empty() ? setting(connection, "dir") : options.data_dir;
     return capture_rdb_file(world, folder + "/" + setting(connection, "dbfilename"), std::move(origin));

@@ -3,9 +3,11 @@
 #include "clients/redis/discover.h"
 #include "sources/redis/crc64.h"
 #include "sources/redis/key_target.h"
+#include "sources/redis/names.h"
 #include "sources/redis/options.h"
 #include "sources/redis/own_place.h"
 #include "sources/redis/target_lanes.h"
+#include "sources/redis/waiting_keys.h"
 
 namespace holdfast::redis {
 
@@ -24,6 +26,8 @@ public:
           options_(restore_options(request.options)),
           endpoint_(discover(request.world, Endpoint::parse(request.target), false, Code::target_failed)),
           is_part_(static_cast<bool>(request.wants)),
+          has_functions_(request.facts && request.facts->value("server", "functions").value_or("0") != "0" &&
+                         (!request.wants || request.wants(std::string(server_item)))),
           version_(rdb_version_in(request.facts)),
           lanes_(request.world, without_database(endpoint_),
                  [this](const std::string& name, const Reply& got) { refused(name, got); }) {
@@ -32,11 +36,20 @@ public:
             throw Error{Code::target_failed, "the server at {} is a replica, which takes no writes", endpoint_.place()}
                 .unharmed("nothing was written to the target")
                 .hint("Name its master, or end the replication by REPLICAOF NO ONE.");
+        warn_of_eviction();
         const std::string captured = request.facts ? request.facts->value("", slots_fact).value_or("") : "";
         slots_ = captured.empty() ? ~Slots() : parse_slots(captured);
         if (options_.present == Present::drop && is_part_)
             throw Error{Code::usage, "--existing drop is for whole databases, not for some of their keys"}.hint(
                 "--existing replace gives each key that is restored its captured value.");
+        // The slots that are known are those of the base.
+        if (options_.present == Present::drop && options_.until && lanes_.is_cluster())
+            throw Error{Code::usage,
+                        "--existing drop cannot be used with --at for a cluster: slots may have moved since the "
+                        "snapshot, and keys of another part would be dropped"}
+                .unharmed("nothing was changed at the target")
+                .hint(
+                    "Empty the cluster yourself (FLUSHALL on each master), then restore its parts without --existing.");
     }
 
     void add_database(std::uint64_t number) override {
@@ -50,16 +63,18 @@ public:
             throw Error{Code::usage, "a cluster has only database 0, not {}", here}
                 .unharmed("nothing was changed at the target")
                 .hint("One captured database goes there by --include NUMBER and a target that ends in /0.");
+        if (options_.present != Present::fail) return;
         lanes_.select(here);
-        if (options_.present != Present::fail || is_part_) return;
         const std::uint64_t keys = keys_there();
-        if (keys > 0)
+        if (keys == 0) return;
+        if (!is_part_)
             throw Error{Code::target_failed, "database {} at {} has {} already", here, endpoint_.place(),
                         keys == 1 ? "a key" : fmt::format("{} keys", keys)}
                 .unharmed("nothing was written to the target")
                 .hint(
                     "--existing missing restores only keys that are not there, replace gives them their captured "
                     "values, drop empties the database first.");
+        if (!waiting_) waiting_.emplace(world_);
     }
 
     void version(int number) override { version_ = number; }
@@ -70,36 +85,33 @@ public:
     void module_aux(ByteView) override { ++module_aux_; }
 
     void begin_key(const RdbKey& key, std::uint64_t value_bytes) override {
-        begin_writing();
-        lanes_.select(database_here(key.database));
-        lanes_.begin(key.name, value_bytes);
-        key_ = key;
-        value_bytes_ = value_bytes;
-        as_set_ = key.type == rdb_type_string && value_bytes > restore_bytes_max;
-        sent_ = 0;
-        const std::uint8_t type = key.type;
-        crc_ = crc64(0, ByteView(&type, 1));
-        if (!as_set_) begin_restore();
+        if (key.type != rdb_type_string && value_bytes > restore_bytes_max) throw too_long(key.name);
+        if (waiting_) {
+            ask_for(key);
+            waiting_->begin_key(key, value_bytes);
+        } else {
+            write_begin(key, value_bytes);
+        }
     }
 
     void value(ByteView raw) override {
-        if (as_set_) {
-            set_piece(raw);
-            return;
-        }
-        crc_ = crc64(crc_, raw);
-        lanes_.put(raw);
+        if (waiting_)
+            waiting_->value(raw);
+        else
+            write_value(raw);
     }
 
     void end_key() override {
-        if (as_set_)
-            end_set();
-        else
-            end_restore();
-        lanes_.end();
+        if (!waiting_) write_end();
     }
 
     void end_keys() override {
+        if (waiting_) {
+            lanes_.drain();
+            WaitingKeys keys = std::move(*waiting_);
+            waiting_.reset();
+            write_all(keys);
+        }
         begin_writing();
         lanes_.drain();
         restore_functions();
@@ -123,6 +135,72 @@ private:
 
     std::uint64_t database_here(std::uint64_t captured) const {
         return endpoint_.database ? static_cast<std::uint64_t>(*endpoint_.database) : captured;
+    }
+
+    void write_begin(const RdbKey& key, std::uint64_t value_bytes) {
+        begin_writing();
+        lanes_.select(database_here(key.database));
+        lanes_.begin(key.name, value_bytes);
+        key_ = key;
+        value_bytes_ = value_bytes;
+        as_set_ = key.type == rdb_type_string && value_bytes > restore_bytes_max;
+        sent_ = 0;
+        const std::uint8_t type = key.type;
+        crc_ = crc64(0, ByteView(&type, 1));
+        if (!as_set_) begin_restore();
+    }
+
+    void write_value(ByteView raw) {
+        if (as_set_) {
+            set_piece(raw);
+            return;
+        }
+        crc_ = crc64(crc_, raw);
+        lanes_.put(raw);
+    }
+
+    void write_end() {
+        if (as_set_)
+            end_set();
+        else
+            end_restore();
+        lanes_.end();
+    }
+
+    void write_all(WaitingKeys& keys) {
+        struct Sink final : RecordSink {
+            explicit Sink(ServerTarget& to) : target(to) {}
+            void key(const RecordHead& head) override {
+                target.write_begin({database, head.name, head.expiry_ms, head.type}, head.value_bytes);
+            }
+            void value(ByteView raw) override { target.write_value(raw); }
+            void end_key(const RecordHead&) override { target.write_end(); }
+            ServerTarget& target;
+            std::uint64_t database = 0;
+        } sink(*this);
+        keys.for_each_database([&](std::uint64_t database) -> RecordSink& {
+            sink.database = database;
+            return sink;
+        });
+    }
+
+    // Is it there already? The answer comes to refused(), before anything is written.
+    void ask_for(const RdbKey& key) {
+        lanes_.select(database_here(key.database));
+        lanes_.begin(key.name, 0);
+        lanes_.put("*2\r\n$6\r\nEXISTS\r\n");
+        argument(key.name);
+        lanes_.end();
+    }
+
+    void warn_of_eviction() {
+        const std::string info = lanes_.any().ask({"INFO", "memory"}).text;
+        const std::string policy = info_value(info, "maxmemory_policy");
+        if (info_value(info, "maxmemory") == "0" || policy.empty() || policy == "noeviction") return;
+        world_.log.warning(fmt::format(
+            "the server at {} evicts keys when its memory is full (maxmemory-policy {}), also while they are "
+            "restored",
+            endpoint_.place(), policy));
     }
 
     // Of the slots that were captured.
@@ -168,11 +246,23 @@ private:
 
     // Once all databases were looked at, so that a refusal comes before the first change.
     void begin_writing() {
-        if (std::exchange(has_begun_, true) || options_.present != Present::drop) return;
+        if (std::exchange(has_begun_, true)) return;
+        refuse_functions();
+        if (options_.present != Present::drop) return;
         for (const std::uint64_t number : databases_) {
             lanes_.select(database_here(number));
             empty();
         }
+    }
+
+    // They come last, and would be refused then.
+    void refuse_functions() {
+        if (options_.present != Present::fail || !has_functions_ || lanes_.is_cluster()) return;
+        const Reply got = lanes_.any().try_ask({"FUNCTION", "LIST"});
+        if (got.is_error() || got.list.empty()) return;
+        throw Error{Code::target_failed, "the server at {} has functions already", endpoint_.place()}
+            .unharmed("nothing was written to the target")
+            .hint("--existing missing leaves them as they are; FUNCTION FLUSH removes them.");
     }
 
     void begin_restore() {
@@ -195,7 +285,7 @@ private:
     // The value begins with its length in five bytes.
     void set_piece(ByteView raw) {
         for (; sent_ < 5 && !raw.empty(); raw = raw.subspan(1)) {
-            if (sent_ == 0 && raw[0] != 0x80) throw too_long();
+            if (sent_ == 0 && raw[0] != 0x80) throw too_long(key_.name);
             if (++sent_ < 5) continue;
             const bool fails = options_.present != Present::replace;
             const bool expires = key_.expiry_ms != no_expiry;
@@ -214,8 +304,8 @@ private:
         argument(fmt::format("{}", key_.expiry_ms));
     }
 
-    Error too_long() const {
-        return Error{Code::target_failed, "the value of key {} is too long for RESTORE", printable(key_.name)}.hint(
+    static Error too_long(const std::string& name) {
+        return Error{Code::target_failed, "the value of key {} is too long for RESTORE", printable(name)}.hint(
             "Restore into a folder, and start a server on it.");
     }
 
@@ -226,6 +316,10 @@ private:
     }
 
     void refused(const std::string& name, const Reply& got) {
+        if (got.kind == Reply::Kind::number)
+            throw Error{Code::target_failed, "the key {} is at {} already", printable(name), endpoint_.place()}
+                .unharmed("nothing was written to the target")
+                .hint("--existing missing leaves such keys alone, replace gives them their captured values.");
         if (got.kind == Reply::Kind::nil || got.text.starts_with("BUSYKEY")) {
             if (options_.present == Present::missing) {
                 ++left_alone_;
@@ -270,11 +364,13 @@ private:
     const RestoreOptions options_;
     const Endpoint endpoint_;
     const bool is_part_;
+    const bool has_functions_;
     int version_;
     TargetLanes lanes_;
     Slots slots_;  // of the keys that were captured
     std::vector<std::uint64_t> databases_;
     bool has_begun_ = false;
+    std::optional<WaitingKeys> waiting_;  // until it is known that none of them is there
     Bytes functions_;
     std::uint64_t module_aux_ = 0;
     RdbKey key_;

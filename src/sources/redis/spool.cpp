@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <openssl/evp.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -44,7 +45,13 @@ Spool::Spool(World& world) : key_(Secret::of_size(32)), file_(open_unnamed(spool
     world.random.fill(key_.writable());
 }
 
-// AES-256 in counter mode, so that any place can be read by itself. Each place is written once.
+std::uint64_t Spool::room() const {
+    struct statvfs info {};
+    if (::fstatvfs(file_.get(), &info) != 0) return 0;
+    return std::uint64_t{info.f_bavail} * info.f_frsize;
+}
+
+// AES-256 in counter mode, so that any place can be read by itself. Each place is written once, or again with what it had.
 void Spool::apply(std::uint64_t offset, ByteView in, std::uint8_t* out) const {
     std::array<std::uint8_t, block_bytes> counter{};
     std::uint64_t block = offset / block_bytes;

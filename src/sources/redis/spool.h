@@ -23,6 +23,7 @@ public:
     void read(std::uint64_t offset, MutableByteView into) const;
     // The bytes up to here are not needed again; their room is given back.
     void forget_before(std::uint64_t offset);
+    std::uint64_t room() const;  // that the file system still has
     std::uint64_t size() const { return size_.load(std::memory_order_acquire); }
 
 private:

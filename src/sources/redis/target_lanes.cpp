@@ -41,18 +41,12 @@ TargetLanes::TargetLanes(World& world, const Endpoint& endpoint, Refused refused
 
 void TargetLanes::learn_slots() {
     shards_ = ask_cluster(any());
-    Slots served;
     place_of_slot_.assign(cluster_slots, {});
-    for (const Shard& shard : shards_) {
-        served |= shard.slots;
+    for (const Shard& shard : shards_)
         for (std::size_t slot = 0; slot < shard.slots.size(); ++slot)
             if (shard.slots[slot]) place_of_slot_[slot] = shard.servers.front();
-    }
-    if (!served.all())
-        throw Error{Code::target_failed, "nobody in the cluster at {} serves the slots {}", endpoint_.place(),
-                    to_text(~served)}
-            .unharmed("nothing was written to the target")
-            .hint("CLUSTER NODES lists who serves what.");
+    if (const Slots served = served_by(shards_); !served.all())
+        throw nobody_serves(~served, endpoint_, Code::target_failed).unharmed("nothing was written to the target");
     // Whoever was named may be a replica.
     const Place first = shards_.front().servers.front();
     if (!lanes_.contains(first)) lane_at(first);
@@ -173,7 +167,8 @@ void TargetLanes::take(Lane& lane) {
         send_again(std::move(sent), got);
         return;
     }
-    if (got.is_error() || got.kind == Reply::Kind::nil) refused_(sent.name, got);
+    const bool is_there = got.kind == Reply::Kind::number && got.number > 0;  // EXISTS
+    if (got.is_error() || got.kind == Reply::Kind::nil || is_there) refused_(sent.name, got);
 }
 
 // For a moment nobody serves its slot.

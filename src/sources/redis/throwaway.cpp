@@ -17,7 +17,8 @@ namespace {
 
 // What a journal or an append-only file selects may be more than a capture has.
 constexpr std::uint64_t databases_min = 4096;
-constexpr std::chrono::minutes load_max{10};
+constexpr std::chrono::minutes silence_max{10};
+constexpr std::uintmax_t check_bytes_each_second = 5'000'000;  // at least
 constexpr std::chrono::milliseconds look_every{20};
 
 std::string last_lines(const std::string& text) {
@@ -92,7 +93,9 @@ CheckLine Throwaway::check(const std::string& program, const std::string& file) 
     SandboxProcess process(
         sandbox_,
         {.argv = {folder_ + "/" + program, data_ + "/appendonlydir/" + file}, .readable = readable(), .log = program});
-    const auto deadline = std::chrono::steady_clock::now() + load_max;
+    const std::chrono::seconds work(std::filesystem::file_size(data_ + "/appendonlydir/" + file) /
+                                    check_bytes_each_second);
+    const auto deadline = std::chrono::steady_clock::now() + silence_max + work;
     std::optional<ExitStatus> end;
     while (!end && std::chrono::steady_clock::now() < deadline) {
         sandbox_.world().stop.check();
@@ -148,7 +151,7 @@ void Throwaway::start() {
 }
 
 void Throwaway::wait_until_loaded() {
-    const auto deadline = std::chrono::steady_clock::now() + load_max;
+    auto deadline = std::chrono::steady_clock::now() + silence_max;
     while (true) {
         sandbox_.world().stop.check();
         if (const auto end = process_->wait_until(std::chrono::steady_clock::now() + look_every))
@@ -160,6 +163,7 @@ void Throwaway::wait_until_loaded() {
             const Reply got = tried.try_ask({"PING"});
             if (!got.is_error()) return;
             why = got.text;
+            if (why.starts_with("LOADING")) deadline = std::chrono::steady_clock::now() + silence_max;
         } catch (const Error& error) {
             if (error.code() != Code::target_failed) throw;
             why = error.message();

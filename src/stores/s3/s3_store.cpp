@@ -2,10 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
+
 #include "base/error.h"
 #include "clients/s3/client.h"
+#include "clients/s3/xml.h"
+#include "store/read_many.h"
 
 namespace holdfast {
+
+namespace {
+constexpr std::size_t probes_at_once = 4;
+}
 
 S3Store::S3Store(std::unique_ptr<s3::S3Client> client, std::string prefix, std::string data_class)
     : client_(std::move(client)),
@@ -56,14 +64,49 @@ void S3Store::list(std::string_view prefix, const std::function<void(const Objec
     });
 }
 
+bool S3Store::list_versions(const std::function<void(const ObjectVersion&)>& each) {
+    if (client_->place().is_google)
+        throw Error{Code::failed, "Google Cloud Storage is not asked for versions (generations)"};
+    const auto setting = client_->bucket_setting("versioning", "s3:GetBucketVersioning");
+    if (!setting || !s3::xml_text(*setting, "Status")) return false;
+    client_->list_versions(prefix_, [&](const s3::S3Client::ObjectVersion& object) {
+        if (!object.head.key.starts_with(prefix_)) return;
+        std::string name = object.head.key.substr(prefix_.size());
+        if (is_object_name(name))
+            each({std::move(name), object.version, object.etag, object.head.bytes, object.head.time});
+    });
+    return true;
+}
+
+std::optional<Bytes> S3Store::read_version(const ObjectVersion& version) {
+    return client_->get_version(key_of(version.name), version.version);
+}
+
 void S3Store::remove(std::string_view name) { client_->remove(key_of(name)); }
 
+// One after the other, then many at once: a store may look first and write then.
 bool S3Store::probe_conditional_writes(Random& random) {
-    const std::string name = "probe/" + to_hex(random.array<8>());
-    const std::string key = key_of(name);
-    client_->put(key, as_bytes("first"), {.if_absent = true});
-    const bool keeps = client_->put(key, as_bytes("second"), {.if_absent = true}) == s3::S3Client::Put::exists;
-    client_->remove(key);
+    const auto name = [&] { return "probe/" + to_hex(random.array<8>()); };
+    const auto creates = [&](const std::string& probe, std::size_t number) {
+        const std::string text = fmt::format("probe {}", number);
+        return client_->put(key_of(probe), as_bytes(text), {.if_absent = true}) == s3::S3Client::Put::created;
+    };
+    const std::string in_turn = name(), at_once = name();
+    creates(in_turn, 0);
+    bool keeps = !creates(in_turn, 1);
+    client_->remove(key_of(in_turn));
+    if (keeps) {
+        std::atomic<int> created = 0;
+        for_each_number(*this, probes_at_once, [&](std::size_t number) {
+            try {
+                if (creates(at_once, number)) ++created;
+            } catch (const Error& error) {
+                if (error.code() != Code::unreachable) throw;  // it may say that several write at once
+            }
+        });
+        keeps = created <= 1;
+        client_->remove(key_of(at_once));
+    }
     traits_.create_if_absent = keeps;
     return keeps;
 }
@@ -94,6 +137,15 @@ std::unique_ptr<S3Store> open_s3_store(const S3Settings& settings, World& world)
     if (place.endpoint.empty()) place.endpoint = fmt::format("https://s3.{}.amazonaws.com", place.region);
     while (place.endpoint.ends_with('/')) place.endpoint.pop_back();
     place.ca_file = surroundings.variable("AWS_CA_BUNDLE").value_or("");
+    place.allows_tls_1_2 = s3::allows_tls_1_2(surroundings);
+    const std::string kind = surroundings.variable("HOLDFAST_S3_KIND").value_or("");
+    const std::size_t host_end =
+        std::min(place.endpoint.find_first_of(":/", place.endpoint.find("://") + 3), place.endpoint.size());
+    place.is_google =
+        kind == "google" || (kind.empty() && place.endpoint.substr(0, host_end).ends_with(".googleapis.com"));
+    if (place.is_google && !settings.encryption.empty())
+        throw Error{Code::config, "`encryption: {}` is Amazon's", settings.encryption}.hint(
+            "Of a bucket of Google Cloud Storage the key is set at the bucket.");
     place.encryption = settings.encryption;
     place.kms_key = settings.kms_key;
     auto credentials = std::make_unique<s3::CredentialChain>(world, surroundings, place.region);

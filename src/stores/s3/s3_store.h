@@ -11,6 +11,7 @@
 
 #include "store/examine.h"
 #include "store/store.h"
+#include "store/versions.h"
 
 namespace holdfast::s3 {
 class S3Client;
@@ -18,7 +19,7 @@ class S3Client;
 
 namespace holdfast {
 
-class S3Store final : public Store {
+class S3Store final : public Store, public Versions {
 public:
     // `data_class`: storage class of packs of contents; what is read at every opening is always STANDARD.
     S3Store(std::unique_ptr<s3::S3Client> client, std::string prefix, std::string data_class);
@@ -32,6 +33,8 @@ public:
     std::optional<ObjectInfo> find(std::string_view name) override;
     void list(std::string_view prefix, const std::function<void(const ObjectInfo&)>& each) override;
     void remove(std::string_view name) override;
+    bool list_versions(const std::function<void(const ObjectVersion&)>& each) override;
+    std::optional<Bytes> read_version(const ObjectVersion& version) override;
 
     // Creates one object twice. False: the second time succeeded, so that one writer may undo another.
     bool probe_conditional_writes(Random& random);
