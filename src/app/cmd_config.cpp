@@ -67,8 +67,10 @@ std::string unlock_text(const RepositoryConfig& repository) {
     const std::string_view scheme = secret.kind == SecretReference::Kind::environment ? "env"
                                     : secret.kind == SecretReference::Kind::file      ? "file"
                                                                                       : "exec";
-    return fmt::format("{} {}:{}", repository.unlock->way == repo::Unlock::Way::keyfile ? "keyfile" : "passphrase",
-                       scheme, secret.text);
+    const std::string_view way = repository.unlock->is_credential                       ? "credential"
+                                 : repository.unlock->way == repo::Unlock::Way::keyfile ? "keyfile"
+                                                                                        : "passphrase";
+    return fmt::format("{} {}:{}", way, scheme, secret.text);
 }
 
 std::string place_text(const RepositoryConfig& repository) {

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "repo/credential_file.h"
 #include "repo/keys.h"
 
 namespace holdfast::app {
@@ -21,6 +22,7 @@ struct KeyChoice {
     std::string role = "full";
     std::vector<std::string> sources;
     std::string new_key_file;
+    std::string new_credential;
     std::string file;
 };
 
@@ -71,6 +73,35 @@ void report(Output& out, const std::string& what, const std::string& id) {
     }
 }
 
+std::string short_id(const repo::SignerId& signer) { return signer.hex().substr(0, 12); }
+
+// For secrets, so only for its owner; never over a file that is there, and gone again when nothing was written.
+class NewFile {
+public:
+    explicit NewFile(std::string path)
+        : path_(std::move(path)), fd_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) {
+        if (fd_) return;
+        const Code code = errno == EEXIST ? Code::already_exists : errno_code(errno, Code::failed);
+        throw Error{code, "cannot create {}: {}", path_, errno_text(errno)};
+    }
+    ~NewFile() {
+        if (!is_written_) ::unlink(path_.c_str());
+    }
+    NewFile(const NewFile&) = delete;
+    NewFile& operator=(const NewFile&) = delete;
+    void write(ByteView bytes) {
+        write_all(fd_.get(), bytes, path_);
+        if (::fsync(fd_.get()) != 0)
+            throw Error{errno_code(errno, Code::failed), "cannot write {}: {}", path_, errno_text(errno)};
+        is_written_ = true;
+    }
+
+private:
+    const std::string path_;
+    Fd fd_;
+    bool is_written_ = false;
+};
+
 int add_key(Context& context, const KeyChoice& choice) {
     const auto role = repo::role_named(choice.role);
     if (!role)
@@ -79,9 +110,20 @@ int add_key(Context& context, const KeyChoice& choice) {
     if (!choice.sources.empty() && *role != repo::Role::writer)
         throw Error{Code::usage, "--source is for the role writer"}.unharmed("no key was added");
     const auto repository = context.open_repository();
-    const repo::Unlock unlock =
-        context.new_unlock(places_of_new_key(choice), std::nullopt, "Passphrase of the new key: ");
-    report(context.out, "added", repository->add_key(unlock, {choice.label, *role, choice.sources}));
+    const repo::NewKey key{choice.label, *role, choice.sources};
+    if (choice.new_credential.empty()) {
+        const repo::Unlock unlock =
+            context.new_unlock(places_of_new_key(choice), std::nullopt, "Passphrase of the new key: ");
+        report(context.out, "added", short_id(repository->add_key(unlock, key)));
+        return 0;
+    }
+    if (!choice.new_key_file.empty())
+        throw Error{Code::usage, "a key is either a key file or a credential"}.unharmed("no key was added");
+    NewFile file(choice.new_credential);
+    const Secret bytes(context.world.random.array<repo::credential_key_bytes>());
+    const repo::SignerId signer = repository->add_key({repo::Unlock::Way::keyfile, Secret(bytes.reveal())}, key);
+    file.write(repo::credential_file(repository->keys().config(), signer, bytes).reveal());
+    report(context.out, "added", short_id(signer));
     return 0;
 }
 
@@ -105,15 +147,7 @@ int change_key(Context& context, const KeyChoice& choice) {
 }
 
 int generate_key(Context& context, const KeyChoice& choice) {
-    const Fd fd(::open(choice.file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!fd) {
-        const Code code = errno == EEXIST ? Code::already_exists : errno_code(errno, Code::failed);
-        throw Error{code, "cannot create {}: {}", choice.file, errno_text(errno)};
-    }
-    const std::string text = to_hex(context.world.random.array<32>()) + "\n";
-    write_all(fd.get(), as_bytes(text), choice.file);
-    if (::fsync(fd.get()) != 0)
-        throw Error{errno_code(errno, Code::failed), "cannot write {}: {}", choice.file, errno_text(errno)};
+    NewFile(choice.file).write(as_bytes(to_hex(context.world.random.array<32>()) + "\n"));
     if (context.out.is_json()) {
         context.out.record(
             {{"type", "summary"}, {"schema", "holdfast.key/1"}, {"file", choice.file}, {"change", "generated"}});
@@ -154,12 +188,18 @@ Command key_add_command() {
         "without reading contents or names; full does all that, and makes keys.";
     out.examples = {{"holdfast key add --label ann", "asks for the old and the new passphrase"},
                     {"holdfast key add --label web1 --role writer --source uploads --new-key-file /etc/holdfast/key",
-                     "a machine that can back up one source, and nothing else"}};
+                     "a machine that can back up one source, and nothing else"},
+                    {"holdfast key add --label web2 --role writer --new-credential /etc/holdfast/writer.cred",
+                     "in one step, with a file that opens this repository and no other in its place"}};
     out.options.value(choice->role, "--role", "ROLE", "writer, reader, maintainer or full (the default)");
     out.options.list(choice->sources, "--source", "NAME",
                      "that a writer may back up; may be given again (default: all)");
     out.options.value(choice->label, "--label", "TEXT", "what `key list` calls it");
     add_new_key_options(out.options, *choice);
+    out.options
+        .value(choice->new_credential, "--new-credential", "FILE",
+               "makes this file: a key file that names its repository (`unlock: {credential: …}`)")
+        .offers = Option::Offers::files;
     out.run = [choice](Context& context) { return add_key(context, *choice); };
     return out;
 }

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "repo/credential_file.h"
 #include "repo/names.h"
 #include "store/read_back.h"
 
@@ -99,6 +100,8 @@ SecretPlaces Context::usual_places() const {
 }
 
 repo::Unlock Context::key_file_unlock(Secret secret, const std::string& from) const {
+    const Note note{"reading {}", from};
+    if (auto credential = repo::read_credential_file(secret.reveal())) return std::move(*credential);
     if (secret.size() < key_file_bytes_min)
         throw Error{Code::usage, "the key file {} has {} bytes; it takes at least {}", from, secret.size(),
                     key_file_bytes_min}
@@ -124,8 +127,15 @@ std::optional<repo::Unlock> Context::unlock_from(const SecretPlaces& places,
         return repo::Unlock{Way::passphrase, secrets.from_file(path, SecretForm::passphrase)};
     }
     if (!configured) return std::nullopt;
-    if (configured->way == Way::keyfile)
-        return key_file_unlock(secrets.resolve(configured->secret, SecretForm::whole), configured->secret.text);
+    if (configured->way == Way::keyfile) {
+        repo::Unlock unlock =
+            key_file_unlock(secrets.resolve(configured->secret, SecretForm::whole), configured->secret.text);
+        if (configured->is_credential && !unlock.known)
+            throw Error{Code::config, "{}: {} is no credential file", configured->secret.where, configured->secret.text}
+                .unharmed("nothing was read or written")
+                .hint("It is made by `holdfast key add --new-credential FILE`. Of a plain key file write `keyfile`.");
+        return unlock;
+    }
     return repo::Unlock{Way::passphrase, secrets.resolve(configured->secret, SecretForm::passphrase)};
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "repo/credential_file.h"
 #include "repo/names.h"
 #include "store/read_many.h"
 
@@ -348,17 +349,65 @@ Bytes encode_slot(const Config& config, ByteView signed_credential, const Secret
     return out;
 }
 
+namespace {
+
+// The signer and the revision in the object's name; nothing: it is no slot.
+std::optional<SlotInfo> named_slot(const std::string& object) {
+    if (!object.starts_with(names::keys)) return std::nullopt;
+    const std::string_view rest = std::string_view(object).substr(names::keys.size());
+    const std::size_t dash = rest.find('-');
+    if (dash == std::string_view::npos) return std::nullopt;
+    const auto signer = SignerId::from_hex_text(rest.substr(0, dash));
+    const auto revision = names::parse_number(rest.substr(dash + 1));
+    if (!signer || !revision) return std::nullopt;
+    return SlotInfo{object, *signer, *revision, {}, {}, {}, {}};
+}
+
+void fill(SlotInfo& slot, Bytes stored, const Config& config) {
+    const ParsedSlot parsed = parse_slot(stored, slot.object);
+    slot.way = parsed.way;
+    slot.credential = decode_credential(parsed.credential, config.repository, config.root);
+    if (slot.credential.id() != slot.signer)
+        throw Error{Code::corrupt, "{} holds the slot of another signer", slot.object};
+    slot.signed_credential = to_bytes(parsed.credential);
+    slot.stored = std::move(stored);
+}
+
+// Nothing: it does not open so.
+std::optional<Keyring> open_slot(const SlotInfo& slot, const Config& config, const Unlock& unlock,
+                                 const std::function<bool()>& is_known_root) {
+    if (slot.way != unlock.way) return std::nullopt;
+    const ParsedSlot parsed = parse_slot(slot.stored, slot.object);
+    const auto plain = crypto::open(key_for(unlock, parsed.salt, parsed.cost),
+                                    slot_context(parsed.version, config.repository, slot.signer), parsed.sealed);
+    if (!plain) return std::nullopt;
+    auto [root, secrets] = decode_sealed(parsed.version, Secret(*plain).reveal());
+    // What else `config` and the credential say, the root signed: a store cannot swap them.
+    if (root && *root != config.root)
+        throw Error{Code::corrupt, "the object `config` names another root key than this key slot"}
+            .unharmed("nothing was read or written")
+            .hint("Somebody replaced the configuration of the repository. Do not write to it.");
+    if (!root && !is_known_root())
+        throw Error{Code::wrong_key, "{} is of the first version, and this machine has not used the repository yet",
+                    slot.object}
+            .unharmed("nothing was read or written")
+            .hint(
+                "Such a slot does not tell whether somebody replaced the configuration. Run `holdfast key change` "
+                "once where this key is in use, the old passphrase or key file will do, or `key add` a new one.");
+    if (secrets.signer.public_key() != slot.credential.signer)
+        throw Error{Code::corrupt, "{} holds another signer's secrets", slot.object};
+    return Keyring(config, slot.credential, std::move(secrets));
+}
+
+}  // namespace
+
 std::vector<SlotInfo> list_slots(Store& store, const Config& config, std::vector<DamagedSlot>* damaged) {
     std::map<SignerId, SlotInfo> newest;
     store.list(names::keys, [&](const ObjectInfo& object) {
-        const std::string_view rest = std::string_view(object.name).substr(names::keys.size());
-        const std::size_t dash = rest.find('-');
-        if (dash == std::string_view::npos) return;
-        const auto signer = SignerId::from_hex_text(rest.substr(0, dash));
-        const auto revision = names::parse_number(rest.substr(dash + 1));
-        if (!signer || !revision) return;
-        SlotInfo& slot = newest[*signer];
-        if (slot.object.empty() || *revision > slot.revision) slot = {object.name, *signer, *revision, {}, {}, {}, {}};
+        auto found = named_slot(object.name);
+        if (!found) return;
+        SlotInfo& slot = newest[found->signer];
+        if (slot.object.empty() || found->revision > slot.revision) slot = std::move(*found);
     });
     std::vector<std::string> objects;
     for (const auto& [signer, slot] : newest) objects.push_back(slot.object);
@@ -369,13 +418,7 @@ std::vector<SlotInfo> list_slots(Store& store, const Config& config, std::vector
         std::optional<Bytes>& bytes = stored[number++];
         if (!bytes) continue;
         try {
-            const ParsedSlot parsed = parse_slot(*bytes, slot.object);
-            slot.way = parsed.way;
-            slot.credential = decode_credential(parsed.credential, config.repository, config.root);
-            if (slot.credential.id() != signer)
-                throw Error{Code::corrupt, "{} holds the slot of another signer", slot.object};
-            slot.signed_credential = to_bytes(parsed.credential);
-            slot.stored = std::move(*bytes);
+            fill(slot, std::move(*bytes), config);
             out.push_back(std::move(slot));
         } catch (const Error& error) {
             if (damaged == nullptr || error.code() != Code::corrupt) throw;
@@ -386,33 +429,28 @@ std::vector<SlotInfo> list_slots(Store& store, const Config& config, std::vector
     return out;
 }
 
-Keyring unlock_keyring(Store& store, const Config& config, const Unlock& unlock,
-                       const std::function<bool()>& is_known_root) {
+Unlocked unlock_keyring(Store& store, const Config& config, const Unlock& unlock,
+                        const std::vector<std::string>& likely, const std::function<bool()>& is_known_root) {
+    if (unlock.known && unlock.known->identity != identity_of(config))
+        throw Error{Code::wrong_key, "this credential is of another repository than {}", store.url()}
+            .unharmed("nothing was read or written")
+            .hint("If it was this one's until now, somebody has put another repository in its place.");
+    for (const std::string& object : likely) {
+        auto slot = named_slot(object);
+        auto stored = slot ? store.read(object) : std::nullopt;
+        if (!stored) continue;
+        try {
+            fill(*slot, std::move(*stored), config);
+        } catch (const Error& error) {
+            if (error.code() != Code::corrupt) throw;
+            continue;  // the listing will say so
+        }
+        if (auto keys = open_slot(*slot, config, unlock, is_known_root)) return {std::move(*keys), object};
+    }
     std::vector<DamagedSlot> damaged;
     const std::vector<SlotInfo> slots = list_slots(store, config, &damaged);
-    for (const SlotInfo& slot : slots) {
-        if (slot.way != unlock.way) continue;
-        const ParsedSlot parsed = parse_slot(slot.stored, slot.object);
-        const auto plain = crypto::open(key_for(unlock, parsed.salt, parsed.cost),
-                                        slot_context(parsed.version, config.repository, slot.signer), parsed.sealed);
-        if (!plain) continue;
-        auto [root, secrets] = decode_sealed(parsed.version, Secret(*plain).reveal());
-        // What else `config` and the credential say, the root signed: a store cannot swap them.
-        if (root && *root != config.root)
-            throw Error{Code::corrupt, "the object `config` names another root key than this key slot"}
-                .unharmed("nothing was read or written")
-                .hint("Somebody replaced the configuration of the repository. Do not write to it.");
-        if (!root && !is_known_root())
-            throw Error{Code::wrong_key, "{} is of the first version, and this machine has not used the repository yet",
-                        slot.object}
-                .unharmed("nothing was read or written")
-                .hint(
-                    "Such a slot does not tell whether somebody replaced the configuration. Run `holdfast key change` "
-                    "once where this key is in use, the old passphrase or key file will do, or `key add` a new one.");
-        if (secrets.signer.public_key() != slot.credential.signer)
-            throw Error{Code::corrupt, "{} holds another signer's secrets", slot.object};
-        return Keyring(config, slot.credential, std::move(secrets));
-    }
+    for (const SlotInfo& slot : slots)
+        if (auto keys = open_slot(slot, config, unlock, is_known_root)) return {std::move(*keys), slot.object};
     if (!damaged.empty()) throw damaged.front().why;  // it may be the very one
     const bool other_way = std::ranges::any_of(slots, [&](const SlotInfo& slot) { return slot.way != unlock.way; });
     const bool passphrase = unlock.way == Unlock::Way::passphrase;

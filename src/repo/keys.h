@@ -144,9 +144,13 @@ struct DamagedSlot {
 };
 // A slot that is damaged ends it, or goes to `damaged`: it says nothing about the others.
 std::vector<SlotInfo> list_slots(Store& store, const Config& config, std::vector<DamagedSlot>* damaged = nullptr);
-// Tries every slot that opens this way. One of version 1 may not say which root its maker trusted: then it opens only when
-// `is_known_root` says that this client has seen that of the configuration before.
-Keyring unlock_keyring(Store& store, const Config& config, const Unlock& unlock,
-                       const std::function<bool()>& is_known_root);
+struct Unlocked {
+    Keyring keys;
+    std::string slot;  // its object
+};
+// Tries every slot that opens this way, `likely` objects before the others are listed. One of version 1 may not say which root
+// its maker trusted: then it opens only when `is_known_root` says that this client has seen that of the configuration before.
+Unlocked unlock_keyring(Store& store, const Config& config, const Unlock& unlock,
+                        const std::vector<std::string>& likely, const std::function<bool()>& is_known_root);
 
 }  // namespace holdfast::repo

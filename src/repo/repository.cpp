@@ -1,8 +1,11 @@
 #include "repo/repository.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
 #include "repo/checkpoint.h"
 #include "repo/chunk_reader.h"
 #include "repo/collection.h"
@@ -48,6 +51,39 @@ void write_slot(Store& store, const Config& config, ByteView signed_credential, 
                encode_slot(config, signed_credential, secrets, unlock, world.random));
 }
 
+// Which slot opened on this machine last, so that neither the others' are read nor their list is asked for.
+class OwnSlot {
+public:
+    OwnSlot(const std::string& client_folder, const RepositoryId& repository)
+        : path_(client_folder.empty() ? "" : fmt::format("{}/slots/{}", client_folder, repository.hex())) {}
+
+    std::vector<std::string> likely(const Unlock& unlock) {
+        std::vector<std::string> out;
+        if (unlock.known) out.push_back(names::key_slot(unlock.known->signer, 0));
+        try {
+            if (const auto bytes = path_.empty() ? std::nullopt : read_file_if_present(path_))
+                remembered_ = as_text(*bytes);
+        } catch (const Error&) {
+            remembered_.clear();  // all are looked at
+        }
+        if (!remembered_.empty() && std::ranges::find(out, remembered_) == out.end()) out.push_back(remembered_);
+        return out;
+    }
+    void remember(const std::string& slot) {
+        if (path_.empty() || slot == remembered_) return;
+        try {
+            std::filesystem::create_directories(std::filesystem::path(path_).parent_path());
+            write_file_durably(path_, as_bytes(slot));
+        } catch (const std::exception&) {
+            // The next time all are looked at again.
+        }
+    }
+
+private:
+    const std::string path_;
+    std::string remembered_;
+};
+
 }  // namespace
 
 void Repository::init(Store& store, const Unlock& unlock, const InitOptions& options, World& world) {
@@ -56,6 +92,10 @@ void Repository::init(Store& store, const Unlock& unlock, const InitOptions& opt
         throw Error{Code::already_exists, "{} is a repository already", store.url()}
             .unharmed("it was left as it is")
             .hint("Choose another place, or use it as it is.");
+    if (unlock.known)
+        throw Error{Code::usage, "the key file is a credential of another repository"}
+            .unharmed("no repository was made")
+            .hint("`holdfast key generate FILE` makes a key file for a new one.");
     if (store.find(names::cut(0)))
         throw Error{Code::already_exists, "{} was to become a replica", store.url()}
             .unharmed("it was left as it is")
@@ -101,10 +141,12 @@ std::unique_ptr<Repository> Repository::open(std::unique_ptr<Store> store, const
             "`holdfast key change`, the old passphrase or key file will do");
         return true;
     };
-    Keyring keys = unlock_keyring(*store, config, unlock, is_known_root);
+    OwnSlot own_slot(options.client_folder, config.repository);
+    Unlocked unlocked = unlock_keyring(*store, config, unlock, own_slot.likely(unlock), is_known_root);
+    own_slot.remember(unlocked.slot);
     std::optional<Replica> replica = read_replica(*store, config);
     std::unique_ptr<Repository> repository(
-        new Repository(std::move(store), world, options.client_folder, std::move(keys), std::move(replica)));
+        new Repository(std::move(store), world, options.client_folder, std::move(unlocked.keys), std::move(replica)));
     repository->start_from_checkpoint();
     repository->refresh(options.notes);
     return repository;
@@ -318,7 +360,7 @@ std::vector<KeySlot> Repository::key_slots() const {
     return out;
 }
 
-std::string Repository::add_key(const Unlock& unlock, const NewKey& key) {
+SignerId Repository::add_key(const Unlock& unlock, const NewKey& key) {
     keys_->require(Right::administer, "add keys");
     require_writable();
     Secrets secrets = secrets_of(key.role, keys_->secrets());
@@ -328,7 +370,7 @@ std::string Repository::add_key(const Unlock& unlock, const NewKey& key) {
     write_slot(*store_, keys_->config(), encode(credential, keys_->repository(), *keys_->secrets().root), secrets,
                unlock, world_, 0);
     log_->enrol(credential);
-    return credential.id().hex().substr(0, 12);
+    return credential.id();
 }
 
 void Repository::remove_key(const std::string& slot_id) {

@@ -28,11 +28,18 @@ namespace holdfast::repo {
 
 enum class Role : std::uint8_t { writer = 1, reader = 2, maintainer = 3, full = 4 };
 
+// What a credential file says beside its key (repo/credential_file.h).
+struct KnownSlot {
+    Bytes identity;   // of its repository and of the replicas
+    SignerId signer;  // whose slot it opens
+};
+
 // How a key slot is opened.
 struct Unlock {
     enum class Way : std::uint8_t { passphrase, keyfile };
     Way way = Way::passphrase;
     Secret secret;  // the passphrase's bytes, or the whole key file (32 bytes or more)
+    std::optional<KnownSlot> known = {};
 };
 
 struct KeySlot {
@@ -103,9 +110,9 @@ public:
     void refresh(NotesFrom notes = NotesFrom::listing);
 
     std::vector<KeySlot> key_slots() const;
-    std::string add_key(const Unlock& unlock, const NewKey& key);  // the new slot's id
-    void remove_key(const std::string& slot_id);                   // refuses the slot in use and the last one
-    void change_key(const Unlock& to);                             // of the slot in use
+    SignerId add_key(const Unlock& unlock, const NewKey& key);  // the new slot's id
+    void remove_key(const std::string& slot_id);                // refuses the slot in use and the last one
+    void change_key(const Unlock& to);                          // of the slot in use
 
     const Keyring& keys() const { return *keys_; }
     Index& index() const { return *index_; }

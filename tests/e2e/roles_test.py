@@ -2,7 +2,7 @@
 
 import shutil
 
-from harness import Case, main, noise
+from harness import Case, contents, main, noise
 
 
 class Roles(Case):
@@ -51,9 +51,41 @@ class Roles(Case):
                    hints="uploads")
         out = self.folder / "out"
         self.holdfast("restore", f"latest:{self.tree}", "--to", out, env=self.reader)
-        self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()},
-                         {p.name: p.read_bytes() for p in self.tree.iterdir()})
+        self.assertEqual(contents(out), contents(self.tree))
         self.holdfast("check", "--read-data")
+
+    def test_a_credential_opens_its_own_repository_and_no_other_in_its_place(self):
+        file = self.folder / "writer.cred"
+        self.holdfast("key", "add", "--role", "writer", "--label", "web1", "--new-credential", file)
+        self.assertEqual(file.stat().st_mode & 0o777, 0o600)
+        self.fails(1, "key", "add", "--new-credential", file, says="cannot create")
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"""version: 1
+repositories: {{main: {{url: repo, unlock: {{credential: "file:writer.cred"}}}}}}
+sources: {{uploads: {{kind: files, paths: [{self.tree}]}}}}
+""")
+        alone = {"HOLDFAST_KEY_FILE": None, "HOLDFAST_REPO": None}
+        self.backup("-c", config, "uploads", env=alone)
+        self.fails(12, "-c", config, "restore", "latest", "--to", self.folder / "out", env=alone, says="may not")
+        # As a key file it does, too; for a repository that it is not of it is told apart from a wrong key.
+        self.holdfast("snapshots", env={"HOLDFAST_KEY_FILE": file})
+        other = {"HOLDFAST_REPO": self.folder / "other"}
+        self.fails(2, "init", env={**other, "HOLDFAST_KEY_FILE": file}, says="a credential of another repository")
+        self.holdfast("init", env=other)
+        self.fails(12, "snapshots", env={**other, "HOLDFAST_KEY_FILE": file}, says="this credential is of another repository",
+                   hints="somebody has put another repository in its place")
+        # A replica is its origin's like.
+        replica = {"HOLDFAST_REPO": self.folder / "replica"}
+        self.holdfast("init", "--like", self.repo, env=replica)
+        self.holdfast("copy", "--to", self.folder / "replica")
+        self.holdfast("snapshots", env={**replica, "HOLDFAST_KEY_FILE": file})
+        whole = file.read_text()
+        for damaged in (whole[:-20], whole.replace("repository ", "repository 00"), whole.replace("slot ", "slat "),
+                        whole.replace("\nkey ", "\nkay ")):
+            file.write_text(damaged)
+            self.fails(2, "-c", config, "snapshots", env=alone, says="the credential file is cut or changed", hints="--new-credential")
+        file.write_bytes(self.key.read_bytes())
+        self.fails(2, "-c", config, "snapshots", env=alone, says="is no credential file", hints="write `keyfile`")
 
     def test_a_writer_without_any_cache_reads_only_what_changed(self):
         self.upload(self.writer)
@@ -76,7 +108,7 @@ class Roles(Case):
         for i in range(15):
             (self.tree / f"{i:02}").write_bytes(noise((2, i), 150_000))
         self.upload(self.writer)
-        kept = {p.name: p.read_bytes() for p in self.tree.iterdir()}
+        kept = contents(self.tree)
         self.fails(12, "restore", "latest", "--to", self.folder / "stolen", env=self.maintainer, says="may not")
         self.fails(12, "backup", f"files:{self.tree}", env=self.maintainer, says="may not back up")
         self.holdfast("attest", env=self.reader)  # what nobody vouches for is not moved
@@ -85,7 +117,7 @@ class Roles(Case):
         self.assertGreater(freed, 1_500_000)
         out = self.folder / "out"
         self.holdfast("restore", f"latest:{self.tree}", "--to", out, env=self.reader)
-        self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()}, kept)
+        self.assertEqual(contents(out), kept)
         # What the maintainer moved, the writer believes once a reader has looked at it; then it goes on where it was.
         self.holdfast("attest", env=self.reader)
         third = self.upload(self.writer)

@@ -328,12 +328,17 @@ class BadInput(Scripted):
         (self.tree / "more").write_bytes(noise("more", 150_000))
         for action, verbs in (("s3:GetObject", (["snapshots"], ["backup", f"files:{self.tree}"], ["check"], ["prune"],
                                                 ["restore", "latest", "--to", self.folder / "out"])),
-                              ("s3:ListBucket", (["snapshots"], ["backup", f"files:{self.tree}"], ["check"], ["prune"])),
+                              ("s3:ListBucket", (["snapshots"], ["check"], ["prune"])),
                               ("s3:PutObject", (["backup", f"files:{self.tree}"], ["forget", self.first, "--allow-last"]))):
             self.refuse(403, "AccessDenied", actions=[action])
             for verb in verbs:
                 with self.subTest(action=action, verb=verb[0]):
                     self.fails(12, *verb, says=f"{action} of", hints=f"lacks {action} on bucket")
+        # Only a machine that has not been here yet has to look for its key slot.
+        self.refuse(403, "AccessDenied", actions=["s3:ListBucket"])
+        self.backup(f"files:{self.tree}")
+        self.fails(12, "backup", f"files:{self.tree}", env={"HOME": self.folder / "elsewhere"}, says="s3:ListBucket of",
+                   hints="lacks s3:ListBucket on bucket")
         self.s3.before = lambda *request: None
         self.backup(f"files:{self.tree}")
         self.holdfast("forget", "--keep-last", "1", "--yes")

@@ -1,6 +1,8 @@
 // Opening from a checkpoint shows what reading everything shows, at a few requests, and cannot be used to hide or to forge.
 #include "repo/checkpoint.h"
+#include "base/file.h"
 #include "filled_repository.h"
+#include "repo/credential_file.h"
 #include "repo/session.h"
 #include "store/measure.h"
 
@@ -203,6 +205,45 @@ TEST(ColdStart, asks_little_however_long_the_history_and_however_many_the_chunks
     EXPECT_LE(backup.bytes_received(), chunks * 3);
     RecordProperty("requests", static_cast<int>(backup.requests()));
     RecordProperty("bytes", static_cast<int>(backup.bytes_received()));
+}
+
+// A fleet's repository has a slot for each machine.
+TEST(ColdStart, a_machine_reads_no_slot_but_its_own) {
+    FilledRepository small;
+    small.back_up(tree(1));
+    const auto unlock_of = [](int number) { return test_key(fmt::format("key of machine {:017}", number)); };
+    std::vector<repo::SignerId> signers;
+    {
+        const auto full = small.open();
+        for (int number = 0; number < 30; ++number)
+            signers.push_back(
+                full->add_key(unlock_of(number), {fmt::format("machine {}", number), repo::Role::writer}));
+    }
+    const TemporaryFolder folder;
+    const auto open = [&](const repo::Unlock& unlock, const std::string& client_folder) {
+        auto measured = std::make_unique<MeasuredStore>(std::make_unique<StoreDecorator>(small.store));
+        MeasuredStore& store = *measured;
+        const auto repository = Repository::open(std::move(measured), unlock, {client_folder}, small.sim.world());
+        return std::pair(repository->keys().own_id(), store.traffic().requests());
+    };
+    const repo::Config config = small.open()->keys().config();
+    const auto file = [&](int number) {
+        return *repo::read_credential_file(
+            repo::credential_file(config, signers[7], unlock_of(number).secret).reveal());
+    };
+    const auto [plain, by_listing] = open(unlock_of(7), "");
+    EXPECT_EQ(plain, signers[7]);
+    const auto [known, by_name] = open(file(7), "");
+    EXPECT_EQ(known, signers[7]);
+    EXPECT_GE(by_listing, by_name + 30);
+    // What a file says wrongly, or a machine remembers of another key, is only a hint.
+    EXPECT_EQ(open(file(9), "").first, signers[9]);
+    EXPECT_GE(open(unlock_of(3), folder.path()).second, by_listing);
+    EXPECT_EQ(open(unlock_of(3), folder.path()).second, by_name);
+    EXPECT_EQ(open(unlock_of(4), folder.path()).first, signers[4]);
+    small.open()->remove_key(signers[4].hex());
+    EXPECT_THROW(open(unlock_of(4), folder.path()), Error);
+    EXPECT_EQ(open(unlock_of(3), folder.path()).first, signers[3]);
 }
 
 // What waits for a verdict may be spared yet.
