@@ -1,11 +1,14 @@
+#include <algorithm>
 #include <set>
 
 #include "app/backup_sources.h"
 #include "app/command.h"
 #include "app/config.h"
 #include "app/context.h"
+#include "app/recorder.h"
 #include "app/registry.h"
 #include "base/error.h"
+#include "base/stopped.h"
 #include "base/text.h"
 #include "policy/lint.h"
 
@@ -68,11 +71,41 @@ policy::LintInput input_of(const Config& config, Nanoseconds now) {
     for (const RepositoryConfig& each : config.repositories)
         out.repositories.push_back({each.name, each.where, each.site, each.medium, each.offsite, each.replica_of});
     for (const SourceConfig& each : config.sources)
-        out.sources.push_back({each.name, each.where, each.follow, each.window, each.rpo, {}});
+        out.sources.push_back({.name = each.name,
+                               .where = each.where,
+                               .follow = each.follow,
+                               .window = each.window,
+                               .rpo = each.rpo,
+                               .databases_left_out = {},
+                               .rto = each.rto,
+                               .criticality = each.criticality,
+                               .canary = each.options.contains("canary")});
     out.jobs = config.jobs;
     out.texts = Texts().of(config);
     if (const RepositoryConfig* main = config.main_repository()) out.main_repository = main->name;
     return out;
+}
+
+// How long it took to bring each source back, where the ledger knows.
+void ask_ledger(Context& context, policy::LintInput& input) {
+    if (std::ranges::none_of(input.sources, [](const auto& each) { return each.rto.has_value(); })) return;
+    std::unique_ptr<ledger::Ledger> ledger;
+    std::string why = "no restore or proof of it as a whole is in the ledger";
+    try {
+        if (!context.config().service.is_configured)
+            why = "no `ledger` is configured";
+        else if (!ledger::exists(ledger_place(context)))
+            why = "there is no ledger yet";
+        else
+            ledger = open_ledger(context);
+    } catch (const Error& error) {
+        if (is_stop(error.code())) throw;
+        why = error.message();
+    }
+    for (policy::LintSource& source : input.sources) {
+        if (ledger) source.recovery = policy::recovery_time(ledger->recovery_seconds(source.name));
+        if (!source.recovery) source.recovery_unknown_because = why;
+    }
 }
 
 // A database may be one source's to leave out and another's to capture.
@@ -84,9 +117,8 @@ void ask_servers(Context& context, const Config& config, policy::LintInput& inpu
         const DatabaseList list = database_list(source.kind);
         if (list == nullptr) continue;
         const SourceOptions options =
-            resolved_options(source, *source_type(source.kind), [&](const SecretReference& reference) {
-                return std::string(as_text(context.secrets.resolve(reference, SecretForm::passphrase).reveal()));
-            });
+            resolved_options(source, *source_type(source.kind),
+                             [&](const SecretReference& reference) { return context.secrets.text_of(reference); });
         const Note note{"asking the server of source {} for its databases", source.name};
         for (const ServedDatabase& each : list(context.world, options)) {
             if (each.is_answered_for)
@@ -103,7 +135,7 @@ void ask_servers(Context& context, const Config& config, policy::LintInput& inpu
 void print_json(Output& out, const std::string& file, const std::vector<policy::LintFinding>& findings) {
     Json list = Json::array();
     for (const policy::LintFinding& each : findings)
-        list.push_back({{"severity", each.severity == policy::Severity::error ? "error" : "warning"},
+        list.push_back({{"severity", policy::name_of(each.severity)},
                         {"rule", each.rule},
                         {"where", each.where},
                         {"what", each.what},
@@ -114,12 +146,19 @@ void print_json(Output& out, const std::string& file, const std::vector<policy::
 
 void print_text(Output& out, const std::string& file, const std::vector<policy::LintFinding>& findings) {
     for (const policy::LintFinding& each : findings) {
-        out.line(fmt::format("{}: {}: {} [{}]", each.where,
-                             each.severity == policy::Severity::error ? "error" : "warning", each.what, each.rule));
+        out.line(fmt::format("{}: {}: {} [{}]", each.where, policy::name_of(each.severity), each.what, each.rule));
         out.line(fmt::format("    why: {}", each.why));
         out.line(fmt::format("    fix: {}", each.fix));
     }
     if (findings.empty()) out.line(fmt::format("ok: {}: nothing found", file));
+}
+
+int exit_status(const std::vector<policy::LintFinding>& findings) {
+    const auto any = [&](policy::Severity severity) {
+        return std::ranges::find(findings, severity, &policy::LintFinding::severity) != findings.end();
+    };
+    if (any(policy::Severity::error)) return errors_exit;
+    return any(policy::Severity::warning) ? warnings_exit : 0;
 }
 
 int run_lint(Context& context, const LintChoice& choice) {
@@ -128,14 +167,14 @@ int run_lint(Context& context, const LintChoice& choice) {
         throw Error{Code::config, "there is no configuration file"}.hint(
             fmt::format("It is looked for at {}, or given by -c.", join(config_places(), ", ")));
     policy::LintInput input = input_of(config, context.world.clock.now());
+    ask_ledger(context, input);
     if (choice.servers) ask_servers(context, config, input);
     const std::vector<policy::LintFinding> findings = policy::lint(input);
     if (context.out.is_json())
         print_json(context.out, config.path, findings);
     else
         print_text(context.out, config.path, findings);
-    if (findings.empty()) return 0;
-    return findings.front().severity == policy::Severity::error ? errors_exit : warnings_exit;
+    return exit_status(findings);
 }
 
 }  // namespace

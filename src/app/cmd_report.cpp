@@ -4,6 +4,7 @@
 #include "app/command.h"
 #include "app/context.h"
 #include "app/job_health.h"
+#include "app/part_name.h"
 #include "app/recorder.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -53,7 +54,8 @@ std::vector<report::ProvenSource> proven_sources(const Config& config, const led
                        {},
                        0,
                        source.rto,
-                       policy::recovery_time(ledger.recovery_seconds(source.name))});
+                       policy::recovery_time(ledger.recovery_seconds(source.name)),
+                       source.criticality});
         for (const auto& [run, outcome] : proofs) {
             if (outcome.source != source.name) continue;
             out.back().proof = outcome;
@@ -80,7 +82,10 @@ report::Document document_of(const std::vector<report::ValidationLine>& lines, N
                          {}};
     report::Section summary{"Summary", {}, {}}, reasons{"Not passed", {}, {}}, remarks{"Passed with a remark", {}, {}};
     for (const report::ValidationLine& line : lines) {
-        summary.lines.push_back(fmt::format("{}: {}{}", line.name, report::text_of(line.verdict),
+        const bool is_urgent =
+            line.verdict != report::Verdict::pass && line.criticality == policy::Criticality::critical;
+        summary.lines.push_back(fmt::format("{}: {}{}{}", line.name, report::text_of(line.verdict),
+                                            is_urgent ? ", critical" : "",
                                             line.remarks.empty() ? "" : ", with a remark"));
         for (const std::string& reason : line.reasons) reasons.lines.push_back(reason);
         for (const std::string& remark : line.remarks) remarks.lines.push_back(remark);
@@ -102,6 +107,7 @@ int run_proof(Context& context, const ReportChoice& choice) {
         Json list = Json::array();
         for (const report::ValidationLine& line : lines)
             list.push_back({{"component", line.name},
+                            {"criticality", policy::name_of(line.criticality)},
                             {"result", report::text_of(line.verdict)},
                             {"because", line.reasons},
                             {"remarks", line.remarks}});
@@ -181,24 +187,31 @@ std::vector<report::CopiesRow> copies_of(const Config& config, const Inventory& 
     }
     std::vector<report::CopiesRow> out;
     for (auto& [name, source] : sources) {
+        if (const SourceConfig* const configured = config.source(whole_of(name)))
+            source.criticality = configured->criticality;
         for (const auto& [repository, why] : inventory.unreadable) source.unreadable.push_back(repository);
         out.push_back(report::copies_row(source));
     }
+    std::ranges::stable_sort(out, {}, &report::CopiesRow::criticality);
     return out;
 }
 
 Json json_of(const report::CopiesRow& row) {
-    return {{"source", row.source},   {"copies", row.copies},    {"media", row.media},
-            {"offsite", row.offsite}, {"immutable", Json()},  // not tested yet
-            {"errors", row.errors},   {"proven", row.is_proven}, {"shortfalls", row.shortfalls}};
+    return {{"source", row.source},        {"criticality", policy::name_of(row.criticality)},
+            {"copies", row.copies},        {"media", row.media},
+            {"offsite", row.offsite},      {"immutable", Json()},  // not tested yet
+            {"errors", row.errors},        {"proven", row.is_proven},
+            {"shortfalls", row.shortfalls}};
 }
 
 report::Section section_of(const std::vector<report::CopiesRow>& rows) {
-    report::Section out{
-        "Copies (3-2-1-1-0)", {}, {{"Source", "Copies", "Media", "Off-site", "Immutable", "Errors"}, {}}};
+    report::Section out{"Copies (3-2-1-1-0)",
+                        {},
+                        {{"Source", "Criticality", "Copies", "Media", "Off-site", "Immutable", "Errors"}, {}}};
     const auto number = [](std::size_t value) { return fmt::format("{}", value); };
     for (const report::CopiesRow& row : rows) {
-        out.table.rows.push_back({row.source, number(row.copies), number(row.media), number(row.offsite), "NOT TESTED",
+        out.table.rows.push_back({row.source, std::string(policy::name_of(row.criticality)), number(row.copies),
+                                  number(row.media), number(row.offsite), "NOT TESTED",
                                   row.is_proven || row.errors > 0 ? number(row.errors) : "NOT TESTED"});
         out.lines.push_back(row.source + ": " + join(row.shortfalls, "; "));
     }

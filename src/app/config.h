@@ -25,6 +25,7 @@ namespace holdfast::app {
 struct UnlockConfig {
     repo::Unlock::Way way = repo::Unlock::Way::passphrase;
     SecretReference secret;
+    bool is_credential = false;  // a key file that names its repository
 };
 
 struct RepositoryConfig {
@@ -54,7 +55,8 @@ struct SourceConfig {
     std::optional<Nanoseconds> window = {};  // how long every instant stays reachable
     std::optional<Nanoseconds> rpo = {};     // no more than this may be lost
     std::optional<Nanoseconds> rto = {};     // it shall be back within this time
-    std::string component = {};              // as reports group it; empty: by its kind
+    policy::Criticality criticality = policy::Criticality::normal;
+    std::string component = {};  // as reports group it; empty: by its kind
 };
 
 // Where sources are restored to by one name: `--to staging`.

@@ -98,6 +98,7 @@ private:
                  });
         read_schedule(value, what, job);
         check_job(at, value, what, job);
+        job.criticality = criticality_of(job);
         config_.jobs.push_back(std::move(job));
     }
 
@@ -426,6 +427,17 @@ private:
                             fmt::format("{}: environment `{}` has no place for `{}`", what, prove->to, source), "");
         if (std::ranges::find(job.copies, main_repository(job)) != job.copies.end())
             problem(map["copies"], fmt::format("{} copies to the repository that it backs up to", what), "");
+    }
+
+    // Of the most critical source that it works on.
+    policy::Criticality criticality_of(const policy::Job& job) const {
+        std::vector<std::string> names = job.sources;
+        if (const auto* const task = std::get_if<policy::ExportTask>(&job.task)) names = {task->source};
+        std::optional<policy::Criticality> out;
+        for (const SourceConfig& source : config_.sources)
+            if (names.empty() || std::ranges::find(names, source.name) != names.end())
+                out = std::min(out.value_or(source.criticality), source.criticality);
+        return out.value_or(policy::Criticality::normal);
     }
 
     // Empty when it cannot be told.

@@ -21,16 +21,15 @@ inline constexpr std::array<std::string_view, 3> encryption{"AES256", "aws:kms",
 inline constexpr std::array<std::string_view, 2> thawed_classes{"GLACIER", "DEEP_ARCHIVE"};  // read after hours only
 inline constexpr std::array<std::string_view, 2> repository_planned{"lock", "storage"};
 
-inline constexpr std::array<std::string_view, 2> unlock{"passphrase", "keyfile"};
-inline constexpr std::array<std::string_view, 1> unlock_planned{"credential"};
+inline constexpr std::array<std::string_view, 3> unlock{"passphrase", "keyfile", "credential"};
 
 inline constexpr std::array<std::string_view, 2> kinds_planned{"kubernetes", "bucket"};
-inline constexpr std::array<std::string_view, 11> source_planned{"url",     "method",     "canary",       "criticality",
-                                                                 "host",    "port",       "password",     "databases",
-                                                                 "context", "namespaces", "exclude_kinds"};
+inline constexpr std::array<std::string_view, 10> source_planned{
+    "url", "method", "canary", "host", "port", "password", "databases", "context", "namespaces", "exclude_kinds"};
 
 // Keys of every source, whatever its kind.
-inline constexpr std::array<std::string_view, 5> every_source{"kind", "component", "checks", "hooks", "objectives"};
+inline constexpr std::array<std::string_view, 6> every_source{"kind",  "component",  "checks",
+                                                              "hooks", "objectives", "criticality"};
 // … and of those that can be followed.
 inline constexpr std::array<std::string_view, 2> followed_source{"follow", "window"};
 inline constexpr std::array<std::string_view, 2> objectives{"rpo", "rto"};

@@ -189,15 +189,16 @@ private:
         }
         std::optional<UnlockConfig> out;
         read_map(
-            node, fmt::format("`unlock` of {}", of), keys::unlock, keys::unlock_planned,
+            node, fmt::format("`unlock` of {}", of), keys::unlock, {},
             [&](const std::string& key, const YAML::Node& at, const YAML::Node& value) {
                 if (out) {
                     problem(at, fmt::format("`unlock` of {} has more than one way", of),
-                            "Keep one of `passphrase` and `keyfile`.");
+                            "Keep one of `passphrase`, `keyfile` and `credential`.");
                     return;
                 }
                 out.emplace();
-                out->way = key == "keyfile" ? repo::Unlock::Way::keyfile : repo::Unlock::Way::passphrase;
+                out->way = key == "passphrase" ? repo::Unlock::Way::passphrase : repo::Unlock::Way::keyfile;
+                out->is_credential = key == "credential";
                 const auto reference = value.IsScalar() ? parse_reference(value.Scalar()) : std::nullopt;
                 if (!reference) {
                     // Its text is not repeated: it may be the secret.
@@ -237,6 +238,12 @@ private:
                      }
                      if (key == "objectives") {
                          read_objectives(member, what, source);
+                         return;
+                     }
+                     if (key == "criticality") {
+                         const std::string of = fmt::format("`criticality` of {}", what);
+                         if (const auto each = choice(member, of, policy::criticality_names))
+                             source.criticality = policy::Criticality{static_cast<std::uint8_t>(*each)};
                          return;
                      }
                      if (key == "component") {

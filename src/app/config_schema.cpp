@@ -164,6 +164,7 @@ std::string config_schema(std::span<const SourceType* const> types) {
         properties["checks"] = checks_schema();
         properties["hooks"] = hooks_schema();
         properties["component"] = text_schema("the line of `report proof` that it belongs to");
+        properties["criticality"] = choice_schema(policy::criticality_names, "how bad it is to lose it");
         properties["objectives"] = object_schema({{"rpo", text_schema("no more than this may be lost")},
                                                   {"rto", text_schema("it shall be back within this time")}},
                                                  "what is promised of it");
@@ -175,7 +176,7 @@ std::string config_schema(std::span<const SourceType* const> types) {
             {{"type", "object"}, {"properties", properties}, {"required", {"kind"}}, {"additionalProperties", false}});
     }
     const Json unlock{{"type", "object"},
-                      {"properties", {{"passphrase", reference}, {"keyfile", reference}}},
+                      {"properties", {{"passphrase", reference}, {"keyfile", reference}, {"credential", reference}}},
                       {"minProperties", 1},
                       {"maxProperties", 1},
                       {"additionalProperties", false}};

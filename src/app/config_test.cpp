@@ -76,7 +76,7 @@ TEST(Config, unknown_keys_name_the_nearest_right_one) {
     EXPECT_THAT(problems("version: 1\nsources:\n  a: {kind: files, paths: [/x], zzz: true}\n"),
                 ElementsAre("3:33 source `a` has no key `zzz` | There is `kind`, `paths`, `exclude`, "
                             "`exclude_caches`, `exclude_larger`, `component`, `checks`, "
-                            "`hooks`, `objectives`."));
+                            "`hooks`, `objectives`, `criticality`."));
 }
 
 TEST(Config, keys_of_the_design_are_refused_as_not_built_yet) {
@@ -90,13 +90,42 @@ TEST(Config, keys_of_the_design_are_refused_as_not_built_yet) {
         EXPECT_THAT(problems(fmt::format("version: 1\nrepositories: {{m: {{url: /x, {}: y}}}}\n", key)),
                     ElementsAre(HasSubstr(words)))
             << key;
-    for (const char* key : {"method", "canary", "criticality", "namespaces"})
+    for (const char* key : {"method", "canary", "namespaces"})
         EXPECT_THAT(problems(fmt::format("version: 1\nsources: {{m: {{kind: files, paths: [/x], {}: y}}}}\n", key)),
                     ElementsAre(HasSubstr(words)))
             << key;
     EXPECT_THAT(problems("version: 1\nservice: {listen: \"127.0.0.1:8480\"}\n"), ElementsAre(HasSubstr(words)));
-    EXPECT_THAT(problems("version: 1\nrepositories: {m: {url: /x, unlock: {credential: \"file:/x\"}}}\n"),
-                ElementsAre(HasSubstr(words)));
+}
+
+TEST(Config, a_source_says_how_bad_it_is_to_lose_it_and_its_jobs_know) {
+    const ParsedConfig result = parsed(
+        "version: 1\nsources:\n  a: {kind: files, paths: [/a]}\n  b: {kind: files, paths: [/b], criticality: "
+        "critical}\n"
+        "  c: {kind: files, paths: [/c], criticality: low}\n"
+        "jobs: {one: {sources: [a, b]}, two: {sources: [c]}, three: {sources: [a, c]}, all: {prove: {}}}\n");
+    ASSERT_TRUE(result.problems.empty());
+    using enum policy::Criticality;
+    EXPECT_EQ(result.config.source("a")->criticality, normal);
+    EXPECT_EQ(result.config.source("b")->criticality, critical);
+    EXPECT_EQ(result.config.job("one")->criticality, critical);
+    EXPECT_EQ(result.config.job("two")->criticality, low);
+    EXPECT_EQ(result.config.job("three")->criticality, normal);
+    EXPECT_EQ(result.config.job("all")->criticality, critical);
+    EXPECT_THAT(problems("version: 1\nsources: {m: {kind: files, paths: [/x], criticality: hihg}}\n"),
+                ElementsAre(HasSubstr("Did you mean `high`?")));
+}
+
+TEST(Config, a_repository_is_unlocked_by_a_passphrase_a_key_file_or_a_credential) {
+    const auto unlock = [](const std::string& way) {
+        return *parsed(fmt::format("version: 1\nrepositories: {{m: {{url: /x, unlock: {{{}: \"file:/k\"}}}}}}\n", way))
+                    .config.repository("m")
+                    ->unlock;
+    };
+    EXPECT_EQ(unlock("passphrase").way, repo::Unlock::Way::passphrase);
+    EXPECT_EQ(unlock("keyfile").way, repo::Unlock::Way::keyfile);
+    EXPECT_FALSE(unlock("keyfile").is_credential);
+    EXPECT_EQ(unlock("credential").way, repo::Unlock::Way::keyfile);
+    EXPECT_TRUE(unlock("credential").is_credential);
 }
 
 TEST(Config, checks_and_hooks_are_read) {

@@ -30,13 +30,17 @@ void ask_patiently(const World& world, const std::function<void()>& ask) {
     }
 }
 
-std::unique_ptr<ledger::Ledger> open_ledger(Context& context) {
+ledger::Place ledger_place(Context& context) {
     std::string url = context.config().service.ledger;
     if (auto reference = parse_reference(url)) {
         reference->where = "`ledger` of `service`";
-        url = as_text(context.secrets.resolve(*reference, SecretForm::passphrase).reveal());
+        url = context.secrets.text_of(*reference);
     }
-    return ledger::Ledger::open(ledger::Place{url}, context.world);
+    return {std::move(url)};
+}
+
+std::unique_ptr<ledger::Ledger> open_ledger(Context& context) {
+    return ledger::Ledger::open(ledger_place(context), context.world);
 }
 
 Recorder::Recorder(Context& context, std::shared_ptr<ledger::Ledger> ledger, ledger::Run run)

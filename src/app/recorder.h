@@ -19,6 +19,7 @@
 namespace holdfast::app {
 
 // The ledger of the configuration.
+ledger::Place ledger_place(Context& context);
 std::unique_ptr<ledger::Ledger> open_ledger(Context& context);
 
 // Asks again, for two minutes, while the ledger is away or locked.

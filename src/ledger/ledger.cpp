@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <unordered_map>
 
 #include "base/bytes.h"
@@ -93,16 +94,29 @@ RunState state_named(std::string_view name) {
 
 std::string new_run_id(Random& random) { return fmt::format("{:016x}", random.number()); }
 
-std::unique_ptr<Ledger> Ledger::open(const Place& place, World& world) {
-    constexpr std::string_view sqlite = "sqlite:";
-    const Note note{"opening the ledger"};
-    if (place.url.starts_with("postgres://") || place.url.starts_with("postgresql://"))
-        return open(open_postgres(place.url, world), world);
-    if (place.url.starts_with(sqlite)) return open(open_sqlite(place.url.substr(sqlite.size())), world);
+namespace {
+
+bool is_postgres(const Place& place) {
+    return place.url.starts_with("postgres://") || place.url.starts_with("postgresql://");
+}
+
+std::string sqlite_file(const Place& place) {
+    constexpr std::string_view scheme = "sqlite:";
+    if (place.url.starts_with(scheme)) return place.url.substr(scheme.size());
     if (place.url.find("://") != std::string::npos || place.url.empty())
         throw Error{Code::config, "`{}` is no place for a ledger", place.url}.hint(
             "It is `sqlite:/var/lib/holdfast/ledger.db` or `postgres://host/database`.");
-    return open(open_sqlite(place.url), world);
+    return place.url;
+}
+
+}  // namespace
+
+bool exists(const Place& place) { return is_postgres(place) || std::filesystem::exists(sqlite_file(place)); }
+
+std::unique_ptr<Ledger> Ledger::open(const Place& place, World& world) {
+    const Note note{"opening the ledger"};
+    if (is_postgres(place)) return open(open_postgres(place.url, world), world);
+    return open(open_sqlite(sqlite_file(place)), world);
 }
 
 std::unique_ptr<Ledger> Ledger::open(std::unique_ptr<Database> database, World& world) {

@@ -32,6 +32,9 @@ struct Place {
     std::string url;
 };
 
+// False: opening it would make it.
+bool exists(const Place& place);
+
 enum class Claim : std::uint8_t {
     claimed,
     taken,  // somebody else has, or had, this run

@@ -249,23 +249,30 @@ private:
             "Leave `overdue_after` out: it follows from the schedule.");
     }
 
+    // Those that it writes to, and their replicas.
+    std::vector<const LintRepository*> repositories_of(const Job& job) const {
+        std::set<std::string> names(job.copies.begin(), job.copies.end());
+        names.insert(job.repository.empty() ? input_.main_repository : job.repository);
+        std::vector<const LintRepository*> out;
+        for (const LintRepository& each : input_.repositories)
+            if (names.contains(each.name) || names.contains(each.replica_of)) out.push_back(&each);
+        return out;
+    }
+
     // Three copies with the original, on two media, one of them off-site. What stands at one site is lost together, whatever
     // else is said of it.
     std::vector<std::string> missing_copies(const Job& job) const {
-        std::set<std::string> names(job.copies.begin(), job.copies.end());
-        names.insert(job.repository.empty() ? input_.main_repository : job.repository);
         std::size_t count = 1;
         std::set<std::string> media{"disk"};  // of the original
         std::set<std::string> sites_here;
         std::vector<const LintRepository*> offsite;
-        for (const LintRepository& each : input_.repositories) {
-            if (!names.contains(each.name) && !names.contains(each.replica_of)) continue;
+        for (const LintRepository* each : repositories_of(job)) {
             ++count;
-            if (!each.medium.empty()) media.insert(each.medium);
-            if (each.offsite)
-                offsite.push_back(&each);
+            if (!each->medium.empty()) media.insert(each->medium);
+            if (each->offsite)
+                offsite.push_back(each);
             else
-                sites_here.insert(each.site);
+                sites_here.insert(each->site);
         }
         std::erase_if(offsite, [&](const LintRepository* each) {
             return !each->site.empty() && sites_here.contains(each->site);
@@ -280,8 +287,9 @@ private:
     void look_at_copies(const Job& job) {
         const std::vector<std::string> missing = missing_copies(job);
         if (missing.empty()) return;
-        const bool is_said = std::ranges::all_of(
-            input_.repositories, [](const LintRepository& each) { return !each.medium.empty() && !each.site.empty(); });
+        const bool is_said = std::ranges::all_of(repositories_of(job), [](const LintRepository* each) {
+            return !each->medium.empty() && !each->site.empty();
+        });
         add("copies", job.where, fmt::format("job `{}` makes less than 3-2-1: {}", job.name, join(missing, ", ")),
             "What destroys the original can destroy every copy of it.",
             is_said ? "Name further repositories in `copies`."

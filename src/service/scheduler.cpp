@@ -320,7 +320,8 @@ void Scheduler::drop_pointless_retries() {
     for (const Run& run : pointless) drop(run);
 }
 
-// Those whose time has come, the most critical first, then in order. Of several of a job that does not run all of them the latest is enough.
+// Those whose time has come, the most critical first, then in order. Of several of one job the latest is enough, unless
+// it runs all of them.
 std::vector<Run> Scheduler::ready() {
     std::vector<Run> out;
     std::map<std::string, Nanoseconds> latest;

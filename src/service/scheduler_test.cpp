@@ -649,6 +649,23 @@ TEST_F(SchedulerTest, ALedgerThatFailsNowAndThenLosesNothingAndRepeatsNothing) {
     }
 }
 
+TEST_F(SchedulerTest, AYearHasTheRunsThatItsCalendarHas) {
+    // Berlin's clocks leave out 02:30 on 29 March 2026 and have it twice on 25 October.
+    begin({job("hourly", "5 * * * *"), job("nightly", "30 2 * * *", "Europe/Berlin"), job("weekly", "0 6 * * 0"),
+           job("first-monday", "0 3 * * 1#1", "Europe/Berlin"), job("leap-day", "0 0 29 2 *"),
+           job("yearly", "@yearly")});
+    // All are due at multiples of five minutes.
+    for (Nanoseconds end = sim.clock.now() + 365 * day; sim.clock.now() < end; sim.clock.advance(5 * minute))
+        scheduler->step();
+    std::map<std::string, int> runs;
+    for (const auto& [name, time] : executor.starts) ++runs[name];
+    EXPECT_EQ(runs, (std::map<std::string, int>{
+                        {"hourly", 365 * 24}, {"nightly", 365}, {"weekly", 53}, {"first-monday", 12}, {"yearly", 1}}));
+    const std::set<std::pair<std::string, Nanoseconds>> different(executor.starts.begin(), executor.starts.end());
+    EXPECT_EQ(different.size(), executor.starts.size());
+    EXPECT_LE(*std::ranges::max_element(executor.lateness), one_second);
+}
+
 TEST_F(SchedulerTest, TenThousandJobsStartOnTimeAndOnce) {
     constexpr int count = 10'000;
     std::vector<policy::Job> jobs;

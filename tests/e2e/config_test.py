@@ -49,6 +49,11 @@ class Config(Case):
         schema = json.loads(self.holdfast("config", "schema").text)
         self.assertIn("overdue_after", schema["properties"]["jobs"]["additionalProperties"]["properties"])
 
+    def test_what_is_critical_has_to_be_promised_and_proven(self):
+        self.write(SOUND.format(retention="{last: 2}", more="").replace("objectives", "criticality: critical, objectives"))
+        self.assertEqual(self.lint(3), [("warning", "critical-at-risk", "holdfast.yaml:6:3")])
+        self.assertIn("it lacks `objectives`", self.holdfast("config", "lint", code=3).text)
+
     def test_lint_tells_errors_from_warnings_by_exit_status(self):
         self.write(SOUND.format(retention="{last: 2}", more="").replace("rpo: 24h", "rpo: 1h"))
         self.assertEqual(self.lint(1), [("error", "rpo-unattainable", "holdfast.yaml:6:3")])
@@ -57,6 +62,11 @@ class Config(Case):
         self.assertIn("fix:", said)
         self.write(more="  again: {check: {}}\n")
         self.assertEqual(self.lint(3), [("warning", "only-by-hand", "holdfast.yaml:12:3")])
+        # A note alone is no failure, and looking for a ledger makes none.
+        self.write(SOUND.format(retention="{last: 2}", more="service: {ledger: \"sqlite:ledger.db\"}\n").replace("rpo: 24h", "rto: 1h"))
+        self.assertEqual(self.lint(0), [("note", "rto-unknown", "holdfast.yaml:6:3")])
+        self.assertIn(": note: source `tree` shall be back within 1 h", self.holdfast("config", "lint").text)
+        self.assertFalse((self.folder / "ledger.db").exists())
         self.write("version: 1\njobs: {j: {sources: [none]}}\n")
         self.fails(2, "config", "lint", says="there is no source `none`")
 

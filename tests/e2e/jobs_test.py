@@ -437,7 +437,7 @@ class Reports(Jobs):
         self.configure("  nightly: {sources: [tree, other]}\n"
                        "  proof: {prove: {level: V3, budget: {bytes: 10}}, schedule: \"@daily\"}\n",
                        sources=f"  other: {{kind: files, paths: [{other}], component: Configuration, "
-                               "objectives: {rto: 1h}}\n")
+                               "objectives: {rto: 1h}, criticality: critical}\n")
         self.init()
         self.holdfast("run", "nightly")
         self.holdfast("run", "proof", code=3)
@@ -445,9 +445,16 @@ class Reports(Jobs):
         self.holdfast("run", "proof", code=3)
         self.assertEqual(self.summary(0), {"File Backup": "PASS", "Configuration Backup": "PASS", "Backup Jobs": "PASS"})
         self.assertFalse(self.holdfast("jobs", "--json").document()["jobs"][1]["overdue"])
+        lint = lambda code: {each["rule"] for each in self.holdfast("config", "lint", "--json", code=code).document()["findings"]}
+        self.assertTrue({"rto-missed", "rto-unknown"}.isdisjoint(lint(3)))
         self.config.write_text(self.config.read_text().replace("rto: 1h", "rto: 1ms"))
+        self.assertIn("rto-missed", lint(1))
         self.assertEqual(self.summary(13)["Configuration Backup"], "FAIL")
-        self.assertIn("other: took", self.holdfast("report", "proof", code=13).text)
+        told = self.holdfast("report", "proof", code=13).text
+        self.assertIn("other: took", told)
+        self.assertIn("Configuration Backup: FAIL, critical", told)
+        copies = self.holdfast("report", "inventory", "--json").document()["sources"]
+        self.assertEqual([(each["source"], each["criticality"]) for each in copies], [("other", "critical"), ("tree", "normal")])
 
     def test_failures_come_back_too_also_those_that_waited_for_the_repository(self):
         flag = self.folder / "flag"
