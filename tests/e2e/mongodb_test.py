@@ -26,9 +26,9 @@ class Mongodb(Case):
         super().setUp()
         self.init()
         self.server, self.other = mongo_server("first"), mongo_server("second")
-        self.mongo, self.there = self.server.mongo, self.other.mongo
         self.server.clear()
         self.other.clear()
+        self.mongo, self.there = self.server.mongo, self.other.mongo
 
     def fill(self, count=60):
         self.mongo.insert("shop", "orders", *orders(count))
