@@ -1,21 +1,12 @@
 #include "app/child_executor.h"
 
 #include <signal.h>
-#include <sys/mman.h>
 
-#include <cerrno>
-
-#include "base/error.h"
 #include "base/text.h"
 
 namespace holdfast::app {
 
-void ConfigInUse::set(std::string_view text) {
-    Fd fresh(::memfd_create("holdfast.yaml", MFD_CLOEXEC));
-    if (!fresh) throw Error{Code::failed, "memfd_create: {}", errno_text(errno)};
-    write_all(fresh.get(), as_bytes(text), "the configuration in memory");
-    text_ = std::move(fresh);
-}
+void ConfigInUse::set(std::string_view text) { text_ = in_memory(text); }
 
 ChildOptions own_child(std::vector<std::string> words, const ConfigInUse& config) {
     ChildOptions out;

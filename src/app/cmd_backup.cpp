@@ -137,9 +137,7 @@ int run_backup(Context& context, const BackupChoice& choice) {
     for (const std::string& word : request.words) warn_of_password(context.out, word);
     const auto sources = make_sources(
         request, source_types(), [&]() -> const Config& { return context.config(); },
-        [&](const SecretReference& reference) {
-            return std::string(as_text(context.secrets.resolve(reference, SecretForm::passphrase).reveal()));
-        });
+        [&](const SecretReference& reference) { return context.secrets.text_of(reference); });
     const auto repository = context.open_repository(repo::NotesFrom::checkpoint);
 
     const Nanoseconds begin = context.world.clock.steady();

@@ -132,9 +132,8 @@ const SourceType* examined_type(const SourceConfig& source) {
 Examined examine(Context& context, const SourceConfig& source, const SourceType& type) {
     Examined out{source.name, source.kind, {}};
     try {
-        const SourceOptions options = resolved_options(source, type, [&](const SecretReference& reference) {
-            return std::string(as_text(context.secrets.resolve(reference, SecretForm::passphrase).reveal()));
-        });
+        const SourceOptions options = resolved_options(
+            source, type, [&](const SecretReference& reference) { return context.secrets.text_of(reference); });
         out.all = type.examine({context.world, options, source.follow, source.rpo});
     } catch (const Error& error) {
         out.all.push_back(failure_of("source", error));

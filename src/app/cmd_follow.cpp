@@ -142,9 +142,7 @@ int run_follow(Context& context, const FollowChoice& choice) {
     warn_of_password(context.out, choice.source);
     const auto sources = make_sources(
         request, source_types(), [&]() -> const Config& { return context.config(); },
-        [&](const SecretReference& reference) {
-            return std::string(as_text(context.secrets.resolve(reference, SecretForm::passphrase).reveal()));
-        });
+        [&](const SecretReference& reference) { return context.secrets.text_of(reference); });
     if (sources.size() != 1) throw Error{Code::usage, "`follow` needs one source"};
     const engine::FollowPlan plan{.host = request.host,
                                   .once = choice.once,

@@ -91,7 +91,7 @@ SourceOptions options_for(Context& context, const ImportChoice& choice, const So
             std::vector<std::string>& values = out[name] = source->options.at(name);
             for (std::string& value : values)
                 if (const auto reference = parse_reference(value); reference && option.type != SourceOption::Type::text)
-                    value = as_text(context.secrets.resolve(*reference, SecretForm::passphrase).reveal());
+                    value = context.secrets.text_of(*reference);
         }
     }
     return out;

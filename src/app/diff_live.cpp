@@ -17,10 +17,6 @@ namespace holdfast::app {
 
 namespace {
 
-std::string resolved(Context& context, const SecretReference& reference) {
-    return std::string(as_text(context.secrets.resolve(reference, SecretForm::passphrase).reveal()));
-}
-
 bool is_server(std::string_view place) { return place.find("://") != std::string_view::npos; }
 
 class LiveDiff {
@@ -87,8 +83,9 @@ private:
         }
         if (const SourceConfig* const source = context_.config().source(snapshot_.source);
             source != nullptr && type_->live_place != nullptr)
-            return type_->live_place(resolved_options(
-                *source, *type_, [&](const SecretReference& reference) { return resolved(context_, reference); }));
+            return type_->live_place(resolved_options(*source, *type_, [&](const SecretReference& reference) {
+                return context_.secrets.text_of(reference);
+            }));
         if (!snapshot_.describes.empty() && is_server(snapshot_.describes.front())) return snapshot_.describes.front();
         throw Error{Code::usage, "it is not known where source {} is", snapshot_.source}.hint("Say it with --to URL.");
     }
@@ -142,7 +139,7 @@ private:
         request.words = {snapshot_.source};
         auto sources = make_sources(
             request, source_types(), [&]() -> const Config& { return context_.config(); },
-            [&](const SecretReference& reference) { return resolved(context_, reference); });
+            [&](const SecretReference& reference) { return context_.secrets.text_of(reference); });
         return std::move(sources.front());
     }
 

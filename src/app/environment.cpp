@@ -45,7 +45,7 @@ std::optional<std::string> place_in_environment(Context& context, const std::str
     auto reference = parse_reference(target);
     if (!reference) return target;
     reference->where = fmt::format("{}: `{}` of environment `{}`", environment->where, key, name);
-    return std::string(as_text(context.secrets.resolve(*reference, SecretForm::passphrase).reveal()));
+    return context.secrets.text_of(*reference);
 }
 
 void refuse_the_source(Context& context, const SourceType& type, const repo::Snapshot& snapshot,
@@ -58,9 +58,7 @@ void refuse_the_source(Context& context, const SourceType& type, const repo::Sna
         request.words = {configured->name};
         const auto sources = make_sources(
             request, source_types(), [&]() -> const Config& { return context.config(); },
-            [&](const SecretReference& reference) {
-                return std::string(as_text(context.secrets.resolve(reference, SecretForm::passphrase).reveal()));
-            });
+            [&](const SecretReference& reference) { return context.secrets.text_of(reference); });
         for (std::string& each : sources.front()->describe()) described.push_back(std::move(each));
     }
     const std::string why = type.is_own_place({context.world, target, facts.value_or(Facts{}), described});

@@ -18,8 +18,6 @@ constexpr Nanoseconds measuring_patience = 3 * one_second;
 constexpr int measurements = 3;  // the first one also connects
 constexpr Nanoseconds no_answer = std::numeric_limits<Nanoseconds>::max();
 
-bool is_folder(const std::string& url) { return url.find("://") == std::string::npos || url.starts_with("file://"); }
-
 // All that hold the same snapshots, by the configuration.
 std::vector<std::string> copies_of(const Config& config, const std::string& name) {
     const RepositoryConfig* const asked = config.repository(name);
@@ -55,7 +53,7 @@ Origins::Origins(Context& context, OriginsPlan plan) : context_(context), plan_(
     others_ = copies_of(context.config(), asked.name);
     left_.push_back({.choice = std::move(asked), .is_asked = true});
     for (const std::string& name : others_) left_.push_back({.choice = context.choose_repository(name)});
-    for (Candidate& each : left_) each.is_local = is_folder(each.choice.place.url);
+    for (Candidate& each : left_) each.is_local = !is_bucket(each.choice.place);
 }
 
 Origin Origins::next() {

@@ -46,8 +46,6 @@ std::unique_ptr<Store> open_bucket(const StorePlace& place, StoreUse use, World&
     return std::make_unique<RetryingStore>(std::move(store), world, budget);
 }
 
-bool is_bucket(const StorePlace& place) { return place.url.starts_with("s3://"); }
-
 std::string folder_of(const StorePlace& place) {
     std::string path = place.url;
     if (const std::size_t end = place.url.find("://"); end != std::string::npos) {
@@ -62,6 +60,8 @@ std::string folder_of(const StorePlace& place) {
 }
 
 }  // namespace
+
+bool is_bucket(const StorePlace& place) { return place.url.starts_with("s3://"); }
 
 std::span<const SourceType* const> source_types() { return types; }
 

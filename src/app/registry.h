@@ -32,6 +32,7 @@ struct StorePlace {
     std::string encryption = {};     // by the store; empty: the bucket's
     std::string kms_key = {};
 };
+bool is_bucket(const StorePlace& place);
 // What is to be known of a store by whoever looks after it.
 Observations examine_store(const StorePlace& place, const ExaminePlan& plan, World& world);
 // `budget`: how long a store that does not answer is asked again.

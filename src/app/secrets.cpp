@@ -137,6 +137,10 @@ Secret Secrets::resolve(const SecretReference& reference, SecretForm form) {
     return secret;
 }
 
+std::string Secrets::text_of(const SecretReference& reference) {
+    return std::string(as_text(resolve(reference, SecretForm::passphrase).reveal()));
+}
+
 std::optional<std::string> Secrets::problem_with(const SecretReference& reference) {
     if (reference.kind == SecretReference::Kind::environment) {
         if (!from_environment(reference.text)) return fmt::format("environment variable {} is not set", reference.text);

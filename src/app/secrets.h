@@ -41,6 +41,8 @@ public:
     const std::map<std::string, Secret>& taken() const { return taken_; }
     Secret from_file(const std::string& path, SecretForm form);
     Secret resolve(const SecretReference& reference, SecretForm form);
+    // A passphrase, an address or another line that a reference leads to.
+    std::string text_of(const SecretReference& reference);
     // Says why a reference cannot work, as far as that is known without running a command.
     std::optional<std::string> problem_with(const SecretReference& reference);
 

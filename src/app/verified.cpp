@@ -60,16 +60,21 @@ void excuse_what_cannot_be_equal(const RestoredTarget& target, const Facts& expe
     }
 }
 
+MeasureRequest measure_request(const RestoredTarget& target, const Facts& expected) {
+    return {.world = target.context.world,
+            .target = target.request.target,
+            .expected = expected,
+            .only = {},
+            .options = target.request.options};
+}
+
 // The facts of the capture are of its base; what an instant has the restore itself may know.
 void compare_instant(const RestoredTarget& target, const Facts& captured, const std::optional<Facts>& instant,
                      Verified& out) {
     if (instant) {
-        Facts found = target.type.measure({.world = target.context.world,
-                                           .target = target.request.target,
-                                           .expected = *instant,
-                                           .only = {},
-                                           .wants = target.request.wants,
-                                           .options = target.request.options});
+        MeasureRequest asked = measure_request(target, *instant);
+        asked.wants = target.request.wants;
+        Facts found = target.type.measure(asked);
         std::erase_if(found.list, [&](const Fact& fact) {
             return std::ranges::find(instant->list, fact.item, &Fact::item) == instant->list.end();
         });
@@ -83,11 +88,7 @@ void compare_instant(const RestoredTarget& target, const Facts& captured, const 
         line.found = "the facts are of the base, before its journal";
     } else {
         try {
-            const Facts found = target.type.measure({.world = target.context.world,
-                                                     .target = target.request.target,
-                                                     .expected = captured,
-                                                     .only = {},
-                                                     .options = target.request.options});
+            const Facts found = target.type.measure(measure_request(target, captured));
             line.result = CheckLine::Result::pass;
             line.found = fmt::format("it does, and says {}", counted(found.list.size(), "fact", "facts"));
         } catch (const Error& error) {
@@ -122,11 +123,9 @@ std::vector<CheckLine> compare_server(const RestoredTarget& target, const engine
             return {};
         }
     }
-    Facts found = target.type.measure({.world = target.context.world,
-                                       .target = target.request.target,
-                                       .expected = *facts,
-                                       .only = only,
-                                       .options = target.request.options});
+    MeasureRequest asked = measure_request(target, *facts);
+    asked.only = only;
+    Facts found = target.type.measure(asked);
     const auto was_left_out = [&](const Fact& fact) { return !fact.item.empty() && wants && !wants(fact.item); };
     std::erase_if(facts->list, was_left_out);
     std::erase_if(found.list, was_left_out);

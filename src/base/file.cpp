@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +23,13 @@ namespace {
 void Fd::reset() noexcept {
     if (number_ >= 0) ::close(number_);
     number_ = -1;
+}
+
+Fd in_memory(std::string_view text) {
+    Fd out(::memfd_create("holdfast", MFD_CLOEXEC));
+    if (!out) fail("make", "a file in memory", errno);
+    write_all(out.get(), as_bytes(text), "a file in memory");
+    return out;
 }
 
 std::optional<Bytes> read_file_if_present(const std::string& path) {

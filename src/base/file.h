@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/bytes.h"
@@ -36,6 +37,9 @@ public:
 private:
     int number_ = -1;
 };
+
+// A file in memory: without a name anywhere, gone with those who have it open.
+Fd in_memory(std::string_view text);
 
 std::optional<Bytes> read_file_if_present(const std::string& path);
 Bytes read_file(const std::string& path);

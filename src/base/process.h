@@ -3,7 +3,8 @@
 // Shape    Child child{{.argv = {"pg_dump", "-Fc"}}}; read child.out(); const ExitStatus end = child.wait();
 // Errors   not_found when the program does not exist; failed for fork or pipe failures
 // Threads  one owner
-// Limits   arguments and environment together: 6 MB; stderr is kept up to stderr_bytes_max from its end; a Child that goes out of scope is killed and reaped
+// Limits   arguments and environment together: 6 MB; of stderr the last stderr_bytes_max are kept
+// Life     a Child that goes out of scope is killed and reaped
 #pragma once
 
 #include <sys/types.h>

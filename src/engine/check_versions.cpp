@@ -1,6 +1,6 @@
 #include "engine/check_versions.h"
 
-#include <algorithm>
+#include <ranges>
 
 #include "base/error.h"
 #include "base/stopped.h"
@@ -21,16 +21,21 @@ bool is_like(Versions& store, const ObjectVersion& one, const ObjectVersion& oth
 void judge(Versions& store, const std::vector<ObjectVersion>& versions, std::vector<Damage>& out) {
     if (versions.size() < 2) return;
     const ObjectVersion& oldest = versions.back();
-    const auto differs = [&](const ObjectVersion& each) { return !is_like(store, each, oldest); };
-    const auto others = std::count_if(versions.begin(), versions.end() - 1, differs);
+    std::size_t others = 0;
+    bool is_front_other = false;
+    for (const ObjectVersion& each : versions | std::views::take(versions.size() - 1)) {
+        if (is_like(store, each, oldest)) continue;
+        ++others;
+        is_front_other |= &each == &versions.front();
+    }
     if (others == 0) return;
     out.push_back(
         {oldest.name, "replaced",
          fmt::format(
              "somebody wrote over it: {} of its {} versions are not what was written there first, and what is read "
              "now {}; the truth is the oldest version, {} of {}",
-             others, versions.size(), differs(versions.front()) ? "is one of them" : "is what came first",
-             oldest.version, rfc3339(oldest.time))});
+             others, versions.size(), is_front_other ? "is one of them" : "is what came first", oldest.version,
+             rfc3339(oldest.time))});
 }
 
 }  // namespace

@@ -256,18 +256,15 @@ private:
 
     // What the store does not take now the writer keeps; the follower stays with its source meanwhile.
     void put_away(const Pending& pending) {
-        const auto put = [&] { writer_.append(segment_of(pending)); };
-        const auto put_again = [&] { writer_.settle(); };
-        std::function<void()> step = put;
+        bool is_kept = false;
         for (Nanoseconds pause = one_second;; pause = std::min(2 * pause, plan_.wait_max)) {
             try {
-                return step();
+                return std::exchange(is_kept, true) ? writer_.settle() : writer_.append(segment_of(pending));
             } catch (const Error& error) {
                 if (plan_.once || !is_of_store(error) || world_.stop.requested()) throw;
                 tell(error, pause);
             }
             wait(world_, pause);
-            step = put_again;
         }
     }
 

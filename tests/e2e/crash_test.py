@@ -5,7 +5,7 @@ import signal
 import time
 
 import nasty
-from harness import SCALE, Case, main, noise, wait_until
+from harness import SCALE, Case, contents, main, noise, wait_until
 
 
 class Crash(Case):
@@ -18,13 +18,13 @@ class Crash(Case):
     def assert_whole(self, snapshot, expected, name):
         out = self.folder / f"out-{name}"
         self.restore(f"{snapshot}:{self.tree}", out)
-        self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()}, expected)
+        self.assertEqual(contents(out), expected)
 
     def fill(self, seed, files=20, size=700_000):
         self.tree.mkdir(exist_ok=True)
         for i in range(files):
             (self.tree / f"{i:03}").write_bytes(noise((seed, i), size))
-        return {p.name: p.read_bytes() for p in self.tree.iterdir()}
+        return contents(self.tree)
 
     def kill_after(self, seconds, *args):
         """Starts the program and kills it; true when it was not done yet."""
@@ -83,7 +83,7 @@ class Crash(Case):
             content = self.fill((round, "b"))
             (self.tree / "000").write_bytes(noise((round, "a", 0), 700_000))
             last = self.backup(f"files:{self.tree}", "--host", f"host{round}")[0]["snapshot"]
-            content = {p.name: p.read_bytes() for p in self.tree.iterdir()}
+            content = contents(self.tree)
             self.holdfast("forget", "--keep-last", "1")
             killed += self.kill_after(0.01 + 0.05 * (round % 6), "prune")
             self.assertEqual(self.check("--read-data")["errors"], [])

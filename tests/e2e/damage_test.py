@@ -4,7 +4,7 @@ import os
 import random
 import shutil
 
-from harness import SCALE, Case, main, noise
+from harness import SCALE, Case, contents, main, noise
 
 KINDS = ("config", "keys", "data", "meta", "state", "log", "index", "notes", "gc")
 
@@ -50,7 +50,7 @@ class Damage(Case):
         """Backs the tree up and remembers what it held."""
         snapshot = self.backup(f"files:{self.tree}")[0]["snapshot"]
         self.expected = getattr(self, "expected", {})
-        self.newest = self.expected[snapshot] = {p.name: p.read_bytes() for p in self.tree.iterdir()}
+        self.newest = self.expected[snapshot] = contents(self.tree)
 
     def fresh_client(self):
         """A machine that has never seen the repository, so that nothing but the repository itself can tell."""
@@ -195,11 +195,11 @@ class Damage(Case):
                     if touched:
                         os.utime(self.tree / "large", (1, 1))
                     self.fails(13, "restore", f"{snapshot}:{self.tree}", "--to", self.tree, way, "--yes", says="could not be restored")
-                    self.assertEqual({p.name: p.read_bytes() for p in self.tree.iterdir()}, files)
+                    self.assertEqual(contents(self.tree), files)
         os.unlink(self.folder / "another name")
         told = self.fails(13, "restore", f"{snapshot}:{self.tree}", "--to", self.tree, "--in-place")
         self.assertIn("stays, 0 of its bytes were overwritten", told.text + told.errors)
-        self.assertEqual({p.name: p.read_bytes() for p in self.tree.iterdir()}, files)
+        self.assertEqual(contents(self.tree), files)
 
     def test_a_copy_brings_back_what_is_damaged(self):
         self.build()
@@ -219,7 +219,7 @@ class Damage(Case):
             for snapshot, files in self.expected.items():
                 out = self.folder / f"{turn}-{snapshot[:8]}"
                 self.holdfast("restore", f"{snapshot}:{self.tree}", "--to", out)
-                self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()}, files)
+                self.assertEqual(contents(out), files)
             self.holdfast("prune")
         self.fails(2, "repair", "--from", self.repo, says="same repository", env={"HOLDFAST_FROM_KEY_FILE": str(self.key)})
 
@@ -233,7 +233,7 @@ class Damage(Case):
                 newest = list(self.expected)[-1]
                 out = self.folder / f"out {kind}"
                 self.restore(f"{newest}:{self.tree}", out)
-                self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()}, self.expected[newest])
+                self.assertEqual(contents(out), self.expected[newest])
 
     def test_a_store_that_was_rolled_back_is_refused(self):
         self.build()

@@ -76,6 +76,17 @@ class Result:
         return f"holdfast {' '.join(map(str, self.args_given))}\nexit {self.code}\n{self.text}{self.errors}"
 
 
+def contents(folder):
+    """The files that lie in a folder, by name."""
+    return {p.name: p.read_bytes() for p in pathlib.Path(folder).iterdir()}
+
+
+def fill_tree(tree, seed):
+    """Twelve files, of which every fourth is another with another seed."""
+    for i in range(12):
+        (tree / f"{i:02}").write_bytes(noise((seed if i % 4 == 0 else 0, i), 150_000 if i % 3 else 900))
+
+
 class OrdinaryUser:
     """This user, or when that is root, one who may do less."""
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 
-from harness import Case, main, noise
+from harness import Case, contents, main, noise
 
 
 class Keep(Case):
@@ -16,12 +16,12 @@ class Keep(Case):
     def put(self, seed, size=600_000):
         (self.tree / "file").write_bytes(noise(seed, size))
         (self.tree / f"only {seed}").write_bytes(noise((seed, "only"), 2000))
-        return {p.name: p.read_bytes() for p in self.tree.iterdir()}
+        return contents(self.tree)
 
     def assert_whole(self, snapshot, expected):
         out = self.folder / f"out{len(os.listdir(self.folder))}"
         self.restore(f"{snapshot}:{self.tree}", out)
-        self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()}, expected)
+        self.assertEqual(contents(out), expected)
 
     def test_forget_and_prune_give_space_back_and_keep_the_rest(self):
         kept = {}
@@ -60,7 +60,7 @@ class Keep(Case):
         first = self.backup(f"files:{self.tree}")[0]["snapshot"]
         for i in range(3):
             (self.tree / f"part{i}").unlink()
-        content = {p.name: p.read_bytes() for p in self.tree.iterdir()}
+        content = contents(self.tree)
         second = self.backup(f"files:{self.tree}")[0]["snapshot"]
         self.holdfast("forget", first)
         done = self.holdfast("prune", "--max-unused", "0", "--json").lines()[-1]

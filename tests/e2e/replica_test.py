@@ -6,7 +6,7 @@ import shutil
 import signal
 import threading
 
-from harness import Case, main, noise
+from harness import Case, contents, fill_tree, main, noise
 from s3 import Minio, Proxy
 
 minio = Minio()
@@ -30,10 +30,9 @@ class Replica(Case):
         self.back_up(1)
 
     def back_up(self, seed, name="uploads", **options):
-        for i in range(12):
-            (self.tree / f"{i:02}").write_bytes(noise((seed if i % 4 == 0 else 0, i), 150_000 if i % 3 else 900))
+        fill_tree(self.tree, seed)
         snapshot = self.backup(f"files:{self.tree}", "--name", name, **options)[0]["snapshot"]
-        self.contents[snapshot] = {p.name: p.read_bytes() for p in self.tree.iterdir()}
+        self.contents[snapshot] = contents(self.tree)
         return snapshot
 
     def copy(self, *args, to=None, code=0, **options):
@@ -43,7 +42,7 @@ class Replica(Case):
         out = self.folder / f"out-{len(list(self.folder.iterdir()))}"
         where = ["-r", repository] if repository else []
         done = self.holdfast(*where, "restore", f"{snapshot}:{self.tree}", "--to", out, *args, **options)
-        self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()}, self.contents[snapshot])
+        self.assertEqual(contents(out), self.contents[snapshot])
         return done
 
     def ids(self, repository):
@@ -236,7 +235,7 @@ class Replica(Case):
         done = self.restore(f"{snapshot}:{self.tree}", out).lines()
         self.assertEqual([line["repository"] for line in done if line["type"] == "summary"],
                          [str(self.repo), self.replica])
-        self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()}, self.contents[snapshot])
+        self.assertEqual(contents(out), self.contents[snapshot])
         self.holdfast("repair", "--from", "far")
         self.assertNotIn("restoring from", self.assert_restores(snapshot).errors)
 

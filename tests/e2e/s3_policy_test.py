@@ -4,7 +4,7 @@ import atexit
 import json
 import shutil
 
-from harness import Case, main, noise
+from harness import Case, contents, main, noise
 from s3 import PASSWORD, USER, Minio
 from s3_policy import assume, enforce
 from scripted_s3 import Refusal, ScriptedS3
@@ -70,8 +70,7 @@ class Roles:
         self.holdfast("check", "--read-data", env=full)
         out = self.folder / "out"
         self.holdfast("restore", f"latest:{self.tree}", "--source", "uploads", "--to", out, env=self.as_role("reader"))
-        self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()},
-                         {p.name: p.read_bytes() for p in self.tree.iterdir()})
+        self.assertEqual(contents(out), contents(self.tree))
 
     def test_the_store_refuses_what_the_role_has_not(self):
         """With the full key, so that nobody but the store says no."""

@@ -3,7 +3,7 @@
 import atexit
 import shutil
 
-from harness import SCALE, Case, main, noise
+from harness import SCALE, Case, contents, main, noise
 from s3 import Minio, Proxy, one_in
 
 minio = Minio()
@@ -32,27 +32,24 @@ class Bucket(Case):
         self.addCleanup(proxy.stop)
         return {"AWS_ENDPOINT_URL": proxy.endpoint}
 
-    def contents(self, folder):
-        return {p.name: p.read_bytes() for p in folder.iterdir()}
-
     def assert_restores(self, snapshot, expected, **options):
         out = self.folder / f"out-{snapshot[:8]}-{len(list(self.folder.iterdir()))}"
         self.holdfast("restore", f"{snapshot}:{self.tree}", "--to", out, **options)
-        self.assertEqual(self.contents(out), expected)
+        self.assertEqual(contents(out), expected)
 
     def test_the_whole_way(self):
         self.init()
         first = self.backup(f"files:{self.tree}")[0]
-        before = self.contents(self.tree)
+        before = contents(self.tree)
         self.change(2, files=3)
         second = self.backup(f"files:{self.tree}")[0]
         self.assertIn(second["items"]["changed"], (3, 4))  # and their folder, when its time changed
         self.assert_restores(first["snapshot"], before)
-        self.assert_restores(second["snapshot"], self.contents(self.tree))
+        self.assert_restores(second["snapshot"], contents(self.tree))
         self.holdfast("check", "--read-data")
         self.holdfast("forget", "--keep-last", "1", "--yes")
         self.holdfast("prune")
-        self.assert_restores(second["snapshot"], self.contents(self.tree))
+        self.assert_restores(second["snapshot"], contents(self.tree))
         self.fails(1, "init", says="there is a repository")
 
     def test_nothing_in_the_bucket_says_what_it_holds(self):
@@ -95,7 +92,7 @@ class Bucket(Case):
             bad = self.through(proxy)
             self.change(10 + round, files=12)
             snapshot = self.backup(f"files:{self.tree}", env=bad)[0]["snapshot"]
-            self.assert_restores(snapshot, self.contents(self.tree), env=bad)
+            self.assert_restores(snapshot, contents(self.tree), env=bad)
             self.holdfast("forget", "--keep-last", "1", "--yes", env=bad)
             self.holdfast("prune", env=bad)
             if round == 0:
@@ -104,23 +101,23 @@ class Bucket(Case):
             self.holdfast("copy", "--to", mirror, env=bad)
         lines = self.holdfast("-r", mirror, "check", "--read-data", "--json").lines()
         self.assertEqual(lines[-1]["errors"], [])
-        self.assert_restores(snapshot, self.contents(self.tree), env={"HOLDFAST_REPO": mirror})
+        self.assert_restores(snapshot, contents(self.tree), env={"HOLDFAST_REPO": mirror})
         other = f"s3://{self.bucket}/other"
         password = {"HOLDFAST_TO_PASSWORD": "other"}
         self.holdfast("-r", other, "init", env={**bad, "HOLDFAST_KEY_FILE": None, "HOLDFAST_PASSWORD": "other"})
         self.holdfast("copy", "--to", other, env={**bad, **password})
         self.assertEqual(self.check("--read-data")["errors"], [])
-        self.assert_restores(snapshot, self.contents(self.tree))
+        self.assert_restores(snapshot, contents(self.tree))
         copied = {"HOLDFAST_REPO": other, "HOLDFAST_KEY_FILE": None, "HOLDFAST_PASSWORD": "other"}
         self.holdfast("check", "--read-data", env=copied)
-        self.assert_restores(snapshot, self.contents(self.tree), env=copied)
+        self.assert_restores(snapshot, contents(self.tree), env=copied)
 
     def test_bytes_that_change_on_the_way_are_asked_for_again(self):
         self.init()
         snapshot = self.backup(f"files:{self.tree}")[0]["snapshot"]
         flips = one_in(3, "flip")
         proxy = Proxy(minio, lambda method, path: flips(method, path) if method == "GET" and "/log/" in path else None)
-        self.assert_restores(snapshot, self.contents(self.tree), env=self.through(proxy))
+        self.assert_restores(snapshot, contents(self.tree), env=self.through(proxy))
 
     def test_a_store_that_lies_about_conditional_writes_is_refused(self):
         proxy = Proxy(minio)
@@ -161,10 +158,10 @@ class Bucket(Case):
         self.assertLessEqual(backup["requests"], 30, backup)
         self.assertLess(backup["requests"], before)
         self.assertEqual(backup["list"], 1, backup)
-        self.assert_restores(same["snapshot"], self.contents(self.tree))
+        self.assert_restores(same["snapshot"], contents(self.tree))
         restore = self.requests("restore")
         self.assertLessEqual(restore["requests"], 40, restore)
-        self.assertLess(restore["bytes"]["received"], 2 * sum(len(each) for each in self.contents(self.tree).values()))
+        self.assertLess(restore["bytes"]["received"], 2 * sum(len(each) for each in contents(self.tree).values()))
         self.holdfast("check")
 
     def test_twenty_writers_at_once_with_a_collector(self):
@@ -191,7 +188,7 @@ class Bucket(Case):
         for i, folder in enumerate(folders):
             out = self.folder / f"out{i}"
             self.holdfast("restore", f"{shown[f'h{i}']}:{folder}", "--to", out)
-            self.assertEqual(self.contents(out), self.contents(folder))
+            self.assertEqual(contents(out), contents(folder))
 
     def test_settings_come_from_the_configuration_and_the_shared_files(self):
         (self.home / ".aws").mkdir()

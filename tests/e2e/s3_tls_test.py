@@ -2,7 +2,7 @@
 
 import atexit
 
-from harness import Case, main, noise
+from harness import Case, contents, fill_tree, main, noise
 from s3 import Authority, Minio
 
 minio = Minio(tls=True)
@@ -26,15 +26,14 @@ class Versions(Case):
         self.back_up(1)
 
     def back_up(self, seed):
-        for i in range(12):
-            (self.tree / f"{i:02}").write_bytes(noise((seed if i % 4 == 0 else 0, i), 150_000 if i % 3 else 900))
-        self.contents = {p.name: p.read_bytes() for p in self.tree.iterdir()}
+        fill_tree(self.tree, seed)
+        self.contents = contents(self.tree)
         return self.backup(f"files:{self.tree}", "--name", "uploads")[0]["snapshot"]
 
     def assert_restores(self, snapshot, *args):
         out = self.folder / f"out-{len(list(self.folder.iterdir()))}"
         self.holdfast(*args, "restore", f"{snapshot}:{self.tree}", "--to", out)
-        self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()}, self.contents)
+        self.assertEqual(contents(out), self.contents)
 
     def test_the_whole_way(self):
         newest = self.back_up(2)

@@ -5,7 +5,7 @@ import resource
 import signal
 import subprocess
 
-from harness import Case, main, noise
+from harness import Case, contents, main, noise
 
 
 def no_file_above(size):
@@ -33,14 +33,11 @@ class Space(Case):
     def assert_whole(self, snapshot, expected):
         out = self.folder / f"out{len(os.listdir(self.folder))}"
         self.restore(f"{snapshot}:{self.tree}", out)
-        self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()}, expected)
-
-    def content(self):
-        return {p.name: p.read_bytes() for p in self.tree.iterdir()}
+        self.assertEqual(contents(out), expected)
 
     def test_repository_on_a_full_disk(self):
         self.init()
-        first, before = self.backup(f"files:{self.tree}")[0]["snapshot"], self.content()
+        first, before = self.backup(f"files:{self.tree}")[0]["snapshot"], contents(self.tree)
         (self.tree / "large").write_bytes(noise("large", 5_000_000))
         for size in (0, 1000, 60_000, 1_000_000):
             result = self.run_program("backup", f"files:{self.tree}", before=no_file_above(size))
@@ -50,7 +47,7 @@ class Space(Case):
             self.assertEqual(self.check("--read-data")["errors"], [])
         self.assert_whole(first, before)
         second = self.backup(f"files:{self.tree}")[0]["snapshot"]
-        self.assert_whole(second, self.content())
+        self.assert_whole(second, contents(self.tree))
         self.assertEqual(self.check("--read-data")["errors"], [])
 
     def test_repository_on_a_small_file_system(self):
@@ -61,7 +58,7 @@ class Space(Case):
         self.repo = place / "repo"
         self.environment["HOLDFAST_REPO"] = str(self.repo)
         self.init()
-        first, before = self.backup(f"files:{self.tree}")[0]["snapshot"], self.content()
+        first, before = self.backup(f"files:{self.tree}")[0]["snapshot"], contents(self.tree)
         (self.tree / "large").write_bytes(noise("large", 20_000_000))
         self.fails(18, "backup", f"files:{self.tree}", says="no space", hints="room")
         self.assertEqual([s["id"] for s in self.snapshots()], [first])
@@ -71,7 +68,7 @@ class Space(Case):
         self.holdfast("prune")
         subprocess.run(["mount", "-o", "remount,size=60m", str(place)], check=True)
         self.backup(f"files:{self.tree}")
-        self.assert_whole("latest", self.content())
+        self.assert_whole("latest", contents(self.tree))
 
     def test_restore_target_on_a_full_disk(self):
         self.init()
@@ -85,7 +82,7 @@ class Space(Case):
         if place:
             subprocess.run(["mount", "-o", "remount,size=20m", str(place)], check=True)
         self.restore(f"latest:{self.tree}", out, *([] if place else ["--in-place"]))
-        self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()}, self.content())
+        self.assertEqual(contents(out), contents(self.tree))
 
     def test_copy_to_a_full_disk(self):
         self.init()
@@ -97,7 +94,7 @@ class Space(Case):
         self.assertEqual(self.run_program(*argv, before=no_file_above(500_000)).code, 18)
         self.holdfast(*argv)
         self.environment["HOLDFAST_REPO"] = str(other)
-        self.assert_whole(snapshot, self.content())
+        self.assert_whole(snapshot, contents(self.tree))
         self.assertEqual(self.check("--read-data")["errors"], [])
 
 

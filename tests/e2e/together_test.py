@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 
-from harness import SCALE, Case, main, noise, wait_until
+from harness import SCALE, Case, contents, main, noise, wait_until
 
 
 class Together(Case):
@@ -17,7 +17,7 @@ class Together(Case):
         folder.mkdir(exist_ok=True)
         for i in range(files):
             (folder / f"{i:03}").write_bytes(noise((name, seed, i), size))
-        return {p.name: p.read_bytes() for p in folder.iterdir()}
+        return contents(folder)
 
     def end_well(self, child):
         out, err = child.communicate(timeout=300)
@@ -27,7 +27,7 @@ class Together(Case):
     def assert_whole(self, snapshot, name, expected):
         out = self.folder / f"out-{snapshot[:8]}"
         self.restore(f"{snapshot}:{self.folder / name}", out)
-        self.assertEqual({p.name: p.read_bytes() for p in out.iterdir()}, expected)
+        self.assertEqual(contents(out), expected)
 
     def test_two_backups_and_a_prune_at_the_same_time(self):
         kept = {}

@@ -1,6 +1,5 @@
 #include "clients/postgres/tools.h"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -51,14 +50,7 @@ std::vector<std::string> argv_for(const Endpoint& endpoint, std::vector<std::str
     return argv;
 }
 
-// A file that has no name anywhere, and is gone with those who have it open.
-Fd in_memory(const std::string& text) {
-    if (text.empty()) return {};
-    Fd out(::memfd_create("holdfast", MFD_CLOEXEC));
-    if (!out) throw Error{Code::failed, "cannot make a file in memory: {}", errno_text(errno)};
-    write_all(out.get(), as_bytes(text), "a file in memory");
-    return out;
-}
+Fd file_of(const std::string& service) { return service.empty() ? Fd() : in_memory(service); }
 
 // libpq reads the service file by its name, once for each connection, and what has none has one as standard input.
 ChildOptions options_for(const Endpoint& endpoint, std::vector<std::string> argv, const Fd& service_file) {
@@ -100,7 +92,7 @@ Tool::Tool(World& world, const Endpoint& endpoint, std::vector<std::string> argv
     : world_(world),
       name_(std::filesystem::path(argv.front()).filename().string()),
       failure_(failure),
-      child_(options_for(endpoint, std::move(argv), in_memory(endpoint.service_file()))) {}
+      child_(options_for(endpoint, std::move(argv), file_of(endpoint.service_file()))) {}
 
 Tool::Tool(World& world, const std::vector<std::string>& argv, Code failure)
     : world_(world),
