@@ -24,12 +24,30 @@ namespace {
 constexpr std::size_t buckets_each_batch = 64;
 constexpr std::size_t seed_bytes = 16;
 
+// In which layer each row of a bucket lies: all that is kept of its plan until its items are read, which may be when all are
+// planned.
+struct RowLayers {
+    explicit RowLayers(const BucketPlan& plan) : keys(plan.keys) {
+        const std::vector<Remembered::Row>& rows = plan.now.rows;
+        for (std::size_t row = keys; row < rows.size(); ++row) gone.push_back(rows[row].id);
+        if (plan.now.layers.size() < 2) return;
+        layers.reserve(rows.size());
+        for (const Remembered::Row& row : rows) layers.push_back(row.layer);
+    }
+    std::size_t count() const { return keys + gone.size(); }
+    std::size_t layer_of(std::size_t row) const { return layers.empty() ? 0 : layers[row]; }
+
+    std::size_t keys;
+    std::vector<KeyId> gone;           // the rows behind those of keys
+    std::vector<std::uint8_t> layers;  // empty: there is only one
+};
+
 // The records of one layer, written as they are read.
 class LayerData final : public ItemData {
 public:
-    LayerData(const KeyStore& store, std::unique_ptr<KeyStore::Loaded> loaded, std::shared_ptr<const BucketPlan> plan,
+    LayerData(const KeyStore& store, std::unique_ptr<KeyStore::Loaded> loaded, std::shared_ptr<const RowLayers> rows,
               std::size_t layer)
-        : store_(store), loaded_(std::move(loaded)), plan_(std::move(plan)), layer_(layer) {}
+        : store_(store), loaded_(std::move(loaded)), rows_(std::move(rows)), layer_(layer) {}
 
     Piece read(MutableByteView into) override {
         std::size_t done = 0;
@@ -56,11 +74,10 @@ public:
 
 private:
     bool next() {
-        const std::vector<Remembered::Row>& rows = plan_->now.rows;
-        while (row_ < rows.size() && rows[row_].layer != layer_) ++row_;
-        if (row_ == rows.size()) return false;
+        while (row_ < rows_->count() && rows_->layer_of(row_) != layer_) ++row_;
+        if (row_ == rows_->count()) return false;
         head_.clear();
-        if (row_ < plan_->keys) {
+        if (row_ < rows_->keys) {
             const KeyStore::Key& key = loaded_->keys[row_];
             append_key_head(head_, key.head);
             value_ = key.value;
@@ -69,7 +86,7 @@ private:
                 large_left_ = key.head.value_bytes;
             }
         } else {
-            append_gone(head_, rows[row_].id);
+            append_gone(head_, rows_->gone[row_ - rows_->keys]);
         }
         pending_ = head_;
         ++row_;
@@ -78,7 +95,7 @@ private:
 
     const KeyStore& store_;
     const std::unique_ptr<KeyStore::Loaded> loaded_;
-    const std::shared_ptr<const BucketPlan> plan_;
+    const std::shared_ptr<const RowLayers> rows_;
     const std::size_t layer_;
     std::size_t row_ = 0;
     Bytes head_;
@@ -195,7 +212,7 @@ public:
         const auto number = static_cast<std::size_t>(&entry - batch.entries.data());
         const Place& place = places->list.at(number);
         return {
-            std::make_unique<LayerData>(store_, store_.load(places->database, place.bucket), place.plan, place.layer),
+            std::make_unique<LayerData>(store_, store_.load(places->database, place.bucket), place.rows, place.layer),
             std::nullopt};
     }
 
@@ -218,7 +235,7 @@ private:
     struct Place {
         std::size_t bucket = 0;
         std::size_t layer = 0;
-        std::shared_ptr<const BucketPlan> plan;
+        std::shared_ptr<const RowLayers> rows;
     };
     struct Places {
         std::uint64_t database = 0;
@@ -274,16 +291,16 @@ private:
         batch.folder = fmt::format("{}", number);
         const std::size_t end = std::min(buckets, bucket_ + buckets_each_batch);
         for (; bucket_ < end; ++bucket_) {
-            const auto plan = std::make_shared<const BucketPlan>(
-                plan_bucket(remembered(number, bucket_), store_.load(number, bucket_)->keys,
-                            {LayerId::from(world_.random.array<LayerId::size>())}));
-            after_->add(plan->now);
+            const BucketPlan plan = plan_bucket(remembered(number, bucket_), store_.load(number, bucket_)->keys,
+                                                {LayerId::from(world_.random.array<LayerId::size>())});
+            after_->add(plan.now);
+            const auto rows = std::make_shared<const RowLayers>(plan);
             // The newest first: its name comes first.
-            for (std::size_t layer = plan->now.layers.size(); layer-- > 0;) {
-                const Layer& each = plan->now.layers[layer];
+            for (std::size_t layer = plan.now.layers.size(); layer-- > 0;) {
+                const Layer& each = plan.now.layers[layer];
                 batch.entries.push_back(
                     {item_of(layer_path(number, bucket_, each.number), ItemKind::file), each.id.hex(), each.bytes});
-                places->list.push_back({bucket_, layer, plan});
+                places->list.push_back({bucket_, layer, rows});
             }
         }
         batch.handle = places;
