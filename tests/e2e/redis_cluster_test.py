@@ -144,8 +144,9 @@ class AsSource(OfCluster):
         cluster = Cluster(self)
         first = cluster.fill(300)
         config = self.config(cluster)
+        said = self.folder / "said"
         child = self.start("-c", config, "follow", "carts", "--flush", "200ms", stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL)
+                           stderr=said.open("wb"))
         wait_until(lambda: len(self.snapshots()) == 3, "three bases are there")
         before = len(cluster.masters())
         _, victim = cluster.master_of(10923)
@@ -160,9 +161,9 @@ class AsSource(OfCluster):
             return len(found) >= 3 and all(each["to"] > instant for each in found)
         # What is written is of the time at which it arrives, so the followers are to be past it first.
         filled = now()
-        wait_until(lambda: reached(filled), "all journals have it", 60)
+        wait_until(lambda: reached(filled), lambda: f"all journals have it: {said.read_text()[-3000:]}", 180)
         instant = now()
-        wait_until(lambda: reached(instant), "all journals reach it", 60)
+        wait_until(lambda: reached(instant), lambda: f"all journals reach it: {said.read_text()[-3000:]}", 90)
         child.send_signal(signal.SIGTERM)
         child.wait(60)
         windows = self.holdfast("windows", "--json").document()["windows"]
