@@ -64,6 +64,7 @@ class MountBench(Bench):
             self.read_mounted("dd from the mount to /dev/null", path, "/dev/null")
 
     def judge(self):
+        self.aim("mount, to a file / restore", self.ratio("dd from the mount to a file", "holdfast restore --no-verify"), AT_MOST, 1)
         self.aim("mount, read / restore", self.ratio("dd from the mount to /dev/null", "holdfast restore --no-verify"), AT_MOST, 1)
 
 
