@@ -89,23 +89,23 @@ policy::LintInput input_of(const Config& config, Nanoseconds now) {
 // How long it took to bring each source back, where the ledger knows.
 void ask_ledger(Context& context, policy::LintInput& input) {
     if (std::ranges::none_of(input.sources, [](const auto& each) { return each.rto.has_value(); })) return;
-    std::unique_ptr<ledger::Ledger> ledger;
     std::string why = "no restore or proof of it as a whole is in the ledger";
     try {
-        if (!context.config().service.is_configured)
+        if (!context.config().service.is_configured) {
             why = "no `ledger` is configured";
-        else if (!ledger::exists(ledger_place(context)))
+        } else if (!ledger::exists(ledger_place(context))) {
             why = "there is no ledger yet";
-        else
-            ledger = open_ledger(context);
+        } else {
+            const auto ledger = open_ledger(context);
+            for (policy::LintSource& source : input.sources)
+                source.recovery = policy::recovery_time(ledger->recovery_seconds(source.name));
+        }
     } catch (const Error& error) {
         if (is_stop(error.code())) throw;
         why = error.message();
     }
-    for (policy::LintSource& source : input.sources) {
-        if (ledger) source.recovery = policy::recovery_time(ledger->recovery_seconds(source.name));
+    for (policy::LintSource& source : input.sources)
         if (!source.recovery) source.recovery_unknown_because = why;
-    }
 }
 
 // A database may be one source's to leave out and another's to capture.
@@ -153,12 +153,17 @@ void print_text(Output& out, const std::string& file, const std::vector<policy::
     if (findings.empty()) out.line(fmt::format("ok: {}: nothing found", file));
 }
 
-int exit_status(const std::vector<policy::LintFinding>& findings) {
-    const auto any = [&](policy::Severity severity) {
-        return std::ranges::find(findings, severity, &policy::LintFinding::severity) != findings.end();
-    };
-    if (any(policy::Severity::error)) return errors_exit;
-    return any(policy::Severity::warning) ? warnings_exit : 0;
+int exit_status(const std::vector<policy::LintFinding>& errors_first) {
+    if (errors_first.empty()) return 0;
+    switch (errors_first.front().severity) {
+        case policy::Severity::error:
+            return errors_exit;
+        case policy::Severity::warning:
+            return warnings_exit;
+        case policy::Severity::note:
+            break;
+    }
+    return 0;
 }
 
 int run_lint(Context& context, const LintChoice& choice) {

@@ -100,7 +100,6 @@ SecretPlaces Context::usual_places() const {
 }
 
 repo::Unlock Context::key_file_unlock(Secret secret, const std::string& from) const {
-    const Note note{"reading {}", from};
     if (auto credential = repo::read_credential_file(secret.reveal())) return std::move(*credential);
     if (secret.size() < key_file_bytes_min)
         throw Error{Code::usage, "the key file {} has {} bytes; it takes at least {}", from, secret.size(),
@@ -128,6 +127,7 @@ std::optional<repo::Unlock> Context::unlock_from(const SecretPlaces& places,
     }
     if (!configured) return std::nullopt;
     if (configured->way == Way::keyfile) {
+        const Note note{"reading {}", configured->secret.text};
         repo::Unlock unlock =
             key_file_unlock(secrets.resolve(configured->secret, SecretForm::whole), configured->secret.text);
         if (configured->is_credential && !unlock.known)

@@ -111,7 +111,10 @@ std::string sqlite_file(const Place& place) {
 
 }  // namespace
 
-bool exists(const Place& place) { return is_postgres(place) || std::filesystem::exists(sqlite_file(place)); }
+bool exists(const Place& place) {
+    std::error_code unknown;  // such as a folder that may not be looked into: who opens it says so
+    return is_postgres(place) || std::filesystem::exists(sqlite_file(place), unknown) || unknown;
+}
 
 std::unique_ptr<Ledger> Ledger::open(const Place& place, World& world) {
     const Note note{"opening the ledger"};

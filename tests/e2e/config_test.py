@@ -67,6 +67,8 @@ class Config(Case):
         self.assertEqual(self.lint(0), [("note", "rto-unknown", "holdfast.yaml:6:3")])
         self.assertIn(": note: source `tree` shall be back within 1 h", self.holdfast("config", "lint").text)
         self.assertFalse((self.folder / "ledger.db").exists())
+        (self.folder / "ledger.db").write_bytes(b"no ledger" * 1000)
+        self.assertEqual(self.lint(0), [("note", "rto-unknown", "holdfast.yaml:6:3")])
         self.write("version: 1\njobs: {j: {sources: [none]}}\n")
         self.fails(2, "config", "lint", says="there is no source `none`")
 

@@ -37,12 +37,11 @@ class MongoServer:
         self.process = None
         atexit.register(self.remove)
         self.start()
-        if not oplog:
-            return
-        if IS_MONGOD:
-            self.initiate()
-        else:
-            self.begin_oplog()
+        self.begin_history()
+
+    def begin_history(self):
+        if self.oplog:
+            self.initiate() if IS_MONGOD else self.begin_oplog()
 
     def initiate(self):
         self.mongo.command("admin", {"replSetInitiate": {"_id": "rs0", "members": [
@@ -114,8 +113,7 @@ class MongoServer:
             self.stop()
             shutil.rmtree(self.folder / "data")
             self.start()
-            if self.oplog:
-                self.initiate() if IS_MONGOD else self.begin_oplog()
+            self.begin_history()
 
     def drop_databases(self):
         for name in self.mongo.databases():
