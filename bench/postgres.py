@@ -108,13 +108,9 @@ class Postgres(Bench):
             self.postgres("pg_dump -Fd -j2 -Z1", BIN / "pg_dump", "-Fd", "-j2", "-Z1", "-f", self.folder / "dump", "bank")
             self.fresh_repository()
             first = self.own("holdfast backup", "backup", source, "--name", "bank")
-            for target in ("by_pg_restore", "by_holdfast"):
-                self.server.sql(f"DROP DATABASE IF EXISTS {target}")
-            self.server.sql("CREATE DATABASE by_pg_restore")
-            self.postgres("pg_restore -j2", BIN / "pg_restore", "-j2", "-d", "by_pg_restore", self.folder / "dump")
-            self.server.sql("DROP DATABASE by_pg_restore")
-            self.own("holdfast restore --no-verify", "restore", "latest", "--to", self.server.url("by_holdfast"), "--no-verify")
-            self.server.sql("DROP DATABASE by_holdfast")
+            for pair in range(self.options.restores):
+                # Neither always has what the other one left of the disk.
+                self.restore_by_both(holdfast_first=(number + pair) % 2 == 1)
             # As everybody runs it: it ends with a look at all that was restored. pg_restore has no such end.
             self.own("holdfast restore", "restore", "latest", "--to", self.server.url("by_holdfast"))
             self.server.sql("DROP DATABASE by_holdfast")
@@ -127,6 +123,16 @@ class Postgres(Bench):
             if number == 0:
                 self.own("holdfast restore of the third", "restore", "latest", "--to", self.server.url("by_holdfast"), "--no-verify")
                 self.server.sql("DROP DATABASE by_holdfast")
+
+    def restore_by_both(self, holdfast_first):
+        pg_restore = (lambda: self.server.sql("CREATE DATABASE by_pg_restore") or
+                      self.postgres("pg_restore -j2", BIN / "pg_restore", "-j2", "-d", "by_pg_restore", self.folder / "dump"))
+        holdfast = (lambda: self.own("holdfast restore --no-verify", "restore", "latest", "--to", self.server.url("by_holdfast"),
+                                     "--no-verify"))
+        for restore in (holdfast, pg_restore) if holdfast_first else (pg_restore, holdfast):
+            restore()
+            for database in ("by_pg_restore", "by_holdfast"):
+                self.server.sql(f"DROP DATABASE IF EXISTS {database}")
 
     def change_one_percent(self, day):
         """Spread over the whole tables."""
@@ -162,4 +168,5 @@ class Postgres(Bench):
 if __name__ == "__main__":
     parser = arguments(__doc__)
     parser.add_argument("--bytes", type=size, default=size("4G"))
+    parser.add_argument("--restores", type=int, default=1, help="by each of the two, in a round: a disk that others use needs more")
     main(Postgres, parser)

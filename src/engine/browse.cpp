@@ -85,13 +85,7 @@ std::size_t OpenedItem::read(std::uint64_t offset, MutableByteView into) {
     const std::size_t wanted =
         static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), entry_.item.size - offset));
     auto number = static_cast<std::size_t>(std::ranges::upper_bound(begins_, offset) - begins_.begin()) - 1;
-    bool sequential;
-    {
-        const std::lock_guard lock(mutex_);
-        sequential = offset == next_;
-        next_ = offset + wanted;
-    }
-    if (sequential) fetch_ahead(number, offset);
+    if (goes_on(offset, wanted)) fetch_ahead(number, offset);
     std::size_t done = 0;
     for (; done < wanted && number < begins_.size(); ++number) {
         const repo::Extent& extent = entry_.content[number];
@@ -109,6 +103,15 @@ std::size_t OpenedItem::read(std::uint64_t offset, MutableByteView into) {
         done += now;
     }
     return done;
+}
+
+// Several readers serve one sequential read, and pass each other.
+bool OpenedItem::goes_on(std::uint64_t offset, std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    const bool near = offset <= next_ + near_bytes && next_ <= offset + near_bytes;
+    next_ = near ? std::max(next_, offset + bytes) : offset + bytes;
+    if (!near) ahead_to_ = 0;
+    return near;
 }
 
 void OpenedItem::fetch_ahead(std::size_t extent, std::uint64_t offset) {

@@ -1,6 +1,6 @@
 // engine/browse.h: random access to what snapshots hold: one folder's items, any bytes of a file.
 //
-// Shape    a ChunkCache is shared by all open files; reads that go on where the last one ended are fetched ahead
+// Shape    a ChunkCache is shared by all open files; reads that go on near where the last one ended are fetched ahead
 // Errors   corrupt, unreachable; an item that does not exist is a nullopt
 // Threads  every member from any thread
 // Limits   cache_bytes_max of plaintext chunks, leaves_max decoded leaves of a tree and where its leaves are
@@ -65,6 +65,8 @@ public:
 
 private:
     static constexpr std::uint64_t ahead_bytes = 8 * 1024 * 1024;
+    static constexpr std::uint64_t near_bytes = 4 * 1024 * 1024;
+    bool goes_on(std::uint64_t offset, std::size_t bytes);
     void fetch_ahead(std::size_t extent, std::uint64_t offset);
 
     ChunkCache& cache_;

@@ -269,9 +269,22 @@ struct SectionOpener::Tools {
     std::array<std::uint8_t, 16> salt;
     std::optional<crypto::ChunkCipher> content;
     std::optional<crypto::ChunkCipher> reachable;
+};
+
+namespace {
+
+// Many sections are open at a time, few threads read: what a chunk needs on its way belongs to the thread.
+struct Unpacking {
     codec::Decompressor decompressor;
     Bytes packed;
 };
+
+Unpacking& unpacking() {
+    thread_local Unpacking mine;
+    return mine;
+}
+
+}  // namespace
 
 SectionOpener::SectionOpener(const Keyring& keys, const SectionHeader& header, std::string_view what)
     : tools_(std::make_unique<Tools>(keys, header)) {
@@ -309,11 +322,11 @@ void SectionOpener::open(const ChunkRecord& record, Part part, ByteView sealed, 
     const codec::Codec codec = part == Part::content ? record.codec_content : record.codec_reachable;
     const auto info = chunk_info(record.id, codec, record.counter, part);
     const auto context = chunk_context(tools_->config, tools_->salt, record.id, record.counter, tools_->kind);
-    Bytes& opened = codec == codec::Codec::stored ? plain : tools_->packed;
+    Bytes& opened = codec == codec::Codec::stored ? plain : unpacking().packed;
     if (!cipher->open(info, context, sealed, opened))
         throw Error{Code::corrupt, "chunk {} in {} does not authenticate", record.id.short_hex(), what}.hint(
             "Run `holdfast check --read-data` to see what is affected.");
-    if (codec != codec::Codec::stored) tools_->decompressor(codec, opened, chunk_bytes_max, plain);
+    if (codec != codec::Codec::stored) unpacking().decompressor(codec, opened, chunk_bytes_max, plain);
 }
 
 }  // namespace holdfast::repo

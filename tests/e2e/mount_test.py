@@ -1,6 +1,8 @@
 """Snapshots as a read-only folder."""
 
+import concurrent.futures
 import os
+import random
 import signal
 import subprocess
 
@@ -73,6 +75,31 @@ class WithFuse(Mounting):
             for at in (19_999_000, 0, 7_000_001, 6_999_999):
                 file.seek(at)
                 self.assertEqual(file.read(5000), noise("large", 20_000_000)[at:at + 5000])
+        self.end_of(child)
+
+    def test_many_read_at_once_in_any_order_more_than_is_kept_in_memory(self):
+        self.tree.mkdir()
+        files = [self.tree / str(number) for number in range(4)]
+        for file in files:
+            file.write_bytes(noise(file.name, 24_000_000))
+        self.backup(f"files:{self.tree}")
+        child = self.mount(f"latest:{self.tree}")
+
+        def read(seed):
+            """Runs of a file, from here and there: its begin twice, as whoever reads a header first does."""
+            file = files[seed % len(files)]
+            expected = file.read_bytes()
+            places = [0, *random.Random(seed).sample(range(0, len(expected), 1_000_000), 12), 0]
+            with open(self.mounted / file.name, "rb") as opened:
+                for at in places:
+                    opened.seek(at)
+                    if opened.read(2_500_000) != expected[at:at + 2_500_000]:
+                        return f"{file.name} at {at}"
+            return ""
+
+        with concurrent.futures.ThreadPoolExecutor(8) as readers:
+            self.assertEqual(list(readers.map(read, range(8))), [""] * 8)
+        self.same(self.tree, self.mounted)
         self.end_of(child)
 
     def test_a_database_is_there_as_its_dump_files(self):
