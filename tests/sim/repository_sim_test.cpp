@@ -179,8 +179,9 @@ TEST(RepositorySim, without_retries_failures_end_a_verb_and_harm_nothing) {
 }
 
 TEST(RepositorySim, what_a_lying_store_gives_is_never_passed_on) {
+    // Which read is hit depends on the threads: about two and a half tries of a life fail.
     std::uint64_t failed = 0;
-    for (std::uint64_t seed = 1; seed <= 4 * scale(); ++seed) {
+    for (std::uint64_t seed = 1; seed <= 10 * scale(); ++seed) {
         SCOPED_TRACE(fmt::format("seed {}", seed));
         Weather weather(seed, {.flipped = 0.01, .truncated = 0.005, .swapped = 0.005});
         failed += weather.live(weather.store());
