@@ -71,7 +71,11 @@ Checkpoint checkpoint_of(const Repository& repository, const std::set<FragmentId
     std::erase_if(out.log.fragments, [&](const KnownFragment& each) { return replaced.contains(each.body.id); });
     out.forgotten = repository.forgotten();
     std::erase_if(out.log.snapshots, [&](const CommittedSnapshot& each) { return out.forgotten.contains(each.id()); });
-    for (const CommittedSnapshot& each : out.log.snapshots) out.notes[each.id()] = repository.notes().of(each.id());
+    // A note that says nothing may only have been read wrongly: those from there on are left to be read again.
+    for (const CommittedSnapshot& each : out.log.snapshots) {
+        const std::vector<SnapshotNote>& notes = repository.notes().of(each.id());
+        out.notes[each.id()].assign(notes.begin(), std::ranges::find(notes, NoteKind::unreadable, &SnapshotNote::kind));
+    }
     return out;
 }
 

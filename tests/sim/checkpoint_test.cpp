@@ -5,6 +5,7 @@
 #include "repo/credential_file.h"
 #include "repo/session.h"
 #include "store/measure.h"
+#include "testing/faulty_store.h"
 
 namespace holdfast::testing_support {
 namespace {
@@ -89,6 +90,24 @@ TEST_F(CheckpointOf, what_came_after_it_shows_too) {
     EXPECT_TRUE(restored(*repository, later.id) == contents_of(tree(21)));
     repository->forget({later.id}, "test");
     EXPECT_EQ(small_.open()->snapshots().size(), 10U);
+}
+
+// What a store showed once is not what everybody believes from then on.
+TEST_F(CheckpointOf, keeps_no_note_that_was_read_wrongly) {
+    const repo::Snapshot gone = small_.back_up(tree(20));
+    for (std::int64_t number = 21; number < 25; ++number) small_.back_up(tree(number));
+    small_.open()->forget({gone.id}, "test");
+    small_.sim.clock.advance(24 * 3600 * one_second);
+    FaultyStore lying(small_.store, small_.sim, {.flipped = 1, .prefix = "notes/"});
+    const auto deceived = small_.open_through(lying, "");
+    EXPECT_FALSE(deceived->was_forgotten(gone.id));
+    prune(*deceived);
+    ASSERT_EQ(small_.store.names("index/checkpoint-").size(), 2U);
+
+    const auto repository = small_.open();
+    EXPECT_EQ(repository->log().entries_read(), 0U);
+    EXPECT_TRUE(repository->was_forgotten(gone.id));
+    EXPECT_EQ(repository->snapshots().size(), 14U);
 }
 
 // What was in the packs that the collection before it deleted is stored again, not relied on.
