@@ -5,4 +5,4 @@ cd "$(dirname "$0")"
 holdfast=${HOLDFAST:-holdfast}
 export MONGO_URL=${MONGO_URL:-mongodb://admin@localhost:27017/?authSource=admin}
 "$holdfast" backup mongodb
-"$holdfast" forget --source mongodb
+"$holdfast" forget --source mongodb --prune

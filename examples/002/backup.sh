@@ -4,4 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")"
 holdfast=${HOLDFAST:-holdfast}
 "$holdfast" backup mongodb
-"$holdfast" forget --source mongodb --keep-within "${RETENTION_DAYS:-30}d" --keep-last 1
+"$holdfast" forget --source mongodb --keep-within "${RETENTION_DAYS:-30}d" --keep-last 1 --prune

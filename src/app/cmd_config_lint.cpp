@@ -91,7 +91,7 @@ void ask_ledger(Context& context, policy::LintInput& input) {
     if (std::ranges::none_of(input.sources, [](const auto& each) { return each.rto.has_value(); })) return;
     std::string why = "no restore or proof of it as a whole is in the ledger";
     try {
-        if (!context.config().service.is_configured) {
+        if (!context.config().records_runs()) {
             why = "no `ledger` is configured";
         } else if (!ledger::exists(ledger_place(context))) {
             why = "there is no ledger yet";

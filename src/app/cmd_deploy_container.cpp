@@ -20,7 +20,7 @@ ENTRYPOINT ["/entrypoint.sh"]
 
 constexpr std::string_view entry_point = R"(#!/bin/sh
 # What the container does. With arguments: holdfast ARGUMENTS. Without: the databases of MONGODB_URI are backed up into the
-# repository at BACKUP_BUCKET (a bucket, a URL or a folder) and BACKUP_PATH; what is older than RETENTION_DAYS is forgotten,
+# repository at BACKUP_BUCKET (a bucket, a URL or a folder) and BACKUP_PATH; what is older than RETENTION_DAYS goes,
 # never the last. The repository's passphrase is HOLDFAST_PASSWORD.
 set -eu
 [ $# -eq 0 ] || exec holdfast "$@"
@@ -35,7 +35,7 @@ esac
 export HOLDFAST_REPO
 holdfast --no-input snapshots > /dev/null 2>&1 || holdfast --no-input init
 holdfast --no-input backup "$MONGODB_URI" --name mongodb --host "${HOLDFAST_HOST:-kubernetes}"
-holdfast --no-input forget --source mongodb --keep-within "${RETENTION_DAYS:-30}d" --keep-last 1
+holdfast --no-input forget --source mongodb --keep-within "${RETENTION_DAYS:-30}d" --keep-last 1 --prune
 )";
 
 int deploy_container(Context& context, const std::string& folder) {

@@ -106,15 +106,26 @@ void print_report(Output& out, const engine::FollowReport& report, const std::st
     if (report.reached) out.line(fmt::format("  reaches  {}", rfc3339(report.reached->time)));
 }
 
-void follow_one(Context& context, Source& source, const engine::FollowPlan& plan) {
-    // The first signal ends the following, not what is then still to be written.
-    Stop never;
-    World calm{context.world.clock, context.world.random, never, context.world.log};
-    Context writing(calm, context.out, context.globals, {});
-    const auto repository = writing.open_repository();
+// What one journal is written with. The first signal ends the following, not what is then still to be written.
+class Writing {
+public:
+    explicit Writing(Context& context)
+        : calm_{context.world.clock, context.world.random, never_, context.world.log},
+          own_(context, calm_, context.globals),
+          repository_(own_.open_repository()) {}
+    repo::Repository& repository() { return *repository_; }
+
+private:
+    Stop never_;
+    World calm_;
+    Context own_;
+    const std::unique_ptr<repo::Repository> repository_;
+};
+
+void follow_one(Context& context, Writing& writing, Source& source, const engine::FollowPlan& plan) {
     const std::string name = source.name();
     engine::Progress progress;
-    const engine::FollowReport report = engine::follow(source, *repository, context.world, plan,
+    const engine::FollowReport report = engine::follow(source, writing.repository(), context.world, plan,
                                                        events_for(context.out, context.world.clock, name), progress);
     print_report(context.out, report, name);
 }
@@ -122,17 +133,26 @@ void follow_one(Context& context, Source& source, const engine::FollowPlan& plan
 // Each keeps a journal of its own. When one fails the others end cleanly.
 void follow_together(Context& context, const std::vector<std::unique_ptr<Source>>& parts,
                      const engine::FollowPlan& plan) {
+    std::vector<std::unique_ptr<Writing>> writings;
+    for (std::size_t i = 0; i < parts.size(); ++i) writings.push_back(std::make_unique<Writing>(context));
     Workers workers(parts.size(), parts.size());
-    for (const auto& part : parts)
-        workers.submit([&context, &part, &plan] {
+    for (std::size_t i = 0; i < parts.size(); ++i)
+        workers.submit([&context, &writing = *writings[i], &part = *parts[i], &plan] {
             try {
-                follow_one(context, *part, plan);
+                follow_one(context, writing, part, plan);
             } catch (...) {
                 context.world.stop.request();
                 throw;
             }
         });
     workers.finish();
+}
+
+void follow_in_turn(Context& context, const std::vector<Source*>& sources, const engine::FollowPlan& plan) {
+    for (Source* const each : sources) {
+        Writing writing(context);
+        follow_one(context, writing, *each, plan);
+    }
 }
 
 int run_follow(Context& context, const FollowChoice& choice) {
@@ -149,12 +169,14 @@ int run_follow(Context& context, const FollowChoice& choice) {
                                   .take_over = choice.take_over,
                                   .flush_every = flush_of(context, choice)};
     const auto parts = parts_of(*sources.front(), context.world);
-    if (parts.empty())
-        follow_one(context, *sources.front(), plan);
-    else if (choice.once)
-        for (const auto& part : parts) follow_one(context, *part, plan);
-    else
+    if (!parts.empty() && !choice.once) {
         follow_together(context, parts, plan);
+        return 0;
+    }
+    std::vector<Source*> in_turn;
+    for (const auto& part : parts) in_turn.push_back(part.get());
+    if (parts.empty()) in_turn.push_back(sources.front().get());
+    follow_in_turn(context, in_turn, plan);
     return 0;
 }
 

@@ -47,21 +47,10 @@ void print(Output& out, const report::Document& document, const std::string& for
 
 std::vector<report::ProvenSource> proven_sources(const Config& config, const ledger::Ledger& ledger) {
     std::vector<report::ProvenSource> out;
-    const auto proofs = ledger.newest_proofs();
-    for (const SourceConfig& source : config.sources) {
-        out.push_back({source.name,
-                       source.component.empty() ? report::component_of(source.kind) : source.component,
-                       {},
-                       0,
-                       source.rto,
-                       policy::recovery_time(ledger.recovery_seconds(source.name)),
-                       source.criticality});
-        for (const auto& [run, outcome] : proofs) {
-            if (outcome.source != source.name) continue;
-            out.back().proof = outcome;
-            out.back().proven = run.ended;
-        }
-    }
+    for (const SourceConfig& source : config.sources)
+        out.push_back({source.name, source.component.empty() ? report::component_of(source.kind) : source.component,
+                       ledger.proofs(source.name), source.rto,
+                       policy::recovery_time(ledger.recovery_seconds(source.name)), source.criticality});
     return out;
 }
 

@@ -470,6 +470,7 @@ int run_restore(Context& context, const RestoreChoice& given) {
     if (choice.unswap) return run_unswap(context, choice);
     refuse_what_does_not_fit(choice);
     warn_of_password(context.out, choice.target);
+    context.pass_over_broken_config();
     RestoreRun run;
     if (choice.from) return restore_from(context, choice, open_copy(context, choice), run);
     const bool is_folder = is_plain_folder(choice);

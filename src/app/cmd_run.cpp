@@ -78,7 +78,7 @@ StepEnd run_step(Context& context, const JobStep& step) {
     globals.limit.up = tighter(globals.limit.up, own_globals.limit.up);
     globals.repository = step.repository;
     globals.no_input = true;
-    Context own(context.world, context.out, globals, {});
+    Context own(context, context.world, globals);
     own.recorder = context.recorder;
     try {
         const int exit = call.command->run(own);

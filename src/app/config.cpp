@@ -1,6 +1,9 @@
 #include "app/config.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdlib>
 
 #include "app/part_name.h"
 #include "app/url_password.h"
@@ -80,6 +83,12 @@ std::string read_config(const std::string& path) {
     } catch (const Error& error) {
         throw Error{Code::config, "the configuration cannot be read: {}", error.message()};
     }
+}
+
+std::string default_ledger() {
+    const bool is_of_the_machine = ::geteuid() == 0 && std::getenv("XDG_STATE_HOME") == nullptr;
+    const std::string folder = is_of_the_machine ? "" : state_folder();
+    return fmt::format("sqlite:{}/ledger.db", folder.empty() ? "/var/lib/holdfast" : folder);
 }
 
 Config load_config(const std::string& path, std::span<const SourceType* const> types) {

@@ -72,9 +72,12 @@ struct RetentionConfig {
     std::string where;
 };
 
+// "sqlite:/var/lib/holdfast/ledger.db"; below the state folder for who is not root, or says where that is.
+std::string default_ledger();
+
 struct ServiceConfig {
-    std::string ledger = "sqlite:/var/lib/holdfast/ledger.db";  // or "postgres://…", or a reference to one
-    bool is_configured = false;                                 // else runs by hand are recorded nowhere
+    std::string ledger = default_ledger();  // or "postgres://…", or a reference to one
+    bool is_configured = false;
 };
 
 struct Config {
@@ -86,6 +89,8 @@ struct Config {
     std::vector<policy::Job> jobs = {};
     ServiceConfig service = {};
 
+    // Also those by hand.
+    bool records_runs() const { return service.is_configured || !jobs.empty(); }
     const RepositoryConfig* repository(std::string_view name) const;
     // The only one that is no replica; null: there is none, or more than one.
     const RepositoryConfig* main_repository() const;

@@ -32,6 +32,7 @@ inline constexpr std::array<std::string_view, 6> every_source{"kind",  "componen
                                                               "hooks", "objectives", "criticality"};
 // … and of those that can be followed.
 inline constexpr std::array<std::string_view, 2> followed_source{"follow", "window"};
+inline constexpr std::array<std::string_view, 1> kinds_followed_later{"postgres"};
 inline constexpr std::array<std::string_view, 2> objectives{"rpo", "rto"};
 inline constexpr std::array<std::string_view, 6> check{"sql", "exec", "http", "expect", "timeout", "database"};
 inline constexpr std::array<std::string_view, 3> hooks{"before", "after", "on_failure"};

@@ -222,48 +222,53 @@ private:
         std::vector<std::string_view> built{"kind"};
         for (const SourceOption& option : type->options) built.push_back(option.name);
         built.insert(built.end(), keys::every_source.begin() + 1, keys::every_source.end());
-        if (type->has_journal) built.insert(built.end(), keys::followed_source.begin(), keys::followed_source.end());
+        std::vector<std::string_view> planned(keys::source_planned.begin(), keys::source_planned.end());
+        const bool later =
+            std::ranges::find(keys::kinds_followed_later, type->kind) != keys::kinds_followed_later.end();
+        if (type->has_journal || later) {
+            std::vector<std::string_view>& where = type->has_journal ? built : planned;
+            where.insert(where.end(), keys::followed_source.begin(), keys::followed_source.end());
+        }
         const std::size_t problems_before = problem_count();
         SourceConfig source{name, std::string(type->kind), {}, place(at)};
-        read_map(value, what, built, keys::source_planned,
-                 [&](const std::string& key, const YAML::Node&, const YAML::Node& member) {
-                     if (key == "kind") return;
-                     if (key == "checks") {
-                         source.checks = read_checks(member, *type, what);
-                         return;
-                     }
-                     if (key == "hooks") {
-                         source.hooks = hooks(member, what);
-                         return;
-                     }
-                     if (key == "objectives") {
-                         read_objectives(member, what, source);
-                         return;
-                     }
-                     if (key == "criticality") {
-                         const std::string of = fmt::format("`criticality` of {}", what);
-                         if (const auto each = choice(member, of, policy::criticality_names))
-                             source.criticality = policy::Criticality{static_cast<std::uint8_t>(*each)};
-                         return;
-                     }
-                     if (key == "component") {
-                         source.component = text(member, fmt::format("`component` of {}", what)).value_or("");
-                         return;
-                     }
-                     if (key == "window") {
-                         source.window = duration(member, fmt::format("`window` of {}", what));
-                         return;
-                     }
-                     if (key == "follow") {
-                         source.follow = flag(member, fmt::format("`follow` of {}", what)).value_or(false);
-                         return;
-                     }
-                     const auto option = std::ranges::find(type->options, key, &SourceOption::name);
-                     std::vector<std::string>& values = source.options[key];
-                     values = read_option(*option, member, fmt::format("`{}` of {}", key, what));
-                     if (std::ranges::find(keys::path_options, key) == keys::path_options.end()) return;
-                     for (std::string& path : values) path = absolute(path);
-                 });
+        read_map(value, what, built, planned, [&](const std::string& key, const YAML::Node&, const YAML::Node& member) {
+            if (key == "kind") return;
+            if (key == "checks") {
+                source.checks = read_checks(member, *type, what);
+                return;
+            }
+            if (key == "hooks") {
+                source.hooks = hooks(member, what);
+                return;
+            }
+            if (key == "objectives") {
+                read_objectives(member, what, source);
+                return;
+            }
+            if (key == "criticality") {
+                const std::string of = fmt::format("`criticality` of {}", what);
+                if (const auto each = choice(member, of, policy::criticality_names))
+                    source.criticality = policy::Criticality{static_cast<std::uint8_t>(*each)};
+                return;
+            }
+            if (key == "component") {
+                source.component = text(member, fmt::format("`component` of {}", what)).value_or("");
+                return;
+            }
+            if (key == "window") {
+                source.window = duration(member, fmt::format("`window` of {}", what));
+                return;
+            }
+            if (key == "follow") {
+                source.follow = flag(member, fmt::format("`follow` of {}", what)).value_or(false);
+                return;
+            }
+            const auto option = std::ranges::find(type->options, key, &SourceOption::name);
+            std::vector<std::string>& values = source.options[key];
+            values = read_option(*option, member, fmt::format("`{}` of {}", key, what));
+            if (std::ranges::find(keys::path_options, key) == keys::path_options.end()) return;
+            for (std::string& path : values) path = absolute(path);
+        });
         if (problem_count() == problems_before) try_to_make(*type, source, at);
         out_.config.sources.push_back(std::move(source));
     }

@@ -23,6 +23,11 @@ std::string variable(const char* name) {
     return value == nullptr ? "" : value;
 }
 
+// A path or URL, no name of the configuration.
+bool is_place(const std::string& repository) {
+    return repository.find('/') != std::string::npos || repository == "." || repository == "..";
+}
+
 // How long a store that does not answer is asked again.
 Nanoseconds patience_or(Nanoseconds usual) {
     const std::string text = variable("HOLDFAST_PATIENCE");
@@ -42,7 +47,15 @@ RepositoryChoice choice_of(const RepositoryConfig& configured) {
 }  // namespace
 
 Context::Context(World& in_world, Output& output, const Globals& given, std::vector<std::string> words_after_dashes)
-    : world(in_world), out(output), globals(given), secrets(in_world), command_line(std::move(words_after_dashes)) {}
+    : own_secrets_(std::make_unique<Secrets>(in_world)),
+      world(in_world),
+      out(output),
+      globals(given),
+      secrets(*own_secrets_),
+      command_line(std::move(words_after_dashes)) {}
+
+Context::Context(Context& whole, World& in_world, const Globals& given)
+    : world(in_world), out(whole.out), globals(given), secrets(whole.secrets) {}
 
 std::optional<std::string> Context::config_path() const {
     if (!globals.config.empty()) return globals.config;
@@ -64,9 +77,22 @@ const Config& Context::config() {
     return *config_;
 }
 
+void Context::pass_over_broken_config() {
+    const std::string wanted = globals.repository.empty() ? variable("HOLDFAST_REPO") : globals.repository;
+    const bool is_named = !globals.config.empty() || globals.config_text || !variable("HOLDFAST_CONFIG").empty();
+    if (config_ || is_named || !is_place(wanted)) return;
+    try {
+        config();
+    } catch (const Error& error) {
+        if (error.code() != Code::config) throw;
+        out.warn(fmt::format("the configuration is not used, as it is broken: {}", error.message()));
+        config_ = Config{};
+    }
+}
+
 RepositoryChoice Context::choose_repository(const std::string& text) {
     const std::string wanted = text.empty() ? variable("HOLDFAST_REPO") : text;
-    if (wanted.find('/') != std::string::npos || wanted == "." || wanted == "..") {
+    if (is_place(wanted)) {
         if (!text.empty()) warn_of_password(out, text);
         return {wanted, {wanted}};
     }

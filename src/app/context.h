@@ -1,7 +1,7 @@
 // app/context.h: what every verb works with: options, configuration, secrets, output, repositories.
 //
 // Errors   config, usage, no_repository, wrong_key and what opening a repository throws
-// Threads  one
+// Threads  one each; `secrets` is shared by all parts of a whole
 #pragma once
 
 #include <map>
@@ -40,18 +40,26 @@ struct SecretPlaces {
 class Recorder;
 
 class Context {
+    std::unique_ptr<Secrets> own_secrets_;
+
 public:
     Context(World& world, Output& out, const Globals& globals, std::vector<std::string> words_after_dashes);
+    // For a part of what `whole` does, which has to outlive it. The secrets are those of the whole: what one part took out of
+    // the environment, the next one finds.
+    Context(Context& whole, World& world, const Globals& globals);
 
     World& world;
     Output& out;
     const Globals& globals;
-    Secrets secrets;
+    Secrets& secrets;
     const std::vector<std::string> command_line;  // what followed "--"
     Recorder* recorder = nullptr;                 // of the run that this is, or is part of; none: it is not recorded
 
     // Read when first wanted; empty when there is no file.
     const Config& config();
+    // For what has to work in an emergency: a file that nobody named and that is broken is warned of and passed over, where
+    // the repository is given by its place. config() is empty then.
+    void pass_over_broken_config();
     // Of the file that config() reads; nothing when there is none.
     std::optional<std::string> config_path() const;
 

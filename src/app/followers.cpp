@@ -22,7 +22,7 @@ constexpr std::size_t line_bytes_max = 1 << 20;
 
 // All of the configuration that makes it work otherwise; where that stands in the file does not.
 std::string works_by(const Config& config, const SourceConfig& source) {
-    std::string out = source.kind;
+    std::string out = fmt::format("{} {}", source.kind, source.rpo.value_or(0));
     for (const auto& [name, values] : source.options) out += fmt::format("\n{}: {}", name, join(values, "\n- "));
     for (const RepositoryConfig& each : config.repositories)
         out += fmt::format("\n{} {} {} {} {} {} {} {} {}", each.name, each.url, each.endpoint, each.region,

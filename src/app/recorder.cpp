@@ -138,7 +138,7 @@ namespace {
 std::unique_ptr<Recorder> begin_by_hand(Context& context, const std::string& verb) {
     if (context.recorder != nullptr) return nullptr;
     try {
-        if (!context.config().service.is_configured) return nullptr;
+        if (!context.config().records_runs()) return nullptr;
         std::shared_ptr<ledger::Ledger> ledger = open_ledger(context);
         ledger::Run run;
         run.id = ledger::new_run_id(context.world.random);

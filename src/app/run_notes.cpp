@@ -59,10 +59,10 @@ repo::RunRecord record_of(const ledger::Run& run) {
     return out;
 }
 
-const repo::Snapshot* newest(const repo::Repository& repository) {
+repo::SnapshotId newest(const repo::Repository& repository) {
     const auto& all = repository.snapshots();
     const auto at = std::ranges::max_element(all, {}, &repo::Snapshot::received);
-    return at == all.end() ? nullptr : &*at;
+    return at == all.end() ? repo::no_snapshot : at->id;
 }
 
 }  // namespace
@@ -76,12 +76,12 @@ void leave_run_notes(Context& context, ledger::Ledger& ledger, const std::string
         if (runs.empty()) return;
         Globals globals = context.globals;
         globals.no_input = true;
-        Context own(context.world, context.out, globals, {});
+        Context own(context, context.world, globals);
         const auto repository = own.open_repository(own.choose_repository(repository_name), own.usual_places());
-        const repo::Snapshot* const carrier = newest(*repository);
-        if (carrier == nullptr || repository->is_replica()) return;
+        if (repository->is_replica()) return;
+        const repo::SnapshotId carrier = newest(*repository);
         for (const ledger::Run& run : runs) {
-            repository->notes().append(carrier->id, repo::NoteKind::run, run.ended,
+            repository->notes().append(carrier, repo::NoteKind::run, run.ended,
                                        repo::encode(record_of(run), repository->keys(), context.world.random));
             ledger.has_note(run);
         }

@@ -94,6 +94,7 @@ std::vector<std::string> split_command(std::string_view text) {
 }
 
 std::optional<Secret> Secrets::from_environment(const std::string& variable) {
+    const std::lock_guard lock(mutex_);
     if (const auto known = taken_.find(variable); known != taken_.end()) return known->second;
     char* const value = std::getenv(variable.c_str());
     if (value == nullptr || *value == '\0') return std::nullopt;
@@ -103,6 +104,11 @@ std::optional<Secret> Secrets::from_environment(const std::string& variable) {
     unsetenv(variable.c_str());
     taken_.emplace(variable, secret);
     return secret;
+}
+
+std::map<std::string, Secret> Secrets::taken() const {
+    const std::lock_guard lock(mutex_);
+    return taken_;
 }
 
 Secret Secrets::from_file(const std::string& path, SecretForm form) {

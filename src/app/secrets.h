@@ -3,10 +3,11 @@
 // Shape    a secret is taken from the environment (and wiped there), from a file, from a command's output, or
 //          asked for on the terminal
 // Errors   config when a reference leads nowhere; usage when nobody can be asked; cancelled by Ctrl-C
-// Threads  one
+// Threads  any; the environment is changed only by what was not taken before: take it before threads begin
 #pragma once
 
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,7 +39,7 @@ public:
     // Takes the variable out of the environment (of /proc too) and remembers it. Nothing when unset or empty.
     std::optional<Secret> from_environment(const std::string& variable);
     // What it took, by variable: own children look for it in their environment.
-    const std::map<std::string, Secret>& taken() const { return taken_; }
+    std::map<std::string, Secret> taken() const;
     Secret from_file(const std::string& path, SecretForm form);
     Secret resolve(const SecretReference& reference, SecretForm form);
     // A passphrase, an address or another line that a reference leads to.
@@ -57,7 +58,8 @@ private:
     std::string read_answer(const std::string& prompt, bool echo);
 
     World& world_;
-    std::map<std::string, Secret> taken_;
+    mutable std::mutex mutex_;
+    std::map<std::string, Secret> taken_;  // guarded by mutex_
 };
 
 }  // namespace holdfast::app

@@ -178,7 +178,7 @@ void check_notes(repo::Repository& repository, const repo::LogBook& log, CheckFi
                          fmt::format("{} later notes of snapshot {} count for nothing without it",
                                      numbers.next - known - 1, id.short_hex()),
                          "");
-        if (!committed.contains(id))
+        if (!committed.contains(id) && id != repo::no_snapshot)
             findings.add(fmt::format("snapshot {}", id.hex()), "missing",
                          "there are notes about it, but no log has its COMMIT", "it cannot be restored");
     }

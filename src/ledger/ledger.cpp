@@ -455,6 +455,17 @@ std::vector<std::pair<Run, Outcome>> Ledger::newest_proofs() const {
     return out;
 }
 
+std::vector<Proof> Ledger::proofs(const std::string& source) const {
+    const std::lock_guard lock(mutex_);
+    std::vector<Proof> out;
+    for (const Row& row : database_->run("SELECT r.ended, o." + join(split(std::string(outcome_columns), ','), ", o.") +
+                                             " FROM outcomes o JOIN runs r ON r.id = o.run WHERE o.source = $1 AND "
+                                             "o.proof_level >= 0 ORDER BY r.ended DESC LIMIT 100",
+                                         {value(source)}))
+        out.push_back({row.integer(0), outcome_of(row, 1)});
+    return out;
+}
+
 std::vector<double> Ledger::recovery_seconds(const std::string& source) const {
     const std::lock_guard lock(mutex_);
     std::vector<double> out;

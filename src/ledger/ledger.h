@@ -106,6 +106,7 @@ public:
     std::string log(const std::string& id) const;
     // The newest proof of each source.
     std::vector<std::pair<Run, Outcome>> newest_proofs() const;
+    std::vector<Proof> proofs(const std::string& source) const;             // newest first, at most 100
     std::vector<double> recovery_seconds(const std::string& source) const;  // newest first
 
     void tell(const Reach& reach);

@@ -251,6 +251,12 @@ TEST_P(LedgerTest, TheNewestProofOfEachSource) {
     ASSERT_EQ(proofs.size(), 2U);
     EXPECT_EQ(proofs[0].second.source, "catalog");
     EXPECT_EQ(proofs[1].second.result, "fail");
+    const auto of_orders = ledger->proofs("orders");
+    ASSERT_EQ(of_orders.size(), 2U);
+    EXPECT_EQ(of_orders[0].outcome.result, "fail");
+    EXPECT_EQ(of_orders[0].ended, sim.clock.now());
+    EXPECT_EQ(of_orders[1].outcome.result, "pass");
+    EXPECT_EQ(of_orders[0].ended - of_orders[1].ended, 2 * minute);
     EXPECT_THAT(ledger->recovery_seconds("orders"), ElementsAre(5));
 }
 

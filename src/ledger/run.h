@@ -40,6 +40,11 @@ struct Outcome {
     std::uint64_t items = 0;
 };
 
+struct Proof {
+    Nanoseconds ended = 0;
+    Outcome outcome;
+};
+
 struct Progress {
     std::string what = {};
     std::uint64_t items = 0;

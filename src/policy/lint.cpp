@@ -15,6 +15,7 @@ namespace holdfast::policy {
 namespace {
 
 constexpr Nanoseconds one_day = 86400 * one_second;
+constexpr std::uint8_t level_of_proof_min = 3;  // below it nothing is restored
 
 constexpr std::array<LintRule, 21> rules{{
     {"rpo-unattainable", Severity::error},
@@ -60,6 +61,19 @@ public:
     explicit Timing(const LintInput& input) : input_(input) {
         for (const Job& job : input.jobs) gaps_.emplace(job.name, own_gap(job));
     }
+    // Why it never runs by itself; empty: it does, or nobody wants it to.
+    std::string never_due_because(const Job& job) const {
+        if (job.schedule)
+            return job.schedule->next(input_.now)
+                       ? ""
+                       : fmt::format("There is no time that fits `{}`.", job.schedule->text());
+        for (const std::string& name : job.after) {
+            const auto before = std::ranges::find(input_.jobs, name, &Job::name);
+            if (before != input_.jobs.end() && !never_due_because(*before).empty())
+                return fmt::format("It waits for job `{}`, which is never due.", name);
+        }
+        return "";
+    }
     std::optional<Nanoseconds> gap(const Job& job) const {
         if (job.schedule) return gaps_.at(job.name);
         std::optional<Nanoseconds> out;
@@ -103,13 +117,15 @@ private:
 
     void look_at(const LintSource& source) {
         std::vector<const Job*> backups;
-        bool is_proven = false;
+        std::optional<std::uint8_t> proven;
         for (const Job& job : input_.jobs) {
             if (is<BackupTask>(job) && covers(job, source.name)) backups.push_back(&job);
             const auto* const proof = std::get_if<ProveTask>(&job.task);
             const bool is_in_sandbox = proof != nullptr && proof->to.empty();  // elsewhere only the newest is looked at
-            is_proven = is_proven || (is_in_sandbox && (job.sources.empty() || covers(job, source.name)));
+            if (is_in_sandbox && (job.sources.empty() || covers(job, source.name)))
+                proven = std::max(proven.value_or(0), proof->level);
         }
+        const bool is_proven = proven.value_or(0) >= level_of_proof_min;
         if (backups.empty() && !source.follow) {
             add("unprotected", source.where, fmt::format("no job backs up source `{}`", source.name),
                 "It is configured, so somebody counts on it; nothing of it is stored unless somebody thinks of it.",
@@ -117,7 +133,9 @@ private:
             return;
         }
         if (!is_proven)
-            add("no-proof", source.where, fmt::format("no job proves source `{}`", source.name),
+            add("no-proof", source.where,
+                proven ? fmt::format("source `{}` is proved up to V{} only", source.name, *proven)
+                       : fmt::format("no job proves source `{}`", source.name),
                 "A backup that was never restored may be worth nothing, and nobody would know.",
                 "Add a job such as `{prove: {pick: random}, schedule: \"0 6 * * 0\"}`.");
         look_at_objective(source, backups);
@@ -218,9 +236,9 @@ private:
     }
 
     void look_at(const Job& job) {
-        if (job.schedule && !job.schedule->next(input_.now))
-            add("never-due", job.where, fmt::format("job `{}` is never due", job.name),
-                fmt::format("There is no time that fits `{}`.", job.schedule->text()), "Correct its `schedule`.");
+        if (std::string because = timing_.never_due_because(job); !because.empty())
+            add("never-due", job.where, fmt::format("job `{}` is never due", job.name), std::move(because),
+                job.schedule ? "Correct its `schedule`." : "Correct the schedule of that one.");
         else if (!job.schedule && job.after.empty())
             add("only-by-hand", job.where, fmt::format("job `{}` has no schedule and follows no job", job.name),
                 "It runs when somebody says so only.", "Give it a `schedule` or `after`.");

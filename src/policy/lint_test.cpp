@@ -10,6 +10,7 @@
 namespace holdfast::policy {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -108,6 +109,10 @@ TEST(Lint, a_threshold_beyond_objective_or_schedule_is_seen) {
 TEST(Lint, sources_without_backup_or_proof_are_named) {
     LintInput input = sound();
     std::get<ProveTask>(input.jobs[1].task).level = 4;
+    std::get<ProveTask>(input.jobs[1].task).level = 2;
+    EXPECT_THAT(lint(input)[0].what, HasSubstr("proved up to V2 only"));
+    std::get<ProveTask>(input.jobs[1].task).level = 3;
+    EXPECT_THAT(rules_of(input), IsEmpty());
     input.jobs[1].sources = {"another"};
     EXPECT_THAT(rules_of(input), ElementsAre("no-proof h.yaml:db"));
     input.jobs[0].sources = {"another"};
@@ -183,6 +188,14 @@ TEST(Lint, jobs_that_are_never_due_are_errors_and_those_by_hand_are_said) {
     LintInput input = sound();
     input.jobs[1].schedule = Schedule::parse("0 6 30 2 *");
     EXPECT_THAT(rules_of(input), ElementsAre("never-due h.yaml:proof"));
+    Job waits;
+    waits.name = "waits";
+    waits.where = "h.yaml:waits";
+    waits.task = CheckTask{};
+    waits.after = {"proof"};
+    input.jobs.push_back(waits);
+    EXPECT_THAT(rules_of(input), ElementsAre("never-due h.yaml:proof", "never-due h.yaml:waits"));
+    input.jobs.pop_back();
     input.jobs[1].schedule.reset();
     EXPECT_THAT(rules_of(input), ElementsAre("only-by-hand h.yaml:proof"));
 }
@@ -267,6 +280,14 @@ TEST(Lint, commands_with_secrets_packers_and_false_friends_are_seen) {
     EXPECT_THAT(rules(command, {"curl", "-H", "X-Api-Key: abc", "https://x/"}),
                 ElementsAre("secret-in-clear h.yaml:t"));
     EXPECT_THAT(rules(command, {"/bin/sh", "-c", "curl -H \"Authorization: Bearer $TOKEN\" https://x/"}), IsEmpty());
+    for (const char* line :
+         {"mongodump -u backup -p abc", "mongodump -u backup -p 'a b'", "sshpass -pabc ssh x", "mysqldump -pabc shop",
+          "redis-cli -h x -a abc --rdb f", "curl -u admin:abc https://x/", "curl --user=admin:abc https://x/"})
+        EXPECT_THAT(rules(command, {"/bin/sh", "-c", line}), Contains("secret-in-clear h.yaml:t")) << line;
+    for (const char* line : {"mongodump -u backup -p $PASS", "mongodump -p \"$PASS\"", "mysqldump -P3306 -p$PASS shop",
+                             "psql -p 5432", "redis-cli -a \"$PASS\" ping", "curl -u admin https://x:80/",
+                             "curl -u \"$USER:$PASS\" https://x/", "mongodump -p"})
+        EXPECT_THAT(rules(command, {"/bin/sh", "-c", line}), IsEmpty()) << line;
     EXPECT_THAT(rules(text, {"https://x/health?a=b&access_token=abc"}), ElementsAre("secret-in-clear h.yaml:t"));
     EXPECT_THAT(rules(text, {"https://x/health?key=abc"}), ElementsAre("secret-in-clear h.yaml:t"));
     EXPECT_THAT(rules(text, {"https://x/health?monkey=abc"}), IsEmpty());

@@ -35,8 +35,8 @@ constexpr Misleading writes{"a query that writes", "changes what it should check
                             "A check that changes data proves nothing.",
                             "Write a query that reads: `select count(*) from users`."};
 
-bool finds(const std::string& text, const char* expression) {
-    return std::regex_search(text, std::regex(expression, std::regex::icase));
+bool finds(const std::string& text, const char* expression, std::regex::flag_type more = std::regex::icase) {
+    return std::regex_search(text, std::regex(expression, std::regex::ECMAScript | more));
 }
 
 // "Authorization: Bearer abc", "X-Api-Key: abc" and "?token=abc"; what a variable holds does not stand there.
@@ -44,6 +44,14 @@ constexpr std::array<const char*, 3> secrets_within{
     R"(authorization:\s*(bearer|basic|token)\s+[^\s$'"])",
     R"((api-key|auth-token|private-token|access-token):\s*[^\s$'"])",
     R"([?&]([a-z_-]*(token|secret|passw|api_?key|signature)[a-z_-]*|key|sig)=[^&\s$'"])",
+};
+
+// Short options of programs, where -p and -P are not alike.
+constexpr std::array<const char*, 4> secrets_of_programs{
+    R"(\b(mongo\w*|sshpass)\b.*\s-p\s*['"]?[^\s$'"=])",
+    R"(\b(mysql\w*|mariadb\S*)\b.*\s-p['"]?[^\s$'"=])",
+    R"(\bredis-cli\b.*\s-a\s+['"]?[^\s$'"])",
+    R"(\b(curl|wget)\b.*\s(-u|--user)[\s=]*['"]?[^\s$'":]+:['"]?[^\s$'"])",
 };
 
 bool is_packer(std::string_view word) {
@@ -66,7 +74,9 @@ bool holds_secret(std::span<const std::string> words) {
         const std::string value = all[i].substr(all[i].find('=') == std::string::npos ? 0 : all[i].find('=') + 1);
         if (value.find('$') == std::string::npos && !value.starts_with('/')) return true;
     }
-    return std::ranges::any_of(secrets_within, [&](const char* each) { return finds(join(all, " "), each); });
+    const std::string line = join(all, " ");
+    return std::ranges::any_of(secrets_within, [&](const char* each) { return finds(line, each); }) ||
+           std::ranges::any_of(secrets_of_programs, [&](const char* each) { return finds(line, each, {}); });
 }
 
 std::string packing_word(std::span<const std::string> words) {

@@ -25,6 +25,9 @@ enum class NoteKind : std::uint8_t {
     run = 8
 };
 
+// Instead of a snapshot: runs that ended before there was any.
+constexpr SnapshotId no_snapshot{};
+
 struct SnapshotNote {
     NoteKind kind{};
     Nanoseconds time = 0;  // received: the instant itself; else when the note was written

@@ -308,7 +308,7 @@ void Repository::read_notes(NotesFrom from) {
     if (from == NotesFrom::checkpoint) return;
     std::set<SnapshotId> committed;
     for (const CommittedSnapshot& snapshot : log_->snapshots()) committed.insert(snapshot.id());
-    notes_->read([&](const SnapshotId& id) { return committed.contains(id); });
+    notes_->read([&](const SnapshotId& id) { return committed.contains(id) || id == no_snapshot; });
     if (from != NotesFrom::names) return;
     std::erase_if(committed, [&](const SnapshotId& id) { return forgotten_.contains(id); });
     notes_->read_on({committed.begin(), committed.end()});

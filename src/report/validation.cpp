@@ -33,19 +33,31 @@ void judge_recovery(ValidationLine& line, const ProvenSource& source) {
                         human_duration(*source.rto)));
 }
 
+bool has_failed(const ledger::Outcome& proof) { return proof.result == "fail"; }
+bool is_good(const ledger::Outcome& proof) { return proof.result == "pass" && proof.proof_level >= level_min; }
+
+// Of some, newest first: the newest good one since the last failure, else the newest.
+const ledger::Proof& telling(const std::vector<ledger::Proof>& proofs) {
+    for (const ledger::Proof& each : proofs) {
+        if (has_failed(each.outcome)) break;
+        if (is_good(each.outcome)) return each;
+    }
+    return proofs.front();
+}
+
 void judge(ValidationLine& line, const ProvenSource& source, Nanoseconds now, Nanoseconds age_max) {
     judge_recovery(line, source);
-    if (!source.proof) return add(line, Verdict::not_tested, source.name + ": never proven");
-    const ledger::Outcome& proof = *source.proof;
-    if (proof.result == "fail")
+    if (source.proofs.empty()) return add(line, Verdict::not_tested, source.name + ": never proven");
+    const auto& [ended, proof] = telling(source.proofs);
+    if (has_failed(proof))
         return add(line, Verdict::fail,
-                   fmt::format("{}: failed at V{} on {}{}{}", source.name, proof.proof_level,
-                               rfc3339_seconds(source.proven), proof.error.empty() ? "" : ": ", proof.error));
-    if (proof.result != "pass" || proof.proof_level < level_min)
+                   fmt::format("{}: failed at V{} on {}{}{}", source.name, proof.proof_level, rfc3339_seconds(ended),
+                               proof.error.empty() ? "" : ": ", proof.error));
+    if (!is_good(proof))
         return add(line, Verdict::not_tested, fmt::format("{}: proven up to V{} only", source.name, proof.proof_level));
-    if (now - source.proven > age_max)
+    if (now - ended > age_max)
         return add(line, Verdict::not_tested,
-                   fmt::format("{}: last proven {} ago", source.name, human_duration(now - source.proven)));
+                   fmt::format("{}: last proven {} ago", source.name, human_duration(now - ended)));
     add(line, Verdict::pass, "");
     if (!proof.error.empty()) line.remarks.push_back(source.name + ": " + proof.error);
 }

@@ -3,7 +3,8 @@
 // Units    nanoseconds since 1970 UTC
 // I1  PASS needs a proof of every source of the component that passed at V3 or better and is not too old; what could not
 //     be tested, was tested too long ago or too little is NOT TESTED
-// I2  a source that took longer to come back than its objective allows is FAIL
+// I2  a later proof that says less, as it went less far or could not be made, takes nothing from an earlier one
+// I3  a source that took longer to come back than its objective allows is FAIL
 #pragma once
 
 #include <optional>
@@ -23,9 +24,8 @@ std::string_view text_of(Verdict verdict);  // "PASS", "FAIL", "NOT TESTED"
 
 struct ProvenSource {
     std::string name;
-    std::string component;                 // "PostgreSQL"
-    std::optional<ledger::Outcome> proof;  // its newest
-    Nanoseconds proven = 0;
+    std::string component;                // "PostgreSQL"
+    std::vector<ledger::Proof> proofs;    // newest first
     std::optional<Nanoseconds> rto = {};  // it shall be back within this time
     std::optional<policy::RecoveryTime> recovery = {};
     policy::Criticality criticality = policy::Criticality::normal;

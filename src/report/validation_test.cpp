@@ -14,30 +14,48 @@ using ::testing::Not;
 constexpr Nanoseconds day = 86'400 * one_second;
 constexpr Nanoseconds now = 100 * day;
 
+ledger::Proof proof(const std::string& result, int level, Nanoseconds age) {
+    ledger::Proof out;
+    out.ended = now - age;
+    out.outcome.result = result;
+    out.outcome.proof_level = level;
+    return out;
+}
+
 ProvenSource proven(const std::string& name, const std::string& result, int level, Nanoseconds age) {
-    ledger::Outcome proof;
-    proof.source = name;
-    proof.result = result;
-    proof.proof_level = level;
-    return {name, "PostgreSQL", proof, now - age};
+    return {name, "PostgreSQL", {proof(result, level, age)}};
 }
 
 ValidationLine judged(const std::vector<ProvenSource>& sources) { return validate(sources, {}, now, 8 * day).front(); }
 
 TEST(Validation, PassNeedsARecentProofOfEverySource) {
     EXPECT_EQ(judged({proven("a", "pass", 4, day), proven("b", "pass", 3, day)}).verdict, Verdict::pass);
-    EXPECT_EQ(judged({proven("a", "pass", 4, day), {"b", "PostgreSQL", {}, 0}}).verdict, Verdict::not_tested);
+    EXPECT_EQ(judged({proven("a", "pass", 4, day), {"b", "PostgreSQL", {}}}).verdict, Verdict::not_tested);
     EXPECT_EQ(judged({proven("a", "pass", 4, 9 * day)}).verdict, Verdict::not_tested);
     EXPECT_EQ(judged({proven("a", "pass", 2, day)}).verdict, Verdict::not_tested);
     EXPECT_EQ(judged({proven("a", "not_tested", 4, day)}).verdict, Verdict::not_tested);
-    EXPECT_EQ(judged({proven("a", "fail", 4, day), {"b", "PostgreSQL", {}, 0}}).verdict, Verdict::fail);
-    EXPECT_EQ(judged({{"b", "PostgreSQL", {}, 0}, proven("a", "fail", 4, 50 * day)}).verdict, Verdict::fail);
+    EXPECT_EQ(judged({proven("a", "fail", 4, day), {"b", "PostgreSQL", {}}}).verdict, Verdict::fail);
+    EXPECT_EQ(judged({{"b", "PostgreSQL", {}}, proven("a", "fail", 4, 50 * day)}).verdict, Verdict::fail);
     EXPECT_THAT(judged({proven("a", "pass", 4, 9 * day)}).reasons, ElementsAre(HasSubstr("a: last proven 9 d")));
+}
+
+TEST(Validation, ALaterProofThatSaysLessTakesNothing) {
+    const auto verdict = [](std::vector<ledger::Proof> newest_first) {
+        return judged({{"a", "PostgreSQL", std::move(newest_first)}}).verdict;
+    };
+    const auto full = proof("pass", 4, 3 * day);
+    EXPECT_EQ(verdict({proof("pass", 1, day), full}), Verdict::pass);
+    EXPECT_EQ(verdict({proof("not_tested", 4, day), full}), Verdict::pass);
+    EXPECT_EQ(verdict({proof("fail", 1, day), full}), Verdict::fail);
+    EXPECT_EQ(verdict({full, proof("fail", 1, 4 * day)}), Verdict::pass);
+    EXPECT_EQ(verdict({proof("pass", 1, day), proof("fail", 4, 2 * day), full}), Verdict::not_tested);
+    EXPECT_EQ(verdict({proof("pass", 1, day), proof("pass", 4, 9 * day)}), Verdict::not_tested);
+    EXPECT_EQ(verdict({proof("pass", 3, day), proof("pass", 4, 9 * day)}), Verdict::pass);
 }
 
 TEST(Validation, APassMayHaveARemark) {
     ProvenSource remarked = proven("a", "pass", 4, day);
-    remarked.proof->error = "not one instant";
+    remarked.proofs[0].outcome.error = "not one instant";
     const ValidationLine line = judged({remarked, proven("b", "pass", 4, day)});
     EXPECT_EQ(line.verdict, Verdict::pass);
     EXPECT_THAT(line.remarks, ElementsAre("a: not one instant"));

@@ -197,6 +197,17 @@ class Configuration(Case):
         self.init()
         self.fails(2, "backup", "uplaods", says="uplaods", hints="uploads")
 
+    def test_a_broken_configuration_that_nobody_named_stops_no_restore(self):
+        self.init()
+        (self.home / "kept").write_bytes(b"kept")
+        snapshot = self.holdfast("backup", f"files:{self.home}", "--json").lines()[-1]["snapshots"][0]
+        (self.folder / "holdfast.yaml").write_text("version: 1\nsources: {x: {kind: flies}}\n")
+        done = self.holdfast("restore", snapshot, "--to", self.folder / "back")
+        self.assertIn("the configuration is not used, as it is broken: ", " ".join(done.errors.split()))
+        self.assertTrue(any(path.is_file() for path in (self.folder / "back").rglob("*")))
+        self.fails(2, "-c", "holdfast.yaml", "restore", snapshot, "--to", self.folder / "other", says="flies")
+        self.fails(2, "forget", "--keep-last", "1", says="flies")  # what protects a snapshot may stand there
+
     def test_a_configuration_that_is_right_is_used(self):
         self.config(f"version: 1\nrepositories:\n  main: {{url: {self.repo}, unlock: {{keyfile: 'file:{self.key}'}}}}\n"
                     f"sources:\n  home: {{kind: files, paths: [{self.home}], exclude: ['*.tmp']}}\n")

@@ -69,6 +69,10 @@ class Config(Case):
         self.assertFalse((self.folder / "ledger.db").exists())
         (self.folder / "ledger.db").write_bytes(b"no ledger" * 1000)
         self.assertEqual(self.lint(0), [("note", "rto-unknown", "holdfast.yaml:6:3")])
+        for key in ("follow: true", "window: 7d"):
+            self.write(f"version: 1\nsources: {{db: {{kind: postgres, url: 'postgres://db/x', {key}}}}}\n")
+            self.assertIn("is part of holdfast's design but this version does not build it yet",
+                          " ".join(self.holdfast("config", "check", code=2).errors.split()))
         self.write("version: 1\njobs: {j: {sources: [none]}}\n")
         self.fails(2, "config", "lint", says="there is no source `none`")
 

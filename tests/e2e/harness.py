@@ -103,6 +103,10 @@ class OrdinaryUser:
             os.setuid(self.id)
 
 
+def state_below(home):
+    return str(pathlib.Path(home) / ".local/state")
+
+
 class Case(unittest.TestCase):
     """A test with a folder, a home and a key file of its own."""
 
@@ -119,6 +123,7 @@ class Case(unittest.TestCase):
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
+            "XDG_STATE_HOME": state_below(self.home),
             "TZ": "UTC",
             "LC_ALL": "C.UTF-8",
             "TMPDIR": str(self.folder),
@@ -129,13 +134,19 @@ class Case(unittest.TestCase):
             if name in os.environ:
                 self.environment[name] = os.environ[name]
 
-    def run_program(self, *args, input=None, env=None, cwd=None, before=None, timeout=TIMEOUT):
-        environment = dict(self.environment)
-        for name, value in (env or {}).items():
+    def environment_with(self, changes):
+        out = dict(self.environment)
+        if "HOME" in (changes or {}):
+            out["XDG_STATE_HOME"] = state_below(changes["HOME"])
+        for name, value in (changes or {}).items():
             if value is None:
-                environment.pop(name, None)
+                out.pop(name, None)
             else:
-                environment[name] = str(value)
+                out[name] = str(value)
+        return out
+
+    def run_program(self, *args, input=None, env=None, cwd=None, before=None, timeout=TIMEOUT):
+        environment = self.environment_with(env)
         argv = [PROGRAM] + [os.fspath(arg) if isinstance(arg, os.PathLike) else arg for arg in args]
         began = time.monotonic()
         done = subprocess.run(argv, input=input if input is not None else b"", capture_output=True, env=environment,
@@ -162,7 +173,7 @@ class Case(unittest.TestCase):
 
     def start(self, *args, env=None, **options):
         """Starts the program and does not wait for it."""
-        environment = dict(self.environment, **(env or {}))
+        environment = self.environment_with(env)
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
         options.setdefault("stdin", subprocess.DEVNULL)

@@ -6,10 +6,12 @@ import os
 import signal
 import shutil
 import sqlite3
+import subprocess
 import time
 
-from harness import main, noise, postgres_server
+from harness import RedisServer, main, noise, postgres_server
 from jobs_case import Jobs, wait_until
+from mongo_server import mongo_server
 
 
 class ByHand(Jobs):
@@ -251,7 +253,7 @@ class Stopped(Jobs):
     """SIGTERM in each phase of a run: it ends as one that was ended, and leaves everything whole."""
 
     def stopped(self, job, until, kept):
-        child = self.start("--limit-upload", "40K", "run", job, stderr=open(self.folder / "said", "wb"))
+        child = self.start("--limit-upload", "40K", "--limit-download", "10K", "run", job, stderr=open(self.folder / "said", "wb"))
         wait_until(lambda: until((self.folder / "said").read_text()), timeout=120)
         child.send_signal(signal.SIGTERM)
         self.assertEqual(child.wait(60), 143, (self.folder / "said").read_text())
@@ -297,6 +299,25 @@ class Stopped(Jobs):
         self.holdfast("run", "nightly")
         self.stopped("proof", lambda said: "main prove" in said, kept=1)
 
+    def test_while_it_forgets_prunes_checks_or_exports(self):
+        server = RedisServer()
+        self.addCleanup(server.remove)
+        server.send([["SET", f"key {number}", noise(number, 2000).hex()] for number in range(100)])
+        (self.tree / "kept").write_bytes(noise("kept", 300_000))
+        self.configure("  nightly: {sources: [tree, cache], retention: {last: 1}}\n  expire: {forget: {}}\n"
+                       "  collect: {prune: {}}\n  scrub: {check: {read_data: true}}\n"
+                       f'  dumps: {{export: {{source: cache, as: [rdb], to: "{self.folder}/dumps"}}}}\n',
+                       sources=f"  cache: {{kind: redis, host: 127.0.0.1, port: {server.port}}}\n")
+        self.init()
+        for number in range(2):
+            (self.tree / "changed").write_bytes(noise(number, 300_000))
+            self.holdfast("run", "nightly")
+        for job, verb, kept in (("expire", "forget", 4), ("collect", "prune", 2), ("scrub", "check", 2), ("dumps", "export", 2)):
+            self.stopped(job, lambda said, verb=verb: f"main {verb}" in said, kept=kept)
+            self.holdfast("run", job)
+        self.assertEqual(len(list((self.folder / "dumps").iterdir())), 1)
+        self.holdfast("-r", "main", "check", "--read-data")
+
     def test_in_a_hook_of_a_failure(self):
         self.configure(f"  bad: {{sources: [broken], hooks: {{on_failure: [{self.hang()}]}}}}\n",
                        sources='  broken: {kind: command, run: ["false"]}\n')
@@ -308,11 +329,53 @@ class Stopped(Jobs):
         self.assertEqual((self.run_of("bad")["state"], self.run_of("bad")["code"]), ("failed", "source_failed"))
 
 
+class ByPassphrase(Jobs):
+    """What one step of a run took out of the environment, the next ones and its record find."""
+
+    def setUp(self):
+        super().setUp()
+        self.environment.pop("HOLDFAST_KEY_FILE")
+
+    def runs_whole(self, unlock):
+        other = self.folder / "other"
+        other.mkdir()
+        (other / "file").write_text("content of the other")
+        self.configure(f"  nightly: {{sources: [tree, other], repository: main, copies: [offsite], retention: {{last: 1}}}}\n"
+                       "  proof: {prove: {level: V3}, repository: main, sources: [tree, other]}\n"
+                       "  expire: {forget: {}, repository: main}\n",
+                       sources=f"  other: {{kind: files, paths: [{other}]}}\n",
+                       repositories=f"  offsite: {{url: {self.folder}/offsite, replica_of: main, {unlock}}}\n")
+        self.config.write_text(self.config.read_text().replace(f"{{url: {self.repo}}}", f"{{url: {self.repo}, {unlock}}}"))
+        self.init()
+        self.holdfast("-r", "offsite", "init", "--like", "main")
+        for _ in range(2):
+            self.assertNotIn("not recorded", self.holdfast("run", "nightly").errors)
+        self.holdfast("run", "proof")
+        self.holdfast("run", "expire")
+        self.holdfast("-r", "main", "backup", "tree")
+        self.assertEqual([len(each["outcomes"]) for each in self.runs("--job", "proof")], [2])
+        before = sorted((run["run"], run["verb"], run["state"]) for run in self.runs())
+        self.assertEqual(len(before), 5)
+        shutil.rmtree(self.ledger.parent)
+        self.holdfast("ledger", "rebuild")
+        self.assertEqual(sorted((run["run"], run["verb"], run["state"]) for run in self.runs()), before)
+
+    def test_of_the_environment(self):
+        self.environment.update(HOLDFAST_PASSWORD="correct horse", OFFSITE="correct horse")
+        self.runs_whole('unlock: {passphrase: "env:OFFSITE"}')
+
+    def test_of_a_variable_that_the_configuration_names(self):
+        self.environment["MY_PASSWORD"] = "correct horse"
+        self.runs_whole('unlock: {passphrase: "env:MY_PASSWORD"}')
+
+
 class OtherKinds(Jobs):
     """Jobs that export, forget, prune and check."""
 
     def setUp(self):
         super().setUp()
+        self.environment.pop("HOLDFAST_KEY_FILE")
+        self.environment["HOLDFAST_PASSWORD"] = "correct horse"
         self.server = postgres_server()
         for name in self.server.databases():
             if name != "postgres":
@@ -388,6 +451,27 @@ class OtherKinds(Jobs):
         self.assertEqual(self.run_of("dumps")["state"], "partial")
         self.assertEqual(len(self.files()), 5)
 
+    def test_dumps_of_mongodb_and_redis(self):
+        redis, mongo = RedisServer(), mongo_server("first")
+        self.addCleanup(redis.remove)
+        redis.send([["SET", "key", "value"]])
+        mongo.clear()
+        mongo.mongo.insert("shop", "orders", {"_id": 1, "total": 5})
+        self.configure("  nightly: {sources: [cache, orders]}\n"
+                       f'  rdb: {{export: {{source: cache, as: [rdb, rdb.gz], to: "{self.dumps}/redis"}}}}\n'
+                       f'  archive: {{export: {{source: orders, as: [archive, archive.gz], to: "{self.dumps}/mongodb"}}}}\n',
+                       sources=f"  cache: {{kind: redis, host: 127.0.0.1, port: {redis.port}}}\n"
+                               f"  orders: {{kind: mongodb, url: \"{mongo.url()}\", database: shop}}\n")
+        self.init()
+        for job in ("nightly", "rdb", "archive"):
+            self.holdfast("run", job)
+        archive, packed_archive, rdb, packed_rdb = self.files()
+        subprocess.run(["redis-check-rdb", rdb], check=True, capture_output=True)
+        self.assertEqual(gzip.decompress(packed_rdb.read_bytes())[:5], b"REDIS")
+        self.assertEqual(gzip.decompress(packed_archive.read_bytes())[:4], archive.read_bytes()[:4])
+        self.holdfast("-r", "main", "import", archive, "--source", "again")
+        self.assertIn("again", {each["source"] for each in self.holdfast("-r", "main", "snapshots", "--json").document()["snapshots"]})
+
     def test_forget_prune_and_check_run_as_jobs(self):
         self.configure_exports(self.dumps)
         (self.tree / "file").write_bytes(noise("more", 200_000))
@@ -428,6 +512,14 @@ class Reports(Jobs):
         self.holdfast("run", "proof", code=13)
         self.assertEqual(self.summary(13), {"File Backup": "FAIL", "Backup Jobs": "FAIL"})
 
+    def test_a_later_lower_proof_takes_nothing_from_the_report(self):
+        self.configure("  nightly: {sources: [tree]}\n  proof: {prove: {level: V3}, sources: [tree]}\n"
+                       "  look: {prove: {level: V1}, sources: [tree]}\n")
+        self.init()
+        for job in ("nightly", "proof", "look"):
+            self.holdfast("run", job)
+        self.assertEqual(self.summary(0)["File Backup"], "PASS")
+
     def test_what_a_budget_left_for_the_next_proof_is_no_failure_and_what_took_too_long_is(self):
         other = self.folder / "other"
         other.mkdir()
@@ -462,6 +554,10 @@ class Reports(Jobs):
                        sources=f"  flaky: {{kind: command, run: [sh, -c, \"[ -e {flag} ] && echo 1\"]}}\n")
         self.init()
         self.holdfast("run", "nightly", code=15)  # no snapshot is there that could carry it
+        before = self.told()
+        self.lose_ledger()
+        self.assertEqual([run[:6] for run in self.told()], [run[:6] for run in before])
+        self.holdfast("-r", "main", "check")
         flag.touch()
         self.repo.rename(self.folder / "away")
         self.holdfast("run", "nightly", code=10)

@@ -145,8 +145,10 @@ class AsSource(OfCluster):
         first = cluster.fill(300)
         config = self.config(cluster)
         said = self.folder / "said"
+        # Each journal has a repository of its own; the passphrase is there once.
+        self.holdfast("key", "add", "--label", "passphrase", env={"HOLDFAST_NEW_PASSWORD": "correct horse"})
         child = self.start("-c", config, "follow", "carts", "--flush", "200ms", stdout=subprocess.DEVNULL,
-                           stderr=said.open("wb"))
+                           stderr=said.open("wb"), env={"HOLDFAST_KEY_FILE": "", "HOLDFAST_PASSWORD": "correct horse"})
         wait_until(lambda: len(self.snapshots()) == 3, "three bases are there")
         before = len(cluster.masters())
         _, victim = cluster.master_of(10923)

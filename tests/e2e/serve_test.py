@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -50,14 +51,18 @@ class Daemon(Jobs):
 
     def test_scheduled_jobs_run_fail_are_retried_time_out_and_follow_each_other(self):
         marker = self.folder / "marker"
+        self.environment.pop("HOLDFAST_KEY_FILE")
+        self.environment["HOLDFAST_PASSWORD"] = "correct horse"
         self.configure(
-            '  good: {sources: [tree], schedule: "* * * * *"}\n'
+            '  good: {sources: [tree], copies: [offsite], schedule: "* * * * *"}\n'
             '  flaky: {sources: [flaky], schedule: "* * * * *", on_failure: {retry: 2, backoff: 1s}}\n'
             '  endless: {sources: [endless], schedule: "* * * * *", timeout: 3s}\n'
             '  proof: {prove: {level: V3}, sources: [tree], after: [good]}\n',
             sources=f"  flaky: {{kind: command, run: [sh, -c, \"cat {marker} || {{ touch {marker}; exit 1; }}; echo 1\"]}}\n"
-                    "  endless: {kind: command, run: [sh, -c, \"echo 1; exec sleep 600\"]}\n")
+                    "  endless: {kind: command, run: [sh, -c, \"echo 1; exec sleep 600\"]}\n",
+            repositories=f"  offsite: {{url: {self.folder}/offsite, replica_of: main}}\n")
         self.init()
+        self.holdfast("-r", "offsite", "init", "--like", "main")
         self.serve()
         wait_until(lambda: self.state("proof") == "done" and self.state("endless") in ("failed", "interrupted") and
                    len(self.runs("--job", "flaky")) >= 2 and self.runs("--job", "flaky")[-2]["state"] == "done",
@@ -69,6 +74,7 @@ class Daemon(Jobs):
         self.assertEqual(endless["error"], "it took longer than its timeout of 3.0 s")
         good = self.runs("--job", "good")[-1]
         self.assertTrue(good["due"].endswith(":00Z"))
+        self.assertEqual(good["state"], "done", good)
         self.stop()
         self.assertEqual([run for run in self.runs() if run["state"] == "running"], [])
 
@@ -123,6 +129,10 @@ class Daemon(Jobs):
         wait_until(lambda: reach()["reached"] > before, timeout=120)
         windows = self.holdfast("windows", "cache", "--json").document()["windows"]
         self.assertEqual(len(windows), 1, "a restart of the follower leaves no gap")
+        server.stop()
+        self.config.write_text(self.config.read_text().replace("rpo: 30s", "rpo: 2s"))
+        wait_until(lambda: reach()["exceeded"], timeout=60)
+        self.assertIn("exposed of 2.0 s allowed", self.holdfast("jobs").text)
         self.stop()
         self.assertEqual(reach()["state"], "stopped")
 
@@ -266,6 +276,21 @@ class Daemon(Jobs):
         run = self.runs("--job", "slow")[-1]
         self.assertEqual((run["state"], run["error"]), ("failed", "the daemon was stopped"))
 
+    def test_a_service_manager_is_told_that_it_is_ready_alive_and_stopping(self):
+        self.configure('  nightly: {sources: [tree], schedule: "0 2 * * *"}\n')
+        self.init()
+        path = self.folder / "notify"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(str(path))
+            manager.settimeout(60)
+            self.environment["NOTIFY_SOCKET"] = str(path)
+            self.serve()
+            told = [manager.recv(100) for _ in range(3)]
+            self.assertEqual(told, [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"])
+            self.stop()
+            while told[-1] != b"STOPPING=1":
+                told.append(manager.recv(100))
+
     def test_serve_needs_a_configuration(self):
         self.fails(2, "serve", says="needs a configuration file")
 
@@ -281,6 +306,7 @@ class Daemon(Jobs):
                        sources=f"  slow: {{kind: command, run: [sh, -c, \"echo 1; while [ ! -e {go} ]; do sleep 0.1; done\"]}}\n",
                        ledger="env:LEDGER_URL")
         self.init()
+        other = self.start("serve", stderr=open(self.folder / "other.log", "wb"))  # on the same ledger
         self.serve()
         wait_until(lambda: self.state("slow") == "running", timeout=UNTIL_DUE)
         said = self.said()
@@ -298,7 +324,12 @@ class Daemon(Jobs):
         self.assertIn("+ holdfast", self.holdfast("runs", self.runs("--job", "slow")[-1]["run"], "--log").text)
         self.holdfast("run", "by-hand")
         self.assertEqual(self.recorded("by-hand"), ["done"])
+        self.assertIsNone(other.poll(), "the other daemon has come through it, too")
+        other.send_signal(signal.SIGTERM)
         self.stop()
+        self.assertEqual(other.wait(120), 0)
+        begun = [(run["job"], run["due"], run["attempt"]) for run in self.runs()]
+        self.assertEqual(len(begun), len(set(begun)), "no run twice")
 
 
 class Deploy(Jobs):
@@ -334,8 +365,18 @@ class Deploy(Jobs):
         self.assertIn(f"activeDeadlineSeconds: {3 * 3600 + 2 * 360}\n", done.text)  # of all attempts together
         text = done.text
         for part in ("kind: CronJob", "name: mongodb-backup", 'schedule: "0 0 * * *"', "concurrencyPolicy: Forbid",
-                     "runAsNonRoot: true", "readOnlyRootFilesystem: true", "secretKeyRef", "backoffLimit: 2"):
+                     "runAsNonRoot: true", "readOnlyRootFilesystem: true", "secretKeyRef", "backoffLimit: 2",
+                     "requests: {cpu: 250m, memory: 256Mi}", "limits: {memory: 1Gi}"):
             self.assertIn(part, text)
+        said = " ".join(done.errors.split())
+        for place in (f"repository main is the folder {self.repo}", f"what source tree reads is the folder {self.tree}"):
+            self.assertIn(place + ", which a pod does not have", said)
+        self.assertIn("each pod keeps a ledger of its own", said)
+        mounted = self.holdfast("deploy", "kubernetes", "--image", "x", "--claim", f"all:{self.folder}/")
+        self.assertNotIn("which a pod does not have", " ".join(mounted.errors.split()))
+        self.assertIn(f'mountPath: "{self.folder}"', mounted.text)
+        self.assertIn('claimName: "all"', mounted.text)
+        self.fails(2, "deploy", "kubernetes", "--image", "x", "--claim", "all", says="is no NAME:FOLDER")
         self.configure('  odd: {sources: [tree], schedule: "0 4 * * 1#1"}\n')
         self.fails(2, "deploy", "kubernetes", "--image", "x", says="which a CronJob does not understand")
 
@@ -344,7 +385,7 @@ class Deploy(Jobs):
         server = KubeServer()
         self.addCleanup(server.remove)
         for config in sorted(examples.glob("*/holdfast.yaml")):
-            done = self.holdfast("-c", config, "deploy", "kubernetes", "--image", "example/holdfast:1")
+            done = self.holdfast("-c", config, "deploy", "kubernetes", "--image", "example/holdfast:1", "--claim", "all:/backups")
             made = server.dry_run(done.text)
             jobs = {each["metadata"]["name"]: each["spec"] for each in made if each["kind"] == "CronJob"}
             self.assertEqual([each["kind"] for each in made[:1]], ["ConfigMap"])
@@ -354,6 +395,11 @@ class Deploy(Jobs):
                 pod = spec["jobTemplate"]["spec"]["template"]["spec"]
                 self.assertTrue(pod["securityContext"]["runAsNonRoot"])
                 self.assertTrue(pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"])
+                self.assertIn("memory", pod["containers"][0]["resources"]["limits"])
+                self.assertEqual(pod["volumes"][-1]["persistentVolumeClaim"]["claimName"], "all")
+                # What is done in part is not done again as a whole.
+                rule = spec["jobTemplate"]["spec"]["podFailurePolicy"]["rules"][0]
+                self.assertEqual((rule["action"], rule["onExitCodes"]["values"]), ("FailJob", [3]))
             if config.parent.name == "002":
                 self.assertEqual((jobs["mongodb-backup"]["schedule"], jobs["mongodb-backup"]["concurrencyPolicy"]),
                                  ("0 1 * * *", "Forbid"))
@@ -374,7 +420,8 @@ class Deploy(Jobs):
         environment = {**self.environment, "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "MONGODB_URI": server.url(),
                        "BACKUP_BUCKET": str(bucket), "BACKUP_PATH": "mongodb/daily/$(date +%Y-%m-%d)", "RETENTION_DAYS": "30"}
         for _ in range(2):
-            subprocess.run([image / "entrypoint.sh"], env=environment, check=True, capture_output=True)
+            done = subprocess.run([image / "entrypoint.sh"], env=environment, check=True, capture_output=True)
+        self.assertIn(b"freed", done.stdout)
         kept = subprocess.run([image / "entrypoint.sh", "-r", bucket / "mongodb/daily", "snapshots", "--json"], env=environment,
                               check=True, capture_output=True)
         self.assertEqual([each["source"] for each in json.loads(kept.stdout)["snapshots"]], ["mongodb", "mongodb"])
