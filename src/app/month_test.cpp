@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "policy/keep_policies.h"
+#include "policy/pick.h"
 #include "service/scheduler.h"
 #include "testing/sim_world.h"
 
@@ -105,6 +106,7 @@ public:
     std::map<std::string, Plan> plans;
     std::map<std::string, std::map<Nanoseconds, std::size_t>> numbers;  // of each due time of each job
     Nanoseconds last_expired = 0;
+    std::size_t older_proven = 0;
 
     void start(const policy::Job& job, const OneRun& run) override {
         going_.push_back({job, run, sim_.clock.now() + minute});
@@ -149,7 +151,7 @@ private:
                 back_up(plan, source, {{std::string(policy::job_tag), job.name.substr(4)}});
         if (std::holds_alternative<policy::ForgetTask>(job.task)) expire(plans.at(plan));
         const auto* const proof = std::get_if<policy::ProveTask>(&job.task);
-        if (proof != nullptr && proof->to.empty()) prove_newest(plans.at(plan));
+        if (proof != nullptr && proof->to.empty()) prove(plans.at(plan), proof->pick);
     }
 
     void expire(Plan& plan) {
@@ -163,11 +165,22 @@ private:
         plan.points = std::move(kept);
     }
 
-    static void prove_newest(Plan& plan) {
-        for (std::vector<Candidate>* all : {&plan.points, &plan.history}) {
-            std::map<std::string, Candidate*> newest;
-            for (Candidate& each : *all) newest[each.source] = &each;
-            for (const auto& [source, each] : newest) each->good = true;
+    // One point of each source: the newest, or one by chance among all that are kept.
+    void prove(Plan& plan, policy::ProveTask::Pick pick) {
+        std::map<std::string, std::vector<Candidate*>> points;
+        for (Candidate& each : plan.points) points[each.source].push_back(&each);
+        for (const auto& [source, all] : points) {
+            std::vector<Nanoseconds> ages;
+            for (const Candidate* each : all) ages.push_back(sim_.clock.now() - each->received);
+            const bool by_chance = pick == policy::ProveTask::Pick::random;
+            Candidate& proven = by_chance ? *all[policy::pick_by_age(ages, sim_.random)] : *all.back();
+            older_proven += &proven == all.back() ? 0U : 1U;
+            proven.good = true;
+            const auto made = std::ranges::find_if(plan.history, [&](const Candidate& each) {
+                return each.source == source && each.received == proven.received && each.tags == proven.tags;
+            });
+            ASSERT_NE(made, plan.history.end());
+            made->good = true;
         }
     }
 
@@ -322,6 +335,7 @@ TEST_F(Month, ends_with_exactly_the_expected_runs_retries_and_points) {
             }
     EXPECT_GT(only_good, 0U);
     EXPECT_EQ(only_tagged, 1U);
+    EXPECT_GT(engine.older_proven, 0U);
 }
 
 }  // namespace

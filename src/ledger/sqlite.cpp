@@ -1,5 +1,6 @@
 #include <sqlite3.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <memory>
 #include <unordered_map>
@@ -106,6 +107,7 @@ private:
 
     void check(int result) const {
         constexpr int primary = 0xff;
+        constexpr const char* free_space = "Free space on its disk.";
         const std::string why = handle_ == nullptr ? sqlite3_errstr(result) : sqlite3_errmsg(handle_.get());
         const auto error = [&](Code code, const char* what) {
             return Error{code, "the ledger {} {}: {}", path_, what, why};
@@ -123,7 +125,7 @@ private:
                 throw error(Code::busy, "is held by another process")
                     .hint("See who has it open: `fuser` names the process. No run is started twice meanwhile.");
             case SQLITE_FULL:
-                throw error(Code::no_space, "cannot be written").hint("Free space on its disk.");
+                throw error(Code::no_space, "cannot be written").hint(free_space);
             case SQLITE_CANTOPEN:
             case SQLITE_READONLY:
             case SQLITE_PERM:
@@ -132,6 +134,8 @@ private:
                     .hint("The user that runs holdfast needs to write the file and its folder.");
             case SQLITE_IOERR: {
                 const int number = handle_ == nullptr ? 0 : sqlite3_system_errno(handle_.get());
+                if (number == ENOSPC || number == EDQUOT || number == EFBIG)
+                    throw error(Code::no_space, "cannot be written").hint(free_space);
                 throw error(errno_code(number, Code::failed), "cannot be read or written");
             }
             default:

@@ -11,6 +11,7 @@ import os
 import pathlib
 import random
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -101,6 +102,14 @@ class OrdinaryUser:
             os.setgroups([])
             os.setgid(self.id)
             os.setuid(self.id)
+
+
+def no_file_above(size):
+    """For the child only: files end at this size, as on a disk that is full."""
+    def before():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    return before
 
 
 def state_below(home):

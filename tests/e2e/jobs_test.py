@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import time
 
-from harness import RedisServer, main, noise, postgres_server
+from harness import RedisServer, main, no_file_above, noise, postgres_server
 from jobs_case import Jobs, wait_until
 from mongo_server import mongo_server
 
@@ -62,6 +62,20 @@ class ByHand(Jobs):
         self.assertIn("this run is not recorded", done.errors)
         self.assertEqual(len(self.snapshots()), 1)
         self.fails(13, "runs", says="is damaged", hints="holdfast ledger rebuild")
+
+    def test_a_ledger_whose_disk_is_full_never_fails_a_backup(self):
+        self.configure("  nightly: {sources: [tree]}\n")
+        self.init()
+        self.holdfast("run", "nightly")
+        full = no_file_above(4096)  # room for what the repository gets, and for no page of the ledger
+        done = self.holdfast("backup", "tree", before=full)
+        self.assertIn("this run is not recorded", done.errors)
+        self.assertEqual(len(self.snapshots_in("main")), 2)
+        # What is to run once must be written down first.
+        self.fails(18, "run", "nightly", before=full, says="the ledger", hints="Free space")
+        self.assertEqual(len(self.snapshots_in("main")), 2)
+        self.holdfast("run", "nightly")
+        self.assertEqual([run["state"] for run in self.runs()], ["done", "done"])
 
     def test_a_ledger_that_is_locked_never_fails_a_backup(self):
         self.configure("")

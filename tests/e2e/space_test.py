@@ -1,19 +1,9 @@
 """A full disk ends a run with its own exit status, loses nothing, and the next run goes on."""
 
 import os
-import resource
-import signal
 import subprocess
 
-from harness import Case, contents, main, noise
-
-
-def no_file_above(size):
-    """For the child only: files end at this size, as on a disk that is full."""
-    def before():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-    return before
+from harness import Case, contents, main, no_file_above, noise
 
 
 class Space(Case):
