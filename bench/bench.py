@@ -439,6 +439,16 @@ class Tree:
 
 
 # --- a round ------------------------------------------------------------------------------------------------------------
+INODES_REST = 65
+
+
+def let_inodes_rest():
+    """For a minute ext4 gives out no inode that was just freed, and searches for others: a restore meanwhile takes several times
+    as long, whoever makes it."""
+    os.sync()
+    time.sleep(INODES_REST)
+
+
 def remove(path):
     """Removes a restored tree, also one with folders that may not be written."""
     if os.path.lexists(path):
@@ -481,10 +491,9 @@ def one_round(tree, tools, ops, number, options, work):
             if t not in alive:
                 continue
             run = Run()
-            target = f"{work}/restored"
+            target = f"{work}/restored-{t.name}"
             try:
                 oldest = t.oldest() if op == "prune" else None
-                remove(target)
                 os.sync()
                 time.sleep(0.05)
                 if op in ("first", "nothing", "changed"):
@@ -510,15 +519,16 @@ def one_round(tree, tools, ops, number, options, work):
                 # What is left of this round needs the snapshots.
                 if op in ("first", "nothing", "changed"):
                     alive.remove(t)
-            finally:
-                remove(target)
             results[t.name][op] = record
             if "failed" not in record:
                 size = f"  repository {record['repository_mb']:.0f} MB" if "repository_mb" in record else ""
                 say(f"  {op:<8} {t.name:<9} {record['wall']:8.2f} s  cpu {record['cpu']:8.2f} s  {record['peak_mb']:6.0f} MB{size}")
-    if not options.keep:
-        for t in tools:
+    for t in tools:
+        remove(f"{work}/restored-{t.name}")
+        if not options.keep:
             remove(t.base)
+    if "restore" in ops:
+        let_inodes_rest()
     return results
 
 

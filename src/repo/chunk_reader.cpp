@@ -74,21 +74,81 @@ void ChunkReader::at_any_place(const ChunkId& id, const Use& use) {
     throw *first;
 }
 
+std::shared_ptr<const ChunkReader::Window> ChunkReader::window_over(const Location& place) {
+    const std::lock_guard lock(mutex_);
+    const auto at = std::ranges::find_if(
+        windows_, [&](const auto& each) { return each->holds(place.pack, place.offset, place.length); });
+    return at == windows_.end() ? nullptr : *at;
+}
+
+std::size_t ChunkReader::fetch_ahead(std::span<const ChunkId> ids) {
+    const std::vector<Location> places = index_.find(ids.front(), true);
+    if (places.empty()) return 1;
+    const PackRef& pack = places.front().pack;
+    const std::uint64_t begin = places.front().offset;
+    std::uint64_t end = begin + places.front().length;
+    std::size_t count = 1;
+    for (; count < ids.size(); ++count) {
+        const std::vector<Location> next = index_.find(ids[count], true);
+        const auto at = std::ranges::find(next, pack, &Location::pack);
+        if (at == next.end() || at->offset < begin || at->offset > end + gap_max) break;
+        const std::uint64_t with_it = std::max<std::uint64_t>(end, std::uint64_t{at->offset} + at->length);
+        if (with_it - begin > ahead_bytes_max) break;
+        end = with_it;
+    }
+    if (count == 1 || window_over({pack, places.front().offset, static_cast<std::uint32_t>(end - begin)})) return count;
+    try {
+        auto bytes = store_.read_range(pack.object(), begin, end - begin);
+        ++requests_;
+        if (!bytes) return count;
+        bytes_read_ += bytes->size();
+        auto window = std::make_shared<const Window>(pack.id, static_cast<std::uint32_t>(begin), std::move(*bytes));
+        const std::lock_guard lock(mutex_);
+        windows_.push_front(std::move(window));
+        if (windows_.size() > windows_max) windows_.pop_back();
+    } catch (const Error& error) {
+        if (error.code() != Code::corrupt) throw;
+    }
+    return count;
+}
+
+void ReadAhead::reach(std::size_t number) {
+    if (number < fetched_) return;
+    if (number > fetched_) count_ = 1;
+    fetched_ = number + chunks_.fetch_ahead(std::span(ids_).subspan(number, std::min(count_, ids_.size() - number)));
+    count_ = std::min(2 * count_, count_max);
+}
+
 void ChunkReader::at_place(const ChunkId& id, const Location& place, const Use& use) {
+    if (const auto window = window_over(place)) {
+        try {
+            return use_record(id, place, *window, use);
+        } catch (const Error& error) {
+            if (error.code() != Code::corrupt) throw;
+            // It may have been read wrongly only then.
+            const std::lock_guard lock(mutex_);
+            windows_.remove(window);
+        }
+    }
     const std::string object = place.pack.object();
-    const auto bytes = store_.read_range(object, place.offset, place.length);
+    auto bytes = store_.read_range(object, place.offset, place.length);
     ++requests_;
     if (!bytes) throw Error{Code::corrupt, "{} is missing", object};
     bytes_read_ += bytes->size();
-    const ChunkRecord record = parse_record(*bytes, object);
-    if (record.length() != bytes->size())
-        throw Error{Code::corrupt, "{} has another chunk than the index says", object};
+    if (bytes->size() != place.length) throw Error{Code::corrupt, "{} ends before a chunk does", object};
+    use_record(id, place, {place.pack.id, place.offset, std::move(*bytes)}, use);
+}
+
+void ChunkReader::use_record(const ChunkId& id, const Location& place, const Window& window, const Use& use) {
+    const std::string object = place.pack.object();
+    const ByteView bytes = ByteView(window.bytes).subspan(place.offset - window.offset, place.length);
+    const ChunkRecord record = parse_record(bytes, object);
+    if (record.length() != bytes.size()) throw Error{Code::corrupt, "{} has another chunk than the index says", object};
     if (record.id != id)
         throw Error{Code::corrupt, "{} has chunk {} where {} should be", object, record.id.short_hex(), id.short_hex()};
     if (record.section_offset > place.offset) throw Error{Code::corrupt, "{} has a chunk without a section", object};
-    with_opener(place.pack, place.offset - record.section_offset, {}, 0, [&](SectionOpener& opener) {
-        use(record, ByteView(*bytes).subspan(ChunkRecord::bytes), opener, object);
-    });
+    with_opener(place.pack, place.offset - record.section_offset, window.bytes, window.offset,
+                [&](SectionOpener& opener) { use(record, bytes.subspan(ChunkRecord::bytes), opener, object); });
 }
 
 Bytes ChunkReader::read(const ChunkId& id) {

@@ -2,7 +2,7 @@
 //
 // Errors   corrupt when no location gives bytes whose keyed id is the one asked for; unreachable
 // Threads  every member from any thread
-// Limits   section_openers_max sections stay open
+// Limits   section_openers_max sections stay open; windows_max runs that were fetched ahead, of ahead_bytes_max each
 // I1  bytes leave only after their id was recomputed; a location that fails is passed over for the next
 // Source   doc/format/pack.md; review.md A2
 #pragma once
@@ -42,6 +42,8 @@ public:
     static constexpr std::size_t section_openers_max = 64;
     static constexpr std::uint32_t gap_max = 256 * 1024;
     static constexpr std::uint32_t run_bytes_max = 4 * 1024 * 1024;
+    static constexpr std::uint32_t ahead_bytes_max = 1024 * 1024;
+    static constexpr std::size_t windows_max = 3;
 
     ChunkReader(Store& store, const Keyring& keys, Index& index);
     ~ChunkReader();
@@ -60,6 +62,9 @@ public:
     void read_run(const ReadRun& run, std::span<const ChunkId> ids,
                   const std::function<void(std::size_t number, ByteView plain)>& each,
                   const std::function<void(std::size_t number, const Error& error)>& failed);
+    // Fetches the first of `ids`, and as many of the next as lie close behind it, by one request; reading them asks the store
+    // no more. How many these are: alone the first is not fetched. What is wrong with them shows when they are read.
+    std::size_t fetch_ahead(std::span<const ChunkId> ids);
     std::uint64_t requests() const { return requests_; }
     std::uint64_t bytes_read() const { return bytes_read_; }
 
@@ -70,6 +75,18 @@ private:
     void with_opener(const PackRef& pack, std::uint32_t section, ByteView bytes, std::uint32_t bytes_offset,
                      const std::function<void(SectionOpener&)>& use);
     void check_id(const ChunkId& id, const ChunkId& found, const std::string& object) const;
+
+    // Bytes of a pack, such as were fetched ahead.
+    struct Window {
+        PackId pack;
+        std::uint32_t offset = 0;
+        Bytes bytes;
+        bool holds(const PackRef& other, std::uint32_t begin, std::uint32_t length) const {
+            return other.id == pack && begin >= offset && std::uint64_t{begin} + length <= offset + bytes.size();
+        }
+    };
+    std::shared_ptr<const Window> window_over(const Location& place);
+    void use_record(const ChunkId& id, const Location& place, const Window& window, const Use& use);
 
     struct OpenSection {
         PackId pack;
@@ -83,7 +100,23 @@ private:
     std::atomic<std::uint64_t> bytes_read_{0};
     std::mutex mutex_;
     // guarded by mutex_
-    std::list<OpenSection> idle_;  // newest first
+    std::list<OpenSection> idle_;                       // newest first
+    std::list<std::shared_ptr<const Window>> windows_;  // newest first
+};
+
+// Chunks that are read one after another: those near each other come by one request, twice as many each time.
+class ReadAhead {
+public:
+    ReadAhead(ChunkReader& chunks, std::vector<ChunkId> ids) : chunks_(chunks), ids_(std::move(ids)) {}
+    void reach(std::size_t number);  // is read next
+
+private:
+    static constexpr std::size_t count_max = 64;
+
+    ChunkReader& chunks_;
+    const std::vector<ChunkId> ids_;
+    std::size_t fetched_ = 0;  // up to here
+    std::size_t count_ = 1;
 };
 
 ChunkId data_id(const Keyring& keys, ByteView plain);

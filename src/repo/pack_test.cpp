@@ -151,5 +151,24 @@ TEST_F(Pack, a_damaged_place_is_passed_over_for_a_whole_one) {
     }
 }
 
+TEST_F(Pack, what_was_fetched_ahead_wrongly_is_read_again) {
+    Session session(*repository_, Session::Mode::write);
+    std::vector<ChunkId> ids;
+    for (const char* const text : {"one", "two", "three"}) ids.push_back(session.packs().add_state(as_bytes(text)).id);
+    session.publish_and_close();
+    const std::string object = repository_->index().find(ids[0]).at(0).pack.object();
+    const Bytes whole = *world_.store.read(object);
+    Bytes damaged = whole;
+    for (std::size_t i = 300; i < damaged.size(); ++i) damaged[i] = 0x55;
+    ChunkReader& chunks = repository_->chunks();
+    world_.store.overwrite(object, damaged);
+    EXPECT_EQ(chunks.fetch_ahead(ids), 3U);
+    world_.store.overwrite(object, whole);
+    EXPECT_EQ(as_text(chunks.read_state(ids[1])), "two");
+    EXPECT_EQ(chunks.fetch_ahead(ids), 3U);
+    world_.store.overwrite(object, damaged);
+    EXPECT_EQ(as_text(chunks.read_state(ids[2])), "three") << "it was fetched while it was whole";
+}
+
 }  // namespace
 }  // namespace holdfast::repo

@@ -6,7 +6,7 @@
 // Errors   corrupt, of a root; whoever meets it goes on without state, which costs a full read and no more. The rows of a
 //          block that is damaged or gone are as if they had never been: what they stand for is read again
 // Threads  one thread an object
-// Limits   resident: 8 bytes a folder and 80 bytes a leaf, plus two blocks
+// Limits   resident: 8 bytes a folder and 80 bytes a leaf, plus two blocks; and what is fetched ahead of them
 // Source   doc/format/state.md; review.md A3; doc/adr/0004 (rows in tree order, not sorted by tag)
 #pragma once
 
@@ -95,6 +95,7 @@ private:
     ChunkReader& chunks_;
     std::uint64_t gc_number_ = 0;
     std::vector<StateBlock> blocks_;
+    std::optional<ReadAhead> ahead_;                    // of the blocks
     std::unordered_map<std::uint64_t, Place> folders_;  // where each begins
     std::map<std::size_t, std::shared_ptr<const std::vector<StateRow>>> loaded_;
     std::set<std::size_t> lost_;

@@ -95,5 +95,15 @@ TEST_F(State, of_nothing_is_empty) {
     EXPECT_EQ(found(reader, rows(2, 2)), 0U);
 }
 
+TEST_F(State, blocks_that_lie_near_each_other_come_together) {
+    const std::vector<Row> all = rows(300, 100);
+    const ChunkId root = write(all);
+    StateReader reader(repository_->keys(), repository_->chunks(), root);
+    ASSERT_GT(reader.blocks(), 15U);
+    const std::uint64_t before = repository_->chunks().requests();
+    EXPECT_EQ(found(reader, all), all.size());
+    EXPECT_LE(repository_->chunks().requests() - before, 6U);
+}
+
 }  // namespace
 }  // namespace holdfast::repo

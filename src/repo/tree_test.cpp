@@ -144,5 +144,18 @@ TEST(TreeKey, sorts_folders_before_what_is_in_them_and_siblings_by_bytes) {
     EXPECT_EQ(path_of_tree_key(tree_key("db/schema/table")), "db/schema/table");
 }
 
+TEST_F(Tree, a_walk_over_many_leaves_asks_little) {
+    const std::vector<TreeEntry> entries = many(20'000);
+    const ChunkId root = write(entries);
+    TreeReader reader(repository_->keys(), repository_->chunks(), root);
+    const std::size_t leaves = reader.leaves().size();
+    ASSERT_GT(leaves, 15U);
+    const std::uint64_t before = repository_->chunks().requests();
+    std::size_t count = 0;
+    reader.walk("", [&](TreeEntry&&) { return ++count > 0; });
+    EXPECT_EQ(count, entries.size());
+    EXPECT_LE(repository_->chunks().requests() - before, 8U);
+}
+
 }  // namespace
 }  // namespace holdfast::repo
