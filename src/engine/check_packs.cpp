@@ -101,11 +101,14 @@ std::vector<CheckedPack*> CheckPacks::choose(const CheckPlan& plan, const ReadBo
     Random& random = repository_.world().random;
     for (std::size_t i = packs.size(); i > 1; --i) std::swap(packs[i - 1], packs[random.number() % i]);
     std::ranges::stable_sort(packs, {}, [&](const CheckedPack* pack) { return book.last_read(pack->ref.id); });
-    std::uint64_t budget = plan.bytes_max.value_or(total);
-    if (plan.share) budget = std::min(budget, static_cast<std::uint64_t>(*plan.share * static_cast<double>(total)));
+    // A quarter is never less than that, so that four times are all; so many bytes are never more.
+    const double share = plan.share.value_or(1) * static_cast<double>(total);
     std::uint64_t sum = 0;
     std::size_t count = 0;
-    while (count < packs.size() && (count == 0 || sum + packs[count]->bytes <= budget)) sum += packs[count++]->bytes;
+    const auto goes_on = [&](const CheckedPack& next) {
+        return static_cast<double>(sum) < share && (!plan.bytes_max || sum + next.bytes <= *plan.bytes_max);
+    };
+    while (count < packs.size() && (count == 0 || goes_on(*packs[count]))) sum += packs[count++]->bytes;
     packs.resize(count);
     return packs;
 }
