@@ -439,14 +439,14 @@ class Tree:
 
 
 # --- a round ------------------------------------------------------------------------------------------------------------
-INODES_REST = 65
-
-
-def let_inodes_rest():
-    """For a minute ext4 gives out no inode that was just freed, and searches for others: a restore meanwhile takes several times
-    as long, whoever makes it."""
-    os.sync()
-    time.sleep(INODES_REST)
+def empty(folder):
+    """Gives back the space of a restored tree, but not its inodes: for minutes ext4 searches around those that were just freed,
+    and a restore meanwhile takes several times as long, whoever makes it. They go with the bench's folder."""
+    for path, _, names in os.walk(folder):
+        for name in names:
+            each = os.path.join(path, name)
+            if not os.path.islink(each) and os.path.getsize(each) > 0:
+                os.truncate(each, 0)
 
 
 def remove(path):
@@ -491,7 +491,7 @@ def one_round(tree, tools, ops, number, options, work):
             if t not in alive:
                 continue
             run = Run()
-            target = f"{work}/restored-{t.name}"
+            target = f"{work}/restored-{tree.name}-{number}-{t.name}"
             try:
                 oldest = t.oldest() if op == "prune" else None
                 os.sync()
@@ -523,12 +523,11 @@ def one_round(tree, tools, ops, number, options, work):
             if "failed" not in record:
                 size = f"  repository {record['repository_mb']:.0f} MB" if "repository_mb" in record else ""
                 say(f"  {op:<8} {t.name:<9} {record['wall']:8.2f} s  cpu {record['cpu']:8.2f} s  {record['peak_mb']:6.0f} MB{size}")
-    for t in tools:
-        remove(f"{work}/restored-{t.name}")
-        if not options.keep:
+            if op == "restore":
+                empty(target)
+    if not options.keep:
+        for t in tools:
             remove(t.base)
-    if "restore" in ops:
-        let_inodes_rest()
     return results
 
 
@@ -808,7 +807,9 @@ def bench(options):
             tree.reset()
             data["limit"] = read_limit(options.limit, tree)
         finally:
-            remove(f"{work}/data")
+            if tree.mutable:
+                empty(tree.path)
+                os.rename(tree.path, f"{work}/data-of-{name}")
         save(options.json, json.dumps(result, indent=1) + "\n")
         say("\n" + report_tree(data))
     return result

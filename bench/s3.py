@@ -12,6 +12,7 @@ is made: text and programs in files of 40 KB. What is restored is compared with 
 """
 
 import http.client
+import itertools
 import os
 import pathlib
 import random
@@ -25,7 +26,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests/e2e"))
 
-from bench import Holdfast, Kopia, Restic, Run, compare, let_inodes_rest, measure_tree, remove, warm  # noqa: E402
+from bench import Holdfast, Kopia, Restic, Run, compare, empty, measure_tree, warm  # noqa: E402
 from common import AT_LEAST, AT_MOST, Bench, arguments, main  # noqa: E402
 from s3 import PASSWORD, USER, Minio  # noqa: E402
 
@@ -113,6 +114,7 @@ class S3(Bench):
         self.minio = Minio()
         self.afar = {delay: Afar(self.minio.port, delay) for delay in self.delays if delay > 0}
         self.ratios = {}
+        self.numbers = itertools.count()
 
     def close(self):
         for each in self.afar.values():
@@ -159,21 +161,16 @@ class S3(Bench):
                     self.one(what, tree, size, delay, op, tools)
                 if any(tool.name == "holdfast" for tool in tools):
                     self.plain_reads(what, delay)
-                for tool in tools:
-                    remove(self.restored_by(tool))
-                let_inodes_rest()
-
-    def restored_by(self, tool):
-        return self.folder / f"restored-{tool.name}"
 
     def one(self, what, tree, size, delay, op, tools):
         seconds = {}
         for tool in tools:
             os.sync()
-            run, target = Run(), self.restored_by(tool)
+            run, target = Run(), self.folder / f"restored-{next(self.numbers)}"
             if op == "restore":
                 tool.restore(str(target), run)
                 compare(str(tree), str(target))
+                empty(target)
             else:
                 tool.backup(str(tree), run, op)
             seconds[tool.name] = run.wall
