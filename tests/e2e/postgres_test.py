@@ -200,6 +200,7 @@ sources:
         services = self.folder / "services"
         services.write_text(f"[shop]\nhost=127.0.0.1\nport={self.server.port}\nuser=postgres\n")
         self.backup("postgres:///shop?service=shop", env={"PGPASSFILE": passfile, "PGSERVICEFILE": services})
+        self.backup("postgres:///shop", env={"PGPASSFILE": passfile, "PGSERVICEFILE": services, "PGSERVICE": "shop"})
 
 
 class Encrypted(Postgres):
