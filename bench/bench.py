@@ -439,9 +439,14 @@ class Tree:
 
 
 # --- a round ------------------------------------------------------------------------------------------------------------
+def make_writable(path):
+    subprocess.run(["chmod", "-R", "u+rwX", path], check=False, stderr=subprocess.DEVNULL)
+
+
 def empty(folder):
     """Gives back the space of a restored tree, but not its inodes: for minutes ext4 searches around those that were just freed,
     and a restore meanwhile takes several times as long, whoever makes it. They go with the bench's folder."""
+    make_writable(folder)
     for path, _, names in os.walk(folder):
         for name in names:
             each = os.path.join(path, name)
@@ -452,7 +457,7 @@ def empty(folder):
 def remove(path):
     """Removes a restored tree, also one with folders that may not be written."""
     if os.path.lexists(path):
-        subprocess.run(["chmod", "-R", "u+rwX", path], check=False, stderr=subprocess.DEVNULL)
+        make_writable(path)
         subprocess.run(["rm", "-rf", path], check=True)
 
 
@@ -807,7 +812,7 @@ def bench(options):
             tree.reset()
             data["limit"] = read_limit(options.limit, tree)
         finally:
-            if tree.mutable:
+            if tree.mutable and os.path.isdir(tree.path):
                 empty(tree.path)
                 os.rename(tree.path, f"{work}/data-of-{name}")
         save(options.json, json.dumps(result, indent=1) + "\n")

@@ -125,14 +125,18 @@ class Postgres(Bench):
                 self.server.sql("DROP DATABASE by_holdfast")
 
     def restore_by_both(self, holdfast_first):
-        pg_restore = (lambda: self.server.sql("CREATE DATABASE by_pg_restore") or
-                      self.postgres("pg_restore -j2", BIN / "pg_restore", "-j2", "-d", "by_pg_restore", self.folder / "dump"))
-        holdfast = (lambda: self.own("holdfast restore --no-verify", "restore", "latest", "--to", self.server.url("by_holdfast"),
-                                     "--no-verify"))
-        for restore in (holdfast, pg_restore) if holdfast_first else (pg_restore, holdfast):
+        both = [self.restore_by_pg_restore, self.restore_by_holdfast]
+        for restore in reversed(both) if holdfast_first else both:
             restore()
-            for database in ("by_pg_restore", "by_holdfast"):
-                self.server.sql(f"DROP DATABASE IF EXISTS {database}")
+
+    def restore_by_pg_restore(self):
+        self.server.sql("CREATE DATABASE by_pg_restore")
+        self.postgres("pg_restore -j2", BIN / "pg_restore", "-j2", "-d", "by_pg_restore", self.folder / "dump")
+        self.server.sql("DROP DATABASE by_pg_restore")
+
+    def restore_by_holdfast(self):
+        self.own("holdfast restore --no-verify", "restore", "latest", "--to", self.server.url("by_holdfast"), "--no-verify")
+        self.server.sql("DROP DATABASE by_holdfast")
 
     def change_one_percent(self, day):
         """Spread over the whole tables."""

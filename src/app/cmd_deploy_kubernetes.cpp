@@ -129,15 +129,11 @@ std::vector<Claim> claims_of(const KubernetesChoice& choice) {
     return out;
 }
 
-bool is_below(const std::string& path, const std::string& folder) {
-    return path == folder || folder == "/" || path.starts_with(folder + "/");
-}
-
 // A pod has no folders of the machine: what the jobs read and write there needs a volume.
 void warn_of_missing_volumes(Context& context, const std::vector<Claim>& claims) {
     std::set<std::string> told;
     const auto is_mounted = [&](const std::string& path) {
-        return std::ranges::any_of(claims, [&](const Claim& each) { return is_below(path, each.folder); });
+        return std::ranges::any_of(claims, [&](const Claim& each) { return is_within(path, each.folder); });
     };
     const auto look_at = [&](const std::string& path, const std::string& whose) {
         if (!path.starts_with('/') || is_mounted(path) || !told.insert(whose + path).second) return;
@@ -146,10 +142,7 @@ void warn_of_missing_volumes(Context& context, const std::vector<Claim>& claims)
                         whose, path, path));
     };
     const Config& config = context.config();
-    for (const RepositoryConfig& each : config.repositories) {
-        const bool is_file_url = each.url.starts_with("file://");
-        look_at(is_file_url ? each.url.substr(7) : each.url, fmt::format("repository {}", each.name));
-    }
+    for (const RepositoryConfig& each : config.repositories) look_at(each.url, fmt::format("repository {}", each.name));
     for (const SourceConfig& each : config.sources) {
         const auto paths = each.options.find("paths");
         if (paths == each.options.end()) continue;

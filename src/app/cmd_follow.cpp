@@ -148,11 +148,9 @@ void follow_together(Context& context, const std::vector<std::unique_ptr<Source>
     workers.finish();
 }
 
-void follow_in_turn(Context& context, const std::vector<Source*>& sources, const engine::FollowPlan& plan) {
-    for (Source* const each : sources) {
-        Writing writing(context);
-        follow_one(context, writing, *each, plan);
-    }
+void follow_alone(Context& context, Source& source, const engine::FollowPlan& plan) {
+    Writing writing(context);
+    follow_one(context, writing, source, plan);
 }
 
 int run_follow(Context& context, const FollowChoice& choice) {
@@ -169,14 +167,12 @@ int run_follow(Context& context, const FollowChoice& choice) {
                                   .take_over = choice.take_over,
                                   .flush_every = flush_of(context, choice)};
     const auto parts = parts_of(*sources.front(), context.world);
-    if (!parts.empty() && !choice.once) {
+    if (parts.empty())
+        follow_alone(context, *sources.front(), plan);
+    else if (choice.once)
+        for (const auto& part : parts) follow_alone(context, *part, plan);
+    else
         follow_together(context, parts, plan);
-        return 0;
-    }
-    std::vector<Source*> in_turn;
-    for (const auto& part : parts) in_turn.push_back(part.get());
-    if (parts.empty()) in_turn.push_back(sources.front().get());
-    follow_in_turn(context, in_turn, plan);
     return 0;
 }
 

@@ -57,6 +57,9 @@ Run run_of(const Row& row) {
 constexpr std::string_view outcome_columns =
     "source, component, snapshot, result, error, proof_level, seconds, restore_seconds, bytes, stored, items";
 
+// The same of a table that is called `o`.
+std::string columns_of_o() { return "o." + join(split(std::string(outcome_columns), ','), ", o."); }
+
 Outcome outcome_of(const Row& row, std::size_t first) {
     Outcome out;
     out.source = row.text(first);
@@ -445,7 +448,7 @@ std::vector<std::pair<Run, Outcome>> Ledger::newest_proofs() const {
     const std::lock_guard lock(mutex_);
     std::vector<std::pair<Run, Outcome>> out;
     for (const Row& row : database_->run(
-             "SELECT o.run, " + std::string("o.") + join(split(std::string(outcome_columns), ','), ", o.") +
+             "SELECT o.run, " + columns_of_o() +
              " FROM outcomes o JOIN runs r ON r.id = o.run JOIN (SELECT p.source AS source, MAX(q.ended) AS ended FROM "
              "outcomes p JOIN runs q ON q.id = p.run WHERE p.proof_level >= 0 GROUP BY p.source) newest ON "
              "newest.source = o.source AND newest.ended = r.ended WHERE o.proof_level >= 0 ORDER BY o.source")) {
@@ -458,7 +461,7 @@ std::vector<std::pair<Run, Outcome>> Ledger::newest_proofs() const {
 std::vector<Proof> Ledger::proofs(const std::string& source) const {
     const std::lock_guard lock(mutex_);
     std::vector<Proof> out;
-    for (const Row& row : database_->run("SELECT r.ended, o." + join(split(std::string(outcome_columns), ','), ", o.") +
+    for (const Row& row : database_->run("SELECT r.ended, " + columns_of_o() +
                                              " FROM outcomes o JOIN runs r ON r.id = o.run WHERE o.source = $1 AND "
                                              "o.proof_level >= 0 ORDER BY r.ended DESC LIMIT 100",
                                          {value(source)}))

@@ -22,6 +22,9 @@ namespace holdfast::policy {
 // Every snapshot that a job makes has this tag with the job's name: its retention is found by it.
 constexpr std::string_view job_tag = "job";
 
+// A proof is good from here on: below it nothing is restored.
+constexpr std::uint8_t good_level = 3;
+
 struct BackupTask {};
 struct ProveTask {
     enum class Pick : std::uint8_t { latest, random };  // random: stratified by age

@@ -15,7 +15,6 @@ namespace holdfast::policy {
 namespace {
 
 constexpr Nanoseconds one_day = 86400 * one_second;
-constexpr std::uint8_t level_of_proof_min = 3;  // below it nothing is restored
 
 constexpr std::array<LintRule, 21> rules{{
     {"rpo-unattainable", Severity::error},
@@ -125,7 +124,7 @@ private:
             if (is_in_sandbox && (job.sources.empty() || covers(job, source.name)))
                 proven = std::max(proven.value_or(0), proof->level);
         }
-        const bool is_proven = proven.value_or(0) >= level_of_proof_min;
+        const bool is_proven = proven.value_or(0) >= good_level;
         if (backups.empty() && !source.follow) {
             add("unprotected", source.where, fmt::format("no job backs up source `{}`", source.name),
                 "It is configured, so somebody counts on it; nothing of it is stored unless somebody thinks of it.",

@@ -165,9 +165,8 @@ Checkpoint decode_checkpoint(ByteView bytes, const Keyring& keys, const std::str
 }
 
 std::optional<Checkpoint> find_checkpoint(Store& store, const Keyring& keys, World& world) {
-    const Nanoseconds now = world.clock.now();
-    const auto name_of = [&](std::size_t back) { return day_of(now - static_cast<Nanoseconds>(back) * one_day); };
-    const auto believed = [&](const std::optional<Bytes>& bytes, const std::string& day) -> std::optional<Checkpoint> {
+    const auto believed = [&](const std::string& day) -> std::optional<Checkpoint> {
+        const auto bytes = store.read(names::checkpoint(day));
         if (!bytes) return std::nullopt;
         try {
             return decode_checkpoint(*bytes, keys, day);
@@ -176,20 +175,19 @@ std::optional<Checkpoint> find_checkpoint(Store& store, const Keyring& keys, Wor
             return std::nullopt;
         }
     };
+    const Nanoseconds now = world.clock.now();
     // Where somebody collects every night it is one of these.
-    std::array<std::optional<Bytes>, days_likely> likely;
-    for_each_number(store, likely.size(),
-                    [&](std::size_t back) { likely.at(back) = store.read(names::checkpoint(name_of(back))); });
-    for (std::size_t back = 0; back < likely.size(); ++back)
-        if (auto found = believed(likely.at(back), name_of(back))) return found;
+    for (int back = 0; back < days_likely; ++back)
+        if (auto found = believed(day_of(now - back * one_day))) return found;
     std::array<std::uint8_t, days_asked - days_likely> is_there{};
     for_each_number(store, is_there.size(), [&](std::size_t i) {
-        is_there.at(i) = store.find(names::checkpoint(name_of(days_likely + i))) ? 1 : 0;
+        const int back = days_likely + static_cast<int>(i);
+        is_there.at(i) = store.find(names::checkpoint(day_of(now - back * one_day))) ? 1 : 0;
     });
     for (std::size_t i = 0; i < is_there.size(); ++i) {
         if (is_there.at(i) == 0) continue;
-        const std::string day = name_of(days_likely + i);
-        if (auto found = believed(store.read(names::checkpoint(day)), day)) return found;
+        const int back = days_likely + static_cast<int>(i);
+        if (auto found = believed(day_of(now - back * one_day))) return found;
     }
     return std::nullopt;
 }

@@ -82,6 +82,7 @@ std::shared_ptr<const ChunkReader::Window> ChunkReader::window_over(const Locati
 }
 
 std::size_t ChunkReader::fetch_ahead(std::span<const ChunkId> ids) {
+    if (ids.size() < 2) return ids.size();
     const std::vector<Location> places = index_.find(ids.front(), true);
     if (places.empty()) return 1;
     const PackRef& pack = places.front().pack;
@@ -110,13 +111,6 @@ std::size_t ChunkReader::fetch_ahead(std::span<const ChunkId> ids) {
         if (error.code() != Code::corrupt) throw;
     }
     return count;
-}
-
-void ReadAhead::reach(std::size_t number) {
-    if (number < fetched_) return;
-    if (number > fetched_) count_ = 1;
-    fetched_ = number + chunks_.fetch_ahead(std::span(ids_).subspan(number, std::min(count_, ids_.size() - number)));
-    count_ = std::min(2 * count_, count_max);
 }
 
 void ChunkReader::at_place(const ChunkId& id, const Location& place, const Use& use) {

@@ -7,6 +7,7 @@
 // Source   doc/format/pack.md; review.md A2
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <list>
@@ -107,14 +108,22 @@ private:
 // Chunks that are read one after another: those near each other come by one request, twice as many each time.
 class ReadAhead {
 public:
-    ReadAhead(ChunkReader& chunks, std::vector<ChunkId> ids) : chunks_(chunks), ids_(std::move(ids)) {}
-    void reach(std::size_t number);  // is read next
+    explicit ReadAhead(ChunkReader& chunks) : chunks_(chunks) {}
+    // The chunk `id` of `all[number]` is read next; `all` is the same each time.
+    template <class Each>
+    void reach(const std::vector<Each>& all, std::size_t number) {
+        if (number < fetched_) return;
+        if (number > fetched_) count_ = 1;
+        std::vector<ChunkId> ids;
+        for (std::size_t i = number; i < std::min(number + count_, all.size()); ++i) ids.push_back(all[i].id);
+        fetched_ = number + chunks_.fetch_ahead(ids);
+        count_ = std::min(2 * count_, count_max);
+    }
 
 private:
     static constexpr std::size_t count_max = 64;
 
     ChunkReader& chunks_;
-    const std::vector<ChunkId> ids_;
     std::size_t fetched_ = 0;  // up to here
     std::size_t count_ = 1;
 };

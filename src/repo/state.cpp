@@ -184,9 +184,6 @@ StateReader::StateReader(const Keyring& keys, ChunkReader& chunks, const ChunkId
         append(whole, part);
     }
     std::tie(gc_number_, blocks_) = parse_state_root(whole);
-    std::vector<ChunkId> ids;
-    for (const StateBlock& each : blocks_) ids.push_back(each.id);
-    ahead_.emplace(chunks_, std::move(ids));
     for (std::size_t number = 0; number < blocks_.size(); ++number)
         for (const auto& [tag, row] : blocks_[number].folders) folders_.try_emplace(tag, Place{number, row});
 }
@@ -207,7 +204,7 @@ std::shared_ptr<const std::vector<StateRow>> StateReader::rows_of(std::size_t bl
 
 std::shared_ptr<const std::vector<StateRow>> StateReader::read_rows(std::size_t block) {
     try {
-        ahead_->reach(block);
+        ahead_.reach(blocks_, block);
         auto rows = parse_state_block(chunks_.read_state(blocks_[block].id));
         if (rows.size() != blocks_[block].rows) return nullptr;
         return std::make_shared<const std::vector<StateRow>>(std::move(rows));

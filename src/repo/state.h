@@ -95,7 +95,7 @@ private:
     ChunkReader& chunks_;
     std::uint64_t gc_number_ = 0;
     std::vector<StateBlock> blocks_;
-    std::optional<ReadAhead> ahead_;                    // of the blocks
+    ReadAhead ahead_{chunks_};                          // of the blocks
     std::unordered_map<std::uint64_t, Place> folders_;  // where each begins
     std::map<std::size_t, std::shared_ptr<const std::vector<StateRow>>> loaded_;
     std::set<std::size_t> lost_;

@@ -348,16 +348,6 @@ std::vector<LeafRef> TreeReader::children_of(const Node& inner) {
     return parse_inner(parse_children(inner.reachable), reader);
 }
 
-namespace {
-
-std::vector<ChunkId> ids_of(const std::vector<LeafRef>& nodes) {
-    std::vector<ChunkId> out;
-    for (const LeafRef& each : nodes) out.push_back(each.id);
-    return out;
-}
-
-}  // namespace
-
 bool TreeReader::walk_node(const ChunkId& id, const std::string& from_key, const std::function<bool(TreeEntry&&)>& each,
                            int depth) {
     if (depth > depth_max) throw Error{Code::corrupt, "a tree is deeper than {} levels", depth_max};
@@ -370,10 +360,10 @@ bool TreeReader::walk_node(const ChunkId& id, const std::string& from_key, const
         return true;
     }
     const std::vector<LeafRef> children = children_of(node);
-    ReadAhead ahead(chunks_, ids_of(children));
+    ReadAhead ahead(chunks_);
     for (std::size_t i = 0; i < children.size(); ++i) {
         if (i + 1 < children.size() && children[i + 1].first_key <= from_key) continue;
-        ahead.reach(i);
+        ahead.reach(children, i);
         if (!walk_node(children[i].id, from_key, each, depth + 1)) return false;
     }
     return true;

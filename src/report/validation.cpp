@@ -6,12 +6,11 @@
 #include <array>
 
 #include "base/text.h"
+#include "policy/job.h"
 
 namespace holdfast::report {
 
 namespace {
-
-constexpr int level_min = 3;
 
 Verdict worse(Verdict a, Verdict b) {
     for (const Verdict each : {Verdict::fail, Verdict::not_tested})
@@ -34,7 +33,7 @@ void judge_recovery(ValidationLine& line, const ProvenSource& source) {
 }
 
 bool has_failed(const ledger::Outcome& proof) { return proof.result == "fail"; }
-bool is_good(const ledger::Outcome& proof) { return proof.result == "pass" && proof.proof_level >= level_min; }
+bool is_good(const ledger::Outcome& proof) { return proof.result == "pass" && proof.proof_level >= policy::good_level; }
 
 // Of some, newest first: the newest good one since the last failure, else the newest.
 const ledger::Proof& telling(const std::vector<ledger::Proof>& proofs) {
