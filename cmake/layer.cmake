@@ -63,7 +63,7 @@ endfunction()
 
 # Tests of what has threads: they run under TSan, too.
 set(HF_THREAD_TESTS base_test store_test stores_local_test repo_test engine_test conformance_store_test
-    conformance_source_test sim_repository_sim_test)
+    conformance_source_test sim_repository_sim_test sim_remote_test)
 
 # hf_test(name file… LINKS target…): a GoogleTest program, registered as one ctest test.
 function(hf_test name)

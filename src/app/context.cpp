@@ -170,7 +170,9 @@ std::unique_ptr<repo::Repository> Context::open_repository(repo::NotesFrom notes
 }
 
 std::unique_ptr<Store> Context::open_store_of(const RepositoryChoice& choice, Nanoseconds patience) {
-    std::unique_ptr<Store> store = open_store(choice.place, StoreUse::open, world, {.total = patience});
+    // One that never answers is given up soon: its address is wrong, or nobody can wait for it.
+    const RetryBudget budget{.total = patience, .before_answer = patience_or(10 * one_second)};
+    std::unique_ptr<Store> store = open_store(choice.place, StoreUse::open, world, budget);
     std::shared_ptr<TrafficMeter>& meter = traffic_[store->url()];
     if (!meter) meter = std::make_shared<TrafficMeter>();
     store = std::make_unique<MeasuredStore>(std::move(store), meter);
@@ -182,19 +184,18 @@ std::unique_ptr<Store> Context::open_store_of(const RepositoryChoice& choice, Na
 
 std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const SecretPlaces& places,
                                                            repo::NotesFrom notes) {
-    // Whether there is one is said soon, and before anybody is asked for its passphrase.
+    if (const auto unlock = unlock_from(places, choice.unlock)) return open_repository(choice, *unlock, notes);
+    // Whether there is one is said before anybody is asked for its passphrase.
     const std::unique_ptr<Store> store = open_store_of(choice, patience_or(10 * one_second));
     if (!store->find(repo::names::config))
-        throw Error{Code::no_repository, "there is no repository at {}", store->url()}.hint(
+        throw Error{Code::no_repository, "there is no repository in {}", store->url()}.hint(
             fmt::format("Make one with `holdfast -r {} init`.", choice.name));
-    const auto unlock = unlock_from(places, choice.unlock);
-    if (!unlock && (globals.no_input || !secrets.can_ask())) {
+    if (globals.no_input || !secrets.can_ask())
         throw Error{Code::usage, "no passphrase or key file for {} is given", choice.name}.hint(fmt::format(
             "Set {} or {}, or give a key file with {}.",
             places.password_file_variable.empty() ? "`unlock` in the configuration" : places.password_file_variable,
             places.password_variable, places.key_file_variable.empty() ? "--to-key-file" : "--key-file"));
-    }
-    return unlock ? open_repository(choice, *unlock, notes) : open_by_asking(choice, notes);
+    return open_by_asking(choice, notes);
 }
 
 std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const repo::Unlock& unlock,

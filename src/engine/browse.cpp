@@ -4,10 +4,12 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "store/read_many.h"
 
 namespace holdfast::engine {
 
-ChunkCache::ChunkCache(repo::Repository& repository) : repository_(repository), workers_(core_count(), 64) {}
+ChunkCache::ChunkCache(repo::Repository& repository)
+    : repository_(repository), workers_(readers_of(repository.store()), 64) {}
 ChunkCache::~ChunkCache() = default;
 
 std::shared_ptr<ChunkCache::Slot> ChunkCache::read(const repo::ChunkId& id, std::shared_ptr<Slot> slot) {

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "repo/state.h"
+#include "store/read_many.h"
 
 namespace holdfast::engine {
 
@@ -28,7 +29,11 @@ void check_parts_agree(const repo::Node& leaf, const std::vector<repo::TreeEntry
 }  // namespace
 
 CheckTrees::CheckTrees(repo::Repository& repository, CheckPlaces& places, CheckFindings& findings, Progress& progress)
-    : repository_(repository), places_(places), findings_(findings), progress_(progress), workers_(core_count(), 64) {}
+    : repository_(repository),
+      places_(places),
+      findings_(findings),
+      progress_(progress),
+      workers_(readers_of(repository.store()), 64) {}
 
 void CheckTrees::check(const repo::Snapshot& snapshot) {
     const Seen& root = visit({snapshot.root, "", snapshot.items}, 0);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "store/read_many.h"
 
 namespace holdfast::engine {
 
@@ -55,7 +56,7 @@ TreeCopy::TreeCopy(repo::Repository& from, repo::Repository& to, repo::Session& 
       names_(names),
       progress_(progress),
       tree_(to.keys(), session.packs()),
-      workers_(core_count(), 4) {}
+      workers_(readers_of(from.store()), streams_at_once) {}
 
 repo::ChunkId TreeCopy::copy(const repo::Snapshot& snapshot) {
     repo::TreeReader origin(from_.keys(), from_.chunks(), snapshot.root);

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <deque>
+#include <functional>
+#include <limits>
+#include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -14,14 +16,29 @@
 #include "base/workers.h"
 #include "engine/wanted.h"
 #include "repo/chunk_reader.h"
+#include "store/read_many.h"
 
 namespace holdfast::engine {
 
 namespace {
 
-constexpr std::size_t window_items = 32 * 1024;
-constexpr std::uint64_t window_bytes = 1024ULL * 1024 * 1024;
-constexpr std::size_t window_extents = 128 * 1024;
+// What a stretch holds at most: some 200 bytes an item and 70 an extent. Chunks that two stretches share are read twice.
+constexpr std::size_t stretch_items = 64 * 1024;
+constexpr std::uint64_t stretch_bytes = 4ULL * 1024 * 1024 * 1024;
+constexpr std::size_t stretch_extents = 128 * 1024;
+constexpr std::size_t first_stretch_part = 32;  // of that has the first one, and the next
+constexpr std::size_t parts_fewer = 8;
+
+// What a plan has no place for.
+std::vector<std::size_t> left_out(const std::vector<repo::ReadRun>& runs, std::size_t count) {
+    std::vector<bool> planned(count, false);
+    for (const repo::ReadRun& run : runs)
+        for (const auto& wanted : run.wanted) planned[wanted.number] = true;
+    std::vector<std::size_t> out;
+    for (std::size_t number = 0; number < count; ++number)
+        if (!planned[number]) out.push_back(number);
+    return out;
+}
 
 // Items whose bytes go out in order, each from one worker, several at once.
 class InOrder {
@@ -112,14 +129,29 @@ private:
         }
         before.clear();
         std::optional<std::string> lost;
-        for (const repo::ReadRun& run : repository_.chunks().plan(ids)) {
+        std::mutex mutex;  // guards plain and lost
+        const std::vector<repo::ReadRun> runs = repository_.chunks().plan(ids);
+        for_each_number(repository_.store(), runs.size(), [&](std::size_t i) {
             repository_.world().stop.check();
             repository_.chunks().read_run(
-                run, ids,
+                runs[i], ids,
                 [&](std::size_t number, ByteView bytes) {
-                    plain[ids[number]] = std::make_shared<const Bytes>(to_bytes(bytes));
+                    auto shared = std::make_shared<const Bytes>(to_bytes(bytes));
+                    const std::lock_guard lock(mutex);
+                    plain[ids[number]] = std::move(shared);
                 },
-                [&](std::size_t, const Error& error) { lost = error.message(); });
+                [&](std::size_t, const Error& error) {
+                    const std::lock_guard lock(mutex);
+                    lost = error.message();
+                });
+        });
+        for (const std::size_t number : left_out(runs, ids.size())) {
+            try {
+                plain[ids[number]] = std::make_shared<const Bytes>(repository_.chunks().read(ids[number]));
+            } catch (const Error& error) {
+                if (error.code() != Code::corrupt) throw;
+                lost = error.message();
+            }
         }
         for (std::size_t i = begin; i < end && !lost; ++i) {
             const repo::Extent& extent = entry.content[i];
@@ -170,11 +202,17 @@ void restore_in_order(repo::Repository& repository, const RestorePlan& plan, Reb
     items.finish();
 }
 
-// A stretch of items whose bytes are fetched together, in the order of the packs.
+// A stretch of items whose bytes are fetched together, in the order of the packs. Gathered by one thread, then read by others.
 class Stretch {
 public:
-    Stretch(repo::Repository& repository, Rebuild& rebuild, Workers& workers, Progress& progress, RestoreReport& report)
-        : repository_(repository), rebuild_(rebuild), workers_(workers), progress_(progress), report_(report) {}
+    // `report_mutex` guards the report's list of what is damaged.
+    Stretch(repo::Repository& repository, Rebuild& rebuild, Progress& progress, RestoreReport& report,
+            std::mutex& report_mutex)
+        : repository_(repository),
+          rebuild_(rebuild),
+          progress_(progress),
+          report_(report),
+          report_mutex_(report_mutex) {}
 
     void add(repo::TreeEntry&& entry) {
         const Rebuild::Ticket ticket = rebuild_.begin_item(entry.item);
@@ -191,14 +229,10 @@ public:
         for (const repo::Extent& extent : entry.content) {
             if (!extent.is_hole()) {
                 const auto [place, fresh] = chunk_numbers_.try_emplace(extent.chunk, ids_.size());
-                if (fresh) {
-                    ids_.push_back(extent.chunk);
-                    uses_.emplace_back();
-                }
-                uses_[place->second].push_back({number, extent.offset, extent.length, at});
+                if (fresh) ids_.push_back(extent.chunk);
+                uses_.push_back({place->second, number, extent.offset, extent.length, at});
                 ++parts;
                 bytes_ += extent.length;
-                ++extents_;
             }
             at += extent.length;
         }
@@ -207,34 +241,38 @@ public:
         if (parts == 0) rebuild_.end_item(ticket);
     }
 
-    bool full() const {
-        return targets_.size() >= window_items || bytes_ >= window_bytes || extents_ >= window_extents;
+    // Has it one of so many parts of what it may hold?
+    bool full(std::size_t parts) const {
+        return targets_.size() * parts >= stretch_items || bytes_ * parts >= stretch_bytes ||
+               uses_.size() * parts >= stretch_extents;
     }
 
-    void write() {
-        const std::vector<repo::ReadRun> runs = repository_.chunks().plan(ids_);
-        std::vector<bool> planned(ids_.size(), false);
-        for (const repo::ReadRun& run : runs) {
-            for (const auto& wanted : run.wanted) planned[wanted.number] = true;
-            workers_.submit([this, &run] {
+    void read(Workers& workers) {
+        chunk_numbers_ = {};
+        std::ranges::sort(uses_, {}, &Use::chunk);
+        first_use_.reserve(ids_.size() + 1);
+        for (std::size_t i = 0; i < uses_.size(); ++i)
+            if (uses_[i].chunk == first_use_.size()) first_use_.push_back(i);
+        first_use_.push_back(uses_.size());
+        runs_ = repository_.chunks().plan(ids_);
+        const std::vector<std::size_t> alone = left_out(runs_, ids_.size());
+        tasks_left_ = runs_.size() + alone.size();
+        for (const repo::ReadRun& run : runs_)
+            workers.submit([this, &run] {
                 repository_.world().stop.check();
                 repository_.chunks().read_run(
                     run, ids_, [this](std::size_t number, ByteView plain) { use(number, plain); },
                     [this](std::size_t number, const Error& error) { lose(number, error); });
+                --tasks_left_;
             });
-        }
-        for (std::size_t number = 0; number < ids_.size(); ++number)
-            if (!planned[number])
-                lose(number,
-                     Error{Code::corrupt, "chunk {} is in no pack that the index knows", ids_[number].short_hex()});
-        workers_.drain();
-        targets_.clear();
-        ids_.clear();
-        uses_.clear();
-        chunk_numbers_.clear();
-        bytes_ = 0;
-        extents_ = 0;
+        for (const std::size_t number : alone)
+            workers.submit([this, number] {
+                read_alone(number);
+                --tasks_left_;
+            });
     }
+    // No task looks at it any more.
+    bool is_done() const { return tasks_left_ == 0; }
 
 private:
     struct Target {
@@ -244,14 +282,19 @@ private:
         std::atomic<bool> lost{false};
     };
     struct Use {
+        std::size_t chunk;
         std::size_t target;
         std::uint32_t offset;  // in the chunk
         std::uint64_t length;
         std::uint64_t at;  // in the item
     };
 
+    std::span<const Use> uses_of(std::size_t chunk) const {
+        return std::span(uses_).subspan(first_use_[chunk], first_use_[chunk + 1] - first_use_[chunk]);
+    }
+
     void use(std::size_t number, ByteView plain) {
-        for (const Use& use : uses_[number]) {
+        for (const Use& use : uses_of(number)) {
             Target& target = targets_[use.target];
             if (use.offset + use.length > plain.size())
                 throw Error{Code::corrupt, "{} refers to bytes that its chunk does not have", target.path};
@@ -261,11 +304,22 @@ private:
         }
     }
 
+    void read_alone(std::size_t number) {
+        Bytes plain;
+        try {
+            plain = repository_.chunks().read(ids_[number]);
+        } catch (const Error& error) {
+            if (error.code() != Code::corrupt) throw;
+            return lose(number, error);
+        }
+        use(number, plain);
+    }
+
     void lose(std::size_t number, const Error& error) {
-        for (const Use& use : uses_[number]) {
+        for (const Use& use : uses_of(number)) {
             Target& target = targets_[use.target];
             if (!target.lost.exchange(true)) {
-                const std::lock_guard lock(mutex_);
+                const std::lock_guard lock(report_mutex_);
                 report_.damaged.push_back({target.path, Finding::Kind::unreadable, error.message()});
             }
             part_done(target);
@@ -283,16 +337,60 @@ private:
 
     repo::Repository& repository_;
     Rebuild& rebuild_;
-    Workers& workers_;
     Progress& progress_;
     RestoreReport& report_;
+    std::mutex& report_mutex_;
     std::deque<Target> targets_;  // stays in place while it grows
     std::vector<repo::ChunkId> ids_;
-    std::vector<std::vector<Use>> uses_;  // by chunk
+    std::vector<repo::ReadRun> runs_;
+    std::vector<Use> uses_;
+    std::vector<std::size_t> first_use_;  // by chunk, once they are sorted
     std::unordered_map<repo::ChunkId, std::size_t, IdHash> chunk_numbers_;
     std::uint64_t bytes_ = 0;
-    std::size_t extents_ = 0;
-    std::mutex mutex_;  // guards report_.damaged
+    std::atomic<std::size_t> tasks_left_{0};
+};
+
+// While one stretch is read the next one is gathered. The first are short, so that reading begins soon.
+class Stretches {
+public:
+    Stretches(repo::Repository& repository, Rebuild& rebuild, Progress& progress, RestoreReport& report)
+        : repository_(repository),
+          next_([&, this] { return std::make_unique<Stretch>(repository, rebuild, progress, report, report_mutex_); }),
+          gathered_(next_()),
+          workers_(readers_of(repository.store()), std::numeric_limits<std::size_t>::max()) {}
+
+    void add(repo::TreeEntry&& entry) {
+        gathered_->add(std::move(entry));
+        if (gathered_->full(parts_)) read();
+    }
+    void finish() {
+        read();
+        workers_.finish();
+    }
+
+private:
+    // The last one may still be under way, so that the store is never idle in between.
+    static constexpr std::size_t under_way_max = 2;
+
+    void read() {
+        repository_.world().stop.check();
+        while (!read_.empty() && read_.front()->is_done()) read_.pop_front();
+        if (read_.size() >= under_way_max) {
+            workers_.drain();
+            read_.clear();
+        }
+        read_.push_back(std::exchange(gathered_, next_()));
+        read_.back()->read(workers_);
+        parts_ = std::max<std::size_t>(1, parts_ / parts_fewer);
+    }
+
+    repo::Repository& repository_;
+    std::mutex report_mutex_;
+    const std::function<std::unique_ptr<Stretch>()> next_;
+    std::size_t parts_ = first_stretch_part;
+    std::unique_ptr<Stretch> gathered_;
+    std::deque<std::unique_ptr<Stretch>> read_;
+    Workers workers_;  // ends first
 };
 
 Replay::Summary replay(repo::Repository& repository, const RestorePlan& plan, Rebuild& rebuild) {
@@ -357,18 +455,12 @@ RestoreReport restore(repo::Repository& repository, const RestorePlan& plan, Reb
     if (rebuild.sequential()) {
         restore_in_order(repository, plan, rebuild, progress, report);
     } else {
-        Workers workers(core_count(), 16);
-        Stretch stretch(repository, rebuild, workers, progress, report);
+        Stretches stretches(repository, rebuild, progress, report);
         walk_wanted(repository, plan, [&](repo::TreeEntry&& entry) {
-            stretch.add(std::move(entry));
-            if (stretch.full()) {
-                world.stop.check();
-                stretch.write();
-            }
+            stretches.add(std::move(entry));
             return true;
         });
-        stretch.write();
-        workers.finish();
+        stretches.finish();
     }
     if (plan.journal) report.replayed = replay(repository, plan, rebuild);
     report.rebuilt = rebuild.finish();

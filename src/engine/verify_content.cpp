@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "repo/keys.h"
+#include "store/read_many.h"
 
 namespace holdfast::engine {
 
@@ -24,7 +25,7 @@ ContentVerifier::ContentVerifier(repo::Repository& repository, Progress& progres
     : repository_(repository),
       progress_(progress),
       whole_min_(repository.keys().config().small_file_max),
-      workers_(core_count(), 16) {}
+      workers_(readers_of(repository.store()), 16) {}
 
 void ContentVerifier::add(const repo::TreeEntry& entry, Fd file) {
     const auto shared = std::make_shared<File>();

@@ -61,6 +61,14 @@ std::size_t guarded(Exchange& exchange, std::size_t done, const Work& work) {
     }
 }
 
+// A hint: no server has us set aside more than this.
+std::size_t said_length(const Exchange& exchange) {
+    constexpr std::uint64_t believed_max = 32 * 1024 * 1024;
+    const auto said = exchange.response.headers.find("content-length");
+    if (said == exchange.response.headers.end()) return 0;
+    return std::min<std::uint64_t>(std::strtoull(said->second.c_str(), nullptr, 10), believed_max);
+}
+
 std::size_t take_body(char* data, std::size_t, std::size_t size, void* to) {
     auto& exchange = *static_cast<Exchange*>(to);
     return guarded(exchange, size, [&] {
@@ -70,8 +78,10 @@ std::size_t take_body(char* data, std::size_t, std::size_t size, void* to) {
             return true;
         }
         exchange.is_too_long = exchange.response.body.size() + size > exchange.request.body_bytes_max;
-        if (!exchange.is_too_long) append(exchange.response.body, bytes);
-        return !exchange.is_too_long;
+        if (exchange.is_too_long) return false;
+        if (exchange.response.body.empty()) exchange.response.body.reserve(said_length(exchange));
+        append(exchange.response.body, bytes);
+        return true;
     });
 }
 

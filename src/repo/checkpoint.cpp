@@ -1,7 +1,6 @@
 #include "repo/checkpoint.h"
 
 #include <algorithm>
-#include <array>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -15,8 +14,6 @@ namespace holdfast::repo {
 namespace {
 
 constexpr std::uint8_t version = 1;
-constexpr int days_asked = 7;
-constexpr int days_likely = 2;
 constexpr Nanoseconds one_day = 24 * 3600 * one_second;
 
 std::string day_of(Nanoseconds time) { return rfc3339_seconds(time).substr(0, 10); }
@@ -164,30 +161,31 @@ Checkpoint decode_checkpoint(ByteView bytes, const Keyring& keys, const std::str
     return out;
 }
 
-std::optional<Checkpoint> find_checkpoint(Store& store, const Keyring& keys, World& world) {
-    const auto believed = [&](const std::string& day) -> std::optional<Checkpoint> {
+std::vector<std::string> checkpoint_days(Nanoseconds now, DaysBack back) {
+    // Where somebody collects every night it is one of the first.
+    constexpr int days_likely = 2, days_asked = 7;
+    std::vector<std::string> days;
+    for (int day = back == DaysBack::few ? 0 : days_likely; day < (back == DaysBack::few ? days_likely : days_asked);
+         ++day)
+        days.push_back(day_of(now - day * one_day));
+    return days;
+}
+
+std::vector<std::string> with_checkpoint(Store& store, std::vector<std::string> days) {
+    std::erase_if(days, [&](const std::string& day) { return !store.find(names::checkpoint(day)); });
+    return days;
+}
+
+std::optional<Checkpoint> read_checkpoint(Store& store, const Keyring& keys, const std::vector<std::string>& days,
+                                          Log& log) {
+    for (const std::string& day : days) {
         const auto bytes = store.read(names::checkpoint(day));
-        if (!bytes) return std::nullopt;
+        if (!bytes) continue;
         try {
             return decode_checkpoint(*bytes, keys, day);
         } catch (const Error& error) {
-            world.log.warning(fmt::format("{}; the logs are read instead", error.message()));
-            return std::nullopt;
+            log.warning(fmt::format("{}; the logs are read instead", error.message()));
         }
-    };
-    const Nanoseconds now = world.clock.now();
-    // Where somebody collects every night it is one of these.
-    for (int back = 0; back < days_likely; ++back)
-        if (auto found = believed(day_of(now - back * one_day))) return found;
-    std::array<std::uint8_t, days_asked - days_likely> is_there{};
-    for_each_number(store, is_there.size(), [&](std::size_t i) {
-        const int back = days_likely + static_cast<int>(i);
-        is_there.at(i) = store.find(names::checkpoint(day_of(now - back * one_day))) ? 1 : 0;
-    });
-    for (std::size_t i = 0; i < is_there.size(); ++i) {
-        if (is_there.at(i) == 0) continue;
-        const int back = days_likely + static_cast<int>(i);
-        if (auto found = believed(day_of(now - back * one_day))) return found;
     }
     return std::nullopt;
 }

@@ -33,8 +33,13 @@ Bytes encode(const Checkpoint& checkpoint, const RepositoryId& repository, const
 // corrupt when it is damaged, of another day, or not by a collector whom the root enrolled
 Checkpoint decode_checkpoint(ByteView bytes, const Keyring& keys, const std::string& day);
 
-// The newest of the last days.
-std::optional<Checkpoint> find_checkpoint(Store& store, const Keyring& keys, World& world);
+// The last days, today first, and those of them that have one.
+enum class DaysBack : std::uint8_t { few, more };
+std::vector<std::string> checkpoint_days(Nanoseconds now, DaysBack back);
+std::vector<std::string> with_checkpoint(Store& store, std::vector<std::string> days);
+// The first of those days' that can be believed.
+std::optional<Checkpoint> read_checkpoint(Store& store, const Keyring& keys, const std::vector<std::string>& days,
+                                          Log& log);
 
 // Writes today's when `entries` or more of the logs were read beyond the last one, or the index is in too many fragments, which
 // it merges. For those who may collect; others, and who comes second on a day, write none.

@@ -7,6 +7,12 @@
 
 namespace holdfast::repo {
 
+namespace {
+
+std::uint32_t begin_of(const Location& place) { return place.offset <= ChunkReader::lead_max ? 0 : place.offset; }
+
+}  // namespace
+
 ChunkId data_id(const Keyring& keys, ByteView plain) { return ChunkId{keys.chunk_id()(plain)}; }
 ChunkId state_id(const Keyring& keys, ByteView plain) { return ChunkId{keys.chunk_id()("state", {}, plain)}; }
 ChunkId node_id(const Keyring& keys, ByteView reachable, ByteView content) {
@@ -24,6 +30,26 @@ void ChunkReader::check_id(const ChunkId& id, const ChunkId& found, const std::s
                 "--read-data`.");
 }
 
+// Of `bytes`, when it is among them.
+std::shared_ptr<const Bytes> ChunkReader::header_of(const PackRef& pack, std::uint32_t section, ByteView bytes,
+                                                    std::uint32_t bytes_offset) {
+    if (section >= bytes_offset && section - bytes_offset < bytes.size()) {
+        const ByteView here = bytes.subspan(section - bytes_offset);
+        if (here.size() >= section_header_max)
+            return std::make_shared<const Bytes>(to_bytes(here.first(section_header_max)));
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        const auto at = std::ranges::find_if(
+            headers_, [&](const KnownSection& known) { return known.section == section && known.pack == pack.id; });
+        if (at != headers_.end()) return at->header;
+    }
+    auto header = store_.read_range(pack.object(), section, section_header_max);
+    ++requests_;
+    if (!header) throw Error{Code::corrupt, "{} is missing", pack.object()};
+    return std::make_shared<const Bytes>(std::move(*header));
+}
+
 void ChunkReader::with_opener(const PackRef& pack, std::uint32_t section, ByteView bytes, std::uint32_t bytes_offset,
                               const std::function<void(SectionOpener&)>& use) {
     std::unique_ptr<SectionOpener> opener;
@@ -36,27 +62,32 @@ void ChunkReader::with_opener(const PackRef& pack, std::uint32_t section, ByteVi
             idle_.erase(at);
         }
     }
+    std::shared_ptr<const Bytes> header;
     if (!opener) {
         const std::string object = pack.object();
-        std::optional<Bytes> header;
-        ByteView header_bytes;
-        if (section >= bytes_offset && section - bytes_offset + section_header_max <= bytes.size()) {
-            header_bytes = bytes.subspan(section - bytes_offset);
-        } else {
-            header = store_.read_range(object, section, section_header_max);
-            ++requests_;
-            if (!header) throw Error{Code::corrupt, "{} is missing", object};
-            header_bytes = *header;
-        }
-        opener = std::make_unique<SectionOpener>(keys_, parse_section(header_bytes, object), object);
+        header = header_of(pack, section, bytes, bytes_offset);
+        opener = std::make_unique<SectionOpener>(keys_, parse_section(*header, object), object);
     }
     use(*opener);
     const std::lock_guard lock(mutex_);
     idle_.push_front({pack.id, section, std::move(opener)});
     if (idle_.size() > section_openers_max) idle_.pop_back();
+    if (!header) return;
+    headers_.push_front({pack.id, section, std::move(header)});  // it has opened something, so it is the right one
+    if (headers_.size() > section_openers_max) headers_.pop_back();
 }
 
 void ChunkReader::at_any_place(const ChunkId& id, const Use& use) {
+    if (const auto there = held(id)) {
+        try {
+            return use_record(id, there->place, there->ahead->window, use);
+        } catch (const Error& error) {
+            if (error.code() != Code::corrupt) throw;
+            // It may have been read wrongly only then.
+            const std::lock_guard lock(mutex_);
+            ahead_.remove(there->ahead);
+        }
+    }
     const std::vector<Location> places = index_.find(id, true);
     if (places.empty())
         throw Error{Code::corrupt, "chunk {} is in no pack that the index knows", id.short_hex()}.hint(
@@ -74,39 +105,43 @@ void ChunkReader::at_any_place(const ChunkId& id, const Use& use) {
     throw *first;
 }
 
-std::shared_ptr<const ChunkReader::Window> ChunkReader::window_over(const Location& place) {
+std::optional<ChunkReader::Held> ChunkReader::held(const ChunkId& id) {
     const std::lock_guard lock(mutex_);
-    const auto at = std::ranges::find_if(
-        windows_, [&](const auto& each) { return each->holds(place.pack, place.offset, place.length); });
-    return at == windows_.end() ? nullptr : *at;
+    for (const auto& ahead : ahead_) {
+        const auto at = std::ranges::find(ahead->chunks, id, &std::pair<ChunkId, Location>::first);
+        if (at != ahead->chunks.end()) return Held{ahead, at->second};
+    }
+    return std::nullopt;
 }
 
 std::size_t ChunkReader::fetch_ahead(std::span<const ChunkId> ids) {
     if (ids.size() < 2) return ids.size();
-    const std::vector<Location> places = index_.find(ids.front(), true);
-    if (places.empty()) return 1;
-    const PackRef& pack = places.front().pack;
-    const std::uint64_t begin = places.front().offset;
-    std::uint64_t end = begin + places.front().length;
-    std::size_t count = 1;
-    for (; count < ids.size(); ++count) {
-        const std::vector<Location> next = index_.find(ids[count], true);
-        const auto at = std::ranges::find(next, pack, &Location::pack);
-        if (at == next.end() || at->offset < begin || at->offset > end + gap_max) break;
+    const std::vector<std::vector<Location>> places = index_.find_all(ids);
+    if (places.front().empty()) return 1;
+    const PackRef& pack = places.front().front().pack;
+    const std::uint64_t first = places.front().front().offset;
+    const std::uint64_t begin = begin_of(places.front().front());
+    std::uint64_t end = first;
+    Ahead ahead;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        const auto at = std::ranges::find(places[i], pack, &Location::pack);
+        if (at == places[i].end() || at->offset < first || at->offset > end + gap_max) break;
         const std::uint64_t with_it = std::max<std::uint64_t>(end, std::uint64_t{at->offset} + at->length);
-        if (with_it - begin > ahead_bytes_max) break;
+        if (i > 0 && with_it - first > ahead_bytes_max) break;
         end = with_it;
+        ahead.chunks.emplace_back(ids[i], *at);
     }
-    if (count == 1 || window_over({pack, places.front().offset, static_cast<std::uint32_t>(end - begin)})) return count;
+    const std::size_t count = ahead.chunks.size();
+    if (count < 2 || (held(ids.front()) && held(ids[count - 1]))) return count;
     try {
         auto bytes = store_.read_range(pack.object(), begin, end - begin);
         ++requests_;
-        if (!bytes) return count;
+        if (!bytes || bytes->size() != end - begin) return count;
         bytes_read_ += bytes->size();
-        auto window = std::make_shared<const Window>(pack.id, static_cast<std::uint32_t>(begin), std::move(*bytes));
+        ahead.window = {static_cast<std::uint32_t>(begin), std::move(*bytes)};
         const std::lock_guard lock(mutex_);
-        windows_.push_front(std::move(window));
-        if (windows_.size() > windows_max) windows_.pop_back();
+        ahead_.push_front(std::make_shared<const Ahead>(std::move(ahead)));
+        if (ahead_.size() > windows_max) ahead_.pop_back();
     } catch (const Error& error) {
         if (error.code() != Code::corrupt) throw;
     }
@@ -114,23 +149,15 @@ std::size_t ChunkReader::fetch_ahead(std::span<const ChunkId> ids) {
 }
 
 void ChunkReader::at_place(const ChunkId& id, const Location& place, const Use& use) {
-    if (const auto window = window_over(place)) {
-        try {
-            return use_record(id, place, *window, use);
-        } catch (const Error& error) {
-            if (error.code() != Code::corrupt) throw;
-            // It may have been read wrongly only then.
-            const std::lock_guard lock(mutex_);
-            windows_.remove(window);
-        }
-    }
     const std::string object = place.pack.object();
-    auto bytes = store_.read_range(object, place.offset, place.length);
+    const std::uint32_t begin = begin_of(place);
+    const std::size_t length = std::size_t{place.offset} + place.length - begin;
+    auto bytes = store_.read_range(object, begin, length);
     ++requests_;
     if (!bytes) throw Error{Code::corrupt, "{} is missing", object};
     bytes_read_ += bytes->size();
-    if (bytes->size() != place.length) throw Error{Code::corrupt, "{} ends before a chunk does", object};
-    use_record(id, place, {place.pack.id, place.offset, std::move(*bytes)}, use);
+    if (bytes->size() != length) throw Error{Code::corrupt, "{} ends before a chunk does", object};
+    use_record(id, place, {begin, std::move(*bytes)}, use);
 }
 
 void ChunkReader::use_record(const ChunkId& id, const Location& place, const Window& window, const Use& use) {
@@ -192,12 +219,13 @@ std::vector<ReadRun> ChunkReader::plan(std::span<const ChunkId> ids) {
     };
     std::vector<Pack> packs;
     std::map<PackId, std::size_t> number_of;
+    const std::vector<std::vector<Location>> places = index_.find_all(ids);
     for (std::size_t number = 0; number < ids.size(); ++number) {
-        const std::vector<Location> places = index_.find(ids[number], true);
-        if (places.empty()) continue;
-        const auto [at, fresh] = number_of.try_emplace(places[0].pack.id, packs.size());
-        if (fresh) packs.push_back({places[0].pack, {}});
-        packs[at->second].wanted.push_back({places[0].offset, places[0].length, number});
+        if (places[number].empty()) continue;
+        const Location& place = places[number].front();
+        const auto [at, fresh] = number_of.try_emplace(place.pack.id, packs.size());
+        if (fresh) packs.push_back({place.pack, {}});
+        packs[at->second].wanted.push_back({place.offset, place.length, number});
     }
     std::vector<ReadRun> runs;
     for (Pack& pack : packs) {
@@ -206,7 +234,7 @@ std::vector<ReadRun> ChunkReader::plan(std::span<const ChunkId> ids) {
             const bool joins = !runs.empty() && runs.back().pack == pack.ref &&
                                wanted.offset <= std::uint64_t{runs.back().offset} + runs.back().bytes + gap_max &&
                                wanted.offset + wanted.length - runs.back().offset <= run_bytes_max;
-            if (!joins) runs.push_back({pack.ref, wanted.offset, 0, {}});
+            if (!joins) runs.push_back({pack.ref, begin_of({pack.ref, wanted.offset, wanted.length}), 0, {}});
             ReadRun& run = runs.back();
             run.bytes = std::max(run.bytes, wanted.offset + wanted.length - run.offset);
             run.wanted.push_back(wanted);

@@ -2,7 +2,8 @@
 //
 // Errors   corrupt when no location gives bytes whose keyed id is the one asked for; unreachable
 // Threads  every member from any thread
-// Limits   section_openers_max sections stay open; windows_max runs that were fetched ahead, of ahead_bytes_max each
+// Limits   section_openers_max sections stay open; windows_max runs that were fetched ahead, of ahead_bytes_max each; what
+//          lies within lead_max of its pack's beginning is read from there, with the section's header
 // I1  bytes leave only after their id was recomputed; a location that fails is passed over for the next
 // Source   doc/format/pack.md; review.md A2
 #pragma once
@@ -13,6 +14,8 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -45,6 +48,7 @@ public:
     static constexpr std::uint32_t run_bytes_max = 4 * 1024 * 1024;
     static constexpr std::uint32_t ahead_bytes_max = 1024 * 1024;
     static constexpr std::size_t windows_max = 3;
+    static constexpr std::uint32_t lead_max = 64 * 1024;
 
     ChunkReader(Store& store, const Keyring& keys, Index& index);
     ~ChunkReader();
@@ -77,16 +81,21 @@ private:
                      const std::function<void(SectionOpener&)>& use);
     void check_id(const ChunkId& id, const ChunkId& found, const std::string& object) const;
 
-    // Bytes of a pack, such as were fetched ahead.
+    // Bytes of a pack.
     struct Window {
-        PackId pack;
         std::uint32_t offset = 0;
         Bytes bytes;
-        bool holds(const PackRef& other, std::uint32_t begin, std::uint32_t length) const {
-            return other.id == pack && begin >= offset && std::uint64_t{begin} + length <= offset + bytes.size();
-        }
     };
-    std::shared_ptr<const Window> window_over(const Location& place);
+    // What was fetched ahead.
+    struct Ahead {
+        Window window;
+        std::vector<std::pair<ChunkId, Location>> chunks;
+    };
+    struct Held {
+        std::shared_ptr<const Ahead> ahead;
+        Location place;
+    };
+    std::optional<Held> held(const ChunkId& id);
     void use_record(const ChunkId& id, const Location& place, const Window& window, const Use& use);
 
     struct OpenSection {
@@ -94,6 +103,13 @@ private:
         std::uint32_t section;
         std::unique_ptr<SectionOpener> opener;
     };
+    struct KnownSection {
+        PackId pack;
+        std::uint32_t section;
+        std::shared_ptr<const Bytes> header;
+    };
+    std::shared_ptr<const Bytes> header_of(const PackRef& pack, std::uint32_t section, ByteView bytes,
+                                           std::uint32_t bytes_offset);
     Store& store_;
     const Keyring& keys_;
     Index& index_;
@@ -101,14 +117,16 @@ private:
     std::atomic<std::uint64_t> bytes_read_{0};
     std::mutex mutex_;
     // guarded by mutex_
-    std::list<OpenSection> idle_;                       // newest first
-    std::list<std::shared_ptr<const Window>> windows_;  // newest first
+    std::list<OpenSection> idle_;                    // newest first
+    std::list<KnownSection> headers_;                // newest first
+    std::list<std::shared_ptr<const Ahead>> ahead_;  // newest first
 };
 
 // Chunks that are read one after another: those near each other come by one request, twice as many each time.
 class ReadAhead {
 public:
-    explicit ReadAhead(ChunkReader& chunks) : chunks_(chunks) {}
+    // `count`: how many of the first will be wanted.
+    explicit ReadAhead(ChunkReader& chunks, std::size_t count = 1) : chunks_(chunks), count_(count) {}
     // The chunk `id` of `all[number]` is read next; `all` is the same each time.
     template <class Each>
     void reach(const std::vector<Each>& all, std::size_t number) {
@@ -125,7 +143,7 @@ private:
 
     ChunkReader& chunks_;
     std::size_t fetched_ = 0;  // up to here
-    std::size_t count_ = 1;
+    std::size_t count_;
 };
 
 ChunkId data_id(const Keyring& keys, ByteView plain);

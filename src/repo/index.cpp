@@ -1,6 +1,7 @@
 #include "repo/index.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/error.h"
 #include "repo/names.h"
@@ -14,7 +15,11 @@ constexpr std::string_view magic = "HFIX";
 constexpr std::size_t record_bytes = 16 + 4 + 4 + 4;
 constexpr std::size_t block_records = 64 * 1024 / record_bytes;
 constexpr std::size_t filter_bits_each = 12;
-constexpr std::uint64_t whole_bytes_max = 32 * 1024;  // one request for all of it costs less than two
+constexpr std::size_t blocks_at_once_max = 64;  // 4 MiB
+constexpr std::size_t misses_each_block = 4;
+// One request for all of a fragment costs less than several.
+constexpr std::uint64_t whole_bytes_max = 32 * 1024;
+constexpr std::uint64_t whole_index_max = 512 * 1024;
 
 std::uint64_t key_of(ByteView id) {
     std::uint64_t value;
@@ -133,22 +138,31 @@ EncodedFragment encode_fragment(const Keyring& keys, std::span<const IndexedPack
 
 // The header is authenticated by its hash in the signed FRAGMENT entry, blocks by their tags in the header: a store
 // together with someone who knows the index key cannot exchange a block.
-Fragment::Fragment(Store& store, const Keyring& keys, const KnownFragment& known)
-    : store_(store), keys_(keys), known_(known) {
+Fragment::Fragment(Store& store, const Keyring& keys, const KnownFragment& known, std::shared_ptr<BlockCache> cache,
+                   bool all)
+    : store_(store), keys_(keys), known_(known), cache_(std::move(cache)), number_(cache_->number_a_fragment()) {
     const std::string object = names::fragment(known.body.id);
     const Note note{"loading {}", object};
     const std::size_t tail_bytes = known.body.header_bytes + 4;
     const std::size_t lead_bytes = magic.size() + 1 + salt_.size();
     if (known.body.bytes < tail_bytes + lead_bytes)
         throw Error{Code::corrupt, "{} is said to be shorter than its header", object};
-    const bool is_small = known.body.bytes <= whole_bytes_max;
-    auto tail = is_small ? store.read(object) : store.read_range(object, known.body.bytes - tail_bytes, tail_bytes);
-    const auto lead = is_small ? tail : store.read_range(object, 0, lead_bytes);
+    all = all || known.body.bytes <= whole_bytes_max;
+    std::optional<Bytes> tail, lead;
+    if (all)
+        lead = tail = store.read(object);
+    else
+        for_each_number(store, 2, [&](std::size_t end) {
+            if (end == 0)
+                lead = store.read_range(object, 0, lead_bytes);
+            else
+                tail = store.read_range(object, known.body.bytes - tail_bytes, tail_bytes);
+        });
     if (!lead || !tail)
         throw Error{Code::corrupt, "{} is missing", object}.hint(
             "Bring the object back from a copy of the bucket or folder; a `holdfast copy` of the repository has the "
             "snapshots.");
-    if (is_small && tail->size() > tail_bytes)
+    if (all && tail->size() > tail_bytes)
         tail->erase(tail->begin(), tail->end() - static_cast<std::ptrdiff_t>(tail_bytes));
     ByteReader reader(*lead, object);
     if (as_text(reader.raw(magic.size())) != magic || reader.u8() != 1)
@@ -179,72 +193,161 @@ Fragment::Fragment(Store& store, const Keyring& keys, const KnownFragment& known
     filter_ = to_bytes(head.string_view());
     if (filter_.empty() || filter_.size() % 64 != 0) head.fail("its filter has an impossible size");
     head.expect_done();
+    if (all) keep(0, opened(0, blocks_.size(), *lead, 0));
 }
 
-std::shared_ptr<const Bytes> Fragment::block(std::size_t number) {
-    {
-        const std::lock_guard lock(mutex_);
-        for (auto at = cache_.begin(); at != cache_.end(); ++at) {
-            if (at->first != number) continue;
-            cache_.splice(cache_.begin(), cache_, at);
-            return cache_.front().second;
-        }
-    }
-    const std::string object = names::fragment(known_.body.id);
-    const auto sealed = store_.read_range(object, blocks_[number].offset, blocks_[number].bytes);
-    if (!sealed) throw Error{Code::corrupt, "{} is missing", object};
-    if (sealed->size() != blocks_[number].bytes ||
-        !equal(ByteView(*sealed).last(crypto::tag_bytes), blocks_[number].tag))
-        throw Error{Code::corrupt, "block {} of {} is not the one that was signed", number, object};
-    auto plain = crypto::open(block_key(keys_, salt_, number), {}, *sealed);
-    if (!plain || plain->size() % record_bytes != 0)
-        throw Error{Code::corrupt, "block {} of {} does not authenticate", number, object};
-    auto shared = std::make_shared<const Bytes>(std::move(*plain));
+BlockCache::Block BlockCache::find(std::uint32_t fragment, std::size_t block) {
     const std::lock_guard lock(mutex_);
-    cache_.emplace_front(number, shared);
-    if (cache_.size() > Index::block_cache_max) cache_.pop_back();
-    return shared;
+    const auto at = places_.find(key_of(fragment, block));
+    if (at == places_.end()) return nullptr;
+    held_.splice(held_.begin(), held_, at->second);
+    return at->second->bytes;
 }
 
-void Fragment::find(const ChunkPrefix& id, std::vector<Location>& found) {
+void BlockCache::put(std::uint32_t fragment, std::size_t block, Block bytes) {
+    const std::lock_guard lock(mutex_);
+    const std::uint64_t key = key_of(fragment, block);
+    if (places_.contains(key)) return;
+    held_.push_front({key, std::move(bytes)});
+    places_[key] = held_.begin();
+    if (held_.size() <= blocks_max) return;
+    places_.erase(held_.back().key);
+    held_.pop_back();
+}
+
+std::vector<BlockCache::Block> Fragment::fetch(std::size_t first, std::size_t count) {
+    const std::string object = names::fragment(known_.body.id);
+    const std::uint32_t begin = blocks_[first].offset;
+    const Block& last = blocks_[first + count - 1];
+    const auto sealed = store_.read_range(object, begin, std::uint64_t{last.offset} + last.bytes - begin);
+    if (!sealed) throw Error{Code::corrupt, "{} is missing", object};
+    return opened(first, count, *sealed, begin);
+}
+
+std::vector<BlockCache::Block> Fragment::opened(std::size_t first, std::size_t count, ByteView sealed,
+                                                std::uint32_t begin) const {
+    std::vector<BlockCache::Block> out(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        const Block& block = blocks_[first + i];
+        const std::uint64_t at = block.offset - begin;
+        if (block.offset < begin || at + block.bytes > sealed.size() || block.bytes < crypto::tag_bytes) continue;
+        const ByteView bytes = sealed.subspan(at, block.bytes);
+        if (!equal(bytes.last(crypto::tag_bytes), block.tag)) continue;
+        auto plain = crypto::open(block_key(keys_, salt_, first + i), {}, bytes);
+        if (plain && plain->size() % record_bytes == 0) out[i] = std::make_shared<const Bytes>(std::move(*plain));
+    }
+    return out;
+}
+
+void Fragment::keep(std::size_t first, const std::vector<BlockCache::Block>& blocks) {
+    for (std::size_t i = 0; i < blocks.size(); ++i)
+        if (blocks[i]) cache_->put(number_, first + i, blocks[i]);
+}
+
+// Ids are random numbers, so whoever asks for a few gets a block for each; who asks for many will want the others, too.
+BlockCache::Block Fragment::block(std::size_t number) {
+    if (auto block = cache_->find(number_, number)) return block;
+    const std::size_t group = std::min(blocks_at_once_max, std::bit_ceil(misses_++ / misses_each_block + 1));
+    const std::size_t first = number / group * group;
+    const auto fetched = fetch(first, std::min(group, blocks_.size() - first));
+    keep(first, fetched);
+    if (const auto& block = fetched[number - first]) return block;
+    throw Error{Code::corrupt, "block {} of {} is not the one that was signed", number,
+                names::fragment(known_.body.id)};
+}
+
+void Fragment::each_block_of(const ChunkPrefix& id, const std::function<bool(std::size_t number)>& each) const {
     if (!filter_has(filter_, id.view())) return;
     const std::uint64_t key = key_of(id.view());
     auto at = std::ranges::upper_bound(blocks_, key, {}, &Block::first);
-    if (at == blocks_.begin()) return;
     // Ids with equal first 8 bytes may begin in an earlier block.
     while (at != blocks_.begin()) {
         --at;
-        const auto records = block(static_cast<std::size_t>(at - blocks_.begin()));
-        std::size_t low = 0, high = records->size() / record_bytes;
-        while (low < high) {
-            const std::size_t middle = (low + high) / 2;
-            if (std::memcmp(records->data() + middle * record_bytes, id.bytes.data(), 16) < 0)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        const std::size_t count = records->size() / record_bytes;
-        for (; low < count && std::memcmp(records->data() + low * record_bytes, id.bytes.data(), 16) == 0; ++low) {
-            ByteReader reader(ByteView(*records).subspan(low * record_bytes + 16, 12), "an index block");
-            const std::uint32_t pack = reader.u32();
-            if (pack >= packs_.size()) reader.fail("it names a pack that its fragment does not have");
-            const std::uint32_t offset = reader.u32();
-            found.push_back({packs_[pack].ref, offset, reader.u32()});
-        }
-        if (at->first < key) return;
+        if (!each(static_cast<std::size_t>(at - blocks_.begin())) || at->first < key) return;
     }
 }
 
+void Fragment::search(ByteView records, const ChunkPrefix& id,
+                      const std::function<void(const Location&)>& found) const {
+    const std::size_t count = records.size() / record_bytes;
+    std::size_t low = 0, high = count;
+    while (low < high) {
+        const std::size_t middle = (low + high) / 2;
+        if (std::memcmp(records.data() + middle * record_bytes, id.bytes.data(), 16) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < count && std::memcmp(records.data() + low * record_bytes, id.bytes.data(), 16) == 0; ++low) {
+        ByteReader reader(records.subspan(low * record_bytes + 16, 12), "an index block");
+        const std::uint32_t pack = reader.u32();
+        if (pack >= packs_.size()) reader.fail("it names a pack that its fragment does not have");
+        const std::uint32_t offset = reader.u32();
+        found({packs_[pack].ref, offset, reader.u32()});
+    }
+}
+
+void Fragment::find(const ChunkPrefix& id, std::vector<Location>& found) {
+    each_block_of(id, [&](std::size_t number) {
+        search(*block(number), id, [&](const Location& place) { found.push_back(place); });
+        return true;
+    });
+}
+
+void Fragment::find_all(std::span<const Asked> asked,
+                        const std::function<void(std::size_t number, const Location&)>& found) {
+    struct Look {
+        std::size_t block;
+        const Asked* asked;
+    };
+    std::vector<Look> looks;
+    for (const Asked& each : asked)
+        each_block_of(each.id, [&](std::size_t number) {
+            looks.push_back({number, &each});
+            return true;
+        });
+    std::ranges::stable_sort(looks, {}, &Look::block);
+    std::vector<std::span<const Look>> runs;  // of blocks that one request brings
+    for (std::size_t begin = 0, end = 0; begin < looks.size(); begin = end) {
+        while (end < looks.size() && looks[end].block < looks[begin].block + blocks_at_once_max &&
+               (end == begin || looks[end].block <= looks[end - 1].block + 2))
+            ++end;
+        runs.emplace_back(looks.begin() + static_cast<std::ptrdiff_t>(begin), end - begin);
+    }
+    std::mutex mutex;
+    for_each_number(store_, runs.size(), [&](std::size_t i) {
+        const std::size_t first = runs[i].front().block;
+        std::vector<BlockCache::Block> blocks(runs[i].back().block - first + 1);
+        bool all_here = true;
+        for (const Look& look : runs[i]) {
+            BlockCache::Block& block = blocks[look.block - first];
+            if (!block) block = cache_->find(number_, look.block);
+            all_here = all_here && block;
+        }
+        if (!all_here) {
+            blocks = fetch(first, blocks.size());
+            keep(first, blocks);
+        }
+        const std::lock_guard lock(mutex);
+        for (const Look& look : runs[i])
+            if (const auto& block = blocks[look.block - first])
+                search(*block, look.asked->id, [&](const Location& place) { found(look.asked->number, place); });
+    });
+}
+
 void Fragment::scan(const std::function<void(const ChunkPrefix&, const Location&)>& each) {
-    for (std::size_t number = 0; number < blocks_.size(); ++number) {
-        const auto records = block(number);
-        ByteReader reader(*records, "an index block");
-        while (!reader.done()) {
-            const auto id = ChunkPrefix::from(reader.raw(16));
-            const std::uint32_t pack = reader.u32();
-            if (pack >= packs_.size()) reader.fail("it names a pack that its fragment does not have");
-            const std::uint32_t offset = reader.u32();
-            each(id, {packs_[pack].ref, offset, reader.u32()});
+    for (std::size_t first = 0; first < blocks_.size(); first += blocks_at_once_max) {
+        const auto fetched = fetch(first, std::min(blocks_at_once_max, blocks_.size() - first));
+        for (std::size_t i = 0; i < fetched.size(); ++i) {
+            const BlockCache::Block records = fetched[i] ? fetched[i] : block(first + i);
+            ByteReader reader(*records, "an index block");
+            while (!reader.done()) {
+                const auto id = ChunkPrefix::from(reader.raw(16));
+                const std::uint32_t pack = reader.u32();
+                if (pack >= packs_.size()) reader.fail("it names a pack that its fragment does not have");
+                const std::uint32_t offset = reader.u32();
+                each(id, {packs_[pack].ref, offset, reader.u32()});
+            }
         }
     }
 }
@@ -265,10 +368,13 @@ void Index::load(const std::vector<KnownFragment>& known) {
     std::vector<std::size_t> missing;
     for (std::size_t i = 0; i < known.size(); ++i)
         if (have(known[i]) == fragments_.end()) missing.push_back(i);
+    std::uint64_t bytes = 0;
+    for (const KnownFragment& each : known) bytes += each.body.bytes;
     std::vector<std::string> failures(known.size());
     for_each_number(store_, missing.size(), [&](std::size_t i) {
         try {
-            loaded[missing[i]] = std::make_unique<Fragment>(store_, keys_, known[missing[i]]);
+            loaded[missing[i]] =
+                std::make_unique<Fragment>(store_, keys_, known[missing[i]], blocks_, bytes <= whole_index_max);
         } catch (const Error& error) {
             if (error.code() != Code::corrupt) throw;
             failures[missing[i]] = error.message();
@@ -306,6 +412,26 @@ std::vector<Location> Index::find(const ChunkId& id, bool also_excluded) {
     const std::shared_lock lock(mutex_);
     if (!also_excluded) std::erase_if(all, [&](const Location& at) { return excluded_.contains(at.pack.id); });
     return all;
+}
+
+std::vector<std::vector<Location>> Index::find_all(std::span<const ChunkId> ids) {
+    std::vector<Fragment::Asked> asked;
+    asked.reserve(ids.size());
+    for (std::size_t number = 0; number < ids.size(); ++number) asked.push_back({prefix_of(ids[number]), number});
+    std::ranges::sort(asked, {}, &Fragment::Asked::id);
+    const std::shared_lock lock(mutex_);
+    std::vector<std::vector<Location>> out(ids.size());
+    for (auto fragment = fragments_.rbegin(); fragment != fragments_.rend(); ++fragment) {
+        try {
+            (*fragment)->find_all(asked,
+                                  [&](std::size_t number, const Location& place) { out[number].push_back(place); });
+        } catch (const Error& error) {
+            if (error.code() != Code::corrupt) throw;
+        }
+    }
+    for (std::vector<Location>& places : out)
+        std::ranges::stable_partition(places, [&](const Location& at) { return !excluded_.contains(at.pack.id); });
+    return out;
 }
 
 std::vector<Location> Index::find_in(const ChunkId& id, const std::function<bool(const Fragment&)>& is_asked) {

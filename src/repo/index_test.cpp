@@ -3,10 +3,21 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "store/decorator.h"
 #include "testing/small_repository.h"
 
 namespace holdfast::repo {
 namespace {
+
+class CountingStore final : public StoreDecorator {
+public:
+    using StoreDecorator::StoreDecorator;
+    std::optional<Bytes> read_range(std::string_view name, std::uint64_t offset, std::size_t bytes) override {
+        ++requests;
+        return StoreDecorator::read_range(name, offset, bytes);
+    }
+    int requests = 0;
+};
 
 class IndexOf : public testing::Test {
 protected:
@@ -47,6 +58,59 @@ TEST_F(IndexOf, finds_every_chunk_and_nothing_else) {
     std::size_t scanned = 0;
     index.fragments()[0]->scan([&](const ChunkPrefix&, const Location&) { ++scanned; });
     EXPECT_EQ(scanned, 8000U);
+}
+
+TEST_F(IndexOf, finds_many_at_once_by_few_requests) {
+    const auto contents = packs(30, 5000);  // 65 blocks
+    CountingStore store(world_.store);
+    Index index(store, repository_->keys());
+    index.load({this->store(packs(1, 3)), this->store(contents)});
+    store.requests = 0;
+    std::vector<ChunkId> ids;
+    for (std::size_t i = 0; i < 5000; ++i)
+        for (const PackContents& pack : contents)
+            if ((i + pack.places.size()) % 2 == 0) ids.push_back(pack.places[i].id);
+    for (int i = 0; i < 1000; ++i) ids.push_back(random_id());
+    const auto found = index.find_all(ids);
+    EXPECT_LE(store.requests, 3);
+    ASSERT_EQ(found.size(), ids.size());
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        const auto alone = index.find(ids[i]);
+        ASSERT_EQ(found[i].size(), alone.size());
+        ASSERT_EQ(alone.size(), i + 1000 < ids.size() ? 1U : 0U);
+        if (!alone.empty()) {
+            ASSERT_EQ(found[i][0].pack, alone[0].pack);
+            ASSERT_EQ(found[i][0].offset, alone[0].offset);
+        }
+    }
+    EXPECT_LE(store.requests, 3) << "what was read is kept";
+}
+
+TEST_F(IndexOf, many_that_are_found_one_by_one_do_not_cost_a_request_each) {
+    const auto contents = packs(30, 5000);
+    const KnownFragment known = store(contents);
+    CountingStore counting(world_.store);
+    Index index(counting, repository_->keys());
+    index.load({known});
+    counting.requests = 0;
+    for (const PackContents& pack : contents)
+        for (std::size_t i = 0; i < pack.places.size(); i += 50) ASSERT_TRUE(index.knows(pack.places[i].id));
+    EXPECT_LE(counting.requests, 40) << "of 65 blocks, 3000 times";
+}
+
+TEST_F(IndexOf, what_a_damaged_block_names_is_left_out_of_many) {
+    const auto contents = packs(10, 2000);
+    const KnownFragment known = store(contents);
+    world_.flip("index/" + known.body.id.hex(), 300'000);
+    Index index(world_.store, repository_->keys());
+    index.load({known});
+    std::vector<ChunkId> ids;
+    for (const PackContents& pack : contents)
+        for (const ChunkPlace& place : pack.places) ids.push_back(place.id);
+    std::size_t found = 0;
+    for (const auto& places : index.find_all(ids)) found += places.size();
+    EXPECT_LT(found, ids.size());
+    EXPECT_GT(found, ids.size() / 2);
 }
 
 TEST_F(IndexOf, keeps_two_bytes_a_chunk_in_memory) {

@@ -353,14 +353,9 @@ namespace {
 
 // The signer and the revision in the object's name; nothing: it is no slot.
 std::optional<SlotInfo> named_slot(const std::string& object) {
-    if (!object.starts_with(names::keys)) return std::nullopt;
-    const std::string_view rest = std::string_view(object).substr(names::keys.size());
-    const std::size_t dash = rest.find('-');
-    if (dash == std::string_view::npos) return std::nullopt;
-    const auto signer = SignerId::from_hex_text(rest.substr(0, dash));
-    const auto revision = names::parse_number(rest.substr(dash + 1));
-    if (!signer || !revision) return std::nullopt;
-    return SlotInfo{object, *signer, *revision, {}, {}, {}, {}};
+    const auto name = names::parse_key_slot(object);
+    if (!name) return std::nullopt;
+    return SlotInfo{object, name->signer, name->revision, {}, {}, {}, {}};
 }
 
 void fill(SlotInfo& slot, Bytes stored, const Config& config) {

@@ -171,38 +171,45 @@ void LogBook::enrol_signed(ByteView bytes) {
 
 // The root's log first, for it says who there is; then each signer's lane 0, for it says which lanes there are.
 void LogBook::read() {
-    if (!anything_new()) return;
     const LaneName root{keys_.root_id(), 0};
     lane_of(root);
+    foresee_lanes();
     read_lane(root);
     if (const std::string& broken = lane_of(root).broken; !broken.empty() && !own_enrolment_seen_)
         throw Error{Code::corrupt, "the root's log does not show the enrolment of this key: {}", broken};
-    for (const Credential& credential : keys_.enrolled()) {
-        const LaneName first{credential.id(), 0};
-        lane_of(first);
-        read_lane(first);
-    }
-    std::vector<LaneName> others;
+    std::vector<LaneName> first, others;
+    for (const Credential& credential : keys_.enrolled()) first.push_back({credential.id(), 0});
+    read_lanes(first);
     for (const auto& [name, lane] : state_.lanes)
         if (name.lane != 0) others.push_back(name);
-    for (const LaneName& name : others) read_lane(name);
+    read_lanes(others);
+}
+
+// Most lanes end where they did: on a remote store one round trip says so for all.
+void LogBook::foresee_lanes() {
+    Foreseen soon;
+    for (const auto& [name, lane] : state_.lanes)
+        if (lane.next < limit_of(name)) soon.read.push_back(describe(name, lane.next));
+    store_.foresee(soon);
+}
+
+void LogBook::read_lanes(const std::vector<LaneName>& names) {
+    constexpr std::uint64_t slots = 4;
+    Foreseen soon;
+    for (const LaneName& name : names) {
+        const Lane& lane = lane_of(name);
+        if (lane.next > 0) continue;  // foreseen already
+        for (std::uint64_t slot = 0; slot < std::min(slots, limit_of(name)); ++slot)
+            soon.read.push_back(describe(name, slot));
+    }
+    store_.foresee(soon);
+    for (const LaneName& name : names) read_lane(name);
 }
 
 std::uint64_t LogBook::limit_of(const LaneName& name) const {
     if (!limit_) return std::numeric_limits<std::uint64_t>::max();
     const auto at = limit_->find(name);
     return at == limit_->end() ? 0 : at->second;
-}
-
-// Of many lanes on a remote store most end where they did: one round trip says so for all.
-bool LogBook::anything_new() {
-    if (limit_) return true;
-    constexpr std::size_t lanes_worth_asking = 3;
-    if (!store_.traits().is_remote || state_.lanes.size() < lanes_worth_asking) return true;
-    std::vector<std::string> objects;
-    for (const auto& [name, lane] : state_.lanes) objects.push_back(describe(name, lane.next));
-    const auto found = read_many(store_, objects);
-    return std::ranges::any_of(found, [](const auto& entry) { return entry.has_value(); });
 }
 
 void LogBook::read_lane(const LaneName& name) {

@@ -197,7 +197,8 @@ private:
     void absorb(const LogEntry& entry, ByteView stored);
     void enrol_signed(ByteView credential);
     bool is_known_number(std::uint64_t number, const SignerId& signer);
-    bool anything_new();
+    void foresee_lanes();
+    void read_lanes(const std::vector<LaneName>& names);
     void read_lane(const LaneName& lane);
     void check_right(const LogEntry& entry) const;
     Lane& lane_of(const LaneName& name);

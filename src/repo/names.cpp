@@ -18,6 +18,14 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
 std::string key_slot(const SignerId& signer, std::uint64_t revision) {
     return keys + signer.hex() + "-" + number(revision);
 }
+std::optional<SlotName> parse_key_slot(std::string_view object) {
+    const std::size_t dash = object.find('-');
+    if (!object.starts_with(keys) || dash == std::string_view::npos) return std::nullopt;
+    const auto signer = SignerId::from_hex_text(object.substr(keys.size(), dash - keys.size()));
+    const auto revision = parse_number(object.substr(dash + 1));
+    if (!signer || !revision) return std::nullopt;
+    return SlotName{*signer, *revision};
+}
 std::string log_entry(const SignerId& signer, std::uint32_t lane, std::uint64_t slot) {
     return fmt::format("{}{}/{}/{}", log, signer.hex(), lane, number(slot));
 }

@@ -28,6 +28,11 @@ std::string number(std::uint64_t value);  // ten digits at least, so that listin
 std::optional<std::uint64_t> parse_number(std::string_view text);
 
 std::string key_slot(const SignerId& signer, std::uint64_t revision);
+struct SlotName {
+    SignerId signer;
+    std::uint64_t revision = 0;
+};
+std::optional<SlotName> parse_key_slot(std::string_view object);
 std::string log_entry(const SignerId& signer, std::uint32_t lane, std::uint64_t slot);
 std::string fragment(const FragmentId& id);
 std::string checkpoint(std::string_view day);

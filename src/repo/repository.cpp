@@ -17,6 +17,8 @@
 #include "repo/proof_note.h"
 #include "repo/replica.h"
 #include "repo/snapshot_codec.h"
+#include "store/foreseen.h"
+#include "store/read_many.h"
 
 namespace holdfast::repo {
 
@@ -84,6 +86,37 @@ private:
     std::string remembered_;
 };
 
+// What an opening asks for before it knows anything, and what it asks for next where no checkpoint says more.
+Foreseen first_objects(Nanoseconds now) {
+    Foreseen soon{{std::string(names::config)}, {names::cut(0)}};
+    for (const std::string& day : checkpoint_days(now, DaysBack::few)) soon.found.push_back(names::checkpoint(day));
+    return soon;
+}
+std::vector<std::string> first_entries(const Config& config, const std::vector<std::string>& slots) {
+    constexpr std::uint64_t entries = 8;
+    std::set<SignerId> signers{signer_id_of(config.root)};
+    for (const std::string& slot : slots)
+        if (const auto name = names::parse_key_slot(slot)) signers.insert(name->signer);
+    std::vector<std::string> out;
+    for (const SignerId& signer : signers)
+        for (std::uint64_t number = 0; number < entries; ++number) out.push_back(names::log_entry(signer, 0, number));
+    return out;
+}
+
+// Those with a checkpoint, which will be read next, or else `instead`.
+std::vector<std::string> days_to_begin_at(Store& store, Nanoseconds now, const std::vector<std::string>& instead) {
+    std::vector<std::string> days = with_checkpoint(store, checkpoint_days(now, DaysBack::few));
+    if (days.empty()) {
+        days = checkpoint_days(now, DaysBack::more);
+        Foreseen soon{instead};
+        for (const std::string& day : days) soon.found.push_back(names::checkpoint(day));
+        store.foresee(soon);
+        days = with_checkpoint(store, days);
+    }
+    if (!days.empty()) store.foresee({{names::checkpoint(days.front())}});
+    return days;
+}
+
 }  // namespace
 
 void Repository::init(Store& store, const Unlock& unlock, const InitOptions& options, World& world) {
@@ -129,7 +162,10 @@ std::unique_ptr<Repository> Repository::open(std::unique_ptr<Store> store, const
                                              const OpenOptions& options, World& world) {
     const std::string url = store->url();
     const Note note{"opening {}", url};
-    const auto bytes = store->read(names::config);
+    auto foreseen = std::make_unique<ForeseenStore>(std::move(store));
+    const Nanoseconds now = world.clock.now();
+    foreseen->foresee(first_objects(now));
+    const auto bytes = foreseen->read(names::config);
     if (!bytes)
         throw Error{Code::no_repository, "there is no repository in {}", url}.hint(
             fmt::format("Make one with `holdfast -r {} init`.", url));
@@ -142,19 +178,23 @@ std::unique_ptr<Repository> Repository::open(std::unique_ptr<Store> store, const
         return true;
     };
     OwnSlot own_slot(options.client_folder, config.repository);
-    Unlocked unlocked = unlock_keyring(*store, config, unlock, own_slot.likely(unlock), is_known_root);
+    const std::vector<std::string> likely = own_slot.likely(unlock);
+    foreseen->foresee({likely});
+    const std::vector<std::string> days = days_to_begin_at(*foreseen, now, first_entries(config, likely));
+    Unlocked unlocked = unlock_keyring(*foreseen, config, unlock, likely, is_known_root);
     own_slot.remember(unlocked.slot);
-    std::optional<Replica> replica = read_replica(*store, config);
-    std::unique_ptr<Repository> repository(
-        new Repository(std::move(store), world, options.client_folder, std::move(unlocked.keys), std::move(replica)));
-    repository->start_from_checkpoint();
+    std::optional<Replica> replica = read_replica(*foreseen, config);
+    std::unique_ptr<Repository> repository(new Repository(std::move(foreseen), world, options.client_folder,
+                                                          std::move(unlocked.keys), std::move(replica)));
+    repository->start_from_checkpoint(days);
     repository->refresh(options.notes);
     return repository;
 }
 
-Repository::Repository(std::unique_ptr<Store> store, World& world, std::string client_folder, Keyring keys,
+Repository::Repository(std::unique_ptr<ForeseenStore> store, World& world, std::string client_folder, Keyring keys,
                        std::optional<Replica> replica)
-    : store_(std::move(store)),
+    : foreseen_(store.get()),
+      store_(std::move(store)),
       world_(world),
       client_folder_(std::move(client_folder)),
       keys_(std::make_unique<Keyring>(std::move(keys))) {
@@ -202,6 +242,7 @@ void Repository::promote() {
 }
 
 void Repository::refresh(NotesFrom notes) {
+    const Foresight until_the_end(*foreseen_);
     if (is_replica()) {
         // Promoted since by somebody else it can still be read as it was; whoever wants to write opens it again.
         replica_->cut = read_replica(*store_, keys_->config(), *replica_)->cut;
@@ -209,8 +250,13 @@ void Repository::refresh(NotesFrom notes) {
     }
     log_->read();
     keep_marks();
-    read_notes(notes);
-    index_->load(log_->fragments());
+    foresee_collections();
+    for_each_number(*store_, 2, [&](std::size_t number) {
+        if (number == 0)
+            read_notes(notes);
+        else
+            index_->load(log_->fragments());
+    });
     try {
         read_collections();
     } catch (const Error& error) {
@@ -294,8 +340,8 @@ std::optional<Snapshot> Repository::noted(const CommittedSnapshot& committed) {
     return found;
 }
 
-void Repository::start_from_checkpoint() {
-    std::optional<Checkpoint> checkpoint = find_checkpoint(*store_, *keys_, world_);
+void Repository::start_from_checkpoint(const std::vector<std::string>& days) {
+    std::optional<Checkpoint> checkpoint = read_checkpoint(*store_, *keys_, days, world_.log);
     if (!checkpoint) return;
     log_->start_from(std::move(checkpoint->log));
     notes_->start_from(std::move(checkpoint->notes));
@@ -326,6 +372,15 @@ void Repository::read_proof(const SnapshotNote& note, Snapshot& snapshot) const 
 }
 
 void Repository::keep_marks() { log_->check_marks(marks_in(client_folder_)); }
+
+void Repository::foresee_collections() {
+    Foreseen soon;
+    for (std::uint64_t number = collections_ + 1; number <= log_->stamp(); ++number) {
+        soon.read.push_back(names::condemned(number));
+        soon.read.push_back(names::verdict(number));
+    }
+    store_->foresee(soon);
+}
 
 void Repository::read_collections() {
     std::set<PackId> excluded = condemned_packs(*store_, *keys_, collections_, log_->stamp());

@@ -24,6 +24,10 @@
 #include "repo/snapshot.h"
 #include "store/store.h"
 
+namespace holdfast {
+class ForeseenStore;
+}
+
 namespace holdfast::repo {
 
 enum class Role : std::uint8_t { writer = 1, reader = 2, maintainer = 3, full = 4 };
@@ -151,7 +155,7 @@ public:
     void forget(const std::vector<SnapshotId>& ids, const std::string& reason);
 
 private:
-    Repository(std::unique_ptr<Store> store, World& world, std::string client_folder, Keyring keys,
+    Repository(std::unique_ptr<ForeseenStore> store, World& world, std::string client_folder, Keyring keys,
                std::optional<Replica> replica);
 
     std::optional<Snapshot> noted(const CommittedSnapshot& committed);
@@ -160,12 +164,14 @@ private:
     Nanoseconds came_at(const CommittedSnapshot& committed) const;
     void warn_once(const std::string& text);
     void warn_of_what_is_not_believed();
-    void start_from_checkpoint();
+    void start_from_checkpoint(const std::vector<std::string>& days);
+    void foresee_collections();
     void read_notes(NotesFrom from);
     void read_proof(const SnapshotNote& note, Snapshot& snapshot) const;
 
     std::unique_ptr<Replica> replica_;
     ReplicaGuard* guard_ = nullptr;  // is store_, for a replica
+    ForeseenStore* foreseen_;
     std::unique_ptr<Store> store_;
     World& world_;
     std::string client_folder_;

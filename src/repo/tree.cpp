@@ -16,6 +16,7 @@ constexpr std::size_t inner_min = 64, inner_max = 1024;
 constexpr std::uint64_t inner_cut = ~std::uint64_t{0} / 128;
 constexpr std::size_t extents_inline_max = 1024;
 constexpr int depth_max = 16;
+constexpr std::size_t children_of_a_walk = 8;  // fetched at first when all of a tree is read
 
 // Collects ids once each, in the order of first use.
 class Children {
@@ -360,7 +361,7 @@ bool TreeReader::walk_node(const ChunkId& id, const std::string& from_key, const
         return true;
     }
     const std::vector<LeafRef> children = children_of(node);
-    ReadAhead ahead(chunks_);
+    ReadAhead ahead(chunks_, from_key.empty() ? children_of_a_walk : 1);
     for (std::size_t i = 0; i < children.size(); ++i) {
         if (i + 1 < children.size() && children[i + 1].first_key <= from_key) continue;
         ahead.reach(children, i);

@@ -24,6 +24,7 @@ public:
         inner_.list(prefix, each);
     }
     void remove(std::string_view name) override { inner_.remove(name); }
+    void foresee(const Foreseen& soon) override { inner_.foresee(soon); }
     std::optional<std::uint64_t> bytes_free() override { return inner_.bytes_free(); }
 
 protected:

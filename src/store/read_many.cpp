@@ -6,6 +6,10 @@
 
 namespace holdfast {
 
+std::size_t readers_of(const Store& store) {
+    return store.traits().is_remote ? std::max(core_count(), streams_at_once) : core_count();
+}
+
 void for_each_number(const Store& store, std::size_t count, const std::function<void(std::size_t)>& work) {
     if (!store.traits().is_remote || count < 2) {
         for (std::size_t i = 0; i < count; ++i) work(i);

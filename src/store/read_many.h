@@ -15,6 +15,10 @@
 namespace holdfast {
 
 constexpr std::size_t requests_at_once = 16;
+constexpr std::size_t streams_at_once = 8;
+
+// How many threads, each of which fetches and then unpacks, keep the way to the store and this machine's cores busy.
+std::size_t readers_of(const Store& store);
 
 void for_each_number(const Store& store, std::size_t count, const std::function<void(std::size_t)>& work);
 // In the order of the names; nothing for one that is not there.

@@ -1,6 +1,7 @@
 #include "store/retry.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "base/error.h"
@@ -17,13 +18,13 @@ public:
     Backoff(World& world, const RetryBudget& budget) : world_(world), budget_(budget), wait_(budget.first_wait) {}
 
     // Returns when it is time for the next try; rethrows the error when there is none.
-    void wait_or_throw(Error& error, std::string_view verb, std::string_view name) {
+    void wait_or_throw(Error& error, std::string_view verb, std::string_view name, bool has_answered) {
         if (info_of(error.code()).retry != Retry::same_call) throw error;
         const Nanoseconds now = world_.clock.steady();
         if (tries_++ == 0) began_ = now;
         const auto half = static_cast<std::uint64_t>(wait_ / 2);
         const Nanoseconds next = static_cast<Nanoseconds>(half + world_.random.number() % (half + 1));
-        if (now - began_ + next > budget_.total) {
+        if (now - began_ + next > (has_answered ? budget_.total : std::min(budget_.total, budget_.before_answer))) {
             if (tries_ > 1)
                 error.add_notes({fmt::format("trying {} times in {}", tries_, human_duration(now - began_))});
             throw error;
@@ -51,9 +52,17 @@ auto RetryingStore::retry(std::string_view verb, std::string_view name, const Ca
     Backoff backoff(world_, budget_);
     while (true) {
         try {
-            return call();
+            if constexpr (std::is_void_v<decltype(call())>) {
+                call();
+                has_answered_ = true;
+                return;
+            } else {
+                auto answer = call();
+                has_answered_ = true;
+                return answer;
+            }
         } catch (Error& error) {
-            backoff.wait_or_throw(error, verb, name);
+            backoff.wait_or_throw(error, verb, name, has_answered_);
         }
     }
 }

@@ -11,12 +11,15 @@
 // Source   review.md B5
 #pragma once
 
+#include <atomic>
+
 #include "store/decorator.h"
 
 namespace holdfast {
 
 struct RetryBudget {
-    Nanoseconds total = 60 * one_second;  // from the first failure of a call; no try begins later
+    Nanoseconds total = 60 * one_second;          // from the first failure of a call; no try begins later
+    Nanoseconds before_answer = 60 * one_second;  // the same while the store has not answered once
     Nanoseconds first_wait = one_second / 4;
     Nanoseconds wait_max = 10 * one_second;
 };
@@ -41,6 +44,7 @@ private:
 
     World& world_;
     const RetryBudget budget_;
+    std::atomic<bool> has_answered_{false};
 };
 
 }  // namespace holdfast

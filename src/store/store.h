@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/world.h"
@@ -39,6 +40,11 @@ struct ObjectInfo {
 
 enum class Created : std::uint8_t { created, exists };
 
+struct Foreseen {
+    std::vector<std::string> read;
+    std::vector<std::string> found = {};
+};
+
 class Store {
 public:
     virtual ~Store() = default;
@@ -53,6 +59,8 @@ public:
     // Every object whose name starts with `prefix`, in no promised order. A hint, never the truth.
     virtual void list(std::string_view prefix, const std::function<void(const ObjectInfo&)>& each) = 0;
     virtual void remove(std::string_view name) = 0;  // absent is fine
+    // These will be read or looked for soon. A hint that only saves time; see store/foreseen.h.
+    virtual void foresee(const Foreseen&) {}
     // Bytes that can still be written, when the store knows.
     virtual std::optional<std::uint64_t> bytes_free() { return std::nullopt; }
 };

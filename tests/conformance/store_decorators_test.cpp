@@ -89,6 +89,22 @@ TEST_F(Retrying, every_verb_is_asked_again_until_it_answers) {
     }
 }
 
+TEST_F(Retrying, a_store_that_never_answered_is_given_up_sooner) {
+    class Silent final : public StoreDecorator {
+    public:
+        using StoreDecorator::StoreDecorator;
+        std::optional<Bytes> read(std::string_view) override { throw Error{Code::unreachable, "no answer"}; }
+    };
+    RetryingStore store(std::make_unique<Silent>(memory), sim.world(),
+                        {.total = 60 * one_second, .before_answer = 5 * one_second});
+    EXPECT_THROW(store.read("a"), Error);
+    EXPECT_GT(seconds_passed(), 2);
+    EXPECT_LE(seconds_passed(), 5);
+    EXPECT_FALSE(store.find("a"));
+    EXPECT_THROW(store.read("a"), Error);
+    EXPECT_GT(seconds_passed(), 40) << "it has answered once";
+}
+
 TEST_F(Retrying, a_listing_that_broke_is_told_once) {
     memory.create("a/1", as_bytes("x"));
     memory.create("a/2", as_bytes("x"));
