@@ -185,23 +185,23 @@ void LogBook::read() {
     read_lanes(others);
 }
 
-// Most lanes end where they did: on a remote store one round trip says so for all.
+// Most lanes end where they did: on a remote store one round trip says so for all. Only what this reading asks for in any case
+// may be foreseen here: an answer that is left over would show the next one a lane's end that is no longer there.
 void LogBook::foresee_lanes() {
+    const LaneName root{keys_.root_id(), 0};
+    const auto is_read = [&](const LaneName& name) {
+        return name == root || name.lane != 0 || keys_.find(name.signer) != nullptr;
+    };
     Foreseen soon;
     for (const auto& [name, lane] : state_.lanes)
-        if (lane.next < limit_of(name)) soon.read.push_back(describe(name, lane.next));
+        if (lane.next < limit_of(name) && is_read(name)) soon.read.push_back(describe(name, lane.next));
     store_.foresee(soon);
 }
 
 void LogBook::read_lanes(const std::vector<LaneName>& names) {
-    constexpr std::uint64_t slots = 4;
     Foreseen soon;
-    for (const LaneName& name : names) {
-        const Lane& lane = lane_of(name);
-        if (lane.next > 0) continue;  // foreseen already
-        for (std::uint64_t slot = 0; slot < std::min(slots, limit_of(name)); ++slot)
-            soon.read.push_back(describe(name, slot));
-    }
+    for (const LaneName& name : names)
+        if (lane_of(name).next == 0 && limit_of(name) > 0) soon.read.push_back(describe(name, 0));
     store_.foresee(soon);
     for (const LaneName& name : names) read_lane(name);
 }

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "filled_repository.h"
 #include "repo/index.h"
+#include "repo/log.h"
 #include "store/foreseen.h"
 
 namespace holdfast {
@@ -90,6 +91,23 @@ TEST(Remote, an_opening_asks_for_nothing_twice) {
         engine::Progress progress;
         engine::prune(*small.open(), {.checkpoint_entries = 1}, progress);
         remote.take_asked();
+    }
+}
+
+TEST(Remote, each_reading_of_the_logs_sees_them_as_they_are) {
+    FilledRepository small;
+    small.back_up({{"/f", {"1"}}});
+    RemoteStore remote(small.store);
+    const auto reader = small.open_through(remote);
+    const repo::Unlock other = test_key("another key file of at least 32 bytes");
+    small.open()->add_key(other, {"second"});
+    reader->log().read();  // its lane is empty yet
+    const auto writer = repo::Repository::open(std::make_unique<StoreDecorator>(static_cast<Store&>(small.store)),
+                                               other, {""}, small.sim.world());
+    for (int i = 1; i <= 6; ++i) {
+        small.back_up(*writer, {{"/f", {noise(static_cast<std::uint64_t>(i), 1000)}}});
+        reader->log().read();
+        EXPECT_EQ(reader->log().snapshots().size(), 1U + static_cast<std::size_t>(i));
     }
 }
 
