@@ -14,6 +14,7 @@ namespace {
 constexpr std::string_view magic = "HFIX";
 constexpr std::size_t record_bytes = 16 + 4 + 4 + 4;
 constexpr std::size_t block_records = 64 * 1024 / record_bytes;
+constexpr std::size_t block_bytes_max = block_records * record_bytes + crypto::tag_bytes;
 constexpr std::size_t filter_bits_each = 12;
 constexpr std::size_t blocks_at_once_max = 64;  // 4 MiB
 constexpr std::size_t misses_each_block = 4;
@@ -184,9 +185,15 @@ Fragment::Fragment(Store& store, const Keyring& keys, const KnownFragment& known
         pack.bytes = head.varint();
         packs_.push_back(pack);
     }
+    std::uint32_t end_of_blocks = 0;
     const std::size_t blocks = head.count(32);
     for (std::size_t i = 0; i < blocks; ++i) {
         Block block{head.u64(), head.u32(), head.u32(), head.array<crypto::tag_bytes>()};
+        // Runs of them are read at once: whoever signed this may not have us ask for more than there is.
+        if (block.offset < end_of_blocks || block.bytes > block_bytes_max ||
+            std::uint64_t{block.offset} + block.bytes > known.body.bytes)
+            head.fail("its blocks do not lie one behind the other");
+        end_of_blocks = block.offset + block.bytes;
         blocks_.push_back(block);
     }
     if (head.varint() != known.body.chunks) head.fail("its number of chunks differs from its log entry");

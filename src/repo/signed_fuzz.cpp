@@ -200,6 +200,8 @@ void fuzz_repo_index_fragment(holdfast::ByteView input) {
         std::vector<Location> found;
         fragment.scan([&](const ChunkPrefix& id, const Location&) { fragment.find(id, found); });
         fragment.find(ChunkPrefix{}, found);
+        const Fragment::Asked asked;
+        fragment.find_all(std::span(&asked, 1), [](std::size_t, const Location&) {});
     });
 }
 
