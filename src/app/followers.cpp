@@ -46,11 +46,12 @@ void Followers::set_sources(const Config& config) {
         mine.start_at = mine.wait = 0;
     }
     for (auto& [name, each] : followed_)
-        if (each.leaving || each.renewed) ask_to_end(each);
+        if (each.leaving || each.renewed) ask_to_end(name, each);
 }
 
-void Followers::ask_to_end(Followed& followed) {
-    if (!followed.child || followed.kill_at > 0) return;
+void Followers::ask_to_end(const std::string& source, Followed& followed) {
+    if (!followed.child) return tell(source, followed, "stopped");
+    if (followed.kill_at > 0) return;
     followed.kill_at = world_.clock.steady() + stop_wait;
     ::kill(followed.child->pid(), SIGTERM);
 }
@@ -161,7 +162,7 @@ void Followers::step() {
 
 void Followers::stop() {
     if (std::exchange(stopping_, true)) return;
-    for (auto& [source, each] : followed_) ask_to_end(each);
+    for (auto& [source, each] : followed_) ask_to_end(source, each);
 }
 
 bool Followers::is_idle() const {

@@ -48,7 +48,7 @@ private:
         bool renewed = false;     // it is asked to end and begin again
         Nanoseconds kill_at = 0;  // 0: it was not asked to end
     };
-    void ask_to_end(Followed& followed);
+    void ask_to_end(const std::string& source, Followed& followed);
     void start(const std::string& source, Followed& followed);
     void read_output(Followed& followed);
     void take_line(Followed& followed, const std::string& line);

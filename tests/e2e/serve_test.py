@@ -133,6 +133,7 @@ class Daemon(Jobs):
         self.config.write_text(self.config.read_text().replace("rpo: 30s", "rpo: 2s"))
         wait_until(lambda: reach()["exceeded"], timeout=60)
         self.assertIn("exposed of 2.0 s allowed", self.holdfast("jobs").text)
+        wait_until(lambda: reach()["state"] == "waiting", timeout=60)  # for its next try
         self.stop()
         self.assertEqual(reach()["state"], "stopped")
 
