@@ -50,7 +50,14 @@ void Followers::set_sources(const Config& config) {
 }
 
 void Followers::ask_to_end(const std::string& source, Followed& followed) {
-    if (!followed.child) return tell(source, followed, "stopped");
+    if (!followed.child) {
+        try {
+            tell(source, followed, "stopped");
+        } catch (const Error& error) {  // nobody who stops waits for a ledger that is away
+            world_.log.warning(fmt::format("that {} is not followed is not noted: {}", source, error.message()));
+        }
+        return;
+    }
     if (followed.kill_at > 0) return;
     followed.kill_at = world_.clock.steady() + stop_wait;
     ::kill(followed.child->pid(), SIGTERM);
