@@ -9,6 +9,12 @@ namespace holdfast::repo {
 
 namespace {
 
+template <class Sections>
+auto find_section(Sections& sections, const PackId& pack, std::uint32_t section) {
+    return std::ranges::find_if(sections,
+                                [&](const auto& each) { return each.section == section && each.pack == pack; });
+}
+
 std::uint32_t begin_of(const Location& place) { return place.offset <= ChunkReader::lead_max ? 0 : place.offset; }
 
 }  // namespace
@@ -40,8 +46,7 @@ std::shared_ptr<const Bytes> ChunkReader::header_of(const PackRef& pack, std::ui
     }
     {
         const std::lock_guard lock(mutex_);
-        const auto at = std::ranges::find_if(
-            headers_, [&](const KnownSection& known) { return known.section == section && known.pack == pack.id; });
+        const auto at = find_section(headers_, pack.id, section);
         if (at != headers_.end()) return at->header;
     }
     auto header = store_.read_range(pack.object(), section, section_header_max);
@@ -55,8 +60,7 @@ void ChunkReader::with_opener(const PackRef& pack, std::uint32_t section, ByteVi
     std::unique_ptr<SectionOpener> opener;
     {
         const std::lock_guard lock(mutex_);
-        const auto at = std::ranges::find_if(
-            idle_, [&](const OpenSection& open) { return open.section == section && open.pack == pack.id; });
+        const auto at = find_section(idle_, pack.id, section);
         if (at != idle_.end()) {
             opener = std::move(at->opener);
             idle_.erase(at);
@@ -72,7 +76,7 @@ void ChunkReader::with_opener(const PackRef& pack, std::uint32_t section, ByteVi
     const std::lock_guard lock(mutex_);
     idle_.push_front({pack.id, section, std::move(opener)});
     if (idle_.size() > section_openers_max) idle_.pop_back();
-    if (!header) return;
+    if (!header || find_section(headers_, pack.id, section) != headers_.end()) return;
     headers_.push_front({pack.id, section, std::move(header)});  // it has opened something, so it is the right one
     if (headers_.size() > section_openers_max) headers_.pop_back();
 }

@@ -201,7 +201,10 @@ Fragment::Fragment(Store& store, const Keyring& keys, const KnownFragment& known
     if (filter_.empty() || filter_.size() % 64 != 0) head.fail("its filter has an impossible size");
     head.expect_done();
     if (all) keep(0, opened(0, blocks_.size(), *lead, 0));
+    cache_->expect(blocks_.size());
 }
+
+Fragment::~Fragment() { cache_->expect_no_longer(blocks_.size()); }
 
 BlockCache::Block BlockCache::find(std::uint32_t fragment, std::size_t block) {
     const std::lock_guard lock(mutex_);
@@ -251,10 +254,12 @@ void Fragment::keep(std::size_t first, const std::vector<BlockCache::Block>& blo
         if (blocks[i]) cache_->put(number_, first + i, blocks[i]);
 }
 
-// Ids are random numbers, so whoever asks for a few gets a block for each; who asks for many will want the others, too.
+// Ids are random numbers, so whoever asks for a few gets a block for each; who asks for many will want the others, too. Where
+// these would only drive each other out, each miss stays one block.
 BlockCache::Block Fragment::block(std::size_t number) {
     if (auto block = cache_->find(number_, number)) return block;
-    const std::size_t group = std::min(blocks_at_once_max, std::bit_ceil(misses_++ / misses_each_block + 1));
+    const std::size_t wanted = cache_->has_room_for_all() ? std::bit_ceil(misses_++ / misses_each_block + 1) : 1;
+    const std::size_t group = std::min(blocks_at_once_max, wanted);
     const std::size_t first = number / group * group;
     const auto fetched = fetch(first, std::min(group, blocks_.size() - first));
     keep(first, fetched);
@@ -263,15 +268,23 @@ BlockCache::Block Fragment::block(std::size_t number) {
                 names::fragment(known_.body.id)};
 }
 
-void Fragment::each_block_of(const ChunkPrefix& id, const std::function<bool(std::size_t number)>& each) const {
+void Fragment::each_block_of(const ChunkPrefix& id, const std::function<void(std::size_t number)>& each) const {
     if (!filter_has(filter_, id.view())) return;
     const std::uint64_t key = key_of(id.view());
     auto at = std::ranges::upper_bound(blocks_, key, {}, &Block::first);
     // Ids with equal first 8 bytes may begin in an earlier block.
     while (at != blocks_.begin()) {
         --at;
-        if (!each(static_cast<std::size_t>(at - blocks_.begin())) || at->first < key) return;
+        each(static_cast<std::size_t>(at - blocks_.begin()));
+        if (at->first < key) return;
     }
+}
+
+Location Fragment::location_in(ByteReader& record) const {
+    const std::uint32_t pack = record.u32();
+    if (pack >= packs_.size()) record.fail("it names a pack that its fragment does not have");
+    const std::uint32_t offset = record.u32();
+    return {packs_[pack].ref, offset, record.u32()};
 }
 
 void Fragment::search(ByteView records, const ChunkPrefix& id,
@@ -287,17 +300,13 @@ void Fragment::search(ByteView records, const ChunkPrefix& id,
     }
     for (; low < count && std::memcmp(records.data() + low * record_bytes, id.bytes.data(), 16) == 0; ++low) {
         ByteReader reader(records.subspan(low * record_bytes + 16, 12), "an index block");
-        const std::uint32_t pack = reader.u32();
-        if (pack >= packs_.size()) reader.fail("it names a pack that its fragment does not have");
-        const std::uint32_t offset = reader.u32();
-        found({packs_[pack].ref, offset, reader.u32()});
+        found(location_in(reader));
     }
 }
 
 void Fragment::find(const ChunkPrefix& id, std::vector<Location>& found) {
     each_block_of(id, [&](std::size_t number) {
         search(*block(number), id, [&](const Location& place) { found.push_back(place); });
-        return true;
     });
 }
 
@@ -309,10 +318,7 @@ void Fragment::find_all(std::span<const Asked> asked,
     };
     std::vector<Look> looks;
     for (const Asked& each : asked)
-        each_block_of(each.id, [&](std::size_t number) {
-            looks.push_back({number, &each});
-            return true;
-        });
+        each_block_of(each.id, [&](std::size_t number) { looks.push_back({number, &each}); });
     std::ranges::stable_sort(looks, {}, &Look::block);
     std::vector<std::span<const Look>> runs;  // of blocks that one request brings
     for (std::size_t begin = 0, end = 0; begin < looks.size(); begin = end) {
@@ -350,10 +356,7 @@ void Fragment::scan(const std::function<void(const ChunkPrefix&, const Location&
             ByteReader reader(*records, "an index block");
             while (!reader.done()) {
                 const auto id = ChunkPrefix::from(reader.raw(16));
-                const std::uint32_t pack = reader.u32();
-                if (pack >= packs_.size()) reader.fail("it names a pack that its fragment does not have");
-                const std::uint32_t offset = reader.u32();
-                each(id, {packs_[pack].ref, offset, reader.u32()});
+                each(id, location_in(reader));
             }
         }
     }

@@ -78,6 +78,10 @@ public:
     using Block = std::shared_ptr<const Bytes>;
 
     std::uint32_t number_a_fragment() { return ++fragments_; }
+    // Of the fragments that there are: whether all their blocks have room at the same time.
+    void expect(std::size_t blocks) { expected_ += blocks; }
+    void expect_no_longer(std::size_t blocks) { expected_ -= blocks; }
+    bool has_room_for_all() const { return expected_ <= blocks_max; }
     Block find(std::uint32_t fragment, std::size_t block);  // null: it is not here
     void put(std::uint32_t fragment, std::size_t block, Block bytes);
 
@@ -91,6 +95,7 @@ private:
     }
 
     std::atomic<std::uint32_t> fragments_{0};
+    std::atomic<std::size_t> expected_{0};
     std::mutex mutex_;
     // guarded by mutex_
     std::list<Held> held_;  // newest first
@@ -102,6 +107,9 @@ public:
     // `all`: of its blocks, too, by the same request.
     Fragment(Store& store, const Keyring& keys, const KnownFragment& known,
              std::shared_ptr<BlockCache> cache = std::make_shared<BlockCache>(), bool all = false);
+    ~Fragment();
+    Fragment(const Fragment&) = delete;
+    Fragment& operator=(const Fragment&) = delete;
     void find(const ChunkPrefix& id, std::vector<Location>& found);
     // Many at once, sorted by id, with as few requests as that takes. What a damaged block names is left out: find() says why.
     struct Asked {
@@ -130,7 +138,8 @@ private:
                                           std::uint32_t begin) const;
     void keep(std::size_t first, const std::vector<BlockCache::Block>& blocks);
     // The blocks in which it may lie, the last first.
-    void each_block_of(const ChunkPrefix& id, const std::function<bool(std::size_t number)>& each) const;
+    void each_block_of(const ChunkPrefix& id, const std::function<void(std::size_t number)>& each) const;
+    Location location_in(ByteReader& record) const;  // behind its id
     void search(ByteView records, const ChunkPrefix& id, const std::function<void(const Location&)>& found) const;
 
     Store& store_;

@@ -12,11 +12,13 @@ namespace {
 class CountingStore final : public StoreDecorator {
 public:
     using StoreDecorator::StoreDecorator;
-    std::optional<Bytes> read_range(std::string_view name, std::uint64_t offset, std::size_t bytes) override {
+    std::optional<Bytes> read_range(std::string_view name, std::uint64_t offset, std::size_t count) override {
         ++requests;
-        return StoreDecorator::read_range(name, offset, bytes);
+        bytes += count;
+        return StoreDecorator::read_range(name, offset, count);
     }
     int requests = 0;
+    std::uint64_t bytes = 0;
 };
 
 class IndexOf : public testing::Test {
@@ -96,6 +98,20 @@ TEST_F(IndexOf, many_that_are_found_one_by_one_do_not_cost_a_request_each) {
     for (const PackContents& pack : contents)
         for (std::size_t i = 0; i < pack.places.size(); i += 50) ASSERT_TRUE(index.knows(pack.places[i].id));
     EXPECT_LE(counting.requests, 40) << "of 65 blocks, 3000 times";
+}
+
+TEST_F(IndexOf, an_index_beyond_the_cache_costs_a_block_each_miss) {
+    constexpr std::size_t block_bytes = 64 * 1024;
+    const auto contents = packs(130, 10'000);  // 556 blocks
+    const KnownFragment known = store(contents);
+    CountingStore counting(world_.store);
+    Index index(counting, repository_->keys());
+    index.load({known});
+    counting.requests = 0;
+    counting.bytes = 0;
+    for (const PackContents& pack : contents) ASSERT_TRUE(index.knows(pack.places[0].id));
+    EXPECT_LE(counting.requests, 130);
+    EXPECT_LE(counting.bytes, 130 * block_bytes);
 }
 
 TEST_F(IndexOf, what_a_damaged_block_names_is_left_out_of_many) {
