@@ -410,6 +410,11 @@ class OtherKinds(Jobs):
     def files(self):
         return sorted(path for path in self.dumps.rglob("*") if path.is_file())
 
+    def wait_for_the_next_name(self):
+        """Dumps are named by the second in which their run began."""
+        ended = int(time.time())
+        wait_until(lambda: int(time.time()) > ended, timeout=10)
+
     def test_dumps_are_made_and_old_ones_go(self):
         self.configure_exports(f"{self.dumps}/shop-{{date}}")
         old = self.dumps / "shop-2020-01-01" / "shop-2020-01-01-020000.dump"
@@ -427,6 +432,7 @@ class OtherKinds(Jobs):
         self.server.sql(gzip.decompress(sql.read_bytes()).decode(), "from_sql")
         for database in ("from_dump", "from_sql"):
             self.assertEqual(self.server.sql("SELECT count(*) FROM users", database), "500")
+        self.wait_for_the_next_name()
         self.holdfast("run", "dumps")
         self.assertEqual(len(self.files()), 5)
         self.assertTrue(stranger.exists())
@@ -457,8 +463,7 @@ class OtherKinds(Jobs):
         mark, = self.home.rglob("clock")
         boot, steady, wall = mark.read_text().split()
         mark.write_text(f"{boot} {steady} {int(wall) - 30 * 86400 * 10**9}\n")
-        ended = int(time.time())
-        wait_until(lambda: int(time.time()) > ended, timeout=10)  # dumps are named by the second
+        self.wait_for_the_next_name()
         done = self.holdfast("run", "dumps", code=3)
         self.assertIn("it was put forward by 30 d", done.errors)
         self.assertTrue(old.exists())
