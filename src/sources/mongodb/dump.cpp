@@ -11,6 +11,7 @@
 #include "source/item_list.h"
 #include "source/order_free_sum.h"
 #include "sources/mongodb/archive.h"
+#include "sources/mongodb/instant.h"
 #include "sources/mongodb/reading.h"
 #include "sources/mongodb/unpack.h"
 
@@ -115,6 +116,7 @@ public:
     CaptureSummary finish() override {
         CaptureSummary out;
         out.facts = readings_.take(Consistency::none);
+        out.several_instants = oplog_.empty();
         return out;
     }
 
@@ -186,7 +188,7 @@ private:
     }
 
     void list_items() {
-        readings_.add({{"", "about consistency", oplog_.empty() ? "as it was dumped" : "one instant, by the oplog"}});
+        readings_.add({{"", "about consistency", std::string(oplog_.empty() ? not_one_instant : consistent_by_oplog)}});
         for (const auto& [item, documents] : users_)
             if (!documents.empty()) list_bytes(item, documents);
         for (const auto& [name, collections] : databases_) {

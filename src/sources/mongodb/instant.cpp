@@ -93,7 +93,7 @@ std::string Instant::description() const {
         case Consistency::oplog:
             return std::string(consistent_by_oplog);
         default:
-            return "not one instant";
+            return std::string(not_one_instant);
     }
 }
 

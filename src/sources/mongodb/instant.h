@@ -43,6 +43,7 @@ private:
 };
 
 constexpr std::string_view consistent_by_oplog = "one instant, by the oplog";
+constexpr std::string_view not_one_instant = "not one instant";
 
 // The newest entry that no election takes back, once all that was read is in front of it.
 Bytes newest_safe_entry(Client& client);
