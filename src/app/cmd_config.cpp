@@ -139,6 +139,7 @@ int run_show(Context& context) {
             repositories[each.name] = {{"url", each.url},
                                        {"endpoint", each.endpoint},
                                        {"region", each.region},
+                                       {"profile", each.profile},
                                        {"storage_class", each.storage_class},
                                        {"encryption", each.encryption},
                                        {"kms_key", each.kms_key},

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/stopped.h"
 #include "base/text.h"
+#include "engine/replicate.h"
 #include "report/copies.h"
 #include "report/document.h"
 #include "report/validation.h"
@@ -121,7 +122,25 @@ struct InventoryLine {
 struct Inventory {
     std::vector<InventoryLine> lines;                             // oldest first
     std::vector<std::pair<std::string, std::string>> unreadable;  // repositories, and why
+    // By repository: of the newest of each source, those of which something is not there. Nothing: its key cannot tell.
+    std::map<std::string, std::optional<std::vector<repo::SnapshotId>>> not_whole;
 };
+
+std::optional<std::vector<repo::SnapshotId>> newest_not_whole(repo::Repository& repository) {
+    std::map<std::string, const repo::Snapshot*> newest;
+    for (const repo::Snapshot& snapshot : repository.snapshots()) {
+        const repo::Snapshot*& known = newest[snapshot.source];
+        if (known == nullptr || snapshot.time >= known->time) known = &snapshot;
+    }
+    std::vector<repo::SnapshotId> ids;
+    for (const auto& [source, snapshot] : newest) ids.push_back(snapshot->id);
+    try {
+        return engine::not_there(repository, ids);
+    } catch (const Error& error) {
+        if (error.code() != Code::denied) throw;
+        return std::nullopt;
+    }
+}
 
 Inventory inventory(Context& context) {
     std::vector<RepositoryChoice> choices;
@@ -135,6 +154,7 @@ Inventory inventory(Context& context) {
     for (const RepositoryChoice& choice : choices) {
         try {
             const auto repository = context.open_repository(choice, context.usual_places());
+            out.not_whole[choice.name] = newest_not_whole(*repository);
             for (const repo::Snapshot& snapshot : repository->snapshots()) {
                 InventoryLine& line = lines[snapshot.id];
                 if (line.repositories.empty()) line.snapshot = snapshot;
@@ -162,7 +182,10 @@ std::vector<report::CopiesRow> copies_of(const Config& config, const Inventory& 
         source.proof.reset();
         if (const auto& proof = line.snapshot.proof; proof && proof->result != repo::ProofResult::not_tested)
             source.proof = proof->result == repo::ProofResult::pass;
-        for (report::PlaceOfCopy& place : source.places) place.has_newest = false;
+        for (report::PlaceOfCopy& place : source.places) {
+            place.has_newest = false;
+            place.is_whole = true;
+        }
         for (const std::string& name : line.repositories) {
             auto at = std::ranges::find(source.places, name, &report::PlaceOfCopy::name);
             if (at == source.places.end()) {
@@ -172,6 +195,10 @@ std::vector<report::CopiesRow> copies_of(const Config& config, const Inventory& 
                 at = source.places.end() - 1;
             }
             at->has_newest = true;
+            if (const auto& lacking = inventory.not_whole.at(name); !lacking)
+                at->is_whole.reset();
+            else if (std::ranges::find(*lacking, line.snapshot.id) != lacking->end())
+                at->is_whole = false;
         }
     }
     std::vector<report::CopiesRow> out;

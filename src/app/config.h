@@ -33,6 +33,7 @@ struct RepositoryConfig {
     std::string url;
     std::string endpoint;  // of an object store; empty: what the environment says
     std::string region;
+    std::string profile = {};  // of the shared configuration of object stores
     std::optional<UnlockConfig> unlock;
     std::string storage_class = {};  // of packs of contents in an object store
     std::string encryption = {};     // by the store

@@ -148,6 +148,7 @@ private:
                      if (key == "replica_of") replicas_.emplace_back(name, member);
                      std::string& field = key == "region"          ? repository.region
                                           : key == "endpoint"      ? repository.endpoint
+                                          : key == "profile"       ? repository.profile
                                           : key == "storage_class" ? repository.storage_class
                                           : key == "encryption"    ? repository.encryption
                                           : key == "kms_key"       ? repository.kms_key
@@ -175,10 +176,12 @@ private:
                     fmt::format("`storage_class` of {}: what is in {} can be read after hours only", what,
                                 repository.storage_class),
                     "Use `STANDARD_IA` or `GLACIER_IR`.");
-        const bool is_set =
-            !repository.storage_class.empty() || !repository.encryption.empty() || !repository.kms_key.empty();
+        const bool is_set = !repository.storage_class.empty() || !repository.encryption.empty() ||
+                            !repository.kms_key.empty() || !repository.profile.empty();
         if (is_set && !repository.url.starts_with("s3://"))
-            problem(node, fmt::format("`storage_class` and `encryption` of {} are for buckets (`s3://…`)", what), "");
+            problem(node,
+                    fmt::format("`storage_class`, `encryption` and `profile` of {} are for buckets (`s3://…`)", what),
+                    "");
     }
 
     std::optional<UnlockConfig> read_unlock(const YAML::Node& node, const std::string& of) {

@@ -25,8 +25,8 @@ std::string works_by(const Config& config, const SourceConfig& source) {
     std::string out = fmt::format("{} {}", source.kind, source.rpo.value_or(0));
     for (const auto& [name, values] : source.options) out += fmt::format("\n{}: {}", name, join(values, "\n- "));
     for (const RepositoryConfig& each : config.repositories)
-        out += fmt::format("\n{} {} {} {} {} {} {} {} {}", each.name, each.url, each.endpoint, each.region,
-                           each.storage_class, each.encryption, each.kms_key, each.replica_of,
+        out += fmt::format("\n{} {} {} {} {} {} {} {} {} {}", each.name, each.url, each.endpoint, each.region,
+                           each.profile, each.storage_class, each.encryption, each.kms_key, each.replica_of,
                            each.unlock ? each.unlock->secret.text : "");
     return out;
 }

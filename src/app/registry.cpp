@@ -21,7 +21,8 @@ constexpr std::array<const SourceType*, 5> types{&files_source_type, &command_so
 
 std::unique_ptr<S3Store> bucket_of(const StorePlace& place, World& world) {
     return open_s3_store(
-        {place.url, place.endpoint, place.region, place.storage_class, place.encryption, place.kms_key}, world);
+        {place.url, place.endpoint, place.region, place.storage_class, place.encryption, place.kms_key, place.profile},
+        world);
 }
 
 // What fails on its way is asked again, by another name.

@@ -31,6 +31,7 @@ struct StorePlace {
     std::string storage_class = {};  // of packs of contents; empty: STANDARD
     std::string encryption = {};     // by the store; empty: the bucket's
     std::string kms_key = {};
+    std::string profile = {};  // of the shared configuration; empty: what the environment says
 };
 bool is_bucket(const StorePlace& place);
 // What is to be known of a store by whoever looks after it.

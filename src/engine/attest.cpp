@@ -100,7 +100,7 @@ AttestReport attest(repo::Repository& repository, Progress& progress) {
             repo::write_attestation(repository, known.body.id);
             ++report.attested;
         } catch (const Error& error) {
-            if (error.code() != Code::corrupt && error.code() != Code::denied) throw;
+            if (error.code() != Code::corrupt) throw;
             report.refused.push_back(
                 {"index/" + known.body.id.hex(), known.author.hex().substr(0, 12), error.message()});
         }

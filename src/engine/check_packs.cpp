@@ -150,8 +150,8 @@ std::optional<CheckPacks::Problem> CheckPacks::look_at(const CheckedPack& pack, 
         bytes.reset();
         bytes = repository_.store().read(pack.ref.object());
     } catch (const Error& error) {
-        if (is_stop(error.code())) throw;
-        // Is it this object or the whole store? One that does not answer is not damaged.
+        // Is it this object or the whole store? One that does not answer, or that we may not read, is not damaged.
+        if (is_stop(error.code()) || error.code() == Code::denied) throw;
         if (!repository_.store().find(repo::names::config)) throw;
         return Problem{"unreadable", error.message()};
     }

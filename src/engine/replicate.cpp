@@ -109,7 +109,7 @@ void begin_replica(repo::Repository& from, Store& to) {
     const auto config = from.store().read(names::config);
     if (!config) throw Error{Code::no_repository, "{} has no configuration any more", from.store().url()};
     repo::decode_config(*config);
-    if (to.create(names::config, *config) == Created::exists && !equal(*to.read(names::config), *config))
+    if (to.create(names::config, *config) != Created::created && !equal(*to.read(names::config), *config))
         throw Error{Code::already_exists, "somebody else made a repository at {} just now", target};
 }
 
@@ -405,8 +405,8 @@ std::optional<Bytes> Replication::whole_pack(const repo::PackRef& ref) {
             if (repo::PackId{crypto::sha256(*bytes)} == ref.id) return bytes;
         }
     } catch (const Error& error) {
-        // Is it this object or the whole store? One that does not answer is not damaged.
-        if (is_stop(error.code()) || !from_.store().find(names::config)) throw;
+        // Is it this object or the whole store? One that does not answer, or that we may not read, is not damaged.
+        if (is_stop(error.code()) || error.code() == Code::denied || !from_.store().find(names::config)) throw;
         add_finding(ref, "unreadable", error.message());
         return std::nullopt;
     }
@@ -568,7 +568,7 @@ bool Replication::copy_object(const ObjectInfo& object, Damaged damaged, const V
 
 // False: something else is there.
 bool Replication::create(const std::string& name, ByteView bytes) {
-    if (to_.create(name, bytes) == Created::exists) {
+    if (to_.create(name, bytes) != Created::created) {
         const auto here = to_.read(name);
         if (!here) throw Error{Code::unreachable, "{} exists in {} but cannot be read", name, to_.url()};
         if (!equal(*here, bytes)) return false;

@@ -182,6 +182,12 @@ HttpResponse HttpClient::send(const HttpRequest& request) {
     if (!request.ca_file.empty()) set(CURLOPT_CAINFO, request.ca_file.c_str());
     set(CURLOPT_TIMEOUT_MS, milliseconds(request.timeout));
     set(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(std::min(request.connect_timeout, request.timeout)));
+    if (request.silence_max > 0) {
+        set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+        set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(request.silence_max / one_second));
+    }
+    set(CURLOPT_TCP_KEEPALIVE, 1L);
+    if (!request.passes_proxies) set(CURLOPT_NOPROXY, "*");
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_USERAGENT, "holdfast");
     set(CURLOPT_ERRORBUFFER, handle_->said);
@@ -210,9 +216,12 @@ HttpResponse HttpClient::send(const HttpRequest& request) {
     if (exchange.is_too_long)
         throw Error{Code::unreachable, "the answer of {} is longer than {}", shown(request.url),
                     human_bytes(request.body_bytes_max)};
-    if (end == CURLE_OPERATION_TIMEDOUT)
+    if (end == CURLE_OPERATION_TIMEDOUT) {
+        curl_off_t took_us = 0;
+        curl_easy_getinfo(curl, CURLINFO_TOTAL_TIME_T, &took_us);
         throw Error{Code::unreachable, "{} did not answer within {}", shown(request.url),
-                    human_duration(request.timeout)};
+                    human_duration(std::min(request.timeout, Nanoseconds{took_us} * 1000))};
+    }
     const char* const said = handle_->said[0] != 0 ? handle_->said : curl_easy_strerror(end);
     if (end == CURLE_SSL_CONNECT_ERROR && request.tls_min == Tls::v1_3)
         throw Error{Code::unreachable, "{}: {}", shown(request.url), said}.hint(

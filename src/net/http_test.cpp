@@ -19,7 +19,7 @@ namespace {
 using testing::HasSubstr;
 
 // Answers each connection with the next of its texts, after it has read the head of the request; then closes it. Where it
-// said "keep-alive", it first reads another request, to which it has no answer.
+// said "keep-alive", it first reads another request, to which it has no answer; with "silence" at its end it stays open.
 class Server {
 public:
     explicit Server(std::vector<std::string> answers) : answers_(std::move(answers)) {
@@ -50,11 +50,9 @@ private:
             const int peer = ::accept(socket_, nullptr, nullptr);
             requests.push_back(request_of(peer));
             const std::string answer = next_ < answers_.size() ? answers_[next_++] : "";
-            if (answer == "silence") {
-                while (!is_over_) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-            } else {
-                EXPECT_EQ(::write(peer, answer.data(), answer.size()), static_cast<ssize_t>(answer.size()));
-            }
+            const std::string said = answer.substr(0, answer.find("silence"));
+            EXPECT_EQ(::write(peer, said.data(), said.size()), static_cast<ssize_t>(said.size()));
+            while (said != answer && !is_over_) std::this_thread::sleep_for(std::chrono::milliseconds(5));
             if (answer.find("keep-alive") != std::string::npos) requests.push_back(request_of(peer));
             ::close(peer);
         }
@@ -143,6 +141,16 @@ TEST_F(HttpTest, ends_a_request_that_takes_too_long) {
     Server server({"silence"});
     EXPECT_THAT(failure_of({.url = server.url("/"), .timeout = one_second / 5}, Code::unreachable),
                 HasSubstr("did not answer within"));
+}
+
+TEST_F(HttpTest, ends_a_request_in_which_nothing_moves_any_more) {
+    for (const std::string begun : {"silence", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf"}) {
+        Server server({begun == "silence" ? begun : begun + "silence"});
+        HttpRequest request{.url = server.url("/")};
+        request.timeout = 3600 * one_second;
+        request.silence_max = one_second;
+        EXPECT_THAT(failure_of(request, Code::unreachable), HasSubstr("did not answer within"));
+    }
 }
 
 TEST_F(HttpTest, refuses_answers_that_are_cut_or_too_long) {

@@ -86,7 +86,7 @@ private:
         PackRef ref{kind, seal_pack(pack.bytes)};
         while (repository_.index().excluded().contains(ref.id) || repository_.store().find(ref.object()))
             ref.id = seal_pack(pack.bytes);
-        repository_.store().create(ref.object(), pack.bytes);
+        create_own(repository_.store(), ref.object(), pack.bytes);
         session_.adopt({ref, pack.bytes.size(), std::move(pack.places)});
     }
 

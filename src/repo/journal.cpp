@@ -253,7 +253,7 @@ void JournalWriter::put(Segment segment, ByteView bytes) {
 void JournalWriter::settle() {
     if (!unsettled_) return;
     const auto& [segment, object] = *unsettled_;
-    if (repository_.store().create(segment.object, object) == Created::exists) {
+    if (repository_.store().create(segment.object, object) != Created::created) {
         const auto there = repository_.store().read(segment.object);
         if (!there) throw Error{Code::unreachable, "{} exists but cannot be read", segment.object};
         if (!equal(*there, object))

@@ -95,7 +95,7 @@ void PackWriter::upload() {
     while (auto pack = outgoing_.pop()) {
         try {
             PackContents contents{{pack->kind, seal_pack(pack->bytes)}, pack->bytes.size(), std::move(pack->places)};
-            if (mode_ == Mode::upload) store_.create(contents.pack.object(), pack->bytes);
+            if (mode_ == Mode::upload) create_own(store_, contents.pack.object(), pack->bytes);
             bytes_stored_ += pack->bytes.size();
             const std::lock_guard lock(mutex_);
             places_waiting_ += contents.places.size();

@@ -42,7 +42,7 @@ Credential make_credential(const Secrets& secrets, const NewKey& key, World& wor
 std::string marks_in(const std::string& client_folder) { return client_folder.empty() ? "" : client_folder + "/marks"; }
 
 void write_once(Store& store, const std::string& name, ByteView bytes) {
-    if (store.create(name, bytes) == Created::exists)
+    if (store.create(name, bytes) != Created::created)
         throw Error{Code::already_exists, "{} already has an object {}", store.url(), name}.unharmed(
             "it was left as it is");
 }

@@ -85,7 +85,7 @@ void Session::publish() {
 }
 
 void Session::publish(const EncodedFragment& fragment) {
-    repository_.store().create(names::fragment(fragment.body.id), fragment.bytes);
+    create_own(repository_.store(), names::fragment(fragment.body.id), fragment.bytes);
     repository_.log().append_in_session(session_, EntryType::fragment, encode(fragment.body));
     repository_.index().load(repository_.log().fragments());
 }

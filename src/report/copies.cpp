@@ -15,6 +15,14 @@ CopiesRow copies_row(const CopiesOfSource& source) {
             row.shortfalls.push_back(fmt::format("{} lacks the newest snapshot", place.name));
             continue;
         }
+        if (place.is_whole == false) {
+            ++row.errors;
+            row.shortfalls.push_back(fmt::format("{} lacks a part of the newest snapshot", place.name));
+            continue;
+        }
+        if (!place.is_whole)
+            row.shortfalls.push_back(
+                fmt::format("whether {} has all of the newest snapshot is not tested", place.name));
         ++row.copies;
         if (!place.medium.empty()) media.insert(place.medium);
         if (place.offsite) ++row.offsite;

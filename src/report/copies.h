@@ -16,7 +16,8 @@ struct PlaceOfCopy {
     std::string name;
     std::string medium;  // "disk", "object store" …; empty: not said
     bool offsite = false;
-    bool has_newest = false;  // of the source's snapshots
+    bool has_newest = false;              // of the source's snapshots
+    std::optional<bool> is_whole = true;  // all of that lies there; nothing: this key cannot tell
 };
 
 struct CopiesOfSource {

@@ -32,6 +32,18 @@ TEST(Copies, a_copy_that_is_behind_is_no_copy_and_an_error) {
     EXPECT_THAT(row.shortfalls, Contains(HasSubstr("2 of 3")));
 }
 
+TEST(Copies, a_copy_of_which_something_is_gone_is_no_copy_and_an_error) {
+    const CopiesRow row = copies_row(
+        {"orders", {{"main", "disk", false, true}, {"offsite", "object store", true, true, false}}, true, {}});
+    EXPECT_EQ(row.copies, 2U);
+    EXPECT_EQ(row.offsite, 0U);
+    EXPECT_EQ(row.errors, 1U);
+    EXPECT_THAT(row.shortfalls, Contains("offsite lacks a part of the newest snapshot"));
+    const CopiesRow untold = copies_row({"orders", {{"main", "disk", false, true, {}}}, true, {}});
+    EXPECT_EQ(untold.copies, 2U);
+    EXPECT_THAT(untold.shortfalls, Contains(HasSubstr("main has all of the newest snapshot is not tested")));
+}
+
 TEST(Copies, what_could_not_be_looked_into_is_an_error_and_unproven_is_no_pass) {
     const CopiesRow row = copies_row({"orders", {{"main", "", false, true}}, {}, {"offsite"}});
     EXPECT_EQ(row.errors, 1U);

@@ -1,48 +1,11 @@
 #include "store/retry.h"
 
-#include <algorithm>
 #include <type_traits>
 #include <vector>
 
 #include "base/error.h"
-#include "base/text.h"
 
 namespace holdfast {
-
-namespace {
-
-// The waits between the tries of one call: doubling, and each of random length, so that many clients of a
-// store that comes back do not all ask at once.
-class Backoff {
-public:
-    Backoff(World& world, const RetryBudget& budget) : world_(world), budget_(budget), wait_(budget.first_wait) {}
-
-    // Returns when it is time for the next try; rethrows the error when there is none.
-    void wait_or_throw(Error& error, std::string_view verb, std::string_view name, bool has_answered) {
-        if (info_of(error.code()).retry != Retry::same_call) throw error;
-        const Nanoseconds now = world_.clock.steady();
-        if (tries_++ == 0) began_ = now;
-        const auto half = static_cast<std::uint64_t>(wait_ / 2);
-        const Nanoseconds next = static_cast<Nanoseconds>(half + world_.random.number() % (half + 1));
-        if (now - began_ + next > (has_answered ? budget_.total : std::min(budget_.total, budget_.before_answer))) {
-            if (tries_ > 1)
-                error.add_notes({fmt::format("trying {} times in {}", tries_, human_duration(now - began_))});
-            throw error;
-        }
-        world_.log.debug(fmt::format("{} {}: {}; again in {}", verb, name, error.message(), human_duration(next)));
-        wait(world_, next);
-        wait_ = std::min(2 * wait_, budget_.wait_max);
-    }
-
-private:
-    World& world_;
-    const RetryBudget& budget_;
-    Nanoseconds wait_;
-    Nanoseconds began_ = 0;
-    std::uint64_t tries_ = 0;
-};
-
-}  // namespace
 
 RetryingStore::RetryingStore(std::unique_ptr<Store> inner, World& world, RetryBudget budget)
     : StoreDecorator(std::move(inner)), world_(world), budget_(budget) {}
@@ -72,20 +35,18 @@ Created RetryingStore::create(std::string_view name, ByteView bytes) {
     return retry("creating", name, [&] {
         const bool settle = std::exchange(may_be_ours, true);
         const Created created = inner().create(name, bytes);
-        if (created == Created::created || !settle) return created;
-        return holds(name, bytes) ? Created::created : Created::exists;
+        return created == Created::exists && settle ? settled(name, bytes) : created;
     });
 }
 
-// Whoever may not look cannot tell whose it is.
-bool RetryingStore::holds(std::string_view name, ByteView bytes) {
+Created RetryingStore::settled(std::string_view name, ByteView bytes) {
     try {
         const auto there = inner().read(name);
         if (!there) throw Error{Code::unreachable, "{} says that {} exists, but does not give it", url(), name};
-        return equal(*there, bytes);
+        return equal(*there, bytes) ? Created::created : Created::exists;
     } catch (const Error& error) {
         if (error.code() != Code::denied) throw;
-        return false;
+        return Created::unseen;
     }
 }
 

@@ -5,24 +5,18 @@
 //          with a note of the tries; cancelled or terminated while it waits
 // Threads  as store.h; every call has a budget of its own
 // Limits   list() gathers a whole listing before it tells any of it, about 150 bytes an object
-// I1  create() after a lost reply: "exists" is settled by reading back, and own bytes count as created.
-//     What may be put and not read (a writer's packs) stays "exists": it is named by its bytes. Callers for whom it
-//     matters who created put something of their own into the bytes.
+// I1  create() after a lost reply: "exists" is settled by reading back, and own bytes count as created. What may be put and
+//     not read (a writer's packs) is "unseen". Callers for whom it matters who created put something of their own into the
+//     bytes.
 // Source   review.md B5
 #pragma once
 
 #include <atomic>
 
+#include "store/backoff.h"
 #include "store/decorator.h"
 
 namespace holdfast {
-
-struct RetryBudget {
-    Nanoseconds total = 60 * one_second;          // from the first failure of a call; no try begins later
-    Nanoseconds before_answer = 60 * one_second;  // the same while the store has not answered once
-    Nanoseconds first_wait = one_second / 4;
-    Nanoseconds wait_max = 10 * one_second;
-};
 
 class RetryingStore final : public StoreDecorator {
 public:
@@ -40,7 +34,7 @@ private:
     template <class Call>
     auto retry(std::string_view verb, std::string_view name, const Call& call);
 
-    bool holds(std::string_view name, ByteView bytes);
+    Created settled(std::string_view name, ByteView bytes);
 
     World& world_;
     const RetryBudget budget_;

@@ -30,4 +30,19 @@ void check_object_name(std::string_view name) {
     if (!is_object_name(name)) throw Error{Code::usage, "\"{}\" cannot name an object", printable(name)};
 }
 
+void create_own(Store& store, std::string_view name, ByteView bytes) {
+    if (store.create(name, bytes) != Created::exists) return;
+    bool may_look = true;
+    try {
+        if (const auto there = store.read(name); there && equal(*there, bytes)) return;
+    } catch (const Error& error) {
+        if (error.code() != Code::denied) throw;
+        may_look = false;
+    }
+    throw Error{Code::corrupt, "{} says that it has {} already, which nobody else can have made{}", store.url(), name,
+                may_look ? "; it is not what was to be written" : ""}
+        .unharmed("what was committed before stays as it is")
+        .hint("`holdfast doctor` finds out whether the store keeps its promises.");
+}
+
 }  // namespace holdfast

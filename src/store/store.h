@@ -38,7 +38,8 @@ struct ObjectInfo {
     Nanoseconds time = 0;  // when it was created, by the store
 };
 
-enum class Created : std::uint8_t { created, exists };
+// unseen: there is something, most likely from a first try whose reply was lost, and we may not look.
+enum class Created : std::uint8_t { created, exists, unseen };
 
 struct Foreseen {
     std::vector<std::string> read;
@@ -69,5 +70,7 @@ constexpr std::size_t object_name_bytes_max = 512;
 bool is_object_name(std::string_view name);
 // Throws usage when a name breaks the rule above.
 void check_object_name(std::string_view name);
+// Of a name that nobody else gives (by its bytes, or at random). corrupt: the store has something else there, or says so.
+void create_own(Store& store, std::string_view name, ByteView bytes);
 
 }  // namespace holdfast

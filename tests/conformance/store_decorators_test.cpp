@@ -129,6 +129,39 @@ TEST_F(Retrying, exists_at_the_first_try_is_believed_even_with_equal_bytes) {
     EXPECT_EQ(over_failures(0, When::after).create("a", as_bytes("equal")), Created::exists);
 }
 
+// As a writer's key finds packs: they may be put, and not read.
+class Unreadable final : public StoreDecorator {
+public:
+    using StoreDecorator::StoreDecorator;
+    std::optional<Bytes> read(std::string_view) override { throw Error{Code::denied, "no"}; }
+};
+
+TEST_F(Retrying, after_a_lost_reply_what_may_not_be_looked_at_is_unseen) {
+    FailingStore failing(memory, 1, When::after);
+    RetryingStore store(std::make_unique<Unreadable>(failing), sim.world());
+    EXPECT_EQ(store.create("a", as_bytes("mine")), Created::unseen);
+    EXPECT_EQ(store.create("a", as_bytes("mine")), Created::exists) << "no reply was lost";
+}
+
+TEST_F(Retrying, under_a_name_of_ones_own_lies_what_one_wrote_or_nothing_counts) {
+    const auto code_of = [](Store& store, std::string_view name, std::string_view bytes) -> std::optional<Code> {
+        try {
+            create_own(store, name, as_bytes(bytes));
+        } catch (const Error& error) {
+            return error.code();
+        }
+        return std::nullopt;
+    };
+    Unreadable closed(memory);
+    EXPECT_EQ(code_of(closed, "a", "mine"), std::nullopt);
+    EXPECT_EQ(code_of(closed, "a", "mine"), Code::corrupt) << "it says it had it, and lets nobody look";
+    EXPECT_EQ(code_of(memory, "a", "mine"), std::nullopt) << "a second time";
+    EXPECT_EQ(code_of(memory, "a", "other"), Code::corrupt);
+    FailingStore failing(memory, 1, When::after);
+    RetryingStore unheard(std::make_unique<Unreadable>(failing), sim.world());
+    EXPECT_EQ(code_of(unheard, "b", "mine"), std::nullopt) << "most likely its own";
+}
+
 TEST_F(Retrying, waits_grow_and_the_budget_ends_them) {
     try {
         over_failures(1000, When::before).read("a");

@@ -45,7 +45,8 @@ class Authority:
 class Minio:
     """MinIO on a free port of the loopback; `stop()` ends it. With `tls` it has a certificate of `self.authority`."""
 
-    def __init__(self, tls=False, certified_for="127.0.0.1"):
+    def __init__(self, tls=False, certified_for="127.0.0.1", who=(USER, PASSWORD)):
+        self.who = who
         build = pathlib.Path(__file__).resolve().parents[1] / "servers/build.sh"
         program = subprocess.run([build, "minio"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-minio-"))
@@ -61,7 +62,7 @@ class Minio:
         self.process = subprocess.Popen(
             [program, "server", "--quiet", *options, "--address", f"127.0.0.1:{self.port}", "--console-address",
              f"127.0.0.1:{console}", self.folder / "data"], stdout=self.log, stderr=self.log,
-            env=dict(os.environ, MINIO_ROOT_USER=USER, MINIO_ROOT_PASSWORD=PASSWORD))
+            env=dict(os.environ, MINIO_ROOT_USER=who[0], MINIO_ROOT_PASSWORD=who[1]))
         self.console = f"http://127.0.0.1:{console}"
         self.endpoint = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
         deadline = time.monotonic() + 60
@@ -144,13 +145,20 @@ class Minio:
 
     def environment(self, endpoint=None):
         trust = {"AWS_CA_BUNDLE": str(self.authority.certificate)} if self.authority else {}
-        return {"AWS_ENDPOINT_URL": endpoint or self.endpoint, "AWS_ACCESS_KEY_ID": USER,
-                "AWS_SECRET_ACCESS_KEY": PASSWORD, "AWS_REGION": "us-east-1", **trust}
+        return {"AWS_ENDPOINT_URL": endpoint or self.endpoint, "AWS_ACCESS_KEY_ID": self.who[0],
+                "AWS_SECRET_ACCESS_KEY": self.who[1], "AWS_REGION": "us-east-1", **trust}
+
+    def profile(self, name):
+        """For ~/.aws/credentials: all that is to be known of this server."""
+        return (f"[{name}]\naws_access_key_id = {self.who[0]}\naws_secret_access_key = {self.who[1]}\nregion = us-east-1\n"
+                f"endpoint_url = {self.endpoint}\n"
+                + (f"ca_bundle = {self.authority.certificate}\n" if self.authority else ""))
 
 
 class Proxy:
     """Passes requests on, except for what `faults(method, path)` says: a status to answer with, "cut" to end the answer
-    in its middle, "lost" to pass the request on and say nothing, "flip" to change a byte of the answer, or None."""
+    in its middle, "lost" to pass the request on and say nothing, "stall" to say nothing and not hang up either, "flip" to
+    change a byte of the answer, or None."""
 
     def __init__(self, minio, faults=lambda method, path: None, delay=0.0):
         self.faults, self.delay, self.requests, self.lock = faults, delay, [], threading.Lock()
@@ -166,6 +174,13 @@ class Proxy:
                     proxy.requests.append((self.command, self.path))
                     fault = proxy.faults(self.command, self.path)
                 time.sleep(proxy.delay)
+                if fault == "stall":
+                    self.connection.settimeout(300)
+                    try:
+                        self.connection.recv(1)  # until the client has enough of it
+                    except OSError:
+                        pass
+                    return self.hang_up()
                 if isinstance(fault, int):
                     code = {503: "SlowDown", 500: "InternalError", 403: "AccessDenied"}.get(fault, "Other")
                     return self.answer(fault, {"content-type": "application/xml"},
@@ -179,7 +194,7 @@ class Proxy:
                 if fault == "lost":
                     return self.hang_up()
                 if fault == "flip" and data:
-                    at = len(data) // 2
+                    at = random.randrange(len(data))
                     data = data[:at] + bytes([data[at] ^ 0x20]) + data[at + 1:]
                 self.answer(reply.status, headers, data, cut=fault == "cut")
 

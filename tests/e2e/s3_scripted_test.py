@@ -444,6 +444,114 @@ class BadInput(Scripted):
         self.fails(2, "init", says="overwrite")
         self.assertFalse([key for key in self.s3.objects if "probe" not in key])
 
+    def test_a_store_that_says_it_has_what_it_never_got_is_not_believed(self):
+        (self.tree / "more").write_bytes(noise("more", 150_000))
+        handle = self.s3.handle
+        packs = []
+
+        def has_it_already(method, bucket, key, query, headers, body):
+            if method == "PUT" and key.startswith("repo/data/"):
+                packs.append(key)
+                raise Refusal(412, "PreconditionFailed")
+            return handle(method, bucket, key, query, headers, body)
+
+        self.s3.handle = has_it_already
+        self.fails(13, "backup", f"files:{self.tree}", says=["has data/", "nobody else can have made"])
+        self.assertTrue(packs)
+        self.s3.objects.clear()
+        self.s3.handle = lambda method, bucket, key, *more: (
+            has_it_already(method, bucket, key.replace("repo/probe/", "repo/data/") if method == "PUT" else key, *more))
+        self.fails(1, "init", says=["which nobody has written"], hints="If-None-Match")
+
+    def test_a_store_that_overwrites_and_says_it_did_not_gets_no_repository(self):
+        self.s3.objects.clear()
+        handle = self.s3.handle
+
+        def overwrites(method, bucket, key, query, headers, body):
+            was_there = key in self.s3.objects
+            if method == "PUT":
+                headers = {name: value for name, value in headers.items() if name != "if-none-match"}
+            answer = handle(method, bucket, key, query, headers, body)
+            if method == "PUT" and was_there:
+                raise Refusal(412, "PreconditionFailed")
+            return answer
+
+        self.s3.handle = overwrites
+        self.fails(2, "init", says="overwrite")
+
+    def test_a_long_listing_comes_through_where_one_request_in_three_fails(self):
+        """From its beginning it would come through once in two thousand times."""
+        self.s3.page = 1
+        for key in [f"repo/data/{i:064x}" for i in range(20)]:
+            self.s3.objects[key] = (b"a stray", {}, 0)
+        count = iter(range(10**9))
+
+        def fails(action, key, headers):
+            if action == "s3:ListBucket" and next(count) % 3 == 2:
+                raise Refusal(500, "InternalError")
+
+        self.s3.before = fails
+        self.assertEqual(self.check("--read-data")["errors"], [])
+        self.assertGreater(next(count), 30)
+
+    def test_what_was_damaged_on_its_way_to_the_store_is_sent_again(self):
+        (self.tree / "more").write_bytes(noise("more", 150_000))
+        codes = ["XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "BadDigest", "IncompleteBody", "RequestTimeout"]
+
+        def damaged(action, key, headers):
+            if action == "s3:PutObject" and codes:
+                raise Refusal(400, codes.pop())
+
+        self.s3.before = damaged
+        self.backup(f"files:{self.tree}")
+        self.assertEqual(codes, [])
+        self.assertEqual(self.check("--read-data")["errors"], [])
+
+    def test_what_somebody_in_between_does_not_find_is_not_absent(self):
+        handle = self.s3.handle
+        for code, signs in (("", False), ("NotFound", False), ("NotFound", True)):
+            with self.subTest(code=code, signs=signs):
+                count = iter(range(10**9))
+
+                def lost(method, bucket, key, query, headers, body):
+                    self.s3.signs_answers = True
+                    if key.startswith("repo/data/") and method == "GET" and next(count) % 2 == 0:
+                        self.s3.signs_answers = signs
+                        raise Refusal(404, code)
+                    return handle(method, bucket, key, query, headers, body)
+
+                self.s3.handle = lost
+                self.assertEqual(self.check("--read-data")["errors"], [])
+                self.assertGreater(next(count), 1)
+        self.s3.handle, self.s3.signs_answers = handle, False  # then what is absent is asked for, not only looked for
+        self.backup(f"files:{self.tree}")
+
+    def test_what_lies_damaged_in_the_store_is_told_as_damage(self):
+        log = max(key for key in self.s3.objects if key.startswith("repo/log/"))
+        pack = next(key for key in self.s3.objects if key.startswith("repo/data/"))
+        for key, verb in ((pack, ["check", "--read-data"]), (log, ["check"])):
+            body, put, made = self.s3.objects[key]
+            self.s3.objects[key] = (body[:-1] + bytes([body[-1] ^ 1]), put, made)
+            self.fails(13, *verb)
+            self.s3.objects[key] = (body, put, made)
+        self.assertEqual(self.check("--read-data")["errors"], [])
+
+    def test_a_right_that_is_missing_for_packs_is_no_damage(self):
+        def closed(action, key, headers):
+            if action == "s3:GetObject" and key.startswith("repo/data/"):
+                raise Refusal(403, "AccessDenied")
+
+        self.s3.before = closed
+        self.fails(12, "check", "--read-data", says="s3:GetObject of repo/data/", hints="lacks s3:GetObject")
+        replica = str(self.folder / "replica")
+        self.holdfast("-r", replica, "init", "--like", self.environment["HOLDFAST_REPO"])
+        self.fails(12, "copy", "--to", replica, says="s3:GetObject of repo/data/")
+        self.assertEqual(self.holdfast("-r", replica, "snapshots", "--json").document()["snapshots"], [])
+        self.s3.before = lambda *request: None
+        before = len([key for key in self.s3.objects if key.startswith("repo/data/")])
+        self.backup(f"files:{self.tree}", "--reread")  # what was not damaged is not stored again
+        self.assertEqual(len([key for key in self.s3.objects if key.startswith("repo/data/")]), before)
+
     def test_objects_of_strangers_are_left_alone(self):
         strange = ["repo2/config", "other", "repo/", "repo/ü", "repo/a b", "repo/data/../x", "repo/keys/not-ours",
                    "repo/notes/hello", "repo/log/x/y/z", "repo/log/aa/0/not-a-number", "repo/data/short", "repo/gc/latest",
@@ -575,6 +683,61 @@ class Credentials(Scripted):
         self.holdfast("forget", "--keep-last", "1", "--yes", env=self.places["container"])
         self.holdfast("prune", env=self.places["container"])
         self.assertTrue(heads)
+
+    def test_while_they_cannot_be_renewed_those_that_are_there_are_used(self):
+        """They end in two minutes, so that each request would renew them; the services fail every other time."""
+        give = self.s3.credentials
+        for name, environment in self.places.items():
+            with self.subTest(name):
+                self.s3.objects.clear()
+                asked = iter(range(10**9))
+
+                def fails():
+                    if next(asked) % 2 == 1:
+                        raise Refusal(503, "Unavailable")
+                    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 120))
+                    return (*give()[:3], until)
+
+                self.s3.credentials = fails
+                done = self.holdfast("init", env=environment)
+                self.assertIn("not renewed yet", done.errors)
+                self.assertGreaterEqual(next(asked), 2)
+
+    def test_a_service_that_fails_once_is_asked_again(self):
+        give = self.s3.credentials
+        self.holdfast("init", env=self.places["container"])
+        for name, environment in self.places.items():
+            with self.subTest(name):
+                asked = iter(range(10**9))
+
+                def fails_first():
+                    if next(asked) == 0:
+                        raise Refusal(503, "Unavailable")
+                    return give()
+
+                self.s3.credentials = fails_first
+                self.holdfast("snapshots", env=environment)
+                self.assertGreaterEqual(next(asked), 2)
+
+    def test_those_that_the_store_has_forgotten_are_renewed(self):
+        self.holdfast("init", env=self.places["container"])
+        for code in ("InvalidAccessKeyId", "InvalidTokenId", "InvalidToken"):
+            with self.subTest(code):
+                def forgotten(action, key, headers, code=code):
+                    if headers.get("x-amz-security-token") != f"token-{self.generation}":
+                        raise Refusal(403, code)
+
+                self.s3.before = forgotten
+                count = iter(range(10**9))
+                check = self.s3.before
+
+                def ends_once(action, key, headers):
+                    if next(count) == 3:
+                        self.generation += 1
+                    check(action, key, headers)
+
+                self.s3.before = ends_once
+                self.backup(f"files:{self.tree}", env=self.places["container"])
 
     def test_those_that_end_and_stay_so_are_told(self):
         self.holdfast("init", env=self.places["container"])

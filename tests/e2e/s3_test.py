@@ -75,7 +75,7 @@ class Bucket(Case):
         proxy = Proxy(minio)
         proxy.faults = lambda method, path: 404
         page = self.through(proxy)
-        self.fails(10, "snapshots", env=page)
+        self.fails(17, "snapshots", env=page, says="answers with status 404, not as S3 does")
         self.fails(1, "snapshots", env={"AWS_ENDPOINT_URL": minio.console}, says="must be made to API port")
 
     def test_a_missing_right_is_named(self):
@@ -118,6 +118,15 @@ class Bucket(Case):
         flips = one_in(3, "flip")
         proxy = Proxy(minio, lambda method, path: flips(method, path) if method == "GET" and "/log/" in path else None)
         self.assert_restores(snapshot, contents(self.tree), env=self.through(proxy))
+
+    def test_a_store_that_falls_silent_is_asked_again(self):
+        self.init()
+        snapshot = self.backup(f"files:{self.tree}")[0]["snapshot"]
+        stalled = {}
+        proxy = Proxy(minio, lambda method, path: stalled.setdefault((method, "/data/" in path), "stall")
+                      if method == "GET" and "/data/" in path and not stalled else None)
+        self.assert_restores(snapshot, contents(self.tree), env=self.through(proxy))
+        self.assertEqual(len(stalled), 1)
 
     def test_a_store_that_lies_about_conditional_writes_is_refused(self):
         proxy = Proxy(minio)

@@ -9,6 +9,63 @@ minio = Minio(tls=True)
 atexit.register(minio.stop)
 
 
+class TwoProviders(Case):
+    """A server elsewhere, with an authority, a user and a port of its own; the environment says nothing of either."""
+
+    def setUp(self):
+        super().setUp()
+        self.here = Minio(who=("another", "another-secret"))
+        self.addCleanup(self.here.stop)
+        self.here.make_bucket("primary")
+        self.bucket = f"off-{id(self)}"
+        minio.make_bucket(self.bucket)
+        (self.home / ".aws").mkdir()
+        (self.home / ".aws/credentials").write_text(self.here.profile("here") + minio.profile("there"))
+        self.environment.update(AWS_ACCESS_KEY_ID="of nobody", AWS_SECRET_ACCESS_KEY="of nobody",
+                                AWS_ENDPOINT_URL="http://127.0.0.1:1", HOLDFAST_CONFIG=str(self.folder / "holdfast.yaml"))
+        for name in ("HOLDFAST_REPO", "HOLDFAST_KEY_FILE"):
+            self.environment.pop(name)
+        self.tree = self.folder / "tree"
+        self.tree.mkdir()
+        fill_tree(self.tree, 1)
+        unlock = f'unlock: {{keyfile: "file:{self.key}"}}'
+        (self.folder / "holdfast.yaml").write_text(
+            "version: 1\nrepositories:\n"
+            f"  main: {{url: s3://primary/repo, profile: here, site: here, {unlock}}}\n"
+            f"  offsite: {{url: s3://{self.bucket}/repo, profile: there, site: there, offsite: true, replica_of: main, {unlock}}}\n"
+            f"sources:\n  tree: {{kind: files, paths: [{self.tree}]}}\n"
+            f"service: {{ledger: \"sqlite:{self.folder}/ledger.db\"}}\n"
+            "jobs:\n  nightly: {sources: [tree], copies: [offsite]}\n")
+        self.holdfast("-r", "main", "init")
+        self.holdfast("-r", "offsite", "init", "--like", "main")
+
+    def assert_restored(self, *args):
+        out = self.folder / f"out-{len(list(self.folder.iterdir()))}"
+        done = self.holdfast("restore", *args, "--to", out)
+        self.assertEqual(contents(out), contents(self.tree))
+        return done
+
+    def test_one_run_reads_here_and_writes_there_and_the_copy_is_enough(self):
+        self.holdfast("run", "nightly")
+        damaged = max(key for key in minio.keys(self.bucket, "repo/data/"))
+        minio.overwrite(self.bucket, damaged, noise("damage", 5000))
+        self.holdfast("-r", "offsite", "check", "--read-data", code=13)
+        minio.request("DELETE", f"/{self.bucket}/{damaged}")
+        row, = self.holdfast("report", "inventory", "--json").document()["sources"]
+        self.assertEqual([row["copies"], row["offsite"], row["errors"]], [2, 0, 1], row)
+        self.assertIn("offsite lacks a part of the newest snapshot", row["shortfalls"])
+        self.holdfast("-r", "main", "copy", "--to", "offsite")
+        self.holdfast("-r", "offsite", "check", "--read-data")
+        row, = self.holdfast("report", "inventory", "--json").document()["sources"]
+        self.assertEqual([row["copies"], row["offsite"], row["errors"]], [3, 1, 0], row)
+        self.here.stop()
+        self.assert_restored(f"latest:{self.tree}", "--source", "tree", "--from", "offsite")
+
+    def test_a_profile_that_has_no_key_is_told(self):
+        (self.home / ".aws/credentials").write_text(minio.profile("there"))
+        self.fails(12, "-r", "main", "snapshots", says="the profile here has no access key", hints="aws_access_key_id")
+
+
 class Versions(Case):
     number = 0
 

@@ -69,7 +69,9 @@ class ScriptedS3:
     """`objects`: key to (bytes, headers of the PUT). `before(action, key, headers)` may raise a Refusal; headers[":method"] is the
     method. `answers` maps a bucket's query ("versioning") to XML or a Refusal; `listing(keys)` changes what a listing shows,
     `listed(xml)` how it says so; `is_heard(action, key)`: false closes the connection instead of answering what was done;
-    `cuts(method, data)`: half of the answer, without its length; `looks_first`: so many that create one object at once all succeed; `condition` and `prefix` are the headers of a PUT that
+    `cuts(method, data)`: half of the answer, without its length; `looks_first`: so many that create one object at
+    once all succeed; `page`: keys in a page of a listing; `signs_answers`: with the header by which a store is known;
+    `condition` and `prefix` are the headers of a PUT that
     creates if absent, and of what is signed. `credentials()` is what the services of containers, instances and accounts give, as (key, secret, token, expiration)."""
 
     def __init__(self, bucket="bucket", tls=None):
@@ -81,7 +83,7 @@ class ScriptedS3:
         self.looks_first, self.looking = 0, {}
         self.condition, self.prefix = {"if-none-match": "*"}, "x-amz-"
         self.is_heard = lambda action, key: True
-        self.answers = {}
+        self.answers, self.page, self.signs_answers = {}, 0, True
         self.date = lambda: time.time()
         self.credentials = lambda: ("scripted", "scripted", "token", "2099-01-01T00:00:00Z")
         server = self
@@ -111,6 +113,8 @@ class ScriptedS3:
 
             def answer(self, status, headers, data):
                 self.send_response_only(status)
+                if server.signs_answers:
+                    self.send_header("x-amz-request-id", "scripted")
                 self.send_header("date", email.utils.formatdate(server.date(), usegmt=True))
                 if server.cuts(self.command, data):
                     headers, data = {**headers, "connection": "close"}, data[:len(data) // 2]
@@ -123,7 +127,7 @@ class ScriptedS3:
                 if self.command != "HEAD":
                     self.wfile.write(data)
 
-            do_GET = do_PUT = do_HEAD = do_DELETE = handle_one
+            do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = handle_one
 
             def log_message(self, *args):
                 pass
@@ -145,7 +149,7 @@ class ScriptedS3:
 
     def handle(self, method, bucket, key, query, headers, body):
         if bucket in ("", "creds", "latest"):
-            return self.gives_credentials(method, bucket + "/" + key, query, headers)
+            return self.gives_credentials(method, bucket + "/" + key, parse_qs(body.decode()) if method == "POST" else query, headers)
         if bucket != self.bucket:
             raise Refusal(404, "NoSuchBucket")
         if not key:
@@ -194,10 +198,10 @@ class ScriptedS3:
     def gives_credentials(self, method, path, query, headers):
         """The services of a container (/creds), an instance (version 2: with a token) and STS."""
         self.requests.append(("credentials", path, headers))
-        key, secret, token, until = self.credentials()
-        if query.get("Action") == ["AssumeRoleWithWebIdentity"]:
+        if method == "POST" and query.get("Action") == ["AssumeRoleWithWebIdentity"]:
             if query["WebIdentityToken"] != ["of the pod"]:
                 raise Refusal(400, "InvalidIdentityToken")
+            key, secret, token, until = self.credentials()
             return 200, {"content-type": "text/xml"}, (
                 "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>"
                 f"<AccessKeyId>{key}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey><SessionToken>{token}"
@@ -210,6 +214,7 @@ class ScriptedS3:
         if path == "latest/meta-data/iam/security-credentials/":
             return 200, {}, b"backup-role"
         if path in ("creds/", "latest/meta-data/iam/security-credentials/backup-role"):
+            key, secret, token, until = self.credentials()
             return 200, {"content-type": "application/json"}, json.dumps(
                 {"AccessKeyId": key, "SecretAccessKey": secret, "Token": token, "Expiration": until}).encode()
         raise Refusal(404, "NotFound")
@@ -229,9 +234,13 @@ class ScriptedS3:
         self.before("s3:ListBucket", query.get("prefix", [""])[0], headers)
         prefix = query.get("prefix", [""])[0]
         keys = self.listing(sorted(key for key in self.objects if key.startswith(prefix)))
+        begin = int(query.get("continuation-token", ["0"])[0])
+        end = begin + (self.page or len(keys))
+        more = end < len(keys)
         contents = "".join(
             f"<Contents><Key>{escape(key)}</Key><Size>{len(self.objects[key][0]) if key in self.objects else 0}</Size>"
-            f"<LastModified>2026-03-01T00:00:00.000Z</LastModified></Contents>" for key in keys)
+            f"<LastModified>2026-03-01T00:00:00.000Z</LastModified></Contents>" for key in keys[begin:end])
         return 200, {"content-type": "application/xml"}, self.listed(
-            f"<ListBucketResult><Name>{self.bucket}</Name><IsTruncated>false</IsTruncated>{contents}"
+            f"<ListBucketResult><Name>{self.bucket}</Name><IsTruncated>{str(more).lower()}</IsTruncated>"
+            f"{f'<NextContinuationToken>{end}</NextContinuationToken>' if more else ''}{contents}"
             "</ListBucketResult>").encode()

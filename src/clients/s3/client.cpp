@@ -19,6 +19,9 @@ constexpr std::size_t page_bytes_max = 16 * 1024 * 1024;
 constexpr std::size_t range_slack = 64 * 1024;  // a store may answer with the whole of a small object
 constexpr Nanoseconds timeout_least = 60 * one_second;
 constexpr Nanoseconds timeout_each_mib = 4 * one_second;  // 256 KiB a second at the least
+constexpr Nanoseconds silence_max = 30 * one_second;
+constexpr int renewals_max = 3;
+constexpr int same_damage_max = 3;
 
 std::string base64_of(const crypto::Digest& digest) { return to_base64(digest); }
 
@@ -27,7 +30,22 @@ bool is_busy(int status, std::string_view code) {
 }
 
 std::string error_code(const net::HttpResponse& response) {
+    if (response.status < 300) return "";
     return xml_text(as_text(response.body), "Code").value_or("");
+}
+
+// A store that has forgotten a session says so, or that it never knew it.
+bool says_expired(const net::HttpResponse& response, const Credentials& used) {
+    const std::string code = error_code(response);
+    if (code == "ExpiredToken" || code == "ExpiredTokenException" || code == "TokenRefreshRequired") return true;
+    return !used.session_token.empty() &&
+           (code == "InvalidAccessKeyId" || code == "InvalidTokenId" || code == "InvalidToken");
+}
+
+// The store heard something else than was sent, or not all of it.
+bool says_damaged(std::string_view code) {
+    return code == "XAmzContentChecksumMismatch" || code == "XAmzContentSHA256Mismatch" || code == "BadDigest" ||
+           code == "IncompleteBody" || code == "InvalidDigest";
 }
 
 std::uint64_t number_of(const std::string& text) {
@@ -87,7 +105,7 @@ void S3Client::give_back(std::unique_ptr<net::HttpClient> client) {
     idle_.push_back(std::move(client));
 }
 
-net::HttpResponse S3Client::send_once(const Call& call, Admission::Pass& pass) {
+net::HttpResponse S3Client::send_once(const Call& call, const Credentials& credentials, Admission::Pass& pass) {
     SignedRequest signature;
     signature.method = call.method;
     signature.host = host_;
@@ -103,7 +121,7 @@ net::HttpResponse S3Client::send_once(const Call& call, Admission::Pass& pass) {
     if (!call.query.empty()) request.url += "?" + encode_query(call.query);
     request.headers = call.headers;
     const std::string service = place_.is_google ? "storage" : "s3";
-    for (auto& pair : sign(signature, credentials_->get(), place_.region, service, world_.clock.now()))
+    for (auto& pair : sign(signature, credentials, place_.region, service, world_.clock.now()))
         request.headers.push_back(std::move(pair));
     request.body = call.body;
     request.ca_file = place_.ca_file;
@@ -113,6 +131,7 @@ net::HttpResponse S3Client::send_once(const Call& call, Admission::Pass& pass) {
                                          call.answer_bytes_max < object_bytes_max ? call.answer_bytes_max : 0);
     request.timeout = timeout_least + static_cast<Nanoseconds>(travels >> 20) * timeout_each_mib;
     if (call.answer_bytes_max == object_bytes_max) request.timeout = 3600 * one_second;
+    request.silence_max = silence_max;
 
     auto client = borrow();
     net::HttpResponse response = client->send(request);  // a connection that failed is not given back
@@ -127,11 +146,14 @@ net::HttpResponse S3Client::send_once(const Call& call, Admission::Pass& pass) {
 
 net::HttpResponse S3Client::send(const Call& call) {
     Admission::Pass pass(admission_);
-    net::HttpResponse response = send_once(call, pass);
-    const std::string code = response.status == 400 || response.status == 403 ? error_code(response) : "";
-    if (code == "ExpiredToken" || code == "TokenRefreshRequired") {
-        credentials_->renew();
-        response = send_once(call, pass);
+    Credentials credentials = credentials_->get();
+    net::HttpResponse response = send_once(call, credentials, pass);
+    for (int i = 0; i < renewals_max && says_expired(response, credentials); ++i) {
+        credentials_->renew(credentials.access_key);
+        Credentials renewed = credentials_->get();
+        if (renewed.access_key == credentials.access_key && renewed.session_token == credentials.session_token) break;
+        credentials = std::move(renewed);
+        response = send_once(call, credentials, pass);
     }
     if (is_web_page(response) && response.status < 500 && response.status != 429)
         throw Error{Code::unreachable, "{} of {}: {} answers with a web page, not as S3 does", call.action,
@@ -174,14 +196,17 @@ void S3Client::fail(const Call& call, const net::HttpResponse& response) const {
     if (response.status == 507 || code == "QuotaExceeded" || code == "XMinioAdminBucketQuotaExceeded" ||
         code == "XMinioStorageFull" || code == "InsufficientCapacity")
         throw error(Code::no_space, "the store has no room");
+    if (code == "InvalidObjectState")
+        throw error(Code::failed, "the object lies in an archive")
+            .hint("Bring it back first (s3:RestoreObject). Packs of contents only may be in such a class.");
     if (response.status == 401 || response.status == 403)
         throw error(Code::denied, "the store denies it")
             .hint(fmt::format("The policy of this key lacks {} on {}.", call.action, place_.bucket));
-    if (response.status == 400 && code == "XAmzContentChecksumMismatch")
-        throw error(Code::unreachable, "what arrived at the store was damaged on the way");
-    if (response.status == 409 || response.status == 429 || response.status >= 500)
+    if (says_damaged(code)) throw error(Code::unreachable, "what arrived at the store was damaged on the way");
+    if (response.status == 408 || response.status == 409 || response.status >= 500 || is_busy(response.status, code) ||
+        code == "RequestTimeout")
         throw error(Code::unreachable, code.empty() ? fmt::format("status {}", response.status) : code);
-    if (code.empty() && !body.empty())
+    if (response.status == 404 || (code.empty() && !body.empty()))
         throw Error{Code::unreachable, "{}: {} answers with status {}, not as S3 does", what, place_.endpoint,
                     response.status}
             .hint("Is it the endpoint of S3, or of its console?");
@@ -210,15 +235,35 @@ S3Client::Put S3Client::put(const std::string& key, ByteView bytes, const PutOpt
     fail(call, response);
 }
 
+// A 404 of somebody in between says nothing about the object. A HEAD's has no body, but the mark that stores put on all
+// their answers.
+bool S3Client::is_absent(const Call& call, const net::HttpResponse& response) const {
+    if (response.status != 404) return false;
+    if (call.method == "HEAD")
+        return response.headers.contains("x-amz-request-id") || response.headers.contains("x-guploader-uploadid");
+    const std::string code = error_code(response);
+    return code == "NoSuchKey" || code == "NoSuchVersion";
+}
+
+void S3Client::fail_damaged(const std::string& key, const std::string& hash) {
+    const std::lock_guard lock(mutex_);
+    Damaged& before = damaged_[key];
+    before = {hash, before.hash == hash ? before.times + 1 : 1};
+    if (before.times >= same_damage_max)
+        throw Error{Code::corrupt, "{} is damaged in the store: its bytes do not have the checksum that it keeps", key};
+    throw Error{Code::unreachable, "{} was damaged on the way from the store", key};
+}
+
 std::optional<Bytes> S3Client::get(const std::string& key) {
     Call call{.method = "GET", .key = key, .answer_bytes_max = object_bytes_max, .action = "s3:GetObject"};
     if (!place_.is_google) call.headers.emplace_back("x-amz-checksum-mode", "ENABLED");
     net::HttpResponse response = send(call);
-    if (response.status == 404 && error_code(response) != "NoSuchBucket") return std::nullopt;
+    if (is_absent(call, response)) return std::nullopt;
     if (response.status != 200) fail(call, response);
     const std::string checksum = header(response, "x-amz-checksum-sha256");
-    if (checksum.size() == 44 && checksum != base64_of(crypto::sha256(response.body)))
-        throw Error{Code::unreachable, "{} was damaged on the way from the store", key};
+    if (checksum.size() == 44)
+        if (const std::string hash = base64_of(crypto::sha256(response.body)); hash != checksum)
+            fail_damaged(key, hash);
     return std::move(response.body);
 }
 
@@ -230,7 +275,7 @@ std::optional<Bytes> S3Client::get_range(const std::string& key, std::uint64_t o
                     .answer_bytes_max = bytes + range_slack,
                     .action = "s3:GetObject"};
     net::HttpResponse response = send(call);
-    if (response.status == 404 && error_code(response) != "NoSuchBucket") return std::nullopt;
+    if (is_absent(call, response)) return std::nullopt;
     if (response.status == 416) return Bytes{};
     if (response.status != 200 && response.status != 206) fail(call, response);
     if (response.status == 206) {
@@ -249,39 +294,38 @@ std::optional<Bytes> S3Client::get_range(const std::string& key, std::uint64_t o
 std::optional<ObjectHead> S3Client::head(const std::string& key) {
     const Call call{.method = "HEAD", .key = key, .action = "s3:GetObject"};
     net::HttpResponse response = send(call);
-    if (response.status != 200 && response.status != 404) {
-        get_range(key, 0,
-                  1);  // says why, which a HEAD has no body for; where credentials had expired, they are renewed now
+    if (response.status != 200 && !is_absent(call, response)) {
+        // Says why, which a HEAD has no body for; where credentials had expired, they are renewed now.
+        if (!get_range(key, 0, 1)) return std::nullopt;
         response = send(call);
     }
-    if (response.status == 404) return std::nullopt;
+    if (is_absent(call, response)) return std::nullopt;
     if (response.status != 200) fail(call, response);
     return ObjectHead{key, number_of(header(response, "content-length")), http_time(header(response, "last-modified"))};
 }
 
-void S3Client::list(const std::string& prefix, const std::function<void(const ObjectHead&)>& each) {
-    Pairs more;
-    do {
-        const std::string page =
-            list_page({{"list-type", "2"}, {"prefix", prefix}}, more, "ListBucketResult", "s3:ListBucket");
-        for (const std::string_view object : xml_elements(page, "Contents")) each(head_of(object));
-        more = next_page(page, more, {{"continuation-token", "NextContinuationToken"}});
-    } while (!more.empty());
+std::vector<ObjectHead> S3Client::list_page(const std::string& prefix, Pairs& from) {
+    const std::string page =
+        page_of_listing({{"list-type", "2"}, {"prefix", prefix}}, from, "ListBucketResult", "s3:ListBucket");
+    std::vector<ObjectHead> out;
+    for (const std::string_view object : xml_elements(page, "Contents")) out.push_back(head_of(object));
+    from = after_page(page, from, {{"continuation-token", "NextContinuationToken"}});
+    return out;
 }
 
-void S3Client::list_versions(const std::string& prefix, const std::function<void(const ObjectVersion&)>& each) {
-    Pairs more;
-    do {
-        const std::string page =
-            list_page({{"prefix", prefix}, {"versions", ""}}, more, "ListVersionsResult", "s3:ListBucketVersions");
-        for (const std::string_view object : xml_elements(page, "Version"))
-            each({head_of(object), xml_text(object, "VersionId").value_or(""), xml_text(object, "ETag").value_or("")});
-        more = next_page(page, more, {{"key-marker", "NextKeyMarker"}, {"version-id-marker", "NextVersionIdMarker"}});
-    } while (!more.empty());
+std::vector<S3Client::ObjectVersion> S3Client::list_versions_page(const std::string& prefix, Pairs& from) {
+    const std::string page =
+        page_of_listing({{"prefix", prefix}, {"versions", ""}}, from, "ListVersionsResult", "s3:ListBucketVersions");
+    std::vector<ObjectVersion> out;
+    for (const std::string_view object : xml_elements(page, "Version"))
+        out.push_back(
+            {head_of(object), xml_text(object, "VersionId").value_or(""), xml_text(object, "ETag").value_or("")});
+    from = after_page(page, from, {{"key-marker", "NextKeyMarker"}, {"version-id-marker", "NextVersionIdMarker"}});
+    return out;
 }
 
-std::string S3Client::list_page(Pairs query, const Pairs& more, std::string_view root, std::string_view action) {
-    query.insert(query.end(), more.begin(), more.end());
+std::string S3Client::page_of_listing(Pairs query, const Pairs& from, std::string_view root, std::string_view action) {
+    query.insert(query.end(), from.begin(), from.end());
     const Call call{.method = "GET", .query = std::move(query), .answer_bytes_max = page_bytes_max, .action = action};
     const net::HttpResponse response = send(call);
     const std::string_view body = as_text(response.body);
@@ -291,14 +335,14 @@ std::string S3Client::list_page(Pairs query, const Pairs& more, std::string_view
 }
 
 // How to ask for what follows a page; empty: it is the last one.
-Pairs S3Client::next_page(const std::string& page, const Pairs& more, const Pairs& markers) const {
+Pairs S3Client::after_page(const std::string& page, const Pairs& from, const Pairs& markers) const {
     Pairs out;
     if (xml_text(page, "IsTruncated") != "true") return out;
     for (const auto& [name, element] : markers) {
         const std::string value = xml_text(page, element).value_or("");
         if (!value.empty()) out.emplace_back(name, value);
     }
-    if (out.empty() || out == more) fail_cut_listing();
+    if (out.empty() || out == from) fail_cut_listing();
     return out;
 }
 
@@ -319,7 +363,7 @@ std::optional<Bytes> S3Client::get_version(const std::string& key, const std::st
                     .answer_bytes_max = object_bytes_max,
                     .action = "s3:GetObjectVersion"};
     net::HttpResponse response = send(call);
-    if (response.status == 404 && error_code(response) != "NoSuchBucket") return std::nullopt;
+    if (is_absent(call, response)) return std::nullopt;
     if (response.status != 200) fail(call, response);
     return std::move(response.body);
 }

@@ -8,6 +8,7 @@
 // Source   doc/guide/s3.md
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -58,7 +59,8 @@ public:
     // Fewer bytes when the object ends earlier.
     std::optional<Bytes> get_range(const std::string& key, std::uint64_t offset, std::size_t bytes);
     std::optional<ObjectHead> head(const std::string& key);
-    void list(const std::string& prefix, const std::function<void(const ObjectHead&)>& each);
+    // One page of a listing. `from` is where it begins, empty at first, and then where the next one does, or empty.
+    std::vector<ObjectHead> list_page(const std::string& prefix, Pairs& from);
     void remove(const std::string& key);
 
     struct ObjectVersion {
@@ -66,8 +68,8 @@ public:
         std::string version;
         std::string etag;
     };
-    // Those of one key together, the newest first; marks of removals are left out.
-    void list_versions(const std::string& prefix, const std::function<void(const ObjectVersion&)>& each);
+    // Those of one key together, the newest first; marks of removals are left out. `from` as of list_page().
+    std::vector<ObjectVersion> list_versions_page(const std::string& prefix, Pairs& from);
     std::optional<Bytes> get_version(const std::string& key, const std::string& version);
 
     // How the bucket is set, as XML: "versioning", "lifecycle" …; nothing: it is not. `action`: the right to ask.
@@ -88,9 +90,12 @@ private:
         std::string_view action = {};  // "s3:PutObject"
     };
     net::HttpResponse send(const Call& call);
-    net::HttpResponse send_once(const Call& call, Admission::Pass& pass);
-    std::string list_page(Pairs query, const Pairs& more, std::string_view root, std::string_view action);
-    Pairs next_page(const std::string& page, const Pairs& more, const Pairs& markers) const;
+    net::HttpResponse send_once(const Call& call, const Credentials& credentials, Admission::Pass& pass);
+    bool is_absent(const Call& call, const net::HttpResponse& response) const;
+    // A body that came with the checksum of other bytes, again and again the same, lies so in the store.
+    [[noreturn]] void fail_damaged(const std::string& key, const std::string& hash);
+    std::string page_of_listing(Pairs query, const Pairs& from, std::string_view root, std::string_view action);
+    Pairs after_page(const std::string& page, const Pairs& from, const Pairs& markers) const;
     [[noreturn]] void fail_cut_listing() const;
     [[noreturn]] void fail(const Call& call, const net::HttpResponse& response) const;
     std::unique_ptr<net::HttpClient> borrow();
@@ -106,6 +111,11 @@ private:
     // guarded by mutex_
     std::vector<std::unique_ptr<net::HttpClient>> idle_;
     std::optional<Nanoseconds> clock_ahead_;
+    struct Damaged {
+        std::string hash;  // of the body that came
+        int times = 0;
+    };
+    std::map<std::string, Damaged> damaged_;  // by key
 };
 
 }  // namespace holdfast::s3

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/stopped.h"
 #include "base/text.h"
 #include "clients/s3/xml.h"
 #include "net/http.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr Nanoseconds renew_before = 300 * one_second;
 constexpr Nanoseconds metadata_timeout = 2 * one_second;
+constexpr Nanoseconds between_tries = 15 * one_second;
 
 std::string trimmed(std::string_view text) {
     const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
@@ -43,6 +45,7 @@ std::optional<std::string> ini_value(std::string_view text, std::string_view sec
 }
 
 std::string profile_of(const Surroundings& surroundings) {
+    if (!surroundings.profile.empty()) return surroundings.profile;
     return surroundings.variable("AWS_PROFILE").value_or("default");
 }
 
@@ -58,7 +61,13 @@ net::HttpRequest metadata_request(std::string url) {
     request.url = std::move(url);
     request.timeout = metadata_timeout;
     request.connect_timeout = metadata_timeout;
+    request.passes_proxies = false;
     return request;
+}
+
+// Whether a service that refuses may give some when it is asked again.
+Code code_of(const net::HttpResponse& response) {
+    return response.status == 429 || response.status >= 500 ? Code::unreachable : Code::denied;
 }
 
 // What a container's or an instance's service answers.
@@ -131,19 +140,23 @@ std::optional<Credentials> CredentialChain::from_web_identity() {
     if (!token) throw Error{Code::denied, "the token of this service account, {}, cannot be read", *file};
     const std::string endpoint =
         surroundings_.variable("AWS_ENDPOINT_URL_STS").value_or(fmt::format("https://sts.{}.amazonaws.com", region_));
-    net::HttpRequest request;
-    request.url =
-        endpoint + "/?" +
+    const std::string form =
         encode_query({{"Action", "AssumeRoleWithWebIdentity"},
                       {"Version", "2011-06-15"},
                       {"RoleArn", *role},
                       {"RoleSessionName", surroundings_.variable("AWS_ROLE_SESSION_NAME").value_or("holdfast")},
                       {"WebIdentityToken", trimmed(*token)}});
+    net::HttpRequest request;
+    request.method = "POST";
+    request.url = endpoint + "/";
+    request.headers.emplace_back("Content-Type", "application/x-www-form-urlencoded");
+    request.body = as_bytes(form);
+    request.ca_file = surroundings_.variable("AWS_CA_BUNDLE").value_or("");
     if (allows_tls_1_2(surroundings_)) request.tls_min = net::Tls::v1_2;
     const net::HttpResponse response = net::HttpClient(world_).send(request);
     const std::string_view body = as_text(response.body);
     if (response.status != 200)
-        throw Error{Code::denied, "{} did not give a session of role {}: {}", endpoint, *role,
+        throw Error{code_of(response), "{} did not give a session of role {}: {}", endpoint, *role,
                     xml_text(body, "Message").value_or(fmt::format("status {}", response.status))};
     return Credentials{xml_text(body, "AccessKeyId").value_or(""), xml_text(body, "SecretAccessKey").value_or(""),
                        xml_text(body, "SessionToken").value_or(""), time_of(xml_text(body, "Expiration").value_or(""))};
@@ -160,7 +173,8 @@ std::optional<Credentials> CredentialChain::from_container() {
         token = surroundings_.file(*file);
     if (token) request.headers.emplace_back("Authorization", trimmed(*token));
     const net::HttpResponse response = net::HttpClient(world_).send(request);
-    if (response.status != 200) throw Error{Code::denied, "{} gave no credentials: status {}", *url, response.status};
+    if (response.status != 200)
+        throw Error{code_of(response), "{} gave no credentials: status {}", *url, response.status};
     return from_json(response.body);
 }
 
@@ -176,40 +190,69 @@ std::optional<Credentials> CredentialChain::from_instance() {
     try {
         token = client.send(ask);
     } catch (const Error& error) {
-        if (error.code() != Code::unreachable) throw;
+        if (error.code() != Code::unreachable || had_instance_) throw;
         return std::nullopt;  // no such machine
     }
-    if (token.status != 200) return std::nullopt;
+    const auto is_there = [&](const net::HttpResponse& response) {
+        if (response.status != 200 && (had_instance_ || code_of(response) == Code::unreachable))
+            throw Error{Code::unreachable, "{} gave no credentials: status {}", base, response.status};
+        return response.status == 200;
+    };
+    if (!is_there(token)) return std::nullopt;
     const auto read = [&](const std::string& path) {
         net::HttpRequest request = metadata_request(base + "/latest/meta-data/iam/security-credentials/" + path);
         request.headers.emplace_back("X-aws-ec2-metadata-token", std::string(as_text(token.body)));
         return client.send(request);
     };
     const net::HttpResponse role = read("");
-    if (role.status != 200) return std::nullopt;
+    if (!is_there(role)) return std::nullopt;
     const net::HttpResponse credentials = read(trimmed(split(as_text(role.body), '\n').front()));
-    if (credentials.status != 200) return std::nullopt;
-    return from_json(credentials.body);
+    if (!is_there(credentials)) return std::nullopt;
+    Credentials out = from_json(credentials.body);
+    had_instance_ = true;
+    return out;
+}
+
+std::optional<Credentials> CredentialChain::find() {
+    if (!surroundings_.profile.empty()) {
+        if (auto out = from_files()) return out;
+        throw Error{Code::denied, "the profile {} has no access key", surroundings_.profile}.hint(
+            "Write aws_access_key_id and aws_secret_access_key into its section of ~/.aws/credentials.");
+    }
+    auto out = from_environment();
+    if (!out) out = from_web_identity();
+    if (!out) out = from_files();
+    if (!out) out = from_container();
+    if (!out) out = from_instance();
+    return out;
 }
 
 Credentials CredentialChain::get() {
     const std::lock_guard lock(mutex_);
-    if (current_ && (current_->expires == 0 || world_.clock.now() < current_->expires - renew_before)) return *current_;
-    current_ = from_environment();
-    if (!current_) current_ = from_web_identity();
-    if (!current_) current_ = from_files();
-    if (!current_) current_ = from_container();
-    if (!current_) current_ = from_instance();
-    if (!current_)
-        throw Error{Code::denied, "there are no credentials for S3"}.hint(
-            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE with ~/.aws/credentials; the role of a "
-            "service account, a container or an instance is found by itself.");
+    const Nanoseconds now = world_.clock.now();
+    const auto lasts = [&](Nanoseconds more) {
+        return current_ && (current_->expires == 0 || now + more < current_->expires);
+    };
+    if (lasts(renew_before) || (lasts(0) && world_.clock.steady() < next_try_)) return *current_;
+    try {
+        auto found = find();
+        if (!found)
+            throw Error{Code::denied, "there are no credentials for S3"}.hint(
+                "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE with ~/.aws/credentials; the role of "
+                "a "
+                "service account, a container or an instance is found by itself.");
+        current_ = std::move(found);
+    } catch (const Error& error) {
+        if (is_stop(error.code()) || !lasts(0)) throw;
+        world_.log.warning(fmt::format("credentials that end soon are not renewed yet: {}", error.message()));
+        next_try_ = world_.clock.steady() + between_tries;
+    }
     return *current_;
 }
 
-void CredentialChain::renew() {
+void CredentialChain::renew(const std::string& access_key) {
     const std::lock_guard lock(mutex_);
-    current_.reset();
+    if (current_ && current_->access_key == access_key) current_.reset();
 }
 
 }  // namespace holdfast::s3

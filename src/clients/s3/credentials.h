@@ -4,7 +4,7 @@
 //          → instance role; the first that has some
 // Errors   denied: there are none anywhere (with the places that were looked at); unreachable
 // Threads  all members from any
-// Limits   temporary ones are renewed five minutes before they end
+// Limits   temporary ones are renewed from five minutes before they end; while that fails, they are used to their end
 // Source   docs.aws.amazon.com, "Standardized credential providers"
 #pragma once
 
@@ -23,6 +23,7 @@ struct Surroundings {
     std::function<std::optional<std::string>(const std::string&)> variable;  // of the environment
     std::function<std::optional<std::string>(const std::string&)> file;
     std::string home;
+    std::string profile = {};  // not empty: credentials are those of this profile, whatever else there is
 };
 Surroundings real_surroundings();
 // HOLDFAST_TLS_MIN; 1.3 is the least unless it says 1.2. config: it says anything else.
@@ -33,7 +34,8 @@ public:
     // `region`: whose STS is asked.
     CredentialChain(World& world, Surroundings surroundings, std::string region);
     Credentials get();
-    void renew();  // the store said that they have ended
+    // The store said that those with this key have ended.
+    void renew(const std::string& access_key);
 
 private:
     std::optional<Credentials> from_environment() const;
@@ -41,6 +43,7 @@ private:
     std::optional<Credentials> from_files() const;
     std::optional<Credentials> from_container();
     std::optional<Credentials> from_instance();
+    std::optional<Credentials> find();
 
     World& world_;
     const Surroundings surroundings_;
@@ -48,6 +51,8 @@ private:
     std::mutex mutex_;
     // guarded by mutex_
     std::optional<Credentials> current_;
+    Nanoseconds next_try_ = 0;  // by the steady clock
+    bool had_instance_ = false;
 };
 
 // A value of the profile in use: "region", "endpoint_url".

@@ -94,7 +94,8 @@ private:
 
     void list() {
         try {
-            client_.list(prefix_ + "keys/", [](const s3::ObjectHead&) {});
+            s3::Pairs from;
+            client_.list_page(prefix_ + "keys/", from);
             say("list", Severity::good, "objects can be listed");
         } catch (const Error& error) {
             out_.push_back(failed("list", error));

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
+#include <mutex>
+#include <vector>
 
 #include "base/error.h"
 #include "clients/s3/client.h"
 #include "clients/s3/xml.h"
+#include "store/backoff.h"
 #include "store/read_many.h"
 
 namespace holdfast {
@@ -15,8 +17,9 @@ namespace {
 constexpr std::size_t probes_at_once = 4;
 }
 
-S3Store::S3Store(std::unique_ptr<s3::S3Client> client, std::string prefix, std::string data_class)
-    : client_(std::move(client)),
+S3Store::S3Store(World& world, std::unique_ptr<s3::S3Client> client, std::string prefix, std::string data_class)
+    : world_(world),
+      client_(std::move(client)),
       prefix_(prefix.empty() || prefix.ends_with('/') ? prefix : prefix + "/"),
       data_class_(std::move(data_class)) {
     traits_.has_clock = true;
@@ -54,14 +57,37 @@ std::optional<ObjectInfo> S3Store::find(std::string_view name) {
     return ObjectInfo{std::string(name), head->bytes, head->time};
 }
 
+template <class Page, class Each>
+void S3Store::for_each_page(std::string_view prefix, const Page& page, const Each& each) {
+    const RetryBudget budget;
+    s3::Pairs from;
+    const auto page_or_throw = [&] {
+        Backoff backoff(world_, budget);
+        while (true) {
+            try {
+                return page(from);
+            } catch (Error& error) {
+                if (from.empty()) throw;  // whoever asked may begin again
+                backoff.wait_or_throw(error, "listing", prefix, true);
+            }
+        }
+    };
+    do {
+        for (const auto& found : page_or_throw()) each(found);
+    } while (!from.empty());
+}
+
 // A bucket may hold others' objects, also below the prefix: what is no name of ours is passed over.
 void S3Store::list(std::string_view prefix, const std::function<void(const ObjectInfo&)>& each) {
     if (!is_object_name(prefix) && !is_object_name(std::string(prefix) + "x")) return;  // no name of ours begins so
-    client_->list(prefix_ + std::string(prefix), [&](const s3::ObjectHead& head) {
-        if (!head.key.starts_with(prefix_)) return;
-        const std::string name = head.key.substr(prefix_.size());
-        if (is_object_name(name)) each({name, head.bytes, head.time});
-    });
+    const std::string keys = prefix_ + std::string(prefix);
+    for_each_page(
+        keys, [&](s3::Pairs& from) { return client_->list_page(keys, from); },
+        [&](const s3::ObjectHead& head) {
+            if (!head.key.starts_with(prefix_)) return;
+            const std::string name = head.key.substr(prefix_.size());
+            if (is_object_name(name)) each({name, head.bytes, head.time});
+        });
 }
 
 bool S3Store::list_versions(const std::function<void(const ObjectVersion&)>& each) {
@@ -69,12 +95,14 @@ bool S3Store::list_versions(const std::function<void(const ObjectVersion&)>& eac
         throw Error{Code::failed, "Google Cloud Storage is not asked for versions (generations)"};
     const auto setting = client_->bucket_setting("versioning", "s3:GetBucketVersioning");
     if (!setting || !s3::xml_text(*setting, "Status")) return false;
-    client_->list_versions(prefix_, [&](const s3::S3Client::ObjectVersion& object) {
-        if (!object.head.key.starts_with(prefix_)) return;
-        std::string name = object.head.key.substr(prefix_.size());
-        if (is_object_name(name))
-            each({std::move(name), object.version, object.etag, object.head.bytes, object.head.time});
-    });
+    for_each_page(
+        prefix_, [&](s3::Pairs& from) { return client_->list_versions_page(prefix_, from); },
+        [&](const s3::S3Client::ObjectVersion& object) {
+            if (!object.head.key.starts_with(prefix_)) return;
+            std::string name = object.head.key.substr(prefix_.size());
+            if (is_object_name(name))
+                each({std::move(name), object.version, object.etag, object.head.bytes, object.head.time});
+        });
     return true;
 }
 
@@ -87,24 +115,33 @@ void S3Store::remove(std::string_view name) { client_->remove(key_of(name)); }
 // One after the other, then many at once: a store may look first and write then.
 bool S3Store::probe_conditional_writes(Random& random) {
     const auto name = [&] { return "probe/" + to_hex(random.array<8>()); };
+    const auto text = [](std::size_t number) { return fmt::format("probe {}", number); };
     const auto creates = [&](const std::string& probe, std::size_t number) {
-        const std::string text = fmt::format("probe {}", number);
-        return client_->put(key_of(probe), as_bytes(text), {.if_absent = true}) == s3::S3Client::Put::created;
+        return client_->put(key_of(probe), as_bytes(text(number)), {.if_absent = true}) == s3::S3Client::Put::created;
+    };
+    const auto holds = [&](const std::string& probe, std::size_t number) {
+        const auto there = client_->get(key_of(probe));
+        return there && as_text(*there) == text(number);
     };
     const std::string in_turn = name(), at_once = name();
-    creates(in_turn, 0);
-    bool keeps = !creates(in_turn, 1);
+    if (!creates(in_turn, 0) && !holds(in_turn, 0))
+        throw Error{Code::failed, "{} says that {} exists, which nobody has written", url(), in_turn}.hint(
+            "It does not keep create-if-absent (If-None-Match): no repository is safe in it.");
+    bool keeps = !creates(in_turn, 1) && holds(in_turn, 0);
     client_->remove(key_of(in_turn));
     if (keeps) {
-        std::atomic<int> created = 0;
+        std::mutex mutex;
+        std::vector<std::size_t> created;
         for_each_number(*this, probes_at_once, [&](std::size_t number) {
             try {
-                if (creates(at_once, number)) ++created;
+                if (!creates(at_once, number)) return;
+                const std::lock_guard lock(mutex);
+                created.push_back(number);
             } catch (const Error& error) {
                 if (error.code() != Code::unreachable) throw;  // it may say that several write at once
             }
         });
-        keeps = created <= 1;
+        keeps = created.empty() || (created.size() == 1 && holds(at_once, created.front()));
         client_->remove(key_of(at_once));
     }
     traits_.create_if_absent = keeps;
@@ -120,12 +157,14 @@ std::unique_ptr<S3Store> open_s3_store(const S3Settings& settings, World& world)
     if (bucket.empty())
         throw Error{Code::usage, "{} names no bucket", settings.url}.hint("Write `s3://BUCKET/PREFIX`.");
 
-    const s3::Surroundings surroundings = s3::real_surroundings();
+    s3::Surroundings surroundings = s3::real_surroundings();
+    surroundings.profile = settings.profile;
     const auto first_of = [&](const std::string& given, std::initializer_list<const char*> variables,
                               const std::string& profile_key) -> std::string {
         if (!given.empty()) return given;
-        for (const char* name : variables)
-            if (const auto value = surroundings.variable(name)) return *value;
+        if (settings.profile.empty())
+            for (const char* name : variables)
+                if (const auto value = surroundings.variable(name)) return *value;
         return s3::profile_value(surroundings, profile_key).value_or("");
     };
     s3::Place place;
@@ -136,7 +175,7 @@ std::unique_ptr<S3Store> open_s3_store(const S3Settings& settings, World& world)
     place.path_style = !place.endpoint.empty() || bucket.find('.') != std::string::npos;
     if (place.endpoint.empty()) place.endpoint = fmt::format("https://s3.{}.amazonaws.com", place.region);
     while (place.endpoint.ends_with('/')) place.endpoint.pop_back();
-    place.ca_file = surroundings.variable("AWS_CA_BUNDLE").value_or("");
+    place.ca_file = first_of("", {"AWS_CA_BUNDLE"}, "ca_bundle");
     place.allows_tls_1_2 = s3::allows_tls_1_2(surroundings);
     const std::string kind = surroundings.variable("HOLDFAST_S3_KIND").value_or("");
     const std::size_t host_end =
@@ -149,8 +188,8 @@ std::unique_ptr<S3Store> open_s3_store(const S3Settings& settings, World& world)
     place.encryption = settings.encryption;
     place.kms_key = settings.kms_key;
     auto credentials = std::make_unique<s3::CredentialChain>(world, surroundings, place.region);
-    return std::make_unique<S3Store>(std::make_unique<s3::S3Client>(world, place, std::move(credentials)), prefix,
-                                     settings.storage_class);
+    return std::make_unique<S3Store>(world, std::make_unique<s3::S3Client>(world, place, std::move(credentials)),
+                                     prefix, settings.storage_class);
 }
 
 }  // namespace holdfast

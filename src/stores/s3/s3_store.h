@@ -1,7 +1,8 @@
 // stores/s3/s3_store.h: a store in a bucket that speaks S3.
 //
 // Shape    objects below a prefix; create() is a PUT with If-None-Match, one request an object
-// Errors   as store.h; no_repository for a bucket that is not there
+// Errors   as store.h; no_repository for a bucket that is not there. A page in the middle of a listing is asked for again by
+//          this store itself: a long listing would rarely come through from its beginning
 // Threads  as store.h
 // I1  probe_conditional_writes() finds out by trying whether the bucket keeps that promise
 // Source   doc/format/store.md; review.md B5
@@ -22,7 +23,7 @@ namespace holdfast {
 class S3Store final : public Store, public Versions {
 public:
     // `data_class`: storage class of packs of contents; what is read at every opening is always STANDARD.
-    S3Store(std::unique_ptr<s3::S3Client> client, std::string prefix, std::string data_class);
+    S3Store(World& world, std::unique_ptr<s3::S3Client> client, std::string prefix, std::string data_class);
     ~S3Store() override;
 
     std::string url() const override;
@@ -43,14 +44,17 @@ public:
 
 private:
     std::string key_of(std::string_view name) const;
+    template <class Page, class Each>
+    void for_each_page(std::string_view prefix, const Page& page, const Each& each);
 
+    World& world_;
     const std::unique_ptr<s3::S3Client> client_;
     const std::string prefix_;  // empty, or with '/' at its end
     const std::string data_class_;
     StoreTraits traits_;
 };
 
-// From "s3://BUCKET/PREFIX" and what the environment and the shared configuration say.
+// From "s3://BUCKET/PREFIX" and what the environment and the shared configuration say; with a profile, only what that says.
 struct S3Settings {
     std::string url;
     std::string endpoint;  // these, when not empty, come before the environment
@@ -58,6 +62,7 @@ struct S3Settings {
     std::string storage_class = {};  // of packs of contents
     std::string encryption = {};     // by the store: "AES256", "aws:kms"
     std::string kms_key = {};
+    std::string profile = {};
 };
 std::unique_ptr<S3Store> open_s3_store(const S3Settings& settings, World& world);
 
