@@ -102,6 +102,13 @@ public:
         if (!condition.is_null()) statement["Condition"] = condition;
         statements_.push_back(std::move(statement));
     }
+    // Overrules what any other policy allows; in a bucket's policy to everybody.
+    void deny(const char* id, const Json& actions, const Json& resources, const Json& condition) {
+        Json statement{
+            {"Sid", id}, {"Effect", "Deny"}, {"Action", actions}, {"Resource", resources}, {"Condition", condition}};
+        if (!plan_.principal.empty()) statement["Principal"] = "*";
+        statements_.push_back(std::move(statement));
+    }
     Json objects(const Names& kinds) const {
         Json out = Json::array();
         for (const std::string& kind : kinds) out.push_back(bucket() + "/" + pattern(kind));
@@ -139,10 +146,13 @@ Json s3_policy(const S3PolicyPlan& plan) {
         for (Json& each : puts)
             if (each == policy.bucket() + "/" + policy.pattern(names::log))
                 each = policy.bucket() + "/" + policy.pattern(names::log + plan.key) + "*";
-    if (plan.for_minio)
+    if (plan.for_minio) {
         policy.allow("Put", "s3:PutObject", puts);
-    else
+    } else {
         policy.allow("PutWhatIsAbsent", "s3:PutObject", puts, {{"Null", {{"s3:if-none-match", "false"}}}});
+        policy.deny("NeverWriteOver", "s3:PutObject", policy.objects(grant_of("full").puts),
+                    {{"Null", {{"s3:if-none-match", "true"}}}});
+    }
     if (!grant.removes.empty()) policy.allow("Remove", "s3:DeleteObject", policy.objects(grant.removes));
     if (grant.looks_at_bucket)
         policy.allow("LookAtTheBucket",

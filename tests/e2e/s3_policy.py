@@ -37,9 +37,12 @@ def holds(condition, context):
 
 
 def is_allowed(policy, action, resource, context):
-    return any(statement["Effect"] == "Allow" and action in as_list(statement["Action"]) and
+    """What one statement denies no other allows."""
+    effects = {statement["Effect"] for statement in policy["Statement"]
+               if any(matches(each, action) for each in as_list(statement["Action"])) and
                any(matches(each, resource) for each in as_list(statement["Resource"])) and
-               holds(statement.get("Condition", {}), context) for statement in policy["Statement"])
+               holds(statement.get("Condition", {}), context)}
+    return effects == {"Allow"}
 
 
 def enforce(server, policy):

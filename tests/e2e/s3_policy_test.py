@@ -146,8 +146,14 @@ class Evaluated(Roles, Case):
 
     def test_nobody_overwrites(self):
         self.upload(self.as_role("full"))
+        more = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}  # as another policy of the same account may say
         for role in ("writer", "reader", "maintainer", "full", "replicator"):
-            enforce(self.s3, self.policy(role))
+            policy = self.policy(role)
+            enforce(self.s3, {"Statement": [*policy["Statement"], more]})
+            for key in list(self.s3.objects):
+                with self.assertRaises(Refusal):
+                    self.s3.handle("PUT", self.bucket, key, {}, {}, b"other bytes")
+            enforce(self.s3, policy)
             for key in list(self.s3.objects):
                 for headers in ({}, {"if-none-match": "*"}):
                     with self.assertRaises(Refusal):
@@ -180,7 +186,8 @@ class Evaluated(Roles, Case):
         bucket_policy = json.loads(self.holdfast("deploy", "s3-policy", "--role", "full", "--bucket", "backups", "--principal",
                                                  "arn:aws:iam::1:role/x", "--kms-key", "arn:aws:kms:x").text)
         for statement in bucket_policy["Statement"]:
-            self.assertEqual(statement["Principal"], {"AWS": "arn:aws:iam::1:role/x"})
+            self.assertEqual(statement["Principal"],
+                             {"AWS": "arn:aws:iam::1:role/x"} if statement["Effect"] == "Allow" else "*")
         self.assertIn("kms:Decrypt", json.dumps(bucket_policy))
 
 

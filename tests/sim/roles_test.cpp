@@ -144,6 +144,30 @@ TEST_F(RolesOf, strangers_are_refused) {
     EXPECT_TRUE(small_.sim.log.contains("counts up to there only"));
 }
 
+// Packs, index and log of a true backup, of which only the signatures are another's.
+TEST_F(RolesOf, a_backup_that_a_stranger_signed_counts_for_nothing) {
+    small_.back_up(*open_as("honest"), tree_, "db");
+    const repo::RepositoryId id = small_.open()->id();
+    const MemoryStore::Objects before = small_.store.objects();
+    small_.back_up(*open_as("honest"), {{"/libcrypto", {noise(2, 60'000)}}}, "db");
+    const MemoryStore::Objects after = small_.store.objects();
+    const auto stranger = crypto::SigningKey::generate(small_.sim.random);
+    std::size_t signed_anew = 0;
+    for (const std::string& name : small_.store.names("log/")) {
+        if (before.contains(name)) continue;
+        const auto entry = small_.store.read(name);
+        const auto view = repo::parse_signed(*entry, repo::SignedKind::log_entry, name);
+        small_.store.overwrite(name, repo::sign(repo::SignedKind::log_entry, id, stranger, view.payload));
+        ++signed_anew;
+    }
+    EXPECT_GE(signed_anew, 3U) << "an index fragment, the snapshot, the end";
+    EXPECT_EQ(small_.open()->snapshots().size(), 1U);
+    EXPECT_TRUE(small_.sim.log.contains("counts up to there only"));
+    EXPECT_EQ(open_as("honest")->snapshots().size(), 1U);
+    small_.store.set_objects(after);
+    EXPECT_EQ(small_.open()->snapshots().size(), 2U) << "with its own signatures it counts";
+}
+
 // Whoever may write to the bucket makes himself root.
 class SwappedConfig : public RolesOf {
 protected:
