@@ -17,6 +17,10 @@ struct RepairChoice {
     bool dry_run = false;
 };
 
+void print_damage(Output& out, const engine::CheckReport& before) {
+    for (const engine::Damage& each : before.errors) out.line(fmt::format("{}: {}", printable(each.object), each.kind));
+}
+
 void print_report(Output& out, const engine::RepairReport& report, bool dry_run) {
     if (out.is_json()) {
         Json failed = Json::array();
@@ -32,8 +36,7 @@ void print_report(Output& out, const engine::RepairReport& report, bool dry_run)
                     {"dry_run", dry_run}});
         return;
     }
-    for (const engine::Damage& each : report.before.errors)
-        out.line(fmt::format("{}: {}", printable(each.object), each.kind));
+    print_damage(out, report.before);
     for (const auto& each : report.failed)
         out.line(fmt::format("not repaired: snapshot {}: {}", each.id.short_hex(), each.why));
     for (const repo::SnapshotId& id : report.absent) out.line(fmt::format("not there: snapshot {}", id.short_hex()));
@@ -46,6 +49,46 @@ void print_report(Output& out, const engine::RepairReport& report, bool dry_run)
                              counted(report.repaired.size(), "snapshot", "snapshots"), human_bytes(report.bytes)));
 }
 
+void print_report(Output& out, const engine::ReplicaRepairReport& report, bool dry_run) {
+    if (out.is_json()) {
+        Json failed = Json::array();
+        for (const engine::Damage& each : report.failed)
+            failed.push_back({{"object", each.object}, {"kind", each.kind}, {"why", each.effect}});
+        out.record({{"type", "summary"},
+                    {"schema", "holdfast.repair.replica/1"},
+                    {"damaged", {{"packs", report.before.damaged.size()}, {"objects", report.before.errors.size()}}},
+                    {"packs", report.brought},
+                    {"bytes", report.bytes},
+                    {"failed", failed},
+                    {"dry_run", dry_run}});
+        return;
+    }
+    print_damage(out, report.before);
+    for (const engine::Damage& each : report.failed)
+        out.line(fmt::format("not repaired: {}: {}", each.object, each.effect));
+    if (out.quiet) return;
+    if (report.before.errors.empty())
+        out.line("there is no damage");
+    else
+        out.line(fmt::format("{} {}, {}", dry_run ? "would bring" : "brought",
+                             counted(report.brought.size(), "pack", "packs"), human_bytes(report.bytes)));
+}
+
+int run_repair_of_replica(Context& context, repo::Repository& replica, const RepositoryChoice& there, Store& from,
+                          const RepairChoice& choice) {
+    const auto store = context.open_store_of(there);
+    engine::Progress progress;
+    const engine::ReplicaRepairReport report = [&] {
+        const ProgressLine line(context.out, context.world.clock, progress, "repairing");
+        return engine::repair_replica(replica, *store, from, check_plan(choice.read_data), choice.dry_run, progress);
+    }();
+    print_report(context.out, report, choice.dry_run);
+    if (report.failed.empty()) return 0;
+    throw Error{Code::corrupt, "{} could not be repaired", counted(report.failed.size(), "pack", "packs")}
+        .unharmed("what could be had was brought, no other pack was touched")
+        .hint("Another copy may have it. Or repair the origin, and copy again.");
+}
+
 int run_repair(Context& context, const RepairChoice& choice) {
     const engine::CheckPlan plan = check_plan(choice.read_data);
     const RepositoryChoice damaged_choice = context.choose_repository(context.globals.repository);
@@ -56,6 +99,8 @@ int run_repair(Context& context, const RepairChoice& choice) {
     const auto from = context.open_repository(from_choice, places);
     if (from->store().url() == repository->store().url())
         throw Error{Code::usage, "{} and {} are the same repository", damaged_choice.name, from_choice.name};
+    if (repository->is_replica())
+        return run_repair_of_replica(context, *repository, damaged_choice, from->store(), choice);
     engine::Progress progress;
     const engine::RepairReport report = [&] {
         const ProgressLine line(context.out, context.world.clock, progress, "repairing");
@@ -80,7 +125,7 @@ Command repair_command() {
         "Checks the repository, then reads what no sound pack holds from another repository that has the same "
         "snapshots (its "
         "copy, or the one that it is a copy of) and stores it anew. Nothing is removed; a later `prune` takes the "
-        "damaged packs. "
+        "damaged packs. In a replica a damaged pack is exchanged for the sound one of its origin, or of another replica. "
         "The other one's passphrase comes from HOLDFAST_FROM_PASSWORD, HOLDFAST_FROM_PASSWORD_FILE or `unlock` in the "
         "configuration, or is asked for.";
     out.examples = {{"holdfast -r main repair --from offsite --dry-run", "what is damaged, and could it be had there"},

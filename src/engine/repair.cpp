@@ -105,4 +105,31 @@ RepairReport repair(repo::Repository& repository, repo::Repository& from, const 
     return report;
 }
 
+ReplicaRepairReport repair_replica(repo::Repository& replica, Store& store, Store& from, const CheckPlan& plan,
+                                   bool dry_run, Progress& progress) {
+    ReplicaRepairReport report;
+    report.before = check(replica, plan, progress);
+    std::set<repo::PackRef> damaged;
+    for (const auto& fragment : replica.index().fragments())
+        for (const repo::IndexedPack& pack : fragment->packs())
+            if (report.before.damaged.contains(pack.ref.id)) damaged.insert(pack.ref);
+    for (const repo::PackRef& pack : damaged) {
+        replica.world().stop.check();
+        const std::string object = pack.object();
+        const auto bytes = from.read(object);
+        if (!bytes || repo::PackId{crypto::sha256(*bytes)} != pack.id) {
+            report.failed.push_back({object, bytes ? "damaged" : "missing", "it is not whole there either"});
+            continue;
+        }
+        if (!dry_run) {
+            store.remove(object);
+            create_own(store, object, *bytes);
+        }
+        report.brought.push_back(object);
+        report.bytes += bytes->size();
+        ++progress.items;
+    }
+    return report;
+}
+
 }  // namespace holdfast::engine

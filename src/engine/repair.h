@@ -1,7 +1,8 @@
 // engine/repair.h: what is damaged in a repository comes back from another one that has the same snapshots.
 //
 // Shape    check → for each snapshot that both have: what no sound pack holds is read there and stored anew here. Chunks are
-//          sealed anew under this repository's keys; ids decide that they are the same
+//          sealed anew under this repository's keys; ids decide that they are the same. A replica gets whole packs instead,
+//          verbatim from its origin or another replica; the hash that is their name decides
 // Errors   denied, unreachable; corrupt of the other repository ends one snapshot, not the repair
 // Threads  one thread
 #pragma once
@@ -27,5 +28,16 @@ struct RepairReport {
 };
 RepairReport repair(repo::Repository& repository, repo::Repository& from, const CheckPlan& plan, bool dry_run,
                     Progress& progress);
+
+struct ReplicaRepairReport {
+    CheckReport before;
+    std::vector<std::string> brought;  // packs, or with a dry run: they can be
+    std::uint64_t bytes = 0;
+    std::vector<Damage> failed;
+};
+// `store`: the replica's own, without the guard that lets nobody write to it. A damaged pack goes only when a sound one is at
+// hand; killed in between, the next `copy` brings it.
+ReplicaRepairReport repair_replica(repo::Repository& replica, Store& store, Store& from, const CheckPlan& plan,
+                                   bool dry_run, Progress& progress);
 
 }  // namespace holdfast::engine

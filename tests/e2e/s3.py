@@ -86,12 +86,13 @@ class Minio:
         trust.check_hostname = False
         return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=trust)
 
-    def request(self, method, path, query=None, body=b"", headers=None, service="s3", who=(USER, PASSWORD), link=None):
+    def request(self, method, path, query=None, body=b"", headers=None, service="s3", who=None, link=None):
         """A signed request, as anybody with these credentials may make it; the answer's body. `link`: a connection to use."""
         return self.exchange(method, path, query, body, headers, service, who, link)[1]
 
-    def exchange(self, method, path, query=None, body=b"", headers=None, service="s3", who=(USER, PASSWORD), link=None):
+    def exchange(self, method, path, query=None, body=b"", headers=None, service="s3", who=None, link=None):
         """The same: headers and body."""
+        who = who or self.who
         now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         host, scope = f"127.0.0.1:{self.port}", f"{now[:8]}/us-east-1/{service}/aws4_request"
         hashed = hashlib.sha256(body).hexdigest()

@@ -50,6 +50,17 @@ class TwoProviders(Case):
         damaged = max(key for key in minio.keys(self.bucket, "repo/data/"))
         minio.overwrite(self.bucket, damaged, noise("damage", 5000))
         self.holdfast("-r", "offsite", "check", "--read-data", code=13)
+        self.holdfast("-r", "offsite", "repair", "--from", "main", "--read-data", "--dry-run")
+        self.holdfast("-r", "offsite", "check", "--read-data", code=13)
+        done = self.holdfast("-r", "offsite", "repair", "--from", "main", "--read-data", "--json").document()
+        self.assertEqual((done["packs"], done["failed"]), ([damaged.removeprefix("repo/")], []))
+        self.holdfast("-r", "offsite", "check", "--read-data")
+        whole = minio.read(self.bucket, damaged)
+        for server, bucket in ((self.here, "primary"), (minio, self.bucket)):
+            server.overwrite(bucket, damaged, noise("damage", 5000))
+        self.fails(13, "-r", "offsite", "repair", "--from", "main", "--read-data", says="1 pack could not be repaired")
+        self.assertEqual(minio.read(self.bucket, damaged), noise("damage", 5000))  # what is not had elsewhere stays
+        self.here.overwrite("primary", damaged, whole)
         minio.request("DELETE", f"/{self.bucket}/{damaged}")
         row, = self.holdfast("report", "inventory", "--json").document()["sources"]
         self.assertEqual([row["copies"], row["offsite"], row["errors"]], [2, 0, 1], row)
