@@ -125,7 +125,8 @@ Command repair_command() {
         "Checks the repository, then reads what no sound pack holds from another repository that has the same "
         "snapshots (its "
         "copy, or the one that it is a copy of) and stores it anew. Nothing is removed; a later `prune` takes the "
-        "damaged packs. In a replica a damaged pack is exchanged for the sound one of its origin, or of another replica. "
+        "damaged packs. In a replica a damaged pack is exchanged for the sound one of its origin, or of another "
+        "replica. "
         "The other one's passphrase comes from HOLDFAST_FROM_PASSWORD, HOLDFAST_FROM_PASSWORD_FILE or `unlock` in the "
         "configuration, or is asked for.";
     out.examples = {{"holdfast -r main repair --from offsite --dry-run", "what is damaged, and could it be had there"},
