@@ -1,6 +1,7 @@
 // store/examine.h: how a store is to be examined.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/observation.h"
@@ -8,8 +9,8 @@
 namespace holdfast {
 
 struct ExaminePlan {
-    std::string own_object = {};  // is there, and this key may put such: tried again, with its own bytes
-    bool removes = false;         // this key's role does
+    std::string own_object = {};       // is there, and this key may put such: tried again, with its own bytes
+    std::optional<bool> removes = {};  // does this key's role? Nothing: it is not known
 };
 
 }  // namespace holdfast

@@ -12,6 +12,7 @@ from harness import Case, main, noise
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "servers"))
 
+from s3_policy import enforce  # noqa: E402
 from scripted_s3 import Refusal, ScriptedS3, Tunnel  # noqa: E402
 
 
@@ -302,6 +303,23 @@ class Doctor(Scripted):
             with self.subTest(env=env):
                 found = [each for each in self.findings(code, env=env) if each[0] == check]
                 self.assertEqual(found[0][1], "error" if code else "not_tested", found)
+
+    def test_a_writer_that_may_do_more_than_its_role_is_told(self):
+        path = self.folder / "writer.key"
+        self.holdfast("key", "generate", path)
+        path.chmod(0o600)
+        self.holdfast("key", "add", "--role", "writer", "--new-key-file", path)
+        self.environment.update(HOLDFAST_KEY_FILE=str(path), HOME=str(self.folder / "writer"))
+        self.backup(f"files:{self.tree}")
+        before = dict(self.s3.objects)
+        self.found("put", "warning", "may also overwrite", 3, "deploy s3-policy")
+        self.found("remove", "warning", "may remove objects", 3, "deploy s3-policy")
+        self.assertEqual({key: body for key, (body, *_) in self.s3.objects.items()},
+                         {key: body for key, (body, *_) in before.items()})
+        enforce(self.s3, self.holdfast("deploy", "s3-policy", "--role", "writer", "--bucket", "bucket", "--prefix", "repo",
+                                       "--json").document()["policy"])
+        found = {check: severity for check, severity, _, _ in self.findings(1)}  # it may not list all that is asked for
+        self.assertEqual((found["put"], found["remove"]), ("good", "good"), found)
 
     def test_who_can_read_the_key(self):
         self.key.chmod(0o644)

@@ -111,7 +111,7 @@ private:
             const auto own = client_.get(prefix_ + plan_.own_object);
             if (!own) return say("put", Severity::not_tested, fmt::format("{} is gone", plan_.own_object));
             if (client_.put(prefix_ + plan_.own_object, *own, {.if_absent = true}) == s3::S3Client::Put::exists)
-                say("put", Severity::good, "objects can be put, and none that is there is overwritten");
+                say_who_overwrites(*own);
             else
                 say("put", Severity::error, "the store overwrites what is there, although it is told not to",
                     "Everything rests on `If-None-Match: *`; move the repository to a store that keeps it.");
@@ -120,16 +120,45 @@ private:
         }
     }
 
+    // Who removes by his role could do as much harm without it.
+    void say_who_overwrites(ByteView own) {
+        if (plan_.removes == false && is_allowed([&] { client_.put(prefix_ + plan_.own_object, own, {.if_absent = false}); }))
+            return say("put", Severity::warning, "this key may also overwrite, when it asks for no condition",
+                       policy_fix("Where the store does not know the condition, keep versions."));
+        say("put", Severity::good, "objects can be put, and none that is there is overwritten");
+    }
+
     void remove(bool keeps_versions) {
         if (!plan_.removes) return;
         if (keeps_versions)
             return say("remove", Severity::not_tested, "trying would leave a marker in a bucket with versions");
+        const auto try_it = [&] { client_.remove(prefix_ + "data/" + std::string(64, '0')); };  // no pack has that name
+        if (plan_.removes == false) {
+            if (is_allowed(try_it))
+                return say("remove", Severity::warning, "this key may remove objects, which its role never does",
+                           policy_fix("Else whoever steals it takes the backups away."));
+            return say("remove", Severity::good, "this key removes nothing, and may not");
+        }
         try {
-            client_.remove(prefix_ + "data/" + std::string(64, '0'));  // no pack has that name
+            try_it();
             say("remove", Severity::good, "objects can be removed");
         } catch (const Error& error) {
             out_.push_back(failed("remove", error));
         }
+    }
+
+    template <class Call>
+    static bool is_allowed(const Call& call) {
+        try {
+            call();
+        } catch (const Error& error) {
+            if (error.code() == Code::denied) return false;
+            throw;
+        }
+        return true;
+    }
+    static std::string policy_fix(std::string_view more) {
+        return fmt::format("Give it the policy that `holdfast deploy s3-policy --role …` prints. {}", more);
     }
 
     // Nothing: it is off, or cannot be told, which is said then.
