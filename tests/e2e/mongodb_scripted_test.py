@@ -838,6 +838,57 @@ sources:
         self.assertEqual((line["result"], line["level"]), ("pass", "V4"), line)
 
 
+class Chosen(Scripted):
+    """What `databases` and `collections` name has to be there: an empty backup is not a good one."""
+
+    def configured(self, options, server=None):
+        server = server or self.server(self.shop())
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"""version: 1
+sources:
+  shop: {{kind: mongodb, url: "{server.url()}", {options}}}
+""")
+        return "-c", config
+
+    def test_a_collection_that_is_not_there_is_refused_by_backup_and_follow(self):
+        config = self.configured("collections: [shop/ordrs]")
+        for verb in (("backup", "shop"), ("follow", "shop", "--once")):
+            self.fails(15, *config, *verb, says="there is no collection shop/ordrs", hints="Did you mean `shop/orders`?")
+        config = self.configured("collections: [shop/orders, shop/zebra]")
+        self.fails(15, *config, "backup", "shop", says="there is no collection shop/zebra", hints="The server has: shop/orders.")
+        self.nothing_is_committed()
+
+    def test_globs_may_match_nothing_as_long_as_something_is_chosen(self):
+        config = self.configured('databases: [shop, "x*"], collections: [shop/orders, "shop/log_*"]')
+        for verb in (("backup", "shop"), ("follow", "shop", "--once")):
+            errors = self.holdfast(*config, *verb).errors
+            for glob in ("x*", "shop/log_*"):
+                self.assertEqual(errors.count(f"nothing matches `{glob}`"), 2 if verb[0] == "follow" else 1, errors)
+
+    def test_nothing_at_all_is_refused(self):
+        for options in ('collections: ["shop/log_*"]', "exclude: [shop/orders]", 'databases: [shop], collections: ["other/*"]'):
+            config = self.configured(options)
+            for verb in (("backup", "shop"), ("follow", "shop", "--once")):
+                self.fails(15, *config, *verb, says="no collection is chosen", hints="The server has: shop/orders.")
+        self.nothing_is_committed()
+
+    def test_what_was_dropped_since_is_followed_on(self):
+        databases = self.shop()
+        config = self.configured("collections: [shop/orders]", self.server(databases))
+        self.holdfast(*config, "follow", "shop", "--once")
+        del databases["shop"]["orders"]
+        databases["local"]["oplog.rs"].documents.append(
+            Raw(encode(oplog_entry(6, "c", "shop.$cmd", {"drop": "orders"}, o2={"numRecords": 250}))))
+        result = self.holdfast(*config, "follow", "shop", "--once", "--json")
+        self.assertIn("there is no collection shop/orders", result.errors)
+        self.assertEqual(result.lines()[-1]["records"], 1)
+
+    def test_a_collection_without_its_database_is_refused(self):
+        self.fails(2, *self.configured("collections: [orders]"), "backup", "shop", says="`orders` is of no database",
+                   hints="DATABASE/COLLECTION")
+        self.holdfast(*self.configured("database: shop, collections: [orders]"), "backup", "shop")
+
+
 class Refusals(Scripted):
     def fault(self, server, wanted, reply):
         server.faults.append(lambda verb, document: reply if wanted(verb, document) else None)

@@ -4,8 +4,8 @@
 #include <map>
 
 #include "base/error.h"
-#include "base/text.h"
 #include "source/item_list.h"
+#include "sources/mongodb/chosen.h"
 #include "sources/mongodb/reading.h"
 #include "sources/mongodb/scope.h"
 
@@ -138,7 +138,9 @@ private:
             if (i == snapshot_tries_max && wanted == Consistency::automatic) wanted = Consistency::oplog;
             Instant::Reading reading;
             reading.log_begins = Instant::log_begins(client_);
-            databases_ = list();
+            Chosen chosen = choose(client_, options_, scope_);
+            if (i == 0) tell_of_idle(client_, chosen.idle_globs);
+            databases_ = std::move(chosen.databases);
             const Bytes before = metadata_of(databases_);
             sizes_.clear();
             for (const auto& [name, collections] : databases_)
@@ -149,7 +151,9 @@ private:
                     if (!reading.any) reading.any = stored;
                 }
             instant_ = Instant::choose(client_, wanted, reading);
-            if (instant_.kind() != Consistency::snapshot || metadata_of(list()) == before) return;
+            if (instant_.kind() != Consistency::snapshot ||
+                metadata_of(choose(client_, options_, scope_).databases) == before)
+                return;
             world_.stop.check();
         }
         throw Error{Code::source_failed, "collections of {} are made, changed and dropped all the time",
@@ -159,34 +163,12 @@ private:
 
     using Databases = std::map<std::string, std::vector<Collection>>;
 
-    Databases list() {
-        Databases out;
-        for (const std::string& name : chosen(list_databases(client_))) {
-            std::vector<Collection> collections = list_collections(client_, name);
-            std::erase_if(collections, [&](const Collection& each) { return !scope_.covers(each.name); });
-            out.emplace(name, std::move(collections));
-        }
-        return out;
-    }
-
     static Bytes metadata_of(const Databases& databases) {
         Bytes out;
         for (const auto& [name, collections] : databases) {
             append(out, as_bytes(name));
             append(out, encode_metadata(collections));
         }
-        return out;
-    }
-
-    std::vector<std::string> chosen(const std::vector<std::string>& present) const {
-        std::vector<std::string> out;
-        std::ranges::copy_if(present, std::back_inserter(out),
-                             [&](const std::string& name) { return scope_.covers_database(name); });
-        for (const std::string& each : options_.databases)
-            if (!has_glob(each) && std::ranges::find(present, each) == present.end())
-                throw Error{Code::source_failed, "{}: there is no database {}", options_.endpoint.shown(), each}.hint(
-                    fmt::format("The server has: {}.", join(present, ", ")));
-        if (out.empty()) throw Error{Code::source_failed, "{}: no database is chosen", options_.endpoint.shown()};
         return out;
     }
 

@@ -101,6 +101,17 @@ std::vector<Collection> listed(Client& client, const std::string& database, Byte
 
 }  // namespace
 
+std::vector<Namespace> list_names(Client& client, const std::string& database) {
+    std::vector<Namespace> out;
+    Cursor cursor(client, database, Builder().i32("listCollections", 1).boolean("nameOnly", true).done(), {});
+    while (true) {
+        const ByteView each = cursor.next();
+        if (each.empty()) return out;
+        if (std::string name = text_of(each, "name"); !is_internal_collection(name))
+            out.push_back({database, std::move(name)});
+    }
+}
+
 std::vector<Collection> list_collections(Client& client, const std::string& database) {
     return listed(client, database, command("listCollections", 1));
 }

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "sources/mongodb/canary.h"
+#include "sources/mongodb/chosen.h"
 #include "sources/mongodb/oplog.h"
 #include "sources/mongodb/scope.h"
 
@@ -40,7 +41,9 @@ public:
                 "Write something once; or this user may not read it: the role `read` on `local`, or `backup`, may.");
         const OplogEntry now = parse_entry(*newest);
         until_ = now.ts;
-        if (!request.from || !continues(*request.from)) {
+        const bool goes_on = request.from && continues(*request.from);
+        look_for_chosen(goes_on);
+        if (!goes_on) {
             start_.at = now.moment(line_);
             last_ = start_.at;
             last_entry_ = *newest;
@@ -78,6 +81,16 @@ public:
     }
 
 private:
+    // What was followed already may have been dropped since, and just then what is in the oplog is wanted.
+    void look_for_chosen(bool goes_on) {
+        try {
+            tell_of_idle(*client_, refuse_missing(*client_, options_, scope_));
+        } catch (const Error& error) {
+            if (!goes_on || error.code() != Code::source_failed) throw;
+            world_.log.warning(error.message());
+        }
+    }
+
     // A cursor does not outlive its client.
     void disconnect() {
         cursor_.reset();

@@ -114,9 +114,17 @@ CaptureOptions capture_options(const std::string& name, const SourceOptions& opt
     out.collections = option_list(options, "collections");
     out.exclude = option_list(options, "exclude");
     if (out.databases.empty() && !out.endpoint.database().empty()) out.databases = {out.endpoint.database()};
-    for (std::string& each : out.collections)
-        if (each.find('/') == std::string::npos && out.databases.size() == 1)
+    const bool is_resolved = std::ranges::none_of(std::array{"argument", "url", "database"}, [&](const char* each) {
+        return is_unresolved(option_text(options, each));
+    });
+    for (std::string& each : out.collections) {
+        if (each.find('/') != std::string::npos) continue;
+        if (out.databases.size() == 1)
             each = encode_database(out.databases.front()) + "/" + each;
+        else if (is_resolved)
+            throw Error{Code::config, "source {}: the collection `{}` is of no database", name, printable(each)}.hint(
+                "Write DATABASE/COLLECTION, or name one database by `database`.");
+    }
     out.consistency = consistency_of(name, option_text(options, "consistency"));
     if (const std::string size = option_text(options, "range_size"); !size.empty())
         out.range_bytes = parse_size(size).value_or(out.range_bytes);
