@@ -65,6 +65,7 @@ class Members(Scripted):
     def test_everything_of_a_set_is_captured_at_one_cluster_time(self):
         databases = self.shop()
         databases["shop"].update(every_kind())
+        del databases["shop"]["log"]  # servers give no snapshot reads of it
         databases["admin"] = {"system.users": Collection([{"_id": "admin.me", "user": "me", "db": "admin"}]),
                               "system.roles": Collection([{"_id": "shop.r", "role": "r", "db": "shop"}])}
         server = self.server(databases)
@@ -82,6 +83,18 @@ class Members(Scripted):
         self.assertEqual(len(reads), 2)
         for each in reads:
             self.assertIn("atClusterTime", each["readConcern"])
+
+    def test_a_capped_collection_is_captured_by_the_oplog(self):
+        databases = self.shop()
+        databases["shop"].update(every_kind())
+        server = self.server(databases)
+        self.backup(server.url("shop"))
+        self.restore("latest", self.folder / "out")
+        self.assertEqual((self.folder / "out/shop/log").read_bytes(), b"".join(databases["shop"]["log"].documents))
+        self.assertEqual((self.folder / "out/shop/orders").read_bytes(), b"".join(databases["shop"]["orders"].documents))
+        self.assertTrue((self.folder / "out/~oplog/entries.bson").exists())
+        self.fails(15, "backup", server.url("shop"), "--consistency", "snapshot", says="shop.log is capped", hints="consistency: oplog")
+        self.backup(server.url("shop"), "--consistency", "snapshot", "--exclude", "shop/log")
 
     def test_the_oplog_of_the_capture_is_stored_with_it(self):
         databases = self.shop()

@@ -231,6 +231,8 @@ class ScriptedMongo:
         if document.get("sort", {}).get("$natural") == -1:
             found = found[::-1]
         is_snapshot = document.get("readConcern", {}).get("level") == "snapshot"
+        if is_snapshot and collection.options.get("capped"):
+            return error(246, "SnapshotUnavailable", "Reading from capped collection with readConcern snapshot is not supported")
         return self.cursor(document, found, {"atClusterTime": self.cluster_time()} if is_snapshot else None)
 
     def cluster_time(self):

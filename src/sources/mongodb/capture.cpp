@@ -149,6 +149,7 @@ private:
                     const Namespace stored{name, each.stored_name()};
                     reading.bytes += sizes_.emplace(&each, estimate_size(client_, stored)).first->second.bytes;
                     if (!reading.any) reading.any = stored;
+                    if (each.is_capped()) reading.capped = each.name;
                 }
             instant_ = Instant::choose(client_, wanted, reading);
             if (instant_.kind() != Consistency::snapshot ||

@@ -54,10 +54,14 @@ std::optional<std::uint64_t> Instant::log_begins(Client& client) {
 Instant Instant::choose(Client& client, Consistency wanted, const Reading& reading) {
     Instant out;
     if (wanted == Consistency::none) return out;
+    if (wanted == Consistency::snapshot && reading.capped)
+        throw Error{Code::source_failed, "{} is capped, and servers give no snapshot reads of such collections",
+                    reading.capped->text()}
+            .hint("`consistency: oplog` does without; or leave it out (`exclude`).");
     const bool tries_snapshot =
         wanted == Consistency::snapshot ||
-        (wanted == Consistency::automatic && is_set_member(client) && reading.bytes <= snapshot_bytes_max &&
-         std::atoi(client.server_version().c_str()) >= snapshot_major_min);
+        (wanted == Consistency::automatic && !reading.capped && is_set_member(client) &&
+         reading.bytes <= snapshot_bytes_max && std::atoi(client.server_version().c_str()) >= snapshot_major_min);
     if (tries_snapshot && reading.any) {
         if (const auto time = cluster_time(client, *reading.any)) {
             out.kind_ = Consistency::snapshot;

@@ -23,6 +23,7 @@ public:
         std::optional<Namespace> any;             // a collection that exists
         std::uint64_t bytes = 0;                  // how much will be read
         std::optional<std::uint64_t> log_begins;  // from before it was listed
+        std::optional<Namespace> capped = {};     // one that is
     };
     static Instant choose(Client& client, Consistency wanted, const Reading& reading);
 
