@@ -919,6 +919,18 @@ class Refusals(Scripted):
                    error(13, "Unauthorized", "not authorized on admin to execute command"))
         result = self.holdfast("backup", server.url("shop"))
         self.assertIn("users and roles are not captured", result.errors)
+        target = self.server({}, StoringMongo)
+        self.restore("latest", target.url())
+        self.assertEqual(len(target.databases["shop"]["orders"].documents), 250)
+        self.fails(3, "restore", "latest", "--to", target.url(), "--existing", "drop", "--with-users",
+                   says="users and roles were not captured: not authorized on admin")
+
+    def test_users_that_cannot_be_read_for_another_reason_end_the_capture(self):
+        for reply, says in (("hang up", "the connection to"), (error(11600, "InterruptedAtShutdown", "interrupted at shutdown"), "at shutdown")):
+            server = self.server(self.shop())
+            self.fault(server, lambda verb, document: document.get("find") == "system.users", reply)
+            self.fails(15, "backup", server.url("shop"), says=says)
+        self.nothing_is_committed()
 
     def test_a_cursor_that_was_killed(self):
         server = self.server(self.shop(5000))

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "source/item_list.h"
 #include "sources/mongodb/chosen.h"
 #include "sources/mongodb/reading.h"
@@ -94,6 +95,7 @@ public:
         CaptureSummary out;
         out.facts = readings_.take(instant_.kind());
         out.several_instants = instant_.kind() == Consistency::none;
+        out.left_out = left_out_;
         if (instant_.kind() == Consistency::snapshot)
             out.moment = instant_.snapshot_moment(client_);
         else
@@ -187,21 +189,24 @@ private:
 
     // Those who may not be read are left out, for a database is worth having without them.
     void list_users() {
+        std::string why;
         for (const auto& [item, collection] :
              {std::pair(users_item, "system.users"), std::pair(roles_item, "system.roles")}) {
-            try {
-                Bytes bytes = everything_of(client_, collection,
-                                            options_.databases.empty() ? std::vector<std::string>{} : names());
-                if (!bytes.empty()) list_bytes(std::string(item), std::move(bytes));
-            } catch (const Error& error) {
-                if (error.code() != Code::source_failed) throw;
-                world_.log.warning(
-                    fmt::format("users and roles are not captured: {}. The role `backup` on `admin` may "
-                                "read them",
-                                error.message()));
-                return;
+            const Reply one = client_.ask(
+                "admin", Builder().text("find", collection).i64("limit", 1).boolean("singleBatch", true).done());
+            if (one.code == server_code::unauthorized) {
+                left_out_.emplace_back(item);
+                why = one.message;
+                continue;
             }
+            Bytes bytes =
+                everything_of(client_, collection, options_.databases.empty() ? std::vector<std::string>{} : names());
+            if (!bytes.empty()) list_bytes(std::string(item), std::move(bytes));
         }
+        if (left_out_.empty()) return;
+        readings_.add({{"", std::string(users_fact), why}});
+        world_.log.warning(fmt::format(
+            "users and roles are not captured: {}. The role `backup` on `admin` may read them", printable(why)));
     }
 
     std::vector<std::string> names() const {
@@ -242,6 +247,7 @@ private:
     Databases databases_;
     std::map<const Collection*, Size> sizes_;
     ItemList<Place> items_;
+    std::vector<std::string> left_out_;
     const std::string memory_folder_ = memory_folder(options_.source, options_.endpoint.shown());
     std::mutex mutex_;
     std::vector<std::shared_ptr<MemoryWriter>> remembered_;  // guarded by mutex_
