@@ -780,6 +780,28 @@ class IntoServers(Scripted):
         result = self.restore_into("--existing", "replace", "--include", "shop/odd")
         self.assertEqual(result["collections"], [{"name": "shop.odd", "added": 0, "replaced": 0, "left": 6}])
 
+    def test_who_is_kept_out_by_a_unique_index_is_not_counted_as_left(self):
+        by_mail = {"v": 2, "key": {"mail": 1}, "name": "mail_1", "unique": True}
+        documents = [{"_id": i, "mail": f"mail {i}"} for i in range(6)]
+        self.captured({"shop": {"people": Collection(documents, indexes=[by_mail])}})
+        there = [{"_id": "other", "mail": "mail 2"}, {"_id": 3, "mail": "mail 3"}, {"_id": "third", "mail": "mail 5"}]
+        for says_pattern in (True, False):
+            self.target.says_pattern = says_pattern
+            self.target.databases["shop"] = {"people": Collection(there, indexes=[by_mail])}
+            result = self.fails(3, "restore", "latest", "--source", "shop", "--to", self.target.url(), "--existing", "missing", "--no-verify",
+                                says=['{ "_id" : ', "mail_1", "and 1 more"])
+            self.assertIn("shop.people: 3 documents added, 0 replaced, 1 left", result.text)
+            self.assertEqual([decode(each) for each in self.target.databases["shop"]["people"].documents],
+                             there + [documents[i] for i in (0, 1, 4)])
+
+    def test_a_capped_collection_gets_all_that_it_lacks(self):
+        capped = {"capped": True, "size": 4096}
+        self.captured({"shop": {"log": Collection([{"_id": i} for i in range(9)], options=capped)},
+                       "local": self.shop()["local"]})
+        self.target.databases["shop"] = {"log": Collection([{"_id": 0}, {"_id": 4}], options=capped)}
+        self.restore_into("--existing", "missing")
+        self.assertEqual({decode(each)["_id"] for each in self.target.databases["shop"]["log"].documents}, set(range(9)))
+
     def test_users_come_back_when_asked_for_and_those_there_stay(self):
         databases = self.shop()
         databases["admin"] = {"system.users": Collection([{"_id": "shop.me", "user": "me", "db": "shop"},

@@ -481,7 +481,16 @@ void RestoreTarget::restore_users(Client& client) {
         Documents documents(bytes);
         while (const auto each = documents.next()) writer.add(*each);
         writer.flush();
+        tell_of_refused(item, writer.written());
     }
+}
+
+void RestoreTarget::tell_of_refused(std::string item, const Written& written) {
+    if (written.refused == 0) return;
+    std::string text =
+        "not restored, for a unique index of the target holds its value already: " + written.refused_first;
+    if (written.refused > 1) text += fmt::format(" (and {} more)", written.refused - 1);
+    findings_.push_back({std::move(item), Finding::Kind::unsupported, std::move(text), written.refused});
 }
 
 // What was staged goes to where it belongs: by name when nothing is there that stays, else document by document.
@@ -551,6 +560,8 @@ std::vector<Finding> RestoreTarget::finish() {
     const auto client = pool_.lease();
     for (const auto& [name, made] : made_)
         if (made.collection.is_view()) make_view(*client, made);
+    for (const auto& [name, made] : made_)
+        if (made.written) tell_of_refused(item_path(name), *made.written);
     restore_users(*client);
     tell_of_canaries(*client);
     return std::move(findings_);

@@ -98,6 +98,7 @@ private:
     void make_in(Client& client, const Collection& collection, const Namespace& name);
     void build_indexes(const Made& made);
     void restore_users(Client& client);
+    void tell_of_refused(std::string item, const Written& written);
     void tell_of_canaries(Client& client) const;
 
     World& world_;
