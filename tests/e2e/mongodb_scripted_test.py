@@ -112,6 +112,36 @@ class Members(Scripted):
         self.assertEqual((self.folder / "out/~oplog/entries.bson").read_bytes(),
                          encode(oplog_entry(6, "i", "shop.orders", {"_id": 999})))
 
+    def test_what_an_election_can_take_back_is_not_read(self):
+        databases = self.shop()
+        databases["shop"]["log"] = Collection([{"_id": 1}], options={"capped": True, "size": 4096})
+        server = self.server(databases)
+        self.backup(server.url("shop"), "--range-size", "4K")
+        reads = [each for each in server.commands if each.get("find") in ("orders", "log") and each.get("limit") is None]
+        self.assertGreater(len(reads), 3)
+        for each in reads:
+            self.assertEqual(each.get("readConcern"), {"level": "majority"}, each)
+
+    def test_a_capture_over_which_an_election_took_changes_back_is_void(self):
+        databases = self.shop()
+        server = self.server(databases)
+        oplog = lambda last, term: Collection([*(oplog_entry(i, "n", "", {}) for i in range(1, 6)),
+                                               oplog_entry(last, "n", "", {}, term=term)])
+
+        def elect(verb, document):
+            if document.get("find") == "orders":
+                databases["local"]["oplog.rs"] = oplog(6, 1)
+            elif verb == "find" and document["find"] == "oplog.rs" and "sort" in document:
+                if "readConcern" in document and len(databases["local"]["oplog.rs"].documents) == 6:
+                    # Of the same time stamp or a later one, and a term later.
+                    databases["local"]["oplog.rs"] = oplog(number, 2)
+
+        server.faults.append(elect)
+        for number in (6, 7):
+            databases["local"]["oplog.rs"] = oplog(5, 1)
+            self.fails(15, "backup", server.url("shop"), "--consistency", "oplog", says="election took changes back while", hints="Try again")
+        self.nothing_is_committed()
+
     def test_a_capture_that_the_oplog_has_left_behind_is_void(self):
         databases = self.shop()
         server = self.server(databases)

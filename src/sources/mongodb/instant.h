@@ -41,6 +41,7 @@ private:
     std::string line_;
     std::uint64_t cluster_time_ = 0;
     std::uint64_t oplog_from_ = 0;
+    bool reads_majority_ = false;  // nothing that an election can still take back
 };
 
 constexpr std::string_view consistent_by_oplog = "one instant, by the oplog";
