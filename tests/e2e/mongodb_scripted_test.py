@@ -948,6 +948,21 @@ sources:
         self.assertIn("there is no collection shop/orders", result.errors)
         self.assertEqual(result.lines()[-1]["records"], 1)
 
+    def test_all_databases_are_not_those_that_the_user_may_see(self):
+        server = self.server(self.shop())
+
+        def see_a_part(verb, document):
+            if verb == "listDatabases" and document.get("authorizedDatabases") is False:
+                return error(13, "Unauthorized", "not authorized on admin to execute command { listDatabases: 1 }")
+
+        server.faults.append(see_a_part)
+        for options in ("", 'databases: ["s*"]'):
+            for verb in (("backup", "shop"), ("follow", "shop", "--once")):
+                self.fails(15, *self.configured(options, server), *verb, says="may not see which databases there are",
+                           hints=["`listDatabases` on the cluster", "name the databases"])
+        self.nothing_is_committed()
+        self.backup(*self.configured("databases: [shop]", server), "shop")
+
     def test_a_collection_without_its_database_is_refused(self):
         self.fails(2, *self.configured("collections: [orders]"), "backup", "shop", says="`orders` is of no database",
                    hints="DATABASE/COLLECTION")

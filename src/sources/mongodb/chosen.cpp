@@ -38,7 +38,9 @@ std::vector<std::string> matched(const Client& client, const char* what, const s
 
 std::vector<std::string> chosen_databases(Client& client, const CaptureOptions& options, const Scope& scope,
                                           std::vector<std::string>& idle) {
-    const std::vector<std::string> present = list_databases(client);
+    // Without a right to it, servers list only what the user may see: no whole answer to "all" or to a glob.
+    const bool is_all = options.databases.empty() || std::ranges::any_of(options.databases, has_glob);
+    const std::vector<std::string> present = is_all ? list_all_databases(client) : list_databases(client);
     idle = matched(client, "database", options.databases, present);
     std::vector<std::string> out;
     std::ranges::copy_if(present, std::back_inserter(out),
