@@ -980,6 +980,21 @@ class Refusals(Scripted):
         self.fails(15, "backup", server.url("shop"), says="not authorized on shop", hints=["may not `find` on `shop`", "`backup`"])
         self.nothing_is_committed()
 
+    def test_who_may_not_read_the_oplog_is_told_so(self):
+        databases = self.shop()
+        databases["shop"]["log"] = Collection([{"_id": 1}], options={"capped": True, "size": 4096})
+        for verb in ("listCollections", "find"):
+            server = self.server(databases)
+            self.fault(server, lambda name, document: name == verb and document["$db"] == "local",
+                       error(13, "Unauthorized", f"not authorized on local to execute command {{ {verb}: 1 }}"))
+            for args in (("follow", server.url("shop"), "--once"), ("backup", server.url("shop"), "--consistency", "oplog")):
+                self.fails(15, *args, says="not authorized on local", hints=[f"may not `{verb}` on `local`", "`backup`"])
+            self.nothing_is_committed()
+        errors = self.holdfast("backup", server.url("shop")).errors
+        self.assertIn("not one instant", errors)
+        self.assertIn("The user may not `find` on `local`", errors)
+        self.assertNotIn("--replSet", errors)
+
     def test_users_that_may_not_be_read_are_left_out_with_a_warning(self):
         server = self.server(self.shop())
         self.fault(server, lambda verb, document: document.get("find") == "system.users",

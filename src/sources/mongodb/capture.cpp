@@ -53,10 +53,7 @@ public:
                        {"", "about consistency", instant_.description()},
                        {"", scope_fact, scope_.text()}});
         if (instant_.kind() == Consistency::none && options.consistency != Consistency::none)
-            world.log.warning(fmt::format(
-                "{} has no oplog: each collection is captured as it is when it is read, all together are not one "
-                "instant. A replica set of one has one: start mongod with --replSet rs0, then rs.initiate()",
-                options.endpoint.shown()));
+            tell_why_not_one_instant();
         list_items();
     }
 
@@ -173,6 +170,20 @@ private:
             append(out, encode_metadata(collections));
         }
         return out;
+    }
+
+    void tell_why_not_one_instant() {
+        std::string why = fmt::format("the oplog of {} is empty", options_.endpoint.shown()), hint;
+        try {
+            require_oplog(client_);
+        } catch (const Error& error) {
+            if (error.code() != Code::source_failed) throw;
+            why = error.message();
+            hint = error.hint();
+        }
+        world_.log.warning(fmt::format(
+            "{}: each collection is captured as it is when it is read, all together are not one instant. {}", why,
+            hint));
     }
 
     std::vector<Collection> captured() const {

@@ -30,10 +30,7 @@ public:
             options_.endpoint.set("socketTimeoutMS", silence_max_milliseconds);
         connect();
         refuse_sharded(*client_);
-        if (!has_oplog(*client_))
-            throw Error{Code::source_failed, "{} has no oplog, so there is nothing to follow",
-                        options_.endpoint.shown()}
-                .hint("Make it a replica set of one: start mongod with --replSet rs0, then rs.initiate().");
+        require_oplog(*client_);
         line_ = line_of(*client_);
         const auto newest = newest_entry(*client_);
         if (!newest)

@@ -80,9 +80,11 @@ Instant Instant::choose(Client& client, Consistency wanted, const Reading& readi
         out.reads_majority_ = is_set_member(client);
         return out;
     }
-    if (wanted == Consistency::oplog)
-        throw Error{Code::source_failed, "{} has no oplog", client.endpoint().shown()}.hint(
-            "Make it a replica set of one: start mongod with --replSet rs0, then rs.initiate().");
+    if (wanted == Consistency::oplog) {
+        require_oplog(client);
+        throw Error{Code::source_failed, "the oplog of {} is empty", client.endpoint().shown()}.hint(
+            "Write something once.");
+    }
     return out;
 }
 
