@@ -411,5 +411,39 @@ TEST(MongoHistory, TellsOfDropsAndManyDeletes) {
     EXPECT_THAT(seen, ElementsAre("delete shop/a 120", "drop shop/a 0", "drop shop 0"));
 }
 
+TEST(MongoHistory, TellsOfManyDeletesBetweenTheWritesOfOthers) {
+    Bytes journal;
+    unsigned n = 0;
+    auto add = [&](std::string_view op, std::string_view ns, const Bytes& o, std::int64_t milliseconds) {
+        Bytes wall;
+        ByteWriter(wall).u64(static_cast<std::uint64_t>(1'700'000'000'000 + milliseconds));
+        Builder entry;
+        entry.text("op", op).text("ns", ns).timestamp("ts", (1000ULL << 32) + ++n).value("wall", BsonType::date, wall);
+        append(journal, entry.document("o", o).done());
+    };
+    for (int i = 0; i < 120; ++i) {
+        const Bytes id = Builder().i32("_id", i).done();
+        add("i", "shop.log", id, i);
+        add("d", "shop.a", id, i);
+        add("u", "shop.b", id, i);
+        add("d", "shop.b", id, i);
+    }
+    for (int i = 1; i <= 120; ++i) add("d", "shop.few", Builder().i32("_id", i).done(), 2000LL * i);
+    add("c", "shop.$cmd",
+        Builder().text("renameCollection", "shop.a").text("to", "shop.b").boolean("dropTarget", true).done(), 300'000);
+    add("c", "shop.$cmd",
+        Builder().text("renameCollection", "shop.c").text("to", "shop.d").boolean("dropTarget", false).done(), 300'000);
+    std::vector<std::string> seen;
+    Stop stop;
+    World world{system_clock(), system_random(), stop, stderr_log(Level::error)};
+    const auto replay = history({world, [&](const HistoryEvent& each) {
+                                     seen.push_back(fmt::format("{} {} {}", each.what, each.item, each.count));
+                                 }});
+    replay->begin_lane();
+    replay->feed(journal);
+    replay->finish();
+    EXPECT_THAT(seen, ElementsAre("delete shop/a 120", "delete shop/b 120", "drop shop/b 0"));
+}
+
 }  // namespace
 }  // namespace holdfast::mongodb
