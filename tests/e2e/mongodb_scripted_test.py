@@ -621,6 +621,26 @@ class Commands(Scripted):
         self.assertEqual(after, {"orders": before["orders"], "old": {*before["new"], "second"}})
 
 
+class Busy(Scripted):
+    def test_one_run_of_a_follower_makes_a_window_though_others_write_meanwhile(self):
+        databases = self.shop()
+        server = self.server(databases)
+
+        def write(verb, document):
+            if document.get("find") == "orders":
+                oplog = databases["local"]["oplog.rs"]
+                oplog.documents.append(Raw(encode(oplog_entry(len(oplog.documents) + 1, "i", "shop.orders", {"_id": 900},
+                                                              wall=Date(int(time.time() * 1000))))))
+
+        server.faults.append(write)
+        self.holdfast("follow", server.url("shop"), "--name", "shop", "--once")
+        window, = self.holdfast("windows", "--json").document()["windows"]
+        self.assertEqual(window["bases"], 1)
+        target = self.server({}, StoringMongo)
+        self.holdfast("restore", "--source", "shop", "--at", window["to"], "--to", target.url(), "--no-verify")
+        self.assertIn(900, [decode(each)["_id"] for each in target.databases["shop"]["orders"].documents])
+
+
 class Idle(Scripted):
     def test_a_follower_of_an_idle_set_writes_nothing_but_heartbeats(self):
         databases = self.shop()
