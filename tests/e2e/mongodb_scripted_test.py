@@ -554,6 +554,29 @@ class Elections(Scripted):
         self.assertIn(b"an election took changes back", err)
 
 
+    def test_a_new_primary_that_does_not_know_yet_what_most_have_is_waited_for(self):
+        self.oplog(self.insert(5, "a"))
+        child = self.start("follow", self.set.url("shop"), "--name", "shop", "--flush", "200ms")
+        wait_until(lambda: len(self.windows()) == 1, "it has a window")
+        asked = []
+
+        def lag(verb, document):
+            if verb == "find" and document.get("tailable") and len(asked) < 3:
+                asked.append(document)
+                return {"cursor": {"id": Int64(0), "ns": "local.oplog.rs", "firstBatch": []}, "ok": 1.0}
+
+        self.set.faults.append(lag)
+        self.set.cursors.clear()
+        wait_until(lambda: asked, "it asks again")
+        self.oplog(self.insert(5, "a"), self.insert(6, "b", term=2))
+        wait_until(lambda: self.windows()[0]["records"] == 1, "it goes on")
+        child.terminate()
+        _, err = child.communicate()
+        self.assertEqual(len(asked), 3)
+        self.assertNotIn(b"not in the oplog any more", err)
+        self.assertEqual(len(self.windows()), 1)
+
+
 class Commands(Scripted):
     """What becomes of collections as wholes, in the journal."""
 
