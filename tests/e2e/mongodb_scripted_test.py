@@ -632,6 +632,26 @@ class Commands(Scripted):
         self.assertEqual(self.restored(6)["orders"], {"orders 0", "orders 1", "orders 2", "late"})
         self.assertNotIn("orders", self.restored(7, "--existing", "drop"))
 
+    INDEX = {"v": 2, "key": {"at": 1}, "name": "at_1"}
+
+    def expires_since(self, *entries):
+        """What the journal makes expire stays until it was compared."""
+        self.happens(*entries)
+        self.restored(9)
+        self.assertEqual([each["ttlMonitorEnabled"] for each in self.target.commands if "setParameter" in each], [False, True])
+
+    def test_an_index_of_the_journal_that_expires_counts_as_such(self):
+        self.expires_since(self.command(6, {"createIndexes": "orders", **self.INDEX, "expireAfterSeconds": 60}, ui=self.uuids["orders"]))
+
+    def test_an_index_that_expires_only_since_it_was_changed_counts_as_such(self):
+        self.expires_since(self.command(6, {"createIndexes": "orders", **self.INDEX}, ui=self.uuids["orders"]),
+                           self.command(7, {"collMod": "orders", "index": {"name": "at_1", "expireAfterSeconds": Int64(60)}},
+                                        ui=self.uuids["orders"]))
+
+    def test_a_time_series_of_the_journal_that_expires_counts_as_such(self):
+        self.expires_since(self.command(6, {"create": "system.buckets.p", "clusteredIndex": True, "expireAfterSeconds": Int64(60),
+                                            "timeseries": {"timeField": "at"}}, ui=Uuid(b"b" * 16)))
+
     def test_a_rename_over_a_collection_is_one_at_the_target_too(self):
         self.happens(self.insert(6, "new", "first", "new"),
                      self.command(7, {"renameCollection": "shop.new", "to": "shop.old", "dropTarget": self.uuids["old"]},

@@ -282,6 +282,7 @@ void RestoreTarget::settle(Client& client, Made& made) {
 }
 
 void RestoreTarget::arrive(const Collection& collection) {
+    if (expires(collection)) ttl_.begin();
     Made made{collection, {}, false, false, {}};
     const auto client = pool_.lease();
     settle(*client, made);
@@ -411,6 +412,7 @@ void RestoreTarget::modify(const Namespace& name, ByteView command) {
             index = next.done();
         }
     }
+    if (find(command, "expireAfterSeconds") || expires(found->second.collection)) ttl_.begin();
     const Bytes asked = out.done();
     auto second = Elements(asked).begin();
     if (++second == Elements(asked).end()) return;  // an index only
@@ -422,8 +424,9 @@ void RestoreTarget::modify(const Namespace& name, ByteView command) {
 void RestoreTarget::add_index(const Namespace& name, ByteView index) {
     drop_index(name, text_of(index, "name"));
     const auto found = made_.find(name);
-    if (found != made_.end() && text_of(index, "name") != "_id_")
-        found->second.collection.indexes.push_back(to_bytes(index));
+    if (found == made_.end() || text_of(index, "name") == "_id_") return;
+    found->second.collection.indexes.push_back(to_bytes(index));
+    if (expires(found->second.collection)) ttl_.begin();
 }
 
 void RestoreTarget::drop_index(const Namespace& name, const std::string& index) {
