@@ -1,6 +1,7 @@
 """MongoDB, what only members of a real set say: played by a scripted server (tests/servers/scripted_mongo.py)."""
 
 import pathlib
+import random
 import re
 import struct
 import subprocess
@@ -894,6 +895,27 @@ class IntoServers(Scripted):
         self.target.databases["shop"] = {"log": Collection([{"_id": 0}, {"_id": 4}], options=capped)}
         self.restore_into("--existing", "missing")
         self.assertEqual({decode(each)["_id"] for each in self.target.databases["shop"]["log"].documents}, set(range(9)))
+
+    def test_of_a_damaged_collection_no_part_is_left_under_its_name(self):
+        noise = random.Random(8)
+        databases = self.shop()
+        databases["shop"]["large"] = Collection([{"_id": i, "data": noise.randbytes(60_000)} for i in range(500)])
+        self.captured(databases)
+        # The last of what is large: the documents before it are at the target by then.
+        pack = max((path for path in self.objects("data") if path.stat().st_size > 4 << 20), key=lambda path: path.stat().st_mtime_ns)
+        data = bytearray(pack.read_bytes())
+        data[len(data) // 2] ^= 1
+        pack.chmod(0o600)
+        pack.write_bytes(data)
+        self.target.databases["shop"] = {"mine": Collection([{"_id": 1}])}
+        self.fails(13, "restore", "latest", "--source", "shop", "--to", self.target.url(), says="could not be restored")
+        self.assertEqual(set(self.target.databases["shop"]), {"mine", "orders"})
+        self.assertGreater(len([each for each in self.steps("insert") if each["insert"] == "large"]), 0)
+        self.assert_holds(databases, "shop.orders")
+        mine = [{"_id": "mine"}]
+        self.target.databases["shop"]["large"] = Collection(mine)
+        self.fails(13, "restore", "latest", "--source", "shop", "--to", self.target.url(), "--existing", "missing", says="could not be restored")
+        self.assertEqual(decode(self.target.databases["shop"]["large"].documents[0]), mine[0])
 
     def test_users_come_back_when_asked_for_and_those_there_stay(self):
         databases = self.shop()

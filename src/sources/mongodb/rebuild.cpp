@@ -116,6 +116,7 @@ public:
         // Nobody knows how to make collections without it.
         if (at->second->kind == Open::Kind::metadata) gate_.give_up();
         if (at->second->kind == Open::Kind::oplog) is_oplog_lost_ = true;
+        if (at->second->kind == Open::Kind::collection) target_->abandon(at->second->name);
         open_.erase(at);
         summary_.findings.push_back(finding);
         gate_.changed();

@@ -45,6 +45,7 @@ RestoreTarget::RestoreTarget(World& world, TargetPlan plan)
 
 RestoreTarget::~RestoreTarget() {
     try {
+        drop_abandoned();
         for (const auto& [name, made] : made_)
             if (made.is_staged) drop_staged(made.collection);
     } catch (const std::exception&) {
@@ -124,6 +125,7 @@ void RestoreTarget::refuse_query_of_many(const Collection& collection) {
 }
 
 bool RestoreTarget::takes(const Namespace& name) {
+    if (abandoned_.contains(name)) return false;
     const bool was_captured = std::ranges::find(databases_, name.database) != databases_.end();
     if (!was_captured && (!only_database_.empty() || is_internal_database(name.database))) return false;
     if (!was_captured && !plan_.scope) {
@@ -231,6 +233,21 @@ std::unique_ptr<RestoreTarget::Writer> RestoreTarget::writer(const Namespace& ca
 void RestoreTarget::wrote(const Namespace& captured, const Written& written) {
     const std::lock_guard lock(mutex_);
     made_.at(captured).written = written;
+}
+
+void RestoreTarget::abandon(const Namespace& captured) {
+    const std::lock_guard lock(mutex_);
+    abandoned_.insert(captured);
+}
+
+void RestoreTarget::drop_abandoned() {
+    for (const Namespace& each : std::exchange(abandoned_, {})) {
+        const auto made = made_.find(each);
+        if (made == made_.end()) continue;
+        // Where it was merged, what is there was there before.
+        if (!made->second.is_merged || made->second.is_staged) drop(each);
+        made_.erase(each);
+    }
 }
 
 void RestoreTarget::add_users(std::string_view item, ByteView documents) {
@@ -550,6 +567,7 @@ void RestoreTarget::make_view(Client& client, const Made& made) {
 }
 
 std::vector<Finding> RestoreTarget::finish() {
+    drop_abandoned();
     for (auto each = made_.begin(); each != made_.end();) {
         const auto next = std::next(each);
         // It came along only because it might have become something else.
