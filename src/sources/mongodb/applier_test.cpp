@@ -80,6 +80,26 @@ TEST_F(MongoReplay, UpdatesFindTheDocumentsOfTheBase) {
     EXPECT_THAT(model_.of("shop.a"), ElementsAre(json(R"({"_id": 1, "n": 2})")));
 }
 
+TEST_F(MongoReplay, OfLargeDocumentsFewAreInMemoryAtOnce) {
+    constexpr std::size_t count = 40, document_bytes = 1024 * 1024;
+    constexpr std::size_t bound = 10UL * 1024 * 1024;
+    for (std::size_t i = 0; i < count; ++i) {
+        const Bytes id = Builder().i32("_id", static_cast<std::int32_t>(i)).done();
+        model_.documents["shop.a"][to_json(id)] =
+            fmt::format(R"({{"_id": {}, "n": 0, "text": "{}"}})", i, std::string(document_bytes, 'x'));
+        entry("u", "shop.a", R"({"$v": 2, "diff": {"u": {"n": 1}}})", fmt::format(R"({{"o2": {{"_id": {}}}}})", i));
+    }
+    play();
+    EXPECT_LT(model_.held_bytes_most, bound);
+    EXPECT_GE(model_.writes, count * document_bytes / bound);
+    EXPECT_EQ(model_.of("shop.a").size(), count);
+    for (const std::string& each : model_.of("shop.a")) {
+        const Bytes document = from_json(each);
+        EXPECT_EQ(number_of(document, "n"), 1);
+        EXPECT_EQ(text_of(document, "text").size(), document_bytes);
+    }
+}
+
 TEST_F(MongoReplay, CommandsMakeRenameAndDropCollectionsAndIndexes) {
     entry("c", "shop.$cmd", R"({"create": "a", "capped": true, "size": 9, "idIndex": {"v": 2}})");
     entry("i", "shop.a", R"({"_id": 1})");

@@ -316,7 +316,8 @@ ReplayTarget::Order RestoreTarget::ready(const Namespace& name) {
     return made.collection.is_capped() ? Order::kept : Order::any;
 }
 
-std::vector<Bytes> RestoreTarget::fetch(const Namespace& name, const std::vector<Bytes>& ids) {
+void RestoreTarget::fetch(const Namespace& name, const std::vector<Bytes>& ids,
+                          const std::function<void(ByteView)>& each) {
     const Namespace there = stored(made_.at(name));
     Builder list;
     const std::size_t begun = list.begin("$in", BsonType::array);
@@ -329,11 +330,10 @@ std::vector<Bytes> RestoreTarget::fetch(const Namespace& name, const std::vector
                       .document("filter", Builder().document("_id", list.done()).done())
                       .done(),
                   {});
-    std::vector<Bytes> out;
     while (true) {
         const ByteView document = cursor.next();
-        if (document.empty()) return out;
-        out.push_back(to_bytes(document));
+        if (document.empty()) return;
+        each(document);
     }
 }
 

@@ -64,7 +64,8 @@ public:
 
     bool takes(const Namespace& name) override;
     Order ready(const Namespace& name) override;
-    std::vector<Bytes> fetch(const Namespace& name, const std::vector<Bytes>& ids) override;
+    void fetch(const Namespace& name, const std::vector<Bytes>& ids,
+               const std::function<void(ByteView)>& each) override;
     void write(const Namespace& name, const std::vector<Bytes>& removed, const std::vector<Bytes>& documents) override;
     bool has(const Namespace& name) override;
     void create(const Collection& collection) override;
