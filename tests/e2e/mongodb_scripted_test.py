@@ -1033,6 +1033,11 @@ sources:
         self.assertIn("there is no collection shop/orders", result.errors)
         self.assertEqual(result.lines()[-1]["records"], 1)
 
+    def test_a_canary_needs_a_database_that_is_named(self):
+        self.fails(2, *self.configured('databases: ["s*"], canary: 5s'), "follow", "shop", "--once", says="`canary` has no database",
+                   hints="Name one of them")
+        self.holdfast(*self.configured('databases: ["s*", shop], canary: 5s'), "follow", "shop", "--once")
+
     def test_all_databases_are_not_those_that_the_user_may_see(self):
         server = self.server(self.shop())
 

@@ -130,6 +130,9 @@ CaptureOptions capture_options(const std::string& name, const SourceOptions& opt
         out.range_bytes = parse_size(size).value_or(out.range_bytes);
     if (const std::string canary = option_text(options, "canary"); !canary.empty())
         out.canary_every = parse_duration(canary).value_or(0);
+    if (out.canary_every > 0 && !out.databases.empty() && std::ranges::all_of(out.databases, has_glob))
+        throw Error{Code::config, "source {}: `canary` has no database, for `databases` are globs only", name}.hint(
+            "Name one of them as well: the canary is written there.");
     return out;
 }
 
