@@ -653,6 +653,17 @@ class Commands(Scripted):
         self.expires_since(self.command(6, {"create": "system.buckets.p", "clusteredIndex": True, "expireAfterSeconds": Int64(60),
                                             "timeseries": {"timeField": "at"}}, ui=Uuid(b"b" * 16)))
 
+    def test_what_was_gone_before_the_snapshot_costs_nothing_of_its_name_at_the_target(self):
+        """Entries from before the collections were listed may be of one that was dropped by then."""
+        gone = {"ui": Uuid(b"g" * 16)}
+        self.happens(oplog_entry(6, "i", "shop.mine", {"_id": "of theirs"}, wall=Date(self.began + 6), **gone),
+                     self.command(7, {"drop": "mine"}, o2={"numRecords": 1}, **gone))
+        mine = Collection([{"_id": "mine"}])
+        self.target.databases["shop"] = {"mine": mine}
+        for number in (6, 7):
+            self.assertEqual(self.restored(number, "--existing", "drop")["mine"], {"mine"})
+            self.assertIs(self.target.databases["shop"]["mine"], mine)
+
     def test_a_rename_over_a_collection_is_one_at_the_target_too(self):
         self.happens(self.insert(6, "new", "first", "new"),
                      self.command(7, {"renameCollection": "shop.new", "to": "shop.old", "dropTarget": self.uuids["old"]},

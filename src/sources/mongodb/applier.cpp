@@ -175,7 +175,11 @@ void Applier::change(const OplogEntry& entry) {
     const auto name = current(entry, visible(said));
     if (!name || !target_.takes(*name)) return;
     if (is_internal_collection(name->collection)) return;  // users are not changed by documents of ours
-    if (entry.uuid && !uuids_.contains(*name)) note(entry, *name);
+    if (entry.uuid && !uuids_.contains(*name)) {
+        // Whatever is made has an entry of its own: what neither the base nor the journal has made was gone by then.
+        if (!target_.has(*name)) return;
+        note(entry, *name);
+    }
     if (entry.op == "i") {
         Change& change = change_of(*name, id_of(entry.object, entry));
         change.kind = Change::Kind::whole;
