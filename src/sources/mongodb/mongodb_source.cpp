@@ -58,6 +58,11 @@ constexpr std::array restore_table{
     SourceOption{"with_users", Type::flag, "users and roles that are missing come back, too"},
 };
 
+constexpr std::array import_table{
+    SourceOption{"database", Type::reference,
+                 "the database of a dump that does not say one: COLLECTION.bson at its top"},
+};
+
 class MongoSource final : public Source {
 public:
     MongoSource(std::string name, CaptureOptions options) : name_(std::move(name)), options_(std::move(options)) {}
@@ -152,7 +157,8 @@ bool is_renamed(const std::string& item, const RestoreOptions& chosen) {
 }
 
 std::unique_ptr<Source> import_dump(const ImportRequest& request) {
-    return load_dump({request.sandbox.world(), request.path, request.sandbox.path(), request.name});
+    return load_dump({request.sandbox.world(), request.path, request.sandbox.path(), request.name,
+                      option_text(request.options, "database")});
 }
 
 std::string not_comparable(const Fact& found, const Fact* expected, const SourceOptions& options) {
@@ -203,6 +209,7 @@ const SourceType mongodb_source_type{
     .swap = mongodb::swap,
     .not_comparable = mongodb::not_comparable,
     .dump_format = mongodb::dump_format,
+    .import_options = mongodb::import_table,
     .load_dump = mongodb::import_dump,
     .live_place = mongodb::live_place,
     .diff_rows = mongodb::diff_documents,
