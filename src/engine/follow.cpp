@@ -14,6 +14,7 @@ namespace holdfast::engine {
 
 namespace {
 
+constexpr int reads_to_base_max = 10;
 constexpr std::size_t pauses_max = 100;  // of a segment; what is between further ones counts as one of them
 
 // The content that comes with a log.
@@ -99,9 +100,10 @@ private:
             if (!follower)
                 throw Error{Code::usage, "{} is of kind {}, which cannot be followed", source_.name(), source_.kind()};
             begin(*follower);
-            const bool ended = read(*follower);
-            if (!ended) world_.log.warning(fmt::format("{}: {}", source_.name(), follower->broken_because()));
-            return ended;
+            const End end = read(*follower);
+            if (end == End::broken)
+                world_.log.warning(fmt::format("{}: {}", source_.name(), follower->broken_because()));
+            return end == End::all;
         } catch (const Error& error) {
             if (plan_.once || !began_ || !may_pass(error) || world_.stop.requested()) throw;
             tell(error, wait_);
@@ -119,8 +121,11 @@ private:
         if (!start.continues) {
             ++run_;
             has_base_ = false;
+            newest_base_.reset();
+            run_start_ = start.at;
         } else if (run_ == 0 && !base_.running()) {
             has_base_ = has_base_ || newest_run_has_base();
+            if (const auto runs = writer_.journal().runs(); !runs.empty()) run_start_ = runs.back().from;
         }
         pending_ = {};
         stored_to_.reset();
@@ -157,7 +162,7 @@ private:
         if (base_.running() && base_.done()) {
             try {
                 add_base(base_.take());
-                base_wait_ = one_second;
+                if (has_base_) base_wait_ = one_second;
             } catch (const Error& error) {
                 if (plan_.once || !may_pass(error) || world_.stop.requested()) throw;
                 tell(error, base_wait_);
@@ -176,7 +181,10 @@ private:
         if (events_.trouble) events_.trouble(error, wait);
     }
 
-    bool read(Follower& follower) {
+    // How reading from one connection ended.
+    enum class End : std::uint8_t { all, broken, short_of_base };
+
+    End read(Follower& follower) {
         while (true) {
             world_.stop.check();
             look_after_base();
@@ -187,18 +195,34 @@ private:
             if (came == Follower::Came::piece) add(piece);
             if (events_.idle && has_base_ && pending_.last && pending_.bytes.empty()) events_.idle(*pending_.last);
             if (is_due() || came == Follower::Came::end || came == Follower::Came::broken) store(follower);
-            if (came == Follower::Came::broken) return false;
+            if (came == Follower::Came::broken) return End::broken;
             if (came == Follower::Came::end) {
                 if (base_.running()) add_base(base_.take());
                 if (base_due_) {
+                    wait(world_, std::max<Nanoseconds>(*base_due_ - world_.clock.steady(), 0));
                     start_base();
                     add_base(base_.take());
                 }
                 count_stored(follower);
-                return true;
+                return end_once();
             }
             compact_if_due();
         }
+    }
+
+    // What was written while its base was taken belongs to a window, too: without it the base lies behind its journal.
+    End end_once() {
+        if (!has_base_)
+            throw Error{Code::source_failed, "the base of {} is of before its journal began", source_.name()}.hint(
+                "A member that lags behind gave it: read from another one, or try again.");
+        const auto end = writer_.last();
+        const bool is_short = newest_base_ && end && end->position.at < newest_base_->position.at;
+        if (!is_short) return End::all;
+        if (++reads_to_base_ > reads_to_base_max)
+            throw Error{Code::source_failed, "the log of {} does not come to where its base was taken", source_.name()}
+                .hint("The member that is followed lags behind: try again.");
+        if (reads_to_base_ > 1) wait(world_, one_second);
+        return End::short_of_base;
     }
 
     struct Pending {
@@ -283,8 +307,21 @@ private:
         // A run that began while it was taken needs one of its own.
         has_base_ = base_run_ == run_;
         if (!has_base_) base_due_ = world_.clock.steady();
+        if (has_base_ && lies_before_run(snapshot.moment->position)) {
+            has_base_ = false;
+            world_.log.warning(
+                fmt::format("{}: its base is of before the journal began, so another one is taken", source_.name()));
+            base_due_ = world_.clock.steady() + base_wait_;
+            base_wait_ = std::min(base_wait_ * 2, plan_.wait_max);
+        }
+        if (has_base_) newest_base_ = snapshot.moment;
         if (has_base_ && !stored_to_) stored_to_ = run_began_at_;
         report_.bases.push_back(std::move(snapshot));
+    }
+
+    // A member of a set that lags may have given it.
+    bool lies_before_run(const Position& base) const {
+        return base.line == run_start_.position.line && base.at < run_start_.position.at;
     }
 
     void compact_if_due() {
@@ -325,8 +362,11 @@ private:
     Nanoseconds stored_at_ = 0;
     Nanoseconds compacted_ = 0;
     Nanoseconds wait_ = one_second;
-    std::optional<Moment> stored_to_;      // and not counted yet
-    Moment run_began_at_;                  // or went on from there
+    std::optional<Moment> stored_to_;    // and not counted yet
+    Moment run_began_at_;                // or went on from there
+    Moment run_start_;                   // of the present run, whoever began it
+    std::optional<Moment> newest_base_;  // of the present run
+    int reads_to_base_ = 0;
     std::size_t run_ = 0;                  // how many began in this process
     std::size_t base_run_ = 0;             // in which of them the last base began
     bool has_base_ = false;                // the present run has one

@@ -177,6 +177,65 @@ TEST_F(Follow, a_base_that_comes_with_the_log_is_used) {
     EXPECT_EQ(restored_at(now()), log_.state(now()));
 }
 
+// Others write to it whenever a base is begun; of the first base a lagging member says that it is of so much earlier.
+class Busy final : public Source {
+public:
+    Busy(LoggedSource& inner, MemoryLog& log, std::uint64_t lag) : inner_(inner), log_(log), lag_(lag) {}
+    std::string name() const override { return inner_.name(); }
+    std::string kind() const override { return inner_.kind(); }
+    std::vector<std::string> describe() const override { return inner_.describe(); }
+    std::unique_ptr<Follower> follow(const FollowRequest& request) override { return inner_.follow(request); }
+    std::unique_ptr<Capture> begin(const CaptureRequest& request) override {
+        if (lag_ == 0)
+            for (int i = 0; i < 9; ++i) log_.add(fmt::format("meanwhile {}\n", i));
+        return std::make_unique<Earlier>(inner_.begin(request), std::exchange(lag_, 0));
+    }
+
+private:
+    class Earlier final : public Capture {
+    public:
+        Earlier(std::unique_ptr<Capture> inner, std::uint64_t lag) : inner_(std::move(inner)), lag_(lag) {}
+        bool next(Batch& batch) override { return inner_->next(batch); }
+        std::optional<Finding> complete(const Batch& batch, Item& item) override {
+            return inner_->complete(batch, item);
+        }
+        Opened open(const Batch& batch, const Batch::Entry& entry) override { return inner_->open(batch, entry); }
+        CaptureSummary finish() override {
+            CaptureSummary out = inner_->finish();
+            out.moment->position.at -= lag_;
+            return out;
+        }
+
+    private:
+        const std::unique_ptr<Capture> inner_;
+        const std::uint64_t lag_;
+    };
+    LoggedSource& inner_;
+    MemoryLog& log_;
+    std::uint64_t lag_;
+};
+
+TEST_F(Follow, what_is_written_while_the_base_is_taken_is_in_the_window) {
+    write(3);
+    Busy busy(source_, log_, 0);
+    follow(busy, *repository_, repository_->world(), {.once = true}, {}, progress_);
+    repository_->refresh();
+    ASSERT_EQ(windows().size(), 1U);
+    EXPECT_EQ(windows()[0].to.position.at, 12U);
+    EXPECT_EQ(restored_at(now()), log_.state(now()));
+}
+
+TEST_F(Follow, a_base_of_before_the_journal_is_taken_anew) {
+    write(5);
+    Busy busy(source_, log_, 2);
+    const FollowReport report = follow(busy, *repository_, repository_->world(), {.once = true}, {}, progress_);
+    repository_->refresh();
+    EXPECT_EQ(report.bases.size(), 2U);
+    ASSERT_EQ(windows().size(), 1U);
+    EXPECT_EQ(windows()[0].bases, 1U);
+    EXPECT_EQ(restored_at(now()), log_.state(now()));
+}
+
 TEST_F(Follow, goes_on_after_a_lost_connection_without_a_gap) {
     write(3);
     once();

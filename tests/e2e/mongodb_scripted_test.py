@@ -1,6 +1,7 @@
 """MongoDB, what only members of a real set say: played by a scripted server (tests/servers/scripted_mongo.py)."""
 
 import pathlib
+import random
 import re
 import struct
 import subprocess
@@ -65,6 +66,7 @@ class Members(Scripted):
     def test_everything_of_a_set_is_captured_at_one_cluster_time(self):
         databases = self.shop()
         databases["shop"].update(every_kind())
+        del databases["shop"]["log"]  # servers give no snapshot reads of it
         databases["admin"] = {"system.users": Collection([{"_id": "admin.me", "user": "me", "db": "admin"}]),
                               "system.roles": Collection([{"_id": "shop.r", "role": "r", "db": "shop"}])}
         server = self.server(databases)
@@ -83,6 +85,18 @@ class Members(Scripted):
         for each in reads:
             self.assertIn("atClusterTime", each["readConcern"])
 
+    def test_a_capped_collection_is_captured_by_the_oplog(self):
+        databases = self.shop()
+        databases["shop"].update(every_kind())
+        server = self.server(databases)
+        self.backup(server.url("shop"))
+        self.restore("latest", self.folder / "out")
+        self.assertEqual((self.folder / "out/shop/log").read_bytes(), b"".join(databases["shop"]["log"].documents))
+        self.assertEqual((self.folder / "out/shop/orders").read_bytes(), b"".join(databases["shop"]["orders"].documents))
+        self.assertTrue((self.folder / "out/~oplog/entries.bson").exists())
+        self.fails(15, "backup", server.url("shop"), "--consistency", "snapshot", says="shop.log is capped", hints="consistency: oplog")
+        self.backup(server.url("shop"), "--consistency", "snapshot", "--exclude", "shop/log")
+
     def test_the_oplog_of_the_capture_is_stored_with_it(self):
         databases = self.shop()
         server = self.server(databases)
@@ -98,6 +112,36 @@ class Members(Scripted):
         self.restore("latest", self.folder / "out")
         self.assertEqual((self.folder / "out/~oplog/entries.bson").read_bytes(),
                          encode(oplog_entry(6, "i", "shop.orders", {"_id": 999})))
+
+    def test_what_an_election_can_take_back_is_not_read(self):
+        databases = self.shop()
+        databases["shop"]["log"] = Collection([{"_id": 1}], options={"capped": True, "size": 4096})
+        server = self.server(databases)
+        self.backup(server.url("shop"), "--range-size", "4K")
+        reads = [each for each in server.commands if each.get("find") in ("orders", "log") and each.get("limit") is None]
+        self.assertGreater(len(reads), 3)
+        for each in reads:
+            self.assertEqual(each.get("readConcern"), {"level": "majority"}, each)
+
+    def test_a_capture_over_which_an_election_took_changes_back_is_void(self):
+        databases = self.shop()
+        server = self.server(databases)
+        oplog = lambda last, term: Collection([*(oplog_entry(i, "n", "", {}) for i in range(1, 6)),
+                                               oplog_entry(last, "n", "", {}, term=term)])
+
+        def elect(verb, document):
+            if document.get("find") == "orders":
+                databases["local"]["oplog.rs"] = oplog(6, 1)
+            elif verb == "find" and document["find"] == "oplog.rs" and "sort" in document:
+                if "readConcern" in document and len(databases["local"]["oplog.rs"].documents) == 6:
+                    # Of the same time stamp or a later one, and a term later.
+                    databases["local"]["oplog.rs"] = oplog(number, 2)
+
+        server.faults.append(elect)
+        for number in (6, 7):
+            databases["local"]["oplog.rs"] = oplog(5, 1)
+            self.fails(15, "backup", server.url("shop"), "--consistency", "oplog", says="election took changes back while", hints="Try again")
+        self.nothing_is_committed()
 
     def test_a_capture_that_the_oplog_has_left_behind_is_void(self):
         databases = self.shop()
@@ -511,6 +555,29 @@ class Elections(Scripted):
         self.assertIn(b"an election took changes back", err)
 
 
+    def test_a_new_primary_that_does_not_know_yet_what_most_have_is_waited_for(self):
+        self.oplog(self.insert(5, "a"))
+        child = self.start("follow", self.set.url("shop"), "--name", "shop", "--flush", "200ms")
+        wait_until(lambda: len(self.windows()) == 1, "it has a window")
+        asked = []
+
+        def lag(verb, document):
+            if verb == "find" and document.get("tailable") and len(asked) < 3:
+                asked.append(document)
+                return {"cursor": {"id": Int64(0), "ns": "local.oplog.rs", "firstBatch": []}, "ok": 1.0}
+
+        self.set.faults.append(lag)
+        self.set.cursors.clear()
+        wait_until(lambda: asked, "it asks again")
+        self.oplog(self.insert(5, "a"), self.insert(6, "b", term=2))
+        wait_until(lambda: self.windows()[0]["records"] == 1, "it goes on")
+        child.terminate()
+        _, err = child.communicate()
+        self.assertEqual(len(asked), 3)
+        self.assertNotIn(b"not in the oplog any more", err)
+        self.assertEqual(len(self.windows()), 1)
+
+
 class Commands(Scripted):
     """What becomes of collections as wholes, in the journal."""
 
@@ -566,6 +633,37 @@ class Commands(Scripted):
         self.assertEqual(self.restored(6)["orders"], {"orders 0", "orders 1", "orders 2", "late"})
         self.assertNotIn("orders", self.restored(7, "--existing", "drop"))
 
+    INDEX = {"v": 2, "key": {"at": 1}, "name": "at_1"}
+
+    def expires_since(self, *entries):
+        """What the journal makes expire stays until it was compared."""
+        self.happens(*entries)
+        self.restored(9)
+        self.assertEqual([each["ttlMonitorEnabled"] for each in self.target.commands if "setParameter" in each], [False, True])
+
+    def test_an_index_of_the_journal_that_expires_counts_as_such(self):
+        self.expires_since(self.command(6, {"createIndexes": "orders", **self.INDEX, "expireAfterSeconds": 60}, ui=self.uuids["orders"]))
+
+    def test_an_index_that_expires_only_since_it_was_changed_counts_as_such(self):
+        self.expires_since(self.command(6, {"createIndexes": "orders", **self.INDEX}, ui=self.uuids["orders"]),
+                           self.command(7, {"collMod": "orders", "index": {"name": "at_1", "expireAfterSeconds": Int64(60)}},
+                                        ui=self.uuids["orders"]))
+
+    def test_a_time_series_of_the_journal_that_expires_counts_as_such(self):
+        self.expires_since(self.command(6, {"create": "system.buckets.p", "clusteredIndex": True, "expireAfterSeconds": Int64(60),
+                                            "timeseries": {"timeField": "at"}}, ui=Uuid(b"b" * 16)))
+
+    def test_what_was_gone_before_the_snapshot_costs_nothing_of_its_name_at_the_target(self):
+        """Entries from before the collections were listed may be of one that was dropped by then."""
+        gone = {"ui": Uuid(b"g" * 16)}
+        self.happens(oplog_entry(6, "i", "shop.mine", {"_id": "of theirs"}, wall=Date(self.began + 6), **gone),
+                     self.command(7, {"drop": "mine"}, o2={"numRecords": 1}, **gone))
+        mine = Collection([{"_id": "mine"}])
+        self.target.databases["shop"] = {"mine": mine}
+        for number in (6, 7):
+            self.assertEqual(self.restored(number, "--existing", "drop")["mine"], {"mine"})
+            self.assertIs(self.target.databases["shop"]["mine"], mine)
+
     def test_a_rename_over_a_collection_is_one_at_the_target_too(self):
         self.happens(self.insert(6, "new", "first", "new"),
                      self.command(7, {"renameCollection": "shop.new", "to": "shop.old", "dropTarget": self.uuids["old"]},
@@ -576,6 +674,26 @@ class Commands(Scripted):
         self.assertEqual(before["new"], {"new 0", "new 1", "new 2", "first"})
         after = self.restored(8, "--existing", "drop")
         self.assertEqual(after, {"orders": before["orders"], "old": {*before["new"], "second"}})
+
+
+class Busy(Scripted):
+    def test_one_run_of_a_follower_makes_a_window_though_others_write_meanwhile(self):
+        databases = self.shop()
+        server = self.server(databases)
+
+        def write(verb, document):
+            if document.get("find") == "orders":
+                oplog = databases["local"]["oplog.rs"]
+                oplog.documents.append(Raw(encode(oplog_entry(len(oplog.documents) + 1, "i", "shop.orders", {"_id": 900},
+                                                              wall=Date(int(time.time() * 1000))))))
+
+        server.faults.append(write)
+        self.holdfast("follow", server.url("shop"), "--name", "shop", "--once")
+        window, = self.holdfast("windows", "--json").document()["windows"]
+        self.assertEqual(window["bases"], 1)
+        target = self.server({}, StoringMongo)
+        self.holdfast("restore", "--source", "shop", "--at", window["to"], "--to", target.url(), "--no-verify")
+        self.assertIn(900, [decode(each)["_id"] for each in target.databases["shop"]["orders"].documents])
 
 
 class Idle(Scripted):
@@ -767,6 +885,49 @@ class IntoServers(Scripted):
         result = self.restore_into("--existing", "replace", "--include", "shop/odd")
         self.assertEqual(result["collections"], [{"name": "shop.odd", "added": 0, "replaced": 0, "left": 6}])
 
+    def test_who_is_kept_out_by_a_unique_index_is_not_counted_as_left(self):
+        by_mail = {"v": 2, "key": {"mail": 1}, "name": "mail_1", "unique": True}
+        documents = [{"_id": i, "mail": f"mail {i}"} for i in range(6)]
+        self.captured({"shop": {"people": Collection(documents, indexes=[by_mail])}})
+        there = [{"_id": "other", "mail": "mail 2"}, {"_id": 3, "mail": "mail 3"}, {"_id": "third", "mail": "mail 5"}]
+        for says_pattern in (True, False):
+            self.target.says_pattern = says_pattern
+            self.target.databases["shop"] = {"people": Collection(there, indexes=[by_mail])}
+            result = self.fails(3, "restore", "latest", "--source", "shop", "--to", self.target.url(), "--existing", "missing", "--no-verify",
+                                says=['{ "_id" : ', "mail_1", "and 1 more"])
+            self.assertIn("shop.people: 3 documents added, 0 replaced, 1 left", result.text)
+            self.assertEqual([decode(each) for each in self.target.databases["shop"]["people"].documents],
+                             there + [documents[i] for i in (0, 1, 4)])
+
+    def test_a_capped_collection_gets_all_that_it_lacks(self):
+        capped = {"capped": True, "size": 4096}
+        self.captured({"shop": {"log": Collection([{"_id": i} for i in range(9)], options=capped)},
+                       "local": self.shop()["local"]})
+        self.target.databases["shop"] = {"log": Collection([{"_id": 0}, {"_id": 4}], options=capped)}
+        self.restore_into("--existing", "missing")
+        self.assertEqual({decode(each)["_id"] for each in self.target.databases["shop"]["log"].documents}, set(range(9)))
+
+    def test_of_a_damaged_collection_no_part_is_left_under_its_name(self):
+        noise = random.Random(8)
+        databases = self.shop()
+        databases["shop"]["large"] = Collection([{"_id": i, "data": noise.randbytes(60_000)} for i in range(500)])
+        self.captured(databases)
+        # The last of what is large: the documents before it are at the target by then.
+        pack = max((path for path in self.objects("data") if path.stat().st_size > 4 << 20), key=lambda path: path.stat().st_mtime_ns)
+        data = bytearray(pack.read_bytes())
+        data[len(data) // 2] ^= 1
+        pack.chmod(0o600)
+        pack.write_bytes(data)
+        self.target.databases["shop"] = {"mine": Collection([{"_id": 1}])}
+        self.fails(13, "restore", "latest", "--source", "shop", "--to", self.target.url(), says="could not be restored")
+        self.assertEqual(set(self.target.databases["shop"]), {"mine", "orders"})
+        self.assertGreater(len([each for each in self.steps("insert") if each["insert"] == "large"]), 0)
+        self.assert_holds(databases, "shop.orders")
+        mine = [{"_id": "mine"}]
+        self.target.databases["shop"]["large"] = Collection(mine)
+        self.fails(13, "restore", "latest", "--source", "shop", "--to", self.target.url(), "--existing", "missing", says="could not be restored")
+        self.assertEqual(decode(self.target.databases["shop"]["large"].documents[0]), mine[0])
+
     def test_users_come_back_when_asked_for_and_those_there_stay(self):
         databases = self.shop()
         databases["admin"] = {"system.users": Collection([{"_id": "shop.me", "user": "me", "db": "shop"},
@@ -838,6 +999,77 @@ sources:
         self.assertEqual((line["result"], line["level"]), ("pass", "V4"), line)
 
 
+class Chosen(Scripted):
+    """What `databases` and `collections` name has to be there: an empty backup is not a good one."""
+
+    def configured(self, options, server=None):
+        server = server or self.server(self.shop())
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"""version: 1
+sources:
+  shop: {{kind: mongodb, url: "{server.url()}", {options}}}
+""")
+        return "-c", config
+
+    def test_a_collection_that_is_not_there_is_refused_by_backup_and_follow(self):
+        config = self.configured("collections: [shop/ordrs]")
+        for verb in (("backup", "shop"), ("follow", "shop", "--once")):
+            self.fails(15, *config, *verb, says="there is no collection shop/ordrs", hints="Did you mean `shop/orders`?")
+        config = self.configured("collections: [shop/orders, shop/zebra]")
+        self.fails(15, *config, "backup", "shop", says="there is no collection shop/zebra", hints="The server has: shop/orders.")
+        self.nothing_is_committed()
+
+    def test_globs_may_match_nothing_as_long_as_something_is_chosen(self):
+        config = self.configured('databases: [shop, "x*"], collections: [shop/orders, "shop/log_*"]')
+        for verb in (("backup", "shop"), ("follow", "shop", "--once")):
+            errors = self.holdfast(*config, *verb).errors
+            for glob in ("x*", "shop/log_*"):
+                self.assertEqual(errors.count(f"nothing matches `{glob}`"), 2 if verb[0] == "follow" else 1, errors)
+
+    def test_nothing_at_all_is_refused(self):
+        for options in ('collections: ["shop/log_*"]', "exclude: [shop/orders]", 'databases: [shop], collections: ["other/*"]'):
+            config = self.configured(options)
+            for verb in (("backup", "shop"), ("follow", "shop", "--once")):
+                self.fails(15, *config, *verb, says="no collection is chosen", hints="The server has: shop/orders.")
+        self.nothing_is_committed()
+
+    def test_what_was_dropped_since_is_followed_on(self):
+        databases = self.shop()
+        config = self.configured("collections: [shop/orders]", self.server(databases))
+        self.holdfast(*config, "follow", "shop", "--once")
+        del databases["shop"]["orders"]
+        databases["local"]["oplog.rs"].documents.append(
+            Raw(encode(oplog_entry(6, "c", "shop.$cmd", {"drop": "orders"}, o2={"numRecords": 250}))))
+        result = self.holdfast(*config, "follow", "shop", "--once", "--json")
+        self.assertIn("there is no collection shop/orders", result.errors)
+        self.assertEqual(result.lines()[-1]["records"], 1)
+
+    def test_a_canary_needs_a_database_that_is_named(self):
+        self.fails(2, *self.configured('databases: ["s*"], canary: 5s'), "follow", "shop", "--once", says="`canary` has no database",
+                   hints="Name one of them")
+        self.holdfast(*self.configured('databases: ["s*", shop], canary: 5s'), "follow", "shop", "--once")
+
+    def test_all_databases_are_not_those_that_the_user_may_see(self):
+        server = self.server(self.shop())
+
+        def see_a_part(verb, document):
+            if verb == "listDatabases" and document.get("authorizedDatabases") is False:
+                return error(13, "Unauthorized", "not authorized on admin to execute command { listDatabases: 1 }")
+
+        server.faults.append(see_a_part)
+        for options in ("", 'databases: ["s*"]'):
+            for verb in (("backup", "shop"), ("follow", "shop", "--once")):
+                self.fails(15, *self.configured(options, server), *verb, says="may not see which databases there are",
+                           hints=["`listDatabases` on the cluster", "name the databases"])
+        self.nothing_is_committed()
+        self.backup(*self.configured("databases: [shop]", server), "shop")
+
+    def test_a_collection_without_its_database_is_refused(self):
+        self.fails(2, *self.configured("collections: [orders]"), "backup", "shop", says="`orders` is of no database",
+                   hints="DATABASE/COLLECTION")
+        self.holdfast(*self.configured("database: shop, collections: [orders]"), "backup", "shop")
+
+
 class Refusals(Scripted):
     def fault(self, server, wanted, reply):
         server.faults.append(lambda verb, document: reply if wanted(verb, document) else None)
@@ -849,12 +1081,39 @@ class Refusals(Scripted):
         self.fails(15, "backup", server.url("shop"), says="not authorized on shop", hints=["may not `find` on `shop`", "`backup`"])
         self.nothing_is_committed()
 
+    def test_who_may_not_read_the_oplog_is_told_so(self):
+        databases = self.shop()
+        databases["shop"]["log"] = Collection([{"_id": 1}], options={"capped": True, "size": 4096})
+        for verb in ("listCollections", "find"):
+            server = self.server(databases)
+            self.fault(server, lambda name, document: name == verb and document["$db"] == "local",
+                       error(13, "Unauthorized", f"not authorized on local to execute command {{ {verb}: 1 }}"))
+            for args in (("follow", server.url("shop"), "--once"), ("backup", server.url("shop"), "--consistency", "oplog")):
+                self.fails(15, *args, says="not authorized on local", hints=[f"may not `{verb}` on `local`", "`backup`"])
+            self.nothing_is_committed()
+        errors = self.holdfast("backup", server.url("shop")).errors
+        self.assertIn("not one instant", errors)
+        self.assertIn("The user may not `find` on `local`", errors)
+        self.assertNotIn("--replSet", errors)
+
     def test_users_that_may_not_be_read_are_left_out_with_a_warning(self):
         server = self.server(self.shop())
         self.fault(server, lambda verb, document: document.get("find") == "system.users",
                    error(13, "Unauthorized", "not authorized on admin to execute command"))
         result = self.holdfast("backup", server.url("shop"))
         self.assertIn("users and roles are not captured", result.errors)
+        target = self.server({}, StoringMongo)
+        self.restore("latest", target.url())
+        self.assertEqual(len(target.databases["shop"]["orders"].documents), 250)
+        self.fails(3, "restore", "latest", "--to", target.url(), "--existing", "drop", "--with-users",
+                   says="users and roles were not captured: not authorized on admin")
+
+    def test_users_that_cannot_be_read_for_another_reason_end_the_capture(self):
+        for reply, says in (("hang up", "the connection to"), (error(11600, "InterruptedAtShutdown", "interrupted at shutdown"), "at shutdown")):
+            server = self.server(self.shop())
+            self.fault(server, lambda verb, document: document.get("find") == "system.users", reply)
+            self.fails(15, "backup", server.url("shop"), says=says)
+        self.nothing_is_committed()
 
     def test_a_cursor_that_was_killed(self):
         server = self.server(self.shop(5000))

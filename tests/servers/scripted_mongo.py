@@ -231,6 +231,8 @@ class ScriptedMongo:
         if document.get("sort", {}).get("$natural") == -1:
             found = found[::-1]
         is_snapshot = document.get("readConcern", {}).get("level") == "snapshot"
+        if is_snapshot and collection.options.get("capped"):
+            return error(246, "SnapshotUnavailable", "Reading from capped collection with readConcern snapshot is not supported")
         return self.cursor(document, found, {"atClusterTime": self.cluster_time()} if is_snapshot else None)
 
     def cluster_time(self):
@@ -272,6 +274,7 @@ class StoringMongo(ScriptedMongo):
     def __init__(self, databases=None, **options):
         self.lock = threading.RLock()
         self.switches = {"ttlMonitorEnabled": True}
+        self.says_pattern = True  # of the index that refuses a duplicate; servers before 4.4 do not
         super().__init__({} if databases is None else databases, **options)
 
     def answer(self, document, session):
@@ -318,17 +321,33 @@ class StoringMongo(ScriptedMongo):
     def places(self, collection):
         return {part(each, "_id"): place for place, each in enumerate(collection.documents)}
 
+    def duplicate(self, ns, number, index):
+        where = f"E11000 duplicate key error collection: {ns} index: {index['name']} dup key: {{ }}"
+        return {"index": number, "code": 11000, "errmsg": where, **({"keyPattern": index["key"]} if self.says_pattern else {})}
+
     def do_insert(self, document):
-        here, refused = self.collection(document, document["insert"]), []
+        here, refused, added = self.collection(document, document["insert"]), [], 0
         places = self.places(here)
+        ns = f"{document['$db']}.{document['insert']}"
+        taken = [(index, {tuple(part(each, name) for name in index["key"]) for each in here.documents})
+                 for index in here.indexes if index.get("unique") and not index.get("clustered")]
         for number, (_, _, raw) in enumerate(elements(part(document.raw, "documents"))):
             id = part(bytes(raw), "_id")
+            values = [tuple(part(bytes(raw), name) for name in index["key"]) for index, _ in taken]
+            conflicts = [index for (index, known), value in zip(taken, values) if value in known]
             if id in places:
-                refused.append({"index": number, "code": 11000, "errmsg": "E11000 duplicate key error"})
-            else:
-                places[id] = len(here.documents)
-                here.documents.append(Raw(raw))
-        return {"n": len(document["documents"]) - len(refused), "ok": 1.0, **({"writeErrors": refused} if refused else {})}
+                conflicts.insert(0, {"key": {"_id": 1}, "name": "_id_"})
+            if conflicts:
+                refused.append(self.duplicate(ns, number, conflicts[0]))
+                if document.get("ordered", True):
+                    break
+                continue
+            places[id] = len(here.documents)
+            here.documents.append(Raw(raw))
+            added += 1
+            for (_, known), value in zip(taken, values):
+                known.add(value)
+        return {"n": added, "ok": 1.0, **({"writeErrors": refused} if refused else {})}
 
     def do_update(self, document):
         here, upserted, modified = self.collection(document, document["update"]), [], 0

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t fetched_at_once = 1000;
 constexpr std::size_t written_at_once = 2000;  // by one thread
+constexpr std::size_t written_bytes = 8 * 1024 * 1024;
 
 std::string id_key(const Element& id) {
     return std::string(1, static_cast<char>(id.type)) + std::string(as_text(id.value));
@@ -174,7 +175,11 @@ void Applier::change(const OplogEntry& entry) {
     const auto name = current(entry, visible(said));
     if (!name || !target_.takes(*name)) return;
     if (is_internal_collection(name->collection)) return;  // users are not changed by documents of ours
-    if (entry.uuid && !uuids_.contains(*name)) note(entry, *name);
+    if (entry.uuid && !uuids_.contains(*name)) {
+        // Whatever is made has an entry of its own: what neither the base nor the journal has made was gone by then.
+        if (!target_.has(*name)) return;
+        note(entry, *name);
+    }
     if (entry.op == "i") {
         Change& change = change_of(*name, id_of(entry.object, entry));
         change.kind = Change::Kind::whole;
@@ -256,32 +261,55 @@ void Applier::flush() {
     pending_bytes_ = pending_changes_ = 0;
 }
 
-void Applier::write(const Namespace& name, std::span<Change> changes) {
-    resolve(name, changes);
-    std::vector<Bytes> removed, documents;
-    for (Change& each : changes) {
-        if (each.kind == Change::Kind::removed) removed.push_back(std::move(each.id));
-        if (each.kind == Change::Kind::whole) documents.push_back(std::move(each.document));
+// What is written at once: documents may be large.
+class Applier::Batch {
+public:
+    Batch(ReplayTarget& target, const Namespace& name) : target_(target), name_(name) {}
+    void remove(Bytes id) { removed_.push_back(std::move(id)); }
+    void add(Bytes document) {
+        bytes_ += document.size();
+        documents_.push_back(std::move(document));
+        if (bytes_ >= written_bytes) flush();
     }
-    if (!removed.empty() || !documents.empty()) target_.write(name, removed, documents);
+    void flush() {
+        if (!removed_.empty() || !documents_.empty()) target_.write(name_, removed_, documents_);
+        removed_.clear();
+        documents_.clear();
+        bytes_ = 0;
+    }
+
+private:
+    ReplayTarget& target_;
+    const Namespace& name_;
+    std::vector<Bytes> removed_, documents_;
+    std::size_t bytes_ = 0;
+};
+
+void Applier::write(const Namespace& name, std::span<Change> changes) {
+    Batch batch(target_, name);
+    for (Change& each : changes)
+        if (each.kind == Change::Kind::removed) batch.remove(std::move(each.id));
+    resolve(name, changes, batch);
+    for (Change& each : changes)
+        if (each.kind == Change::Kind::whole) batch.add(std::move(each.document));
+    batch.flush();
 }
 
 // Updates of documents that lie in the target. One that is not there was removed in what was captured, and the oplog
 // removes it further on.
-void Applier::resolve(const Namespace& name, std::span<Change> changes) {
+void Applier::resolve(const Namespace& name, std::span<Change> changes, Batch& batch) {
     std::vector<Bytes> ids;
-    std::unordered_map<std::string, Change*> places;
+    std::unordered_map<std::string, const Change*> places;
     const auto look = [&] {
         if (ids.empty()) return;
-        for (Bytes& document : target_.fetch(name, ids)) {
-            const auto id = find(document, "_id");
+        target_.fetch(name, ids, [&](ByteView found) {
+            const auto id = find(found, "_id");
             const auto place = id ? places.find(id_key(*id)) : places.end();
-            if (place == places.end()) continue;
-            Change& change = *place->second;
-            for (const Bytes& update : change.updates) document = apply_update(document, update);
-            change.kind = Change::Kind::whole;
-            change.document = std::move(document);
-        }
+            if (place == places.end()) return;
+            Bytes document = to_bytes(found);
+            for (const Bytes& update : place->second->updates) document = apply_update(document, update);
+            batch.add(std::move(document));
+        });
         ids.clear();
         places.clear();
     };

@@ -6,11 +6,12 @@
 //          the name that users see, not by that of their buckets
 // Errors   corrupt: a kind of entry that is not known stops it (nothing is skipped); as the target's
 // Threads  one owner; the target's documents are fetched and written by threads of its own
-// Limits   pending_bytes_max of changes; of transactions that are not yet committed transaction_bytes_max in memory, the rest
-//          in a temporary file
+// Limits   pending_bytes_max of changes; of what they make, a thread, written_bytes and a document; of transactions that are
+//          not yet committed transaction_bytes_max in memory, the rest in a temporary file
 // I1  applying entries again from any point gives the same documents
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <span>
@@ -33,8 +34,10 @@ public:
     // From here on the collection is there, and documents come.
     enum class Order : std::uint8_t { any, kept };
     virtual Order ready(const Namespace& name) = 0;
-    // From any thread, while the owner waits. Documents by their ids ({_id: …}), those that are there, in any order.
-    virtual std::vector<Bytes> fetch(const Namespace& name, const std::vector<Bytes>& ids) = 0;
+    // From any thread, while the owner waits, who may write() meanwhile. Documents by their ids ({_id: …}), those that
+    // are there, in any order, one by one.
+    virtual void fetch(const Namespace& name, const std::vector<Bytes>& ids,
+                       const std::function<void(ByteView)>& each) = 0;
     // From any thread, while the owner waits: first all of `removed`, then all of `documents`, which replace or are new;
     // none twice, also not by another call meanwhile.
     virtual void write(const Namespace& name, const std::vector<Bytes>& removed,
@@ -85,7 +88,8 @@ private:
     void change_view(const OplogEntry& entry);
     Change& change_of(const Namespace& name, const Element& id);
     void write(const Namespace& name, std::span<Change> changes);
-    void resolve(const Namespace& name, std::span<Change> changes);
+    class Batch;
+    void resolve(const Namespace& name, std::span<Change> changes, Batch& batch);
     void apply_command(const OplogEntry& entry);
     void apply_to(const Namespace& name, const OplogEntry& entry, bool is_of_buckets);
     void apply_many(const OplogEntry& entry);

@@ -80,6 +80,26 @@ TEST_F(MongoReplay, UpdatesFindTheDocumentsOfTheBase) {
     EXPECT_THAT(model_.of("shop.a"), ElementsAre(json(R"({"_id": 1, "n": 2})")));
 }
 
+TEST_F(MongoReplay, OfLargeDocumentsFewAreInMemoryAtOnce) {
+    constexpr std::size_t count = 40, document_bytes = 1024 * 1024;
+    constexpr std::size_t bound = 10UL * 1024 * 1024;
+    for (std::size_t i = 0; i < count; ++i) {
+        const Bytes id = Builder().i32("_id", static_cast<std::int32_t>(i)).done();
+        model_.documents["shop.a"][to_json(id)] =
+            fmt::format(R"({{"_id": {}, "n": 0, "text": "{}"}})", i, std::string(document_bytes, 'x'));
+        entry("u", "shop.a", R"({"$v": 2, "diff": {"u": {"n": 1}}})", fmt::format(R"({{"o2": {{"_id": {}}}}})", i));
+    }
+    play();
+    EXPECT_LT(model_.held_bytes_most, bound);
+    EXPECT_GE(model_.writes, count * document_bytes / bound);
+    EXPECT_EQ(model_.of("shop.a").size(), count);
+    for (const std::string& each : model_.of("shop.a")) {
+        const Bytes document = from_json(each);
+        EXPECT_EQ(number_of(document, "n"), 1);
+        EXPECT_EQ(text_of(document, "text").size(), document_bytes);
+    }
+}
+
 TEST_F(MongoReplay, CommandsMakeRenameAndDropCollectionsAndIndexes) {
     entry("c", "shop.$cmd", R"({"create": "a", "capped": true, "size": 9, "idIndex": {"v": 2}})");
     entry("i", "shop.a", R"({"_id": 1})");
@@ -409,6 +429,40 @@ TEST(MongoHistory, TellsOfDropsAndManyDeletes) {
     replay->feed(journal);
     replay->finish();
     EXPECT_THAT(seen, ElementsAre("delete shop/a 120", "drop shop/a 0", "drop shop 0"));
+}
+
+TEST(MongoHistory, TellsOfManyDeletesBetweenTheWritesOfOthers) {
+    Bytes journal;
+    unsigned n = 0;
+    auto add = [&](std::string_view op, std::string_view ns, const Bytes& o, std::int64_t milliseconds) {
+        Bytes wall;
+        ByteWriter(wall).u64(static_cast<std::uint64_t>(1'700'000'000'000 + milliseconds));
+        Builder entry;
+        entry.text("op", op).text("ns", ns).timestamp("ts", (1000ULL << 32) + ++n).value("wall", BsonType::date, wall);
+        append(journal, entry.document("o", o).done());
+    };
+    for (int i = 0; i < 120; ++i) {
+        const Bytes id = Builder().i32("_id", i).done();
+        add("i", "shop.log", id, i);
+        add("d", "shop.a", id, i);
+        add("u", "shop.b", id, i);
+        add("d", "shop.b", id, i);
+    }
+    for (int i = 1; i <= 120; ++i) add("d", "shop.few", Builder().i32("_id", i).done(), 2000LL * i);
+    add("c", "shop.$cmd",
+        Builder().text("renameCollection", "shop.a").text("to", "shop.b").boolean("dropTarget", true).done(), 300'000);
+    add("c", "shop.$cmd",
+        Builder().text("renameCollection", "shop.c").text("to", "shop.d").boolean("dropTarget", false).done(), 300'000);
+    std::vector<std::string> seen;
+    Stop stop;
+    World world{system_clock(), system_random(), stop, stderr_log(Level::error)};
+    const auto replay = history({world, [&](const HistoryEvent& each) {
+                                     seen.push_back(fmt::format("{} {} {}", each.what, each.item, each.count));
+                                 }});
+    replay->begin_lane();
+    replay->feed(journal);
+    replay->finish();
+    EXPECT_THAT(seen, ElementsAre("delete shop/a 120", "delete shop/b 120", "drop shop/b 0"));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "source/item_list.h"
+#include "sources/mongodb/chosen.h"
 #include "sources/mongodb/reading.h"
 #include "sources/mongodb/scope.h"
 
@@ -52,10 +53,7 @@ public:
                        {"", "about consistency", instant_.description()},
                        {"", scope_fact, scope_.text()}});
         if (instant_.kind() == Consistency::none && options.consistency != Consistency::none)
-            world.log.warning(fmt::format(
-                "{} has no oplog: each collection is captured as it is when it is read, all together are not one "
-                "instant. A replica set of one has one: start mongod with --replSet rs0, then rs.initiate()",
-                options.endpoint.shown()));
+            tell_why_not_one_instant();
         list_items();
     }
 
@@ -94,6 +92,7 @@ public:
         CaptureSummary out;
         out.facts = readings_.take(instant_.kind());
         out.several_instants = instant_.kind() == Consistency::none;
+        out.left_out = left_out_;
         if (instant_.kind() == Consistency::snapshot)
             out.moment = instant_.snapshot_moment(client_);
         else
@@ -138,7 +137,9 @@ private:
             if (i == snapshot_tries_max && wanted == Consistency::automatic) wanted = Consistency::oplog;
             Instant::Reading reading;
             reading.log_begins = Instant::log_begins(client_);
-            databases_ = list();
+            Chosen chosen = choose(client_, options_, scope_);
+            if (i == 0) tell_of_idle(client_, chosen.idle_globs);
+            databases_ = std::move(chosen.databases);
             const Bytes before = metadata_of(databases_);
             sizes_.clear();
             for (const auto& [name, collections] : databases_)
@@ -147,9 +148,12 @@ private:
                     const Namespace stored{name, each.stored_name()};
                     reading.bytes += sizes_.emplace(&each, estimate_size(client_, stored)).first->second.bytes;
                     if (!reading.any) reading.any = stored;
+                    if (each.is_capped()) reading.capped = each.name;
                 }
             instant_ = Instant::choose(client_, wanted, reading);
-            if (instant_.kind() != Consistency::snapshot || metadata_of(list()) == before) return;
+            if (instant_.kind() != Consistency::snapshot ||
+                metadata_of(choose(client_, options_, scope_).databases) == before)
+                return;
             world_.stop.check();
         }
         throw Error{Code::source_failed, "collections of {} are made, changed and dropped all the time",
@@ -158,16 +162,6 @@ private:
     }
 
     using Databases = std::map<std::string, std::vector<Collection>>;
-
-    Databases list() {
-        Databases out;
-        for (const std::string& name : chosen(list_databases(client_))) {
-            std::vector<Collection> collections = list_collections(client_, name);
-            std::erase_if(collections, [&](const Collection& each) { return !scope_.covers(each.name); });
-            out.emplace(name, std::move(collections));
-        }
-        return out;
-    }
 
     static Bytes metadata_of(const Databases& databases) {
         Bytes out;
@@ -178,16 +172,18 @@ private:
         return out;
     }
 
-    std::vector<std::string> chosen(const std::vector<std::string>& present) const {
-        std::vector<std::string> out;
-        std::ranges::copy_if(present, std::back_inserter(out),
-                             [&](const std::string& name) { return scope_.covers_database(name); });
-        for (const std::string& each : options_.databases)
-            if (!has_glob(each) && std::ranges::find(present, each) == present.end())
-                throw Error{Code::source_failed, "{}: there is no database {}", options_.endpoint.shown(), each}.hint(
-                    fmt::format("The server has: {}.", join(present, ", ")));
-        if (out.empty()) throw Error{Code::source_failed, "{}: no database is chosen", options_.endpoint.shown()};
-        return out;
+    void tell_why_not_one_instant() {
+        std::string why = fmt::format("the oplog of {} is empty", options_.endpoint.shown()), hint;
+        try {
+            require_oplog(client_);
+        } catch (const Error& error) {
+            if (error.code() != Code::source_failed) throw;
+            why = error.message();
+            hint = error.hint();
+        }
+        world_.log.warning(fmt::format(
+            "{}: each collection is captured as it is when it is read, all together are not one instant. {}", why,
+            hint));
     }
 
     std::vector<Collection> captured() const {
@@ -204,21 +200,24 @@ private:
 
     // Those who may not be read are left out, for a database is worth having without them.
     void list_users() {
+        std::string why;
         for (const auto& [item, collection] :
              {std::pair(users_item, "system.users"), std::pair(roles_item, "system.roles")}) {
-            try {
-                Bytes bytes = everything_of(client_, collection,
-                                            options_.databases.empty() ? std::vector<std::string>{} : names());
-                if (!bytes.empty()) list_bytes(std::string(item), std::move(bytes));
-            } catch (const Error& error) {
-                if (error.code() != Code::source_failed) throw;
-                world_.log.warning(
-                    fmt::format("users and roles are not captured: {}. The role `backup` on `admin` may "
-                                "read them",
-                                error.message()));
-                return;
+            const Reply one = client_.ask(
+                "admin", Builder().text("find", collection).i64("limit", 1).boolean("singleBatch", true).done());
+            if (one.code == server_code::unauthorized) {
+                left_out_.emplace_back(item);
+                why = one.message;
+                continue;
             }
+            Bytes bytes =
+                everything_of(client_, collection, options_.databases.empty() ? std::vector<std::string>{} : names());
+            if (!bytes.empty()) list_bytes(std::string(item), std::move(bytes));
         }
+        if (left_out_.empty()) return;
+        readings_.add({{"", std::string(users_fact), why}});
+        world_.log.warning(fmt::format(
+            "users and roles are not captured: {}. The role `backup` on `admin` may read them", printable(why)));
     }
 
     std::vector<std::string> names() const {
@@ -259,6 +258,7 @@ private:
     Databases databases_;
     std::map<const Collection*, Size> sizes_;
     ItemList<Place> items_;
+    std::vector<std::string> left_out_;
     const std::string memory_folder_ = memory_folder(options_.source, options_.endpoint.shown());
     std::mutex mutex_;
     std::vector<std::shared_ptr<MemoryWriter>> remembered_;  // guarded by mutex_

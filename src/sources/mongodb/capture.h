@@ -13,6 +13,9 @@
 
 namespace holdfast::mongodb {
 
+// Why users and roles are not in the capture.
+constexpr std::string_view users_fact = "about users";
+
 std::unique_ptr<Capture> begin_capture(World& world, const CaptureOptions& options);
 
 }  // namespace holdfast::mongodb

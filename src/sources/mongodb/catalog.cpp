@@ -65,12 +65,33 @@ std::string feature_version(Client& client) {
     return reply.ok() ? text_of(document_of(reply.document, parameter), "version") : "";
 }
 
-std::vector<std::string> list_databases(Client& client) {
-    const Bytes reply = client.run("admin", Builder().i32("listDatabases", 1).boolean("nameOnly", true).done());
+namespace {
+
+Builder list_databases_command() { return Builder().i32("listDatabases", 1).boolean("nameOnly", true); }
+
+std::vector<std::string> database_names(ByteView reply) {
     std::vector<std::string> out;
     for (const Element& each : Elements(document_of(reply, "databases"))) out.push_back(text_of(each.value, "name"));
     std::ranges::sort(out);
     return out;
+}
+
+}  // namespace
+
+std::vector<std::string> list_databases(Client& client) {
+    return database_names(client.run("admin", list_databases_command().done()));
+}
+
+std::vector<std::string> list_all_databases(Client& client) {
+    const Reply reply = client.ask("admin", list_databases_command().boolean("authorizedDatabases", false).done());
+    if (reply.code == server_code::unauthorized)
+        throw Error{client.failure(), "{}: the user may not see which databases there are: {}",
+                    client.endpoint().shown(), reply.message}
+            .hint(
+                "Give it the action `listDatabases` on the cluster (the role `backup` on `admin` has it), or name the "
+                "databases.");
+    if (!reply.ok()) client.fail(reply, "listDatabases");
+    return database_names(reply.document);
 }
 
 namespace {
@@ -100,6 +121,17 @@ std::vector<Collection> listed(Client& client, const std::string& database, Byte
 }
 
 }  // namespace
+
+std::vector<Namespace> list_names(Client& client, const std::string& database) {
+    std::vector<Namespace> out;
+    Cursor cursor(client, database, Builder().i32("listCollections", 1).boolean("nameOnly", true).done(), {});
+    while (true) {
+        const ByteView each = cursor.next();
+        if (each.empty()) return out;
+        if (std::string name = text_of(each, "name"); !is_internal_collection(name))
+            out.push_back({database, std::move(name)});
+    }
+}
 
 std::vector<Collection> list_collections(Client& client, const std::string& database) {
     return listed(client, database, command("listCollections", 1));

@@ -36,7 +36,9 @@ bool is_internal_collection(std::string_view name);  // system.… that is not t
 
 // What a server lets be written, which may be older than itself: "6.0"; empty when it does not say.
 std::string feature_version(Client& client);
-std::vector<std::string> list_databases(Client& client);
+std::vector<std::string> list_databases(Client& client);                         // of those that the user may see
+std::vector<std::string> list_all_databases(Client& client);                     // refused to who may not see all
+std::vector<Namespace> list_names(Client& client, const std::string& database);  // of its collections
 std::vector<Collection> list_collections(Client& client, const std::string& database);
 std::optional<Collection> look_up(Client& client, const Namespace& name);
 // Documents and bytes, as the server estimates them.

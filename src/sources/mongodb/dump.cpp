@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t metadata_bytes_max = 64 * 1024 * 1024;
 constexpr std::size_t users_bytes_max = 256 * 1024 * 1024;
 constexpr std::size_t piece_bytes = 1024 * 1024;
+constexpr std::string_view oplog_file = "oplog.bson";
 constexpr std::string_view of_admin = "$admin.system.";
 constexpr std::string_view bson_suffix = ".bson", metadata_file_suffix = ".metadata.json", packed_suffix = ".gz";
 
@@ -90,14 +91,21 @@ private:
 
 class DumpCapture final : public Capture {
 public:
-    DumpCapture(World& world, const std::string& folder) : world_(world), folder_(folder) {
+    DumpCapture(World& world, const std::string& folder, const std::string& database) : world_(world), folder_(folder) {
+        bool has_files = false;
         for (const auto& each : fs::directory_iterator(folder_)) {
-            const std::string name = each.path().filename().string();
+            const std::string name = without_packing(each.path().filename().string());
             if (each.is_directory())
-                list_database(each.path());
-            else if (without_packing(name) == "oplog.bson")
+                list_database(each.path(), each.path().filename().string());
+            else if (name == oplog_file)
                 oplog_ = each.path().string();
+            else
+                has_files = has_files || name.ends_with(bson_suffix);
         }
+        if (has_files && database.empty())
+            throw Error{Code::source_failed, "{} holds collections without the folder of a database", folder}.hint(
+                "--database NAME says which one they are of.");
+        if (has_files) list_database(folder_, database);
         if (databases_.empty() && users_.empty())
             throw Error{Code::source_failed, "{} holds no dump of MongoDB", folder};
         list_items();
@@ -126,11 +134,11 @@ private:
         Bytes bytes;
     };
 
-    void list_database(const fs::path& folder) {
-        const std::string database = folder.filename().string();
+    void list_database(const fs::path& folder, const std::string& database) {
         std::map<std::string, fs::path> data, metadata;
         for (const auto& each : fs::directory_iterator(folder)) {
             const std::string name = without_packing(each.path().filename().string());
+            if (each.is_directory() || name == oplog_file) continue;
             if (name.ends_with(metadata_file_suffix))
                 metadata[name_of_dump_file(stem_of(name, metadata_file_suffix))] = each.path();
             else if (name.ends_with(bson_suffix))
@@ -242,17 +250,17 @@ private:
 
 class DumpSource final : public Source {
 public:
-    DumpSource(std::string name, std::string path, std::string folder)
-        : name_(std::move(name)), path_(std::move(path)), folder_(std::move(folder)) {}
+    DumpSource(const DumpRequest& request, std::string folder)
+        : name_(request.name), path_(request.path), database_(request.database), folder_(std::move(folder)) {}
     std::string name() const override { return name_; }
     std::string kind() const override { return "mongodb"; }
     std::vector<std::string> describe() const override { return {path_}; }
     std::unique_ptr<Capture> begin(const CaptureRequest& request) override {
-        return std::make_unique<DumpCapture>(request.world, folder_);
+        return std::make_unique<DumpCapture>(request.world, folder_, database_);
     }
 
 private:
-    const std::string name_, path_, folder_;
+    const std::string name_, path_, database_, folder_;
 };
 
 // Where the databases are: the folder itself, or the one within that mongodump made.
@@ -305,13 +313,16 @@ std::unique_ptr<Source> load_dump(const DumpRequest& request) {
             "There are archives (mongodump --archive), folders with DATABASE/COLLECTION.bson, and tars of such, also "
             "gzipped.");
     std::string folder = request.path;
-    if (format != "folder") {
-        folder = request.work + "/dump";
-        fs::create_directories(folder);
-        format == "tar" ? unpack_tar(request.world, request.path, folder)
-                        : unpack_archive(request.world, request.path, folder);
+    if (format == "folder") return std::make_unique<DumpSource>(request, top_of(folder).string());
+    folder = request.work + "/dump";
+    fs::create_directories(folder);
+    if (format == "archive") {
+        unpack_archive(request.world, request.path, folder);
+        return std::make_unique<DumpSource>(request, top_of(folder).string());
     }
-    return std::make_unique<DumpSource>(request.name, request.path, format == "tar" ? folder : top_of(folder).string());
+    const std::string only = unpack_tar(request.world, request.path, folder);
+    if (!request.database.empty() && !only.empty()) folder += "/" + only;
+    return std::make_unique<DumpSource>(request, std::move(folder));
 }
 
 }  // namespace holdfast::mongodb

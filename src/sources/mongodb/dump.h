@@ -23,6 +23,7 @@ struct DumpRequest {
     std::string path;
     std::string work;  // a folder of ours, which outlives the source
     std::string name;
+    std::string database = {};  // of collections that lie at the top, or in the one folder of a tar
 };
 std::unique_ptr<Source> load_dump(const DumpRequest& request);
 

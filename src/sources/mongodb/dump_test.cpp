@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -47,6 +50,11 @@ protected:
         std::filesystem::create_directories(std::filesystem::path(path(name)).parent_path());
         std::ofstream(path(name), std::ios::binary) << as_text(bytes);
     }
+    Bytes read_file(const std::string& name) const {
+        std::ifstream file(path(name), std::ios::binary);
+        const std::string text{std::istreambuf_iterator<char>(file), {}};
+        return to_bytes(as_bytes(text));
+    }
     void write_packed(const std::string& name, ByteView bytes) {
         gzFile file = gzopen(path(name).c_str(), "wb");
         gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
@@ -87,9 +95,10 @@ protected:
         out.options = to_bytes(empty_document());
         return out;
     }
-    std::map<std::string, Bytes> captured(const std::string& name, CaptureSummary* summary = nullptr) {
+    std::map<std::string, Bytes> captured(const std::string& name, CaptureSummary* summary = nullptr,
+                                          const std::string& database = "") {
         const TemporaryFolder work;
-        const auto source = load_dump({world_, path(name), work.path(), "shop"});
+        const auto source = load_dump({world_, path(name), work.path(), "shop", database});
         const auto capture = source->begin({world_});
         std::map<std::string, Bytes> out;
         Batch batch;
@@ -223,12 +232,59 @@ TEST_F(MongoDump, AFolderIsReadWithPackedFilesUsersAndTheOplog) {
     EXPECT_EQ(summary.facts->value("shop/orders", "documents"), std::nullopt);  // the oplog changes it
 }
 
+TEST_F(MongoDump, CollectionsWithoutADatabaseAreOfTheOneThatIsNamed) {
+    write("flat/backup-2024-01-31/orders.bson", orders_);
+    write("flat/backup-2024-01-31/orders.metadata.json", as_bytes(R"({"options": {}, "indexes": []})"));
+    EXPECT_EQ(captured("flat/backup-2024-01-31", nullptr, "shop").at("shop/orders"), orders_);
+    EXPECT_THROW(captured("flat/backup-2024-01-31"), Error) << "of which database?";
+    const auto tar = [&](const std::string& name, const std::string& top) {
+        const std::string command = "tar -C " + path(top) + " -cf " + path(name) + " .";
+        ASSERT_EQ(std::system(command.c_str()), 0);  // NOLINT(cert-env33-c)
+    };
+    tar("flat.tar", "flat");
+    tar("bare.tar", "flat/backup-2024-01-31");
+    write("named/dump/shop/orders.bson", orders_);
+    tar("named.tar", "named");
+    EXPECT_EQ(captured("flat.tar", nullptr, "shop").at("shop/orders"), orders_);
+    EXPECT_EQ(captured("bare.tar", nullptr, "shop").at("shop/orders"), orders_);
+    EXPECT_EQ(captured("named.tar", nullptr, "other").at("shop/orders"), orders_);
+    EXPECT_THROW(captured("bare.tar"), Error) << "of which database?";
+}
+
 TEST_F(MongoDump, WhatIsCutOrDamagedIsNotTaken) {
     const Bytes archive = exported("archive"), tar = exported("tar");
     for (const auto& [name, bytes] : {std::pair<std::string, const Bytes&>("cut.archive", archive), {"cut.tar", tar}}) {
         write(name, ByteView(bytes).first(bytes.size() / 2));
         EXPECT_THROW(captured(name), Error) << name;
     }
+    constexpr std::size_t block = 512;
+    // Cut where a file in it ends; one of its headers changed; two in one.
+    write("ends.tar", ByteView(tar).first(tar.size() - 2 * block));
+    Bytes changed = tar;
+    const auto named = std::ranges::search(changed, std::string_view("orders.bson"));
+    ASSERT_FALSE(named.empty());
+    *named.begin() = 'O';
+    write("changed.tar", changed);
+    Bytes twice = to_bytes(ByteView(tar).first(tar.size() - 2 * block));
+    append(twice, tar);
+    write("twice.tar", twice);
+    for (const auto& [name, says] : {std::pair<std::string, std::string>("ends.tar", "ends before its end"),
+                                     {"changed.tar", "checksum of a header"},
+                                     {"twice.tar", "twice"}}) {
+        try {
+            captured(name);
+            FAIL() << name;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), Code::source_failed);
+            EXPECT_THAT(error.message(), HasSubstr(says));
+        }
+    }
+    // The checksum of gzip lies behind the tar's end.
+    write_packed("whole.tar.gz", tar);
+    Bytes packed = read_file("whole.tar.gz");
+    packed[packed.size() - 8] ^= 1;
+    write("sum.tar.gz", packed);
+    EXPECT_THROW(captured("sum.tar.gz"), Error);
     write("x/shop/orders.bson", ByteView(orders_).first(orders_.size() - 3));
     EXPECT_THROW(captured("x"), Error);
     write("y/shop/orders.bson", as_bytes("this is no BSON at all, whatever it says"));

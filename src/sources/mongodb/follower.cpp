@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "sources/mongodb/canary.h"
+#include "sources/mongodb/chosen.h"
 #include "sources/mongodb/oplog.h"
 #include "sources/mongodb/scope.h"
 
@@ -19,6 +20,7 @@ constexpr Nanoseconds quiet_beat =
     10 * one_second;  // how often a server without heartbeats of its own is asked the time
 constexpr auto silence_max_milliseconds = "20000";
 constexpr int reconnects_max = 60;
+constexpr Nanoseconds reopened_every = one_second / 10;  // a cursor that the server ended
 
 class OplogFollower final : public Follower {
 public:
@@ -29,10 +31,7 @@ public:
             options_.endpoint.set("socketTimeoutMS", silence_max_milliseconds);
         connect();
         refuse_sharded(*client_);
-        if (!has_oplog(*client_))
-            throw Error{Code::source_failed, "{} has no oplog, so there is nothing to follow",
-                        options_.endpoint.shown()}
-                .hint("Make it a replica set of one: start mongod with --replSet rs0, then rs.initiate().");
+        require_oplog(*client_);
         line_ = line_of(*client_);
         const auto newest = newest_entry(*client_);
         if (!newest)
@@ -40,7 +39,9 @@ public:
                 "Write something once; or this user may not read it: the role `read` on `local`, or `backup`, may.");
         const OplogEntry now = parse_entry(*newest);
         until_ = now.ts;
-        if (!request.from || !continues(*request.from)) {
+        const bool goes_on = request.from && continues(*request.from);
+        look_for_chosen(goes_on);
+        if (!goes_on) {
             start_.at = now.moment(line_);
             last_ = start_.at;
             last_entry_ = *newest;
@@ -78,6 +79,16 @@ public:
     }
 
 private:
+    // What was followed already may have been dropped since, and just then what is in the oplog is wanted.
+    void look_for_chosen(bool goes_on) {
+        try {
+            tell_of_idle(*client_, refuse_missing(*client_, options_, scope_));
+        } catch (const Error& error) {
+            if (!goes_on || error.code() != Code::source_failed) throw;
+            world_.log.warning(error.message());
+        }
+    }
+
     // A cursor does not outlive its client.
     void disconnect() {
         cursor_.reset();
@@ -97,7 +108,10 @@ private:
             return false;
         }
         const auto [found, next] = entry_at(from.position.at);
-        if (!found) return false;
+        if (!found) {
+            start_.why_not = why_absent(from.position.at);
+            return false;
+        }
         const OplogEntry entry = parse_entry(*found);
         // Earlier versions kept no term.
         if (term == 0 ? entry.time > from.time : entry.term != term) {
@@ -133,12 +147,14 @@ private:
             if (const ByteView document = cursor.next(); !document.empty()) next = to_bytes(document);
         }
         if (found && parse_entry(*found).ts == at) return {std::move(found), std::move(next)};
-        const auto oldest = oldest_entry(*client_);
-        start_.why_not =
-            oldest && parse_entry(*oldest).ts > at
-                ? fmt::format("the oplog begins later, at {}", rfc3339(parse_entry(*oldest).time))
-                : "the last change that is known is not in the oplog any more: it was taken back by an election";
         return {};
+    }
+
+    std::string why_absent(std::uint64_t at) {
+        const auto oldest = oldest_entry(*client_);
+        return oldest && parse_entry(*oldest).ts > at
+                   ? fmt::format("the oplog begins later, at {}", rfc3339(parse_entry(*oldest).time))
+                   : "the last change that is known is not in the oplog any more: it was taken back by an election";
     }
 
     void open_cursor() {
@@ -154,6 +170,10 @@ private:
 
     bool prove(ByteView first) {
         is_proved_ = true;
+        return prove_same(first);
+    }
+
+    bool prove_same(ByteView first) {
         if (equal(first, last_entry_)) return true;
         const OplogEntry entry = parse_entry(first);
         why_broken_ = entry.ts == last_.position.at ? "an election took changes back that were followed already"
@@ -171,7 +191,10 @@ private:
         for (std::size_t bytes = 0; bytes < piece_bytes;) {
             const ByteView document = cursor_->next();
             if (document.empty()) {
-                if (!cursor_->is_open()) cursor_.reset();
+                if (!cursor_->is_open()) {
+                    cursor_.reset();
+                    world_.clock.sleep(reopened_every);
+                }
                 return into.records > 0 ? Came::piece : Came::idle;
             }
             if (!is_proved_) {
@@ -229,16 +252,21 @@ private:
             connect();
             open_cursor();
             const ByteView first = cursor_->next();
-            if (first.empty() || !prove(first)) {
-                if (first.empty()) why_broken_ = "the last change that was followed is not in the oplog any more";
-                return false;
-            }
+            if (first.empty() ? !still_has_last() : !prove(first)) return false;
             reconnects_ = 0;
         } catch (const Error& again) {
             if (again.code() != Code::source_failed) throw;
             disconnect();
         }
         return true;
+    }
+
+    // What a new primary knows that most have may for a while be behind what it has: then nothing comes yet.
+    bool still_has_last() {
+        const auto there = entry_at(last_.position.at).first;
+        if (there) return prove_same(*there);
+        why_broken_ = why_absent(last_.position.at);
+        return false;
     }
 
     World& world_;

@@ -54,10 +54,14 @@ std::optional<std::uint64_t> Instant::log_begins(Client& client) {
 Instant Instant::choose(Client& client, Consistency wanted, const Reading& reading) {
     Instant out;
     if (wanted == Consistency::none) return out;
+    if (wanted == Consistency::snapshot && reading.capped)
+        throw Error{Code::source_failed, "{} is capped, and servers give no snapshot reads of such collections",
+                    reading.capped->text()}
+            .hint("`consistency: oplog` does without; or leave it out (`exclude`).");
     const bool tries_snapshot =
         wanted == Consistency::snapshot ||
-        (wanted == Consistency::automatic && is_set_member(client) && reading.bytes <= snapshot_bytes_max &&
-         std::atoi(client.server_version().c_str()) >= snapshot_major_min);
+        (wanted == Consistency::automatic && !reading.capped && is_set_member(client) &&
+         reading.bytes <= snapshot_bytes_max && std::atoi(client.server_version().c_str()) >= snapshot_major_min);
     if (tries_snapshot && reading.any) {
         if (const auto time = cluster_time(client, *reading.any)) {
             out.kind_ = Consistency::snapshot;
@@ -73,17 +77,23 @@ Instant Instant::choose(Client& client, Consistency wanted, const Reading& readi
         out.kind_ = Consistency::oplog;
         out.line_ = line_of(client);
         out.oplog_from_ = *reading.log_begins;
+        out.reads_majority_ = is_set_member(client);
         return out;
     }
-    if (wanted == Consistency::oplog)
-        throw Error{Code::source_failed, "{} has no oplog", client.endpoint().shown()}.hint(
-            "Make it a replica set of one: start mongod with --replSet rs0, then rs.initiate().");
+    if (wanted == Consistency::oplog) {
+        require_oplog(client);
+        throw Error{Code::source_failed, "the oplog of {} is empty", client.endpoint().shown()}.hint(
+            "Write something once.");
+    }
     return out;
 }
 
 void Instant::add_to(Builder& find) const {
-    if (kind_ != Consistency::snapshot) return;
-    find.document("readConcern", Builder().text("level", "snapshot").timestamp("atClusterTime", cluster_time_).done());
+    if (kind_ == Consistency::snapshot)
+        find.document("readConcern",
+                      Builder().text("level", "snapshot").timestamp("atClusterTime", cluster_time_).done());
+    else if (reads_majority_)
+        find.document("readConcern", Builder().text("level", "majority").done());
 }
 
 std::string Instant::description() const {
@@ -105,17 +115,26 @@ std::optional<Moment> Instant::snapshot_moment(Client& client) const {
 }
 
 Bytes newest_safe_entry(Client& client) {
-    // What this server has itself applied is what was read; what most have is what stays.
-    Builder query;
-    query.text("find", "oplog.rs").document("sort", Builder().i32("$natural", -1).done()).i64("limit", 1);
-    std::uint64_t seen = 0;
+    // What this server has itself applied is at or behind all that was read; what most have is what stays.
+    Bytes own;
     {
+        Builder query;
+        query.text("find", "oplog.rs").document("sort", Builder().i32("$natural", -1).done()).i64("limit", 1);
         Cursor cursor(client, "local", query.done(), {.first_batch = 1});
-        if (const ByteView own = cursor.next(); !own.empty()) seen = parse_entry(own).ts;
+        own = to_bytes(cursor.next());
     }
+    const std::uint64_t seen = own.empty() ? 0 : parse_entry(own).ts;
     for (int i = 0; i < safe_tries_max; ++i) {
         auto newest = newest_entry(client);
-        if (newest && parse_entry(*newest).ts >= seen) return std::move(*newest);
+        if (newest && parse_entry(*newest).ts >= seen) {
+            const auto now = own.empty() ? std::nullopt : newest_entry(client, seen);
+            if (!own.empty() &&
+                (!now || parse_entry(*now).ts != seen || parse_entry(*now).term != parse_entry(own).term))
+                throw Error{Code::source_failed, "an election took changes back while {} was captured",
+                            client.endpoint().shown()}
+                    .hint("Try again.");
+            return std::move(*newest);
+        }
         client.world().stop.check();
         client.world().clock.sleep(one_second / 10);
     }

@@ -23,6 +23,7 @@ public:
         std::optional<Namespace> any;             // a collection that exists
         std::uint64_t bytes = 0;                  // how much will be read
         std::optional<std::uint64_t> log_begins;  // from before it was listed
+        std::optional<Namespace> capped = {};     // one that is
     };
     static Instant choose(Client& client, Consistency wanted, const Reading& reading);
 
@@ -40,6 +41,7 @@ private:
     std::string line_;
     std::uint64_t cluster_time_ = 0;
     std::uint64_t oplog_from_ = 0;
+    bool reads_majority_ = false;  // nothing that an election can still take back
 };
 
 constexpr std::string_view consistent_by_oplog = "one instant, by the oplog";

@@ -1,6 +1,7 @@
 #include "sources/mongodb/journal_replay.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
 #include "sources/mongodb/names.h"
@@ -74,20 +75,23 @@ public:
         });
     }
     Summary finish() override {
-        end_deletes();
+        end_deletes([](const auto&, const Deletes&) { return true; });
         return summary_;
     }
 
 private:
+    struct Deletes {
+        HistoryEvent event;
+        Nanoseconds last = 0;
+    };
+
     void look(const OplogEntry& entry) {
         if (entry.ts <= summary_.reached.position.at) return;
         summary_.reached = entry.moment("");
         ++summary_.records;
+        end_deletes([&](const auto&, const Deletes& each) { return entry.time - each.last > deletes_apart_max; });
         if (entry.op == "d") return count_delete(entry, std::string(entry.ns));
-        if (entry.op != "c") {
-            if (entry.op != "n") end_deletes();
-            return;
-        }
+        if (entry.op != "c") return;
         const auto first = Elements(entry.object).begin();
         if (first == Elements(entry.object).end()) return;
         const Namespace name{split_namespace(entry.ns).database, std::string(first->text().value_or(""))};
@@ -97,30 +101,38 @@ private:
                     count_delete(entry, text_of(each.value, "ns"));
             return;
         }
-        end_deletes();
+        end_deletes([&](const auto& ns, const Deletes&) {
+            return first->name == "dropDatabase" ? split_namespace(ns).database == name.database : ns == name.text();
+        });
         if (first->name == "drop")
             tell(entry, "drop", item_path(name),
                  static_cast<std::uint64_t>(std::max<std::int64_t>(number_of(entry.object2, "numRecords"), 0)));
         else if (first->name == "dropDatabase")
             tell(entry, "drop", encode_database(name.database), 0);
-        else if (first->name == "renameCollection" && find(entry.object, "dropTarget") &&
-                 find(entry.object, "dropTarget")->type == BsonType::binary)
+        else if (first->name == "renameCollection" && drops_target(entry))
             tell(entry, "drop", item_path(split_namespace(text_of(entry.object, "to"))), 0);
     }
 
-    void count_delete(const OplogEntry& entry, const std::string& ns) {
-        if (deleted_.count > 0 && (deleted_ns_ != ns || entry.time - last_delete_ > deletes_apart_max)) end_deletes();
-        if (deleted_.count == 0) {
-            deleted_ns_ = ns;
-            deleted_ = {entry.time, {"", entry.ts}, "delete", item_path(split_namespace(ns)), 0};
-        }
-        last_delete_ = entry.time;
-        ++deleted_.count;
+    // The UUID of what goes; earlier servers say only that something does.
+    static bool drops_target(const OplogEntry& entry) {
+        const auto dropped = find(entry.object, "dropTarget");
+        return dropped && (dropped->binary() || dropped->is_true());
     }
 
-    void end_deletes() {
-        if (deleted_.count >= many_deletes) request_.each(deleted_);
-        deleted_ = {};
+    // Between the deletes of one namespace come entries of all others.
+    void count_delete(const OplogEntry& entry, const std::string& ns) {
+        const auto [at, is_new] = deletes_.try_emplace(ns);
+        if (is_new) at->second.event = {entry.time, {"", entry.ts}, "delete", item_path(split_namespace(ns)), 0};
+        at->second.last = entry.time;
+        ++at->second.event.count;
+    }
+
+    void end_deletes(const std::function<bool(const std::string& ns, const Deletes&)>& are_over) {
+        std::erase_if(deletes_, [&](const auto& each) {
+            if (!are_over(each.first, each.second)) return false;
+            if (each.second.event.count >= many_deletes) request_.each(each.second.event);
+            return true;
+        });
     }
 
     void tell(const OplogEntry& entry, std::string what, std::string item, std::uint64_t count) {
@@ -130,9 +142,7 @@ private:
     const HistoryRequest request_;
     RecordCutter cutter_;
     Summary summary_;
-    HistoryEvent deleted_;
-    std::string deleted_ns_;
-    Nanoseconds last_delete_ = 0;
+    std::map<std::string, Deletes> deletes_;  // by namespace: those that may go on
 };
 
 }  // namespace

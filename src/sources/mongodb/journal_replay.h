@@ -41,7 +41,7 @@ private:
     bool is_over_ = false;
 };
 
-// Drops, dropDatabase, and many deletes in a row.
+// Drops, dropDatabase, and many deletes of one collection, each soon after the one before.
 std::unique_ptr<Replay> history(const HistoryRequest& request);
 
 }  // namespace holdfast::mongodb

@@ -58,6 +58,11 @@ constexpr std::array restore_table{
     SourceOption{"with_users", Type::flag, "users and roles that are missing come back, too"},
 };
 
+constexpr std::array import_table{
+    SourceOption{"database", Type::reference,
+                 "the database of a dump that does not say one: COLLECTION.bson at its top"},
+};
+
 class MongoSource final : public Source {
 public:
     MongoSource(std::string name, CaptureOptions options) : name_(std::move(name)), options_(std::move(options)) {}
@@ -114,14 +119,25 @@ CaptureOptions capture_options(const std::string& name, const SourceOptions& opt
     out.collections = option_list(options, "collections");
     out.exclude = option_list(options, "exclude");
     if (out.databases.empty() && !out.endpoint.database().empty()) out.databases = {out.endpoint.database()};
-    for (std::string& each : out.collections)
-        if (each.find('/') == std::string::npos && out.databases.size() == 1)
+    const bool is_resolved = std::ranges::none_of(std::array{"argument", "url", "database"}, [&](const char* each) {
+        return is_unresolved(option_text(options, each));
+    });
+    for (std::string& each : out.collections) {
+        if (each.find('/') != std::string::npos) continue;
+        if (out.databases.size() == 1)
             each = encode_database(out.databases.front()) + "/" + each;
+        else if (is_resolved)
+            throw Error{Code::config, "source {}: the collection `{}` is of no database", name, printable(each)}.hint(
+                "Write DATABASE/COLLECTION, or name one database by `database`.");
+    }
     out.consistency = consistency_of(name, option_text(options, "consistency"));
     if (const std::string size = option_text(options, "range_size"); !size.empty())
         out.range_bytes = parse_size(size).value_or(out.range_bytes);
     if (const std::string canary = option_text(options, "canary"); !canary.empty())
         out.canary_every = parse_duration(canary).value_or(0);
+    if (out.canary_every > 0 && !out.databases.empty() && std::ranges::all_of(out.databases, has_glob))
+        throw Error{Code::config, "source {}: `canary` has no database, for `databases` are globs only", name}.hint(
+            "Name one of them as well: the canary is written there.");
     return out;
 }
 
@@ -141,7 +157,8 @@ bool is_renamed(const std::string& item, const RestoreOptions& chosen) {
 }
 
 std::unique_ptr<Source> import_dump(const ImportRequest& request) {
-    return load_dump({request.sandbox.world(), request.path, request.sandbox.path(), request.name});
+    return load_dump({request.sandbox.world(), request.path, request.sandbox.path(), request.name,
+                      option_text(request.options, "database")});
 }
 
 std::string not_comparable(const Fact& found, const Fact* expected, const SourceOptions& options) {
@@ -192,6 +209,7 @@ const SourceType mongodb_source_type{
     .swap = mongodb::swap,
     .not_comparable = mongodb::not_comparable,
     .dump_format = mongodb::dump_format,
+    .import_options = mongodb::import_table,
     .load_dump = mongodb::import_dump,
     .live_place = mongodb::live_place,
     .diff_rows = mongodb::diff_documents,

@@ -36,7 +36,13 @@ Namespace visible(Namespace name) {
 }
 
 bool is_temporary(const Namespace& name) {
-    return name.collection.starts_with("tmp.agg_out.") || name.collection.starts_with("tmp.mr.");
+    const std::string_view text = name.collection;
+    if (text.starts_with("tmp.agg_out.") || text.starts_with("tmp.mr.")) return true;
+    // "tmp", five signs by chance, and what it is for.
+    constexpr std::size_t purpose_at = 8;
+    if (!text.starts_with("tmp") || text.size() < purpose_at) return false;
+    const std::string_view purpose = text.substr(purpose_at);
+    return purpose.starts_with(".convertToCapped.") || purpose == ".renameCollection";
 }
 
 std::string encode_database(std::string_view name) {

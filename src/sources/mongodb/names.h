@@ -31,7 +31,7 @@ constexpr std::string_view buckets_prefix = "system.buckets.";
 constexpr std::string_view views_collection = "system.views";
 bool is_buckets(const Namespace& name);
 Namespace visible(Namespace name);
-// What $out and mapReduce fill, and then rename to what they are for.
+// What $out, mapReduce, convertToCapped and a rename from another database fill, and then rename to what they are for.
 bool is_temporary(const Namespace& name);
 
 std::string encode_database(std::string_view name);

@@ -119,13 +119,33 @@ void refuse_sharded(const Client& client) {
                 "and the balancer stopped meanwhile.");
 }
 
-bool has_oplog(Client& client) {
-    Builder query;
-    query.i32("listCollections", 1).document("filter", Builder().text("name", oplog).done());
-    const Reply reply = client.ask(local, query.done());
-    if (!reply.ok()) return false;
-    const ByteView list = document_of(document_of(reply.document, "cursor"), "firstBatch");
-    return Elements(list).begin() != Elements(list).end();
+namespace {
+
+// The list that tells whether it is there, or the refusal of whoever may not look or read.
+Reply look_for_oplog(Client& client) {
+    Builder list;
+    list.i32("listCollections", 1).document("filter", Builder().text("name", oplog).done());
+    Reply listed = client.ask(local, list.done());
+    if (!listed.ok()) return listed;
+    Reply read = client.ask(local, Builder().text("find", oplog).i64("limit", 1).boolean("singleBatch", true).done());
+    return read.code == server_code::unauthorized ? read : listed;
+}
+
+bool is_listed(const Reply& list) {
+    const ByteView found = document_of(document_of(list.document, "cursor"), "firstBatch");
+    return list.ok() && Elements(found).begin() != Elements(found).end();
+}
+
+}  // namespace
+
+bool has_oplog(Client& client) { return is_listed(look_for_oplog(client)); }
+
+void require_oplog(Client& client) {
+    const Reply found = look_for_oplog(client);
+    if (is_listed(found)) return;
+    if (!found.ok()) client.fail(found, "looking for the oplog");
+    throw Error{client.failure(), "{} has no oplog", client.endpoint().shown()}.hint(
+        "Make it a replica set of one: start mongod with --replSet rs0, then rs.initiate().");
 }
 
 bool is_set_member(Client& client) { return find(client.hello(), "setName").has_value(); }

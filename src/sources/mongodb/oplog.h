@@ -38,7 +38,8 @@ struct OplogEntry {
 OplogEntry parse_entry(ByteView document);
 
 void refuse_sharded(const Client& client);  // throws source_failed
-bool has_oplog(Client& client);
+bool has_oplog(Client& client);             // one that this user may read
+void require_oplog(Client& client);         // throws source_failed: there is none, or the user may not read it
 // Names the history that this server has: the id of its set, else its name, else that of the oplog itself.
 std::string line_of(Client& client);
 // One entry as a document of its own.

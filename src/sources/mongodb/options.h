@@ -13,7 +13,7 @@ namespace holdfast::mongodb {
 enum class Consistency : std::uint8_t {
     automatic,  // the first of these that the server gives; a snapshot only for what is read soon enough
     snapshot,   // reads at one cluster time
-    oplog,      // plain reads, and the oplog from before the first to after the last, replayed by a restore
+    oplog,      // reads of what most have, and the oplog from before the first to after the last, replayed by a restore
     none,       // each collection by itself
 };
 

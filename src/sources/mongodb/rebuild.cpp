@@ -7,6 +7,7 @@
 #include "base/item.h"
 #include "source/folder_rebuild.h"
 #include "source/rebuild_gate.h"
+#include "sources/mongodb/capture.h"
 #include "sources/mongodb/instant.h"
 #include "sources/mongodb/journal_replay.h"
 #include "sources/mongodb/spool.h"
@@ -36,6 +37,10 @@ public:
             if (const auto scope = request.facts->value("", scope_fact)) plan.scope = Scope::parse(*scope);
             // A dump with an oplog is one of a whole server.
             if (plan.line.empty() && !plan.scope) plan.scope = Scope();
+            if (plan.options.with_users && request.facts->value("", users_fact))
+                summary_.findings.push_back(
+                    {std::string(users_item), Finding::Kind::unreadable,
+                     "users and roles were not captured: " + *request.facts->value("", users_fact)});
             plan.replays = request.options.contains("until") || fact("about consistency") == consistent_by_oplog;
         }
         if (!is_dry_run_) target_ = std::make_unique<RestoreTarget>(world_, std::move(plan));
@@ -111,6 +116,7 @@ public:
         // Nobody knows how to make collections without it.
         if (at->second->kind == Open::Kind::metadata) gate_.give_up();
         if (at->second->kind == Open::Kind::oplog) is_oplog_lost_ = true;
+        if (at->second->kind == Open::Kind::collection) target_->abandon(at->second->name);
         open_.erase(at);
         summary_.findings.push_back(finding);
         gate_.changed();

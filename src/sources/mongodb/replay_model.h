@@ -23,6 +23,7 @@ public:
     std::map<std::string, std::string> time_series;
     std::vector<std::string> commands;
     std::uint64_t writes = 0;
+    std::size_t held_bytes = 0, held_bytes_most = 0;  // fetched and not written yet, of one writer
     std::function<bool(const Namespace&)> wants = [](const Namespace& name) { return name.database != "other"; };
     std::function<void(const Namespace&)> before_write = [](const Namespace&) {};
 
@@ -31,18 +32,27 @@ public:
         documents[name.text()];
         return Order::any;
     }
-    std::vector<Bytes> fetch(const Namespace& name, const std::vector<Bytes>& ids) override {
-        const std::lock_guard lock(mutex_);
-        std::vector<Bytes> out;
-        for (const Bytes& id : ids)
-            if (const auto found = documents[name.text()].find(to_json(id)); found != documents[name.text()].end())
-                out.push_back(from_json(found->second));
-        return out;
+    void fetch(const Namespace& name, const std::vector<Bytes>& ids,
+               const std::function<void(ByteView)>& each) override {
+        for (const Bytes& id : ids) {
+            Bytes document;
+            {
+                const std::lock_guard lock(mutex_);
+                const auto& here = documents[name.text()];
+                const auto found = here.find(to_json(id));
+                if (found == here.end()) continue;
+                document = from_json(found->second);
+                held_bytes += document.size();
+                held_bytes_most = std::max(held_bytes_most, held_bytes);
+            }
+            each(document);
+        }
     }
     void write(const Namespace& name, const std::vector<Bytes>& removed, const std::vector<Bytes>& added) override {
         before_write(name);
         const std::lock_guard lock(mutex_);
         ++writes;
+        held_bytes = 0;
         for (const Bytes& id : removed) documents[name.text()].erase(to_json(id));
         for (const Bytes& each : added)
             documents[name.text()][to_json(Builder().add(*find(each, "_id")).done())] = to_json(each);

@@ -48,6 +48,11 @@ TEST(MongoScope, CoversByNamesAndGlobs) {
     EXPECT_TRUE(one.covers({"shop", "a"}));
     EXPECT_FALSE(one.covers({"shop", "b"}));
     EXPECT_TRUE(one.covers({"shop", "holdfast_canary"}));
+    EXPECT_TRUE(one.covers({"shop", "tmpab1Cd.convertToCapped.a"}));
+    EXPECT_TRUE(one.covers({"shop", "tmpab1Cd.renameCollection"}));
+    EXPECT_FALSE(one.covers({"shop", "tmpab1Cde.renameCollection"}));
+    EXPECT_FALSE(one.covers({"shop", "tmpab1Cd.renameCollections"}));
+    EXPECT_FALSE(one.covers({"shop", "tmp"}));
 }
 
 TEST(MongoScope, IsTheSameAsItsText) {

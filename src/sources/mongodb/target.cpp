@@ -45,6 +45,7 @@ RestoreTarget::RestoreTarget(World& world, TargetPlan plan)
 
 RestoreTarget::~RestoreTarget() {
     try {
+        drop_abandoned();
         for (const auto& [name, made] : made_)
             if (made.is_staged) drop_staged(made.collection);
     } catch (const std::exception&) {
@@ -124,6 +125,7 @@ void RestoreTarget::refuse_query_of_many(const Collection& collection) {
 }
 
 bool RestoreTarget::takes(const Namespace& name) {
+    if (abandoned_.contains(name)) return false;
     const bool was_captured = std::ranges::find(databases_, name.database) != databases_.end();
     if (!was_captured && (!only_database_.empty() || is_internal_database(name.database))) return false;
     if (!was_captured && !plan_.scope) {
@@ -233,6 +235,21 @@ void RestoreTarget::wrote(const Namespace& captured, const Written& written) {
     made_.at(captured).written = written;
 }
 
+void RestoreTarget::abandon(const Namespace& captured) {
+    const std::lock_guard lock(mutex_);
+    abandoned_.insert(captured);
+}
+
+void RestoreTarget::drop_abandoned() {
+    for (const Namespace& each : std::exchange(abandoned_, {})) {
+        const auto made = made_.find(each);
+        if (made == made_.end()) continue;
+        // Where it was merged, what is there was there before.
+        if (!made->second.is_merged || made->second.is_staged) drop(each);
+        made_.erase(each);
+    }
+}
+
 void RestoreTarget::add_users(std::string_view item, ByteView documents) {
     const std::lock_guard lock(mutex_);
     users_[std::string(item)] = to_bytes(documents);
@@ -282,6 +299,7 @@ void RestoreTarget::settle(Client& client, Made& made) {
 }
 
 void RestoreTarget::arrive(const Collection& collection) {
+    if (expires(collection)) ttl_.begin();
     Made made{collection, {}, false, false, {}};
     const auto client = pool_.lease();
     settle(*client, made);
@@ -298,7 +316,8 @@ ReplayTarget::Order RestoreTarget::ready(const Namespace& name) {
     return made.collection.is_capped() ? Order::kept : Order::any;
 }
 
-std::vector<Bytes> RestoreTarget::fetch(const Namespace& name, const std::vector<Bytes>& ids) {
+void RestoreTarget::fetch(const Namespace& name, const std::vector<Bytes>& ids,
+                          const std::function<void(ByteView)>& each) {
     const Namespace there = stored(made_.at(name));
     Builder list;
     const std::size_t begun = list.begin("$in", BsonType::array);
@@ -311,11 +330,10 @@ std::vector<Bytes> RestoreTarget::fetch(const Namespace& name, const std::vector
                       .document("filter", Builder().document("_id", list.done()).done())
                       .done(),
                   {});
-    std::vector<Bytes> out;
     while (true) {
         const ByteView document = cursor.next();
-        if (document.empty()) return out;
-        out.push_back(to_bytes(document));
+        if (document.empty()) return;
+        each(document);
     }
 }
 
@@ -411,6 +429,7 @@ void RestoreTarget::modify(const Namespace& name, ByteView command) {
             index = next.done();
         }
     }
+    if (find(command, "expireAfterSeconds") || expires(found->second.collection)) ttl_.begin();
     const Bytes asked = out.done();
     auto second = Elements(asked).begin();
     if (++second == Elements(asked).end()) return;  // an index only
@@ -422,8 +441,9 @@ void RestoreTarget::modify(const Namespace& name, ByteView command) {
 void RestoreTarget::add_index(const Namespace& name, ByteView index) {
     drop_index(name, text_of(index, "name"));
     const auto found = made_.find(name);
-    if (found != made_.end() && text_of(index, "name") != "_id_")
-        found->second.collection.indexes.push_back(to_bytes(index));
+    if (found == made_.end() || text_of(index, "name") == "_id_") return;
+    found->second.collection.indexes.push_back(to_bytes(index));
+    if (expires(found->second.collection)) ttl_.begin();
 }
 
 void RestoreTarget::drop_index(const Namespace& name, const std::string& index) {
@@ -481,7 +501,16 @@ void RestoreTarget::restore_users(Client& client) {
         Documents documents(bytes);
         while (const auto each = documents.next()) writer.add(*each);
         writer.flush();
+        tell_of_refused(item, writer.written());
     }
+}
+
+void RestoreTarget::tell_of_refused(std::string item, const Written& written) {
+    if (written.refused == 0) return;
+    std::string text =
+        "not restored, for a unique index of the target holds its value already: " + written.refused_first;
+    if (written.refused > 1) text += fmt::format(" (and {} more)", written.refused - 1);
+    findings_.push_back({std::move(item), Finding::Kind::unsupported, std::move(text), written.refused});
 }
 
 // What was staged goes to where it belongs: by name when nothing is there that stays, else document by document.
@@ -538,6 +567,7 @@ void RestoreTarget::make_view(Client& client, const Made& made) {
 }
 
 std::vector<Finding> RestoreTarget::finish() {
+    drop_abandoned();
     for (auto each = made_.begin(); each != made_.end();) {
         const auto next = std::next(each);
         // It came along only because it might have become something else.
@@ -551,6 +581,8 @@ std::vector<Finding> RestoreTarget::finish() {
     const auto client = pool_.lease();
     for (const auto& [name, made] : made_)
         if (made.collection.is_view()) make_view(*client, made);
+    for (const auto& [name, made] : made_)
+        if (made.written) tell_of_refused(item_path(name), *made.written);
     restore_users(*client);
     tell_of_canaries(*client);
     return std::move(findings_);

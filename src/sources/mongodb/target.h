@@ -5,8 +5,8 @@
 //          Staged: documents gather in NAME_holdfast_staged, where changes and queries find them as they were, and get to
 //          where they belong in finish()
 // Errors   target_failed, no_space, usage
-// Threads  prepare(), add_users(), writer(), wrote(), fetch(), write() and DocumentWriters, each its own, from any; the rest
-//          from one
+// Threads  prepare(), add_users(), writer(), wrote(), abandon(), fetch(), write() and DocumentWriters, each its own, from
+//          any; the rest from one
 // I1  what would be refused is looked for in a whole database before anything of it is made
 // I2  the oplog's changes meet documents of the restore only, never those that were there before
 #pragma once
@@ -55,6 +55,8 @@ public:
     };
     std::unique_ptr<Writer> writer(const Namespace& captured);
     void wrote(const Namespace& captured, const Written& written);
+    // Its documents cannot be had: what was made of it goes in the end, and the journal adds nothing to it.
+    void abandon(const Namespace& captured);
     const std::vector<Collection>& known() const { return known_; }  // of what was prepared
     void add_users(std::string_view item, ByteView documents);
     std::vector<Finding> finish();
@@ -62,7 +64,8 @@ public:
 
     bool takes(const Namespace& name) override;
     Order ready(const Namespace& name) override;
-    std::vector<Bytes> fetch(const Namespace& name, const std::vector<Bytes>& ids) override;
+    void fetch(const Namespace& name, const std::vector<Bytes>& ids,
+               const std::function<void(ByteView)>& each) override;
     void write(const Namespace& name, const std::vector<Bytes>& removed, const std::vector<Bytes>& documents) override;
     bool has(const Namespace& name) override;
     void create(const Collection& collection) override;
@@ -92,12 +95,14 @@ private:
     void arrive(const Collection& collection);
     void put_in_place(Made& made);
     void drop_staged(const Collection& collection);
+    void drop_abandoned();
     void make_view(Client& client, const Made& made);
     void refuse_older(Client& client) const;
     void refuse_the_source(const std::string& database);
     void make_in(Client& client, const Collection& collection, const Namespace& name);
     void build_indexes(const Made& made);
     void restore_users(Client& client);
+    void tell_of_refused(std::string item, const Written& written);
     void tell_of_canaries(Client& client) const;
 
     World& world_;
@@ -111,6 +116,7 @@ private:
     TtlPause ttl_{pool_};  // until the target itself goes, which is when it was compared
     std::mutex mutex_;
     std::map<Namespace, Made> made_;    // by captured name; its map is guarded by mutex_
+    std::set<Namespace> abandoned_;     // guarded by mutex_
     std::optional<Namespace> queried_;  // captured name of the collection that a query is asked of
     std::set<std::string> told_of_;     // databases that nobody knows whether they are the source's
     std::map<std::string, Bytes> users_;

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -27,7 +28,10 @@ constexpr std::string_view cut_mark = "%24";
 
 Fd make_file(const std::string& path) {
     std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-    Fd out(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    Fd out(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!out && errno == EEXIST)
+        throw Error{Code::source_failed, "the dump holds {} twice", printable(path.substr(path.rfind('/') + 1))}.hint(
+            "Is it several dumps in one? Unpack it, and import the folder of each.");
     if (!out) throw Error{Code::failed, "cannot create {}: {}", path, errno_text(errno)};
     return out;
 }
@@ -110,12 +114,19 @@ public:
 
     void run() {
         Bytes head(block);
-        while (read(head)) {
+        while (true) {
             world_.stop.check();
-            if (std::ranges::all_of(head, [](std::uint8_t c) { return c == 0; })) return;
+            if (!read(head)) throw Error{Code::source_failed, "the tar ends before its end"};
+            if (std::ranges::all_of(head, [](std::uint8_t c) { return c == 0; })) break;
+            check_sum(head);
             take(head);
         }
+        // To the end of the file, where gzip has its checksum.
+        Bytes rest(piece_bytes);
+        while (from_.read(rest) > 0) world_.stop.check();
     }
+    // The one folder at the top, when all files lie in it and not deeper.
+    std::string only_folder() const { return folders_.size() == 1 && !is_deep_ ? *folders_.begin() : ""; }
 
 private:
     bool read(Bytes& into) {
@@ -128,6 +139,15 @@ private:
         if (done == 0) return false;
         if (done < into.size()) throw Error{Code::source_failed, "the tar ends before its end"};
         return true;
+    }
+
+    static void check_sum(const Bytes& head) {
+        constexpr std::size_t at = 148, length = 8;
+        std::uint64_t sum = length * ' ';
+        for (std::size_t i = 0; i < head.size(); ++i)
+            if (i < at || i >= at + length) sum += head[i];
+        if (octal(ByteView(head).subspan(at, length)) != sum)
+            throw Error{Code::source_failed, "the tar is damaged: the checksum of a header is another"};
     }
 
     void take(const Bytes& head) {
@@ -178,12 +198,14 @@ private:
     }
 
     // "x/dump/shop/orders.bson" lies in shop/, whatever is above; nothing leads out of the folder.
-    std::string place_of(const std::string& name) const {
+    std::string place_of(const std::string& name) {
         std::vector<std::string> parts;
         for (std::string& each : split(name, '/'))
             if (!each.empty() && each != ".") parts.push_back(std::move(each));
         if (parts.empty() || std::ranges::find(parts, "..") != parts.end()) return "";
         const bool at_top = parts.size() == 1 || parts.back() == "oplog.bson";
+        is_deep_ = is_deep_ || parts.size() > 2;
+        folders_.insert(parts.size() == 1 ? "" : parts[parts.size() - 2]);
         return folder_ + "/" + (at_top ? "" : parts[parts.size() - 2] + "/") + parts.back();
     }
 
@@ -207,6 +229,8 @@ private:
     const std::string folder_;
     std::optional<std::string> name_;
     std::optional<std::uint64_t> size_;
+    std::set<std::string> folders_;
+    bool is_deep_ = false;
 };
 
 }  // namespace
@@ -256,9 +280,11 @@ void unpack_archive(World& world, const std::string& path, const std::string& fo
     }
 }
 
-void unpack_tar(World& world, const std::string& path, const std::string& folder) {
+std::string unpack_tar(World& world, const std::string& path, const std::string& folder) {
     const Note note{"unpacking {}", path};
-    Untar(world, path, folder).run();
+    Untar untar(world, path, folder);
+    untar.run();
+    return untar.only_folder();
 }
 
 std::string dump_file_name(std::string_view collection) {

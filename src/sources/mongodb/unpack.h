@@ -31,7 +31,8 @@ private:
 };
 
 void unpack_archive(World& world, const std::string& path, const std::string& folder);
-void unpack_tar(World& world, const std::string& path, const std::string& folder);
+// The name of the one folder at its top in which all of it lies; empty: there is none.
+std::string unpack_tar(World& world, const std::string& path, const std::string& folder);
 
 // Mongodump's names for files of collections: some signs are %XX, and a long name is cut, with its SHA-1 behind it, so that
 // only the metadata in the file says it.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/text.h"
 
 namespace holdfast::mongodb {
@@ -31,7 +32,10 @@ Bytes replacement(ByteView document) {
 }  // namespace
 
 DocumentWriter::DocumentWriter(Client& client, Namespace name, Mode mode, bool in_order)
-    : client_(client), name_(std::move(name)), mode_(mode), in_order_(in_order) {}
+    : client_(client),
+      name_(std::move(name)),
+      mode_(mode),
+      in_order_(in_order && mode != Mode::missing) {}  // else the first that is there would end its command
 
 void DocumentWriter::begin(Kind kind, std::size_t bytes) {
     if (kind_ != Kind::none &&
@@ -77,20 +81,52 @@ void DocumentWriter::send() {
     const Bytes command = builder_.done();
     const Reply reply = client_.ask(name_.database, command);
     if (!reply.ok() && !find(reply.document, "writeErrors")) client_.fail(reply, "writing " + name_.text());
-    count(reply.document);
+    count(command, reply.document);
     kind_ = Kind::none;
 }
 
-void DocumentWriter::count(const Bytes& reply) {
+// Of a document that was refused as a duplicate: whether its _id is there. Not all servers say which index refused it.
+bool DocumentWriter::is_there(ByteView document, ByteView refusal) {
+    if (const ByteView keys = document_of(refusal, "keyPattern"); Elements(keys).begin() != Elements(keys).end()) {
+        auto second = Elements(keys).begin();
+        if (second->name == "_id" && ++second == Elements(keys).end()) return true;
+    }
+    const auto id = find(document, "_id");
+    if (!id) return false;
+    const Reply reply = client_.ask(name_.database, Builder()
+                                                        .text("find", name_.collection)
+                                                        .document("filter", Builder().add(*id).done())
+                                                        .i64("limit", 1)
+                                                        .boolean("singleBatch", true)
+                                                        .done());
+    if (!reply.ok()) client_.fail(reply, "looking for what is in " + name_.text());
+    const ByteView found = document_of(document_of(reply.document, "cursor"), "firstBatch");
+    return Elements(found).begin() != Elements(found).end();
+}
+
+void DocumentWriter::count(const Bytes& command, const Bytes& reply) {
     if (const auto concern = find(reply, "writeConcernError"); concern && concern->is_document())
         throw Error{Code::target_failed, "{}: writing {}: {}", client_.endpoint().shown(), name_.text(),
                     printable(text_of(concern->value, "errmsg"))};
-    std::uint64_t refused = 0;
+    std::uint64_t left = 0, refused = 0;
     for (const Element& each : Elements(document_of(reply, "writeErrors"))) {
         if (!each.is_document()) continue;
         const std::int64_t code = number_of(each.value, "code");
         if (code == server_code::duplicate_key && mode_ == Mode::missing) {
+            const auto document =
+                find(document_of(command, "documents"), std::to_string(number_of(each.value, "index")));
+            if (!document || !document->is_document())
+                throw Error{Code::target_failed, "{}: writing {}: the answer names a document that was not sent",
+                            client_.endpoint().shown(), name_.text()};
+            if (is_there(document->value, each.value)) {
+                ++left;
+                continue;
+            }
             ++refused;
+            if (written_.refused_first.empty())
+                written_.refused_first =
+                    fmt::format("{}: {}", to_json(Builder().add(*find(document->value, "_id")).done()),
+                                printable(text_of(each.value, "errmsg")));
             continue;
         }
         client_.fail({{}, code, printable(text_of(each.value, "errmsg"))}, "writing " + name_.text());
@@ -99,7 +135,15 @@ void DocumentWriter::count(const Bytes& reply) {
     switch (kind_) {
         case Kind::insert:
             written_.added += n;
-            written_.left += refused;
+            written_.left += left;
+            written_.refused += refused;
+            if (n + left + refused != documents_)
+                throw Error{Code::target_failed,
+                            "{}: writing {}: of {} documents the server says what became of {}",
+                            client_.endpoint().shown(),
+                            name_.text(),
+                            documents_,
+                            n + left + refused};
             break;
         case Kind::update: {
             std::uint64_t added = 0;

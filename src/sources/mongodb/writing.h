@@ -16,6 +16,9 @@ namespace holdfast::mongodb {
 
 struct Written {
     std::uint64_t added = 0, replaced = 0, left = 0;
+    // By `missing`: those that another document's value in a unique index keeps out.
+    std::uint64_t refused = 0;
+    std::string refused_first = {};  // {"_id": …} and what the server said
 };
 
 class DocumentWriter {
@@ -35,7 +38,8 @@ private:
     enum class Kind : std::uint8_t { none, insert, update, remove };
     void begin(Kind kind, std::size_t bytes);
     void send();
-    void count(const Bytes& reply);
+    void count(const Bytes& command, const Bytes& reply);
+    bool is_there(ByteView document, ByteView refusal);
 
     Client& client_;
     const Namespace name_;
