@@ -122,7 +122,8 @@ private:
 
     // Who removes by his role could do as much harm without it.
     void say_who_overwrites(ByteView own) {
-        if (plan_.removes == false && is_allowed([&] { client_.put(prefix_ + plan_.own_object, own, {.if_absent = false}); }))
+        if (plan_.removes == false &&
+            is_allowed([&] { client_.put(prefix_ + plan_.own_object, own, {.if_absent = false}); }))
             return say("put", Severity::warning, "this key may also overwrite, when it asks for no condition",
                        policy_fix("Where the store does not know the condition, keep versions."));
         say("put", Severity::good, "objects can be put, and none that is there is overwritten");
