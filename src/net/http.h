@@ -30,8 +30,7 @@ struct HttpRequest {
     std::optional<ByteView> body = {};  // outlives send()
     Nanoseconds timeout = 30 * one_second;
     Nanoseconds connect_timeout = 10 * one_second;
-    Nanoseconds silence_max =
-        0;  // gives up when nothing came or went for so long, in whole seconds; 0: only `timeout` counts
+    Nanoseconds silence_max = 0;  // nothing came or went for so long, in whole seconds; 0: only `timeout` counts
     std::size_t body_bytes_max = 1024 * 1024;  // of the answer, when it is kept
     std::uint32_t redirects_max = 0;
     std::string ca_file = {};    // instead of the system's

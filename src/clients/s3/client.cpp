@@ -19,7 +19,7 @@ constexpr std::size_t page_bytes_max = 16 * 1024 * 1024;
 constexpr std::size_t range_slack = 64 * 1024;  // a store may answer with the whole of a small object
 constexpr Nanoseconds timeout_least = 60 * one_second;
 constexpr Nanoseconds timeout_each_mib = 4 * one_second;  // 256 KiB a second at the least
-constexpr Nanoseconds silence_max = 30 * one_second;
+constexpr Nanoseconds silence_max = 60 * one_second;
 constexpr int renewals_max = 3;
 constexpr int same_damage_max = 3;
 

@@ -238,9 +238,8 @@ Credentials CredentialChain::get() {
         auto found = find();
         if (!found)
             throw Error{Code::denied, "there are no credentials for S3"}.hint(
-                "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE with ~/.aws/credentials; the role of "
-                "a "
-                "service account, a container or an instance is found by itself.");
+                "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE with ~/.aws/credentials; the role "
+                "of a service account, a container or an instance is found by itself.");
         current_ = std::move(found);
     } catch (const Error& error) {
         if (is_stop(error.code()) || !lasts(0)) throw;
