@@ -134,6 +134,26 @@ TEST_F(Follow, restores_to_every_instant_of_a_window) {
         EXPECT_EQ(restored_at(instant), log_.state(instant));
 }
 
+// As when the clock of a new primary is behind that of the old one.
+TEST_F(Follow, a_base_whose_clock_went_back_is_not_taken_for_an_earlier_instant) {
+    write(3);
+    once();
+    write(5);
+    once();
+    write(5);
+    once();
+    std::vector<repo::Snapshot> snapshots = repository_->snapshots();
+    ASSERT_EQ(snapshots.size(), 1U);
+    repo::Snapshot later = snapshots[0];
+    later.id = repo::SnapshotId{};
+    later.moment = {journal().runs().back().to.position, snapshots[0].moment->time + one_second};
+    snapshots.push_back(later);
+    const Nanoseconds before = snapshots[0].moment->time + 2 * one_second;
+    EXPECT_EQ(find_route(journal(), snapshots, before)->base->id, snapshots[0].id);
+    EXPECT_EQ(find_route(journal(), snapshots, now())->base->id, later.id);
+    EXPECT_EQ(windows_of(journal(), snapshots)[0].base, snapshots[0].id);
+}
+
 TEST_F(Follow, pieces_that_end_within_a_record_lose_nothing) {
     source_.cut_every = 5;
     write(3);

@@ -18,9 +18,22 @@ bool holds(const Segment& segment, const Position& position) {
     return position.line == segment.first.position.line && position.at >= segment.first.position.at;
 }
 
+std::optional<std::size_t> find_holder(const Journal& journal, const Journal::Run& run, const Position& position) {
+    for (std::size_t i = run.begin; i < run.end; ++i)
+        if (holds(journal.segments()[i], position)) return i;
+    return std::nullopt;
+}
+
+std::size_t begin_of_record(const Journal& journal, const Journal::Run& run, std::size_t at) {
+    const auto& all = journal.segments();
+    while (at > run.begin && all[at - 1].open && all[at - 1].lane == all[at].lane) --at;
+    return at;
+}
+
 struct Base {
     const Snapshot* snapshot;
     std::size_t begin;
+    Nanoseconds time;  // of the journal, whose time never goes back, though a new primary's clock may
 };
 
 // By time.
@@ -28,23 +41,20 @@ std::vector<Base> bases_of(const Journal& journal, const Journal::Run& run, cons
     std::vector<Base> out;
     for (const Snapshot& snapshot : snapshots) {
         if (snapshot.source != journal.source() || !snapshot.moment) continue;
-        if (const auto begin = find_position(journal, run, snapshot.moment->position))
-            out.push_back({&snapshot, *begin});
+        if (const auto at = find_holder(journal, run, snapshot.moment->position))
+            out.push_back({&snapshot, begin_of_record(journal, run, *at),
+                           std::max(snapshot.moment->time, journal.segments()[*at].first.time)});
     }
-    std::ranges::sort(out, {}, [](const Base& base) { return base.snapshot->moment->time; });
+    std::ranges::sort(out, {}, &Base::time);
     return out;
 }
 
 }  // namespace
 
 std::optional<std::size_t> find_position(const Journal& journal, const Journal::Run& run, const Position& position) {
-    const auto& all = journal.segments();
-    for (std::size_t i = run.begin; i < run.end; ++i) {
-        if (!holds(all[i], position)) continue;
-        while (i > run.begin && all[i - 1].open && all[i - 1].lane == all[i].lane) --i;
-        return i;
-    }
-    return std::nullopt;
+    const auto at = find_holder(journal, run, position);
+    if (!at) return std::nullopt;
+    return begin_of_record(journal, run, *at);
 }
 
 std::vector<Window> windows_of(const Journal& journal, const std::vector<Snapshot>& snapshots) {
@@ -56,7 +66,7 @@ std::vector<Window> windows_of(const Journal& journal, const std::vector<Snapsho
         Window& window = out.emplace_back();
         window.base = bases.front().snapshot->id;
         window.bases = bases.size();
-        window.from = *bases.front().snapshot->moment;
+        window.from = {bases.front().snapshot->moment->position, bases.front().time};
         window.to = run.to;
         window.to.time = std::max(run.to.time, window.from.time);
         window.why = run.why;
@@ -77,9 +87,9 @@ std::optional<Route> find_route(const Journal& journal, const std::vector<Snapsh
     const Journal::Run* taken = nullptr;
     for (const Journal::Run& run : runs) {
         for (const Base& base : bases_of(journal, run, snapshots)) {
-            if (base.snapshot->moment->time > instant) continue;
+            if (base.time > instant) continue;
             out = Route{base.snapshot, base.begin, run.end, run.to, run.to.time >= instant};
-            out->reaches.time = std::max(run.to.time, base.snapshot->moment->time);
+            out->reaches.time = std::max(run.to.time, base.time);
             taken = &run;
         }
     }
@@ -106,7 +116,7 @@ Needed needed(const Journal& journal, const std::vector<Snapshot>& snapshots, Na
         if (!bases.empty()) {
             const Base* first = &bases.front();
             for (const Base& base : bases)
-                if (base.snapshot->moment->time <= oldest) first = &base;
+                if (base.time <= oldest) first = &base;
             begin = first->begin;
             out.bases.insert(first->snapshot->id);
         }
