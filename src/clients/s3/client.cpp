@@ -21,7 +21,7 @@ constexpr Nanoseconds timeout_least = 60 * one_second;
 constexpr Nanoseconds timeout_each_mib = 4 * one_second;  // 256 KiB a second at the least
 constexpr Nanoseconds silence_max = 60 * one_second;
 constexpr int renewals_max = 3;
-constexpr int same_damage_max = 3;
+constexpr int same_damage_max = 5;
 
 std::string base64_of(const crypto::Digest& digest) { return to_base64(digest); }
 
@@ -264,6 +264,8 @@ std::optional<Bytes> S3Client::get(const std::string& key) {
     if (checksum.size() == 44)
         if (const std::string hash = base64_of(crypto::sha256(response.body)); hash != checksum)
             fail_damaged(key, hash);
+    const std::lock_guard lock(mutex_);
+    damaged_.erase(key);
     return std::move(response.body);
 }
 
