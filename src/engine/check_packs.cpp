@@ -4,10 +4,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/stopped.h"
 #include "base/workers.h"
+#include "engine/whole_pack.h"
 #include "repo/chunk_reader.h"
-#include "repo/names.h"
 
 namespace holdfast::engine {
 
@@ -146,15 +145,10 @@ bool CheckPacks::prove(CheckedPack& pack) {
 }
 
 std::optional<CheckPacks::Problem> CheckPacks::look_at(const CheckedPack& pack, std::optional<Bytes>& bytes) {
-    try {
-        bytes.reset();
-        bytes = repository_.store().read(pack.ref.object());
-    } catch (const Error& error) {
-        // Is it this object or the whole store? One that does not answer, or that we may not read, is not damaged.
-        if (is_stop(error.code()) || error.code() == Code::denied) throw;
-        if (!repository_.store().find(repo::names::config)) throw;
-        return Problem{"unreadable", error.message()};
-    }
+    bytes.reset();  // room for it anew
+    ObjectRead read = read_object(repository_.store(), pack.ref.object());
+    bytes = std::move(read.bytes);
+    if (read.unreadable) return Problem{"unreadable", *read.unreadable};
     if (!bytes) return Problem{"missing", "the store does not have it"};
     bytes_read_ += bytes->size();
     if (bytes->size() != pack.bytes)

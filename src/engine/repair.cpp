@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "engine/copy_tree.h"
+#include "engine/whole_pack.h"
 #include "repo/chunk_reader.h"
 #include "repo/distrust.h"
 #include "repo/index.h"
@@ -116,17 +117,17 @@ ReplicaRepairReport repair_replica(repo::Repository& replica, Store& store, Stor
     for (const repo::PackRef& pack : damaged) {
         replica.world().stop.check();
         const std::string object = pack.object();
-        const auto bytes = from.read(object);
-        if (!bytes || repo::PackId{crypto::sha256(*bytes)} != pack.id) {
-            report.failed.push_back({object, bytes ? "damaged" : "missing", "it is not whole there either"});
+        const PackRead read = read_whole_pack(from, pack);
+        if (!read.bytes) {
+            report.failed.push_back({object, read.kind, "it is not whole there either: " + read.why});
             continue;
         }
         if (!dry_run) {
             store.remove(object);
-            create_own(store, object, *bytes);
+            create_own(store, object, *read.bytes);
         }
         report.brought.push_back(object);
-        report.bytes += bytes->size();
+        report.bytes += read.bytes->size();
         ++progress.items;
     }
     return report;

@@ -1,11 +1,11 @@
 #include "engine/replicate.h"
-#include "base/stopped.h"
 
 #include <algorithm>
 #include <exception>
 
 #include "base/text.h"
 #include "base/workers.h"
+#include "engine/whole_pack.h"
 #include "repo/checkpoint.h"
 #include "repo/collection.h"
 #include "repo/names.h"
@@ -391,27 +391,16 @@ void Replication::copy_pack(const repo::IndexedPack& pack) {
     progress_.bytes += pack.bytes;
 }
 
-// Nothing: it is gone or damaged, and noted as that. What does not read well once is read again: a cable may have lied.
+// Nothing: it is gone or damaged, and noted as that.
 std::optional<Bytes> Replication::whole_pack(const repo::PackRef& ref) {
-    std::optional<Bytes> bytes;
-    try {
-        for (int tries = 0; tries < 2; ++tries) {
-            bytes = from_.store().read(ref.object());
-            if (!bytes) {
-                const std::lock_guard lock(mutex_);
-                gone_.insert(ref);
-                return std::nullopt;
-            }
-            if (repo::PackId{crypto::sha256(*bytes)} == ref.id) return bytes;
-        }
-    } catch (const Error& error) {
-        // Is it this object or the whole store? One that does not answer, or that we may not read, is not damaged.
-        if (is_stop(error.code()) || error.code() == Code::denied || !from_.store().find(names::config)) throw;
-        add_finding(ref, "unreadable", error.message());
-        return std::nullopt;
+    PackRead read = read_whole_pack(from_.store(), ref);
+    if (read.kind == "missing") {
+        const std::lock_guard lock(mutex_);
+        gone_.insert(ref);
+    } else if (!read.bytes) {
+        add_finding(ref, read.kind, read.why);
     }
-    add_finding(ref, "damaged", "its bytes are not those it is named by");
-    return std::nullopt;
+    return std::move(read.bytes);
 }
 
 void Replication::put_or_find(const repo::PackRef& pack, ByteView bytes) {

@@ -409,6 +409,20 @@ TEST_F(MongoReplay, CollectionsAreWrittenAtTheSameTime) {
     EXPECT_TRUE(met);
 }
 
+// "WHAT ITEM COUNT" of each event.
+std::vector<std::string> told_of(const Bytes& journal) {
+    std::vector<std::string> seen;
+    Stop stop;
+    World world{system_clock(), system_random(), stop, stderr_log(Level::error)};
+    const auto replay = history({world, [&](const HistoryEvent& each) {
+                                     seen.push_back(fmt::format("{} {} {}", each.what, each.item, each.count));
+                                 }});
+    replay->begin_lane();
+    replay->feed(journal);
+    replay->finish();
+    return seen;
+}
+
 TEST(MongoHistory, TellsOfDropsAndManyDeletes) {
     Bytes journal;
     auto add = [&, n = 0U](std::string_view op, std::string_view ns, const Bytes& o) mutable {
@@ -419,16 +433,7 @@ TEST(MongoHistory, TellsOfDropsAndManyDeletes) {
     for (int i = 0; i < 20; ++i) add("d", "shop.b", Builder().i32("_id", i).done());
     add("c", "shop.$cmd", command("drop", "a"));
     add("c", "shop.$cmd", command("dropDatabase", 1));
-    std::vector<std::string> seen;
-    Stop stop;
-    World world{system_clock(), system_random(), stop, stderr_log(Level::error)};
-    const auto replay = history({world, [&](const HistoryEvent& each) {
-                                     seen.push_back(fmt::format("{} {} {}", each.what, each.item, each.count));
-                                 }});
-    replay->begin_lane();
-    replay->feed(journal);
-    replay->finish();
-    EXPECT_THAT(seen, ElementsAre("delete shop/a 120", "drop shop/a 0", "drop shop 0"));
+    EXPECT_THAT(told_of(journal), ElementsAre("delete shop/a 120", "drop shop/a 0", "drop shop 0"));
 }
 
 TEST(MongoHistory, TellsOfManyDeletesBetweenTheWritesOfOthers) {
@@ -453,16 +458,7 @@ TEST(MongoHistory, TellsOfManyDeletesBetweenTheWritesOfOthers) {
         Builder().text("renameCollection", "shop.a").text("to", "shop.b").boolean("dropTarget", true).done(), 300'000);
     add("c", "shop.$cmd",
         Builder().text("renameCollection", "shop.c").text("to", "shop.d").boolean("dropTarget", false).done(), 300'000);
-    std::vector<std::string> seen;
-    Stop stop;
-    World world{system_clock(), system_random(), stop, stderr_log(Level::error)};
-    const auto replay = history({world, [&](const HistoryEvent& each) {
-                                     seen.push_back(fmt::format("{} {} {}", each.what, each.item, each.count));
-                                 }});
-    replay->begin_lane();
-    replay->feed(journal);
-    replay->finish();
-    EXPECT_THAT(seen, ElementsAre("delete shop/a 120", "delete shop/b 120", "drop shop/b 0"));
+    EXPECT_THAT(told_of(journal), ElementsAre("delete shop/a 120", "delete shop/b 120", "drop shop/b 0"));
 }
 
 }  // namespace
