@@ -140,7 +140,7 @@ EncodedFragment encode_fragment(const Keyring& keys, std::span<const IndexedPack
 // The header is authenticated by its hash in the signed FRAGMENT entry, blocks by their tags in the header: a store
 // together with someone who knows the index key cannot exchange a block.
 Fragment::Fragment(Store& store, const Keyring& keys, const KnownFragment& known, std::shared_ptr<BlockCache> cache,
-                   bool all)
+                   bool all, const Bytes* here)
     : store_(store), keys_(keys), known_(known), cache_(std::move(cache)), number_(cache_->number_a_fragment()) {
     const std::string object = names::fragment(known.body.id);
     const Note note{"loading {}", object};
@@ -150,7 +150,9 @@ Fragment::Fragment(Store& store, const Keyring& keys, const KnownFragment& known
         throw Error{Code::corrupt, "{} is said to be shorter than its header", object};
     all = all || known.body.bytes <= whole_bytes_max;
     std::optional<Bytes> tail, lead;
-    if (all)
+    if (here != nullptr)
+        lead = tail = *here;
+    else if (all)
         lead = tail = store.read(object);
     else
         for_each_number(store, 2, [&](std::size_t end) {
@@ -163,7 +165,7 @@ Fragment::Fragment(Store& store, const Keyring& keys, const KnownFragment& known
         throw Error{Code::corrupt, "{} is missing", object}.hint(
             "Bring the object back from a copy of the bucket or folder; a `holdfast copy` of the repository has the "
             "snapshots.");
-    if (all && tail->size() > tail_bytes)
+    if ((all || here != nullptr) && tail->size() > tail_bytes)
         tail->erase(tail->begin(), tail->end() - static_cast<std::ptrdiff_t>(tail_bytes));
     ByteReader reader(*lead, object);
     if (as_text(reader.raw(magic.size())) != magic || reader.u8() != 1)
@@ -368,7 +370,7 @@ std::size_t Fragment::resident_bytes() const {
 
 Index::Index(Store& store, const Keyring& keys) : store_(store), keys_(keys) {}
 
-void Index::load(const std::vector<KnownFragment>& known) {
+void Index::load(const std::vector<KnownFragment>& known, const EncodedFragment* own) {
     const std::unique_lock lock(mutex_);
     const auto have = [&](const KnownFragment& fragment) {
         return std::ranges::find_if(fragments_,
@@ -383,8 +385,10 @@ void Index::load(const std::vector<KnownFragment>& known) {
     std::vector<std::string> failures(known.size());
     for_each_number(store_, missing.size(), [&](std::size_t i) {
         try {
+            const KnownFragment& each = known[missing[i]];
+            const Bytes* const here = own != nullptr && own->body.id == each.body.id ? &own->bytes : nullptr;
             loaded[missing[i]] =
-                std::make_unique<Fragment>(store_, keys_, known[missing[i]], blocks_, bytes <= whole_index_max);
+                std::make_unique<Fragment>(store_, keys_, each, blocks_, bytes <= whole_index_max, here);
         } catch (const Error& error) {
             if (error.code() != Code::corrupt) throw;
             failures[missing[i]] = error.message();

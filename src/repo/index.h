@@ -104,9 +104,10 @@ private:
 
 class Fragment {
 public:
-    // `all`: of its blocks, too, by the same request.
+    // `all`: of its blocks, too, by the same request. `here`: its bytes, which the store is not asked for.
     Fragment(Store& store, const Keyring& keys, const KnownFragment& known,
-             std::shared_ptr<BlockCache> cache = std::make_shared<BlockCache>(), bool all = false);
+             std::shared_ptr<BlockCache> cache = std::make_shared<BlockCache>(), bool all = false,
+             const Bytes* here = nullptr);
     ~Fragment();
     Fragment(const Fragment&) = delete;
     Fragment& operator=(const Fragment&) = delete;
@@ -158,8 +159,8 @@ private:
 class Index {
 public:
     Index(Store& store, const Keyring& keys);
-    // Loads headers of fragments that are not loaded yet; forgets those that are not in `known`.
-    void load(const std::vector<KnownFragment>& known);
+    // Loads headers of fragments that are not loaded yet; forgets those that are not in `known`. `own` is not asked for.
+    void load(const std::vector<KnownFragment>& known, const EncodedFragment* own = nullptr);
     // Those that are missing or not what was signed. What only they name is not found; load() tries them again.
     struct Unloaded {
         KnownFragment known;

@@ -482,7 +482,7 @@ SessionName LogBook::open_session(const OpenBody& wanted) {
             "A store that shows writes late does that. Try again in a minute.");
     const SignerId& own = keys_.own_id();
     const crypto::SigningKey& key = keys_.secrets().signer;
-    while (true) {
+    for (bool first = true;; first = false) {
         std::optional<LaneName> free;
         std::uint32_t count = 1;
         lane_of({own, 0});
@@ -500,8 +500,9 @@ SessionName LogBook::open_session(const OpenBody& wanted) {
             continue;
         }
         // W1: every entry before the slot that OPEN takes is read, so the STAMPs before it are known; the number in
-        // OPEN must not be below them, so it is made anew whenever one turns up.
-        read_lane(*free);
+        // OPEN must not be below them, so it is made anew whenever one turns up. That nothing has come behind what is
+        // known the store says when it creates the slot.
+        if (!first) read_lane(*free);
         OpenBody body = wanted;
         body.gc_number = state_.stamp;
         const Appended opened = append(*free, EntryType::open, encode(body), key, [&](const Lane& lane) {

@@ -87,7 +87,7 @@ void Session::publish() {
 void Session::publish(const EncodedFragment& fragment) {
     create_own(repository_.store(), names::fragment(fragment.body.id), fragment.bytes);
     repository_.log().append_in_session(session_, EntryType::fragment, encode(fragment.body));
-    repository_.index().load(repository_.log().fragments());
+    repository_.index().load(repository_.log().fragments(), &fragment);
 }
 
 void Session::publish_if_due() {
@@ -102,6 +102,8 @@ Nanoseconds received_now(const Repository& repository, const SessionName& sessio
     constexpr Nanoseconds skew_max = 60 * one_second;
     const Nanoseconds now = repository.world().clock.now();
     if (!repository.store().traits().has_clock) return now;
+    if (const auto ahead = repository.store().clock_ahead())
+        return *ahead > -skew_max && *ahead < skew_max ? now : now + *ahead;
     const Lane& lane = repository.log().lanes().at(session.lane);
     const auto commit = repository.store().find(names::log_entry(lane.name.signer, lane.name.lane, lane.next - 1));
     if (!commit || (now > commit->time - skew_max && now < commit->time + skew_max)) return now;

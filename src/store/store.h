@@ -62,6 +62,8 @@ public:
     virtual void remove(std::string_view name) = 0;  // absent is fine
     // These will be read or looked for soon. A hint that only saves time; see store/foreseen.h.
     virtual void foresee(const Foreseen&) {}
+    // The store's clock less ours, when it answered last, to the second; nothing: it does not tell.
+    virtual std::optional<Nanoseconds> clock_ahead() const { return std::nullopt; }
     // Bytes that can still be written, when the store knows.
     virtual std::optional<std::uint64_t> bytes_free() { return std::nullopt; }
 };

@@ -112,7 +112,7 @@ net::HttpResponse S3Client::send_once(const Call& call, const Credentials& crede
     signature.path = "/" + (place_.path_style ? place_.bucket + (call.key.empty() ? "" : "/") : "") + call.key;
     signature.query = call.query;
     signature.headers = call.headers;
-    signature.payload_hash = hash_hex(call.body.value_or(ByteView{}));
+    signature.payload_hash = call.sha256 ? to_hex(*call.sha256) : hash_hex(call.body.value_or(ByteView{}));
     if (place_.is_google) signature.dialect = google_dialect;
 
     net::HttpRequest request;
@@ -214,9 +214,10 @@ void S3Client::fail(const Call& call, const net::HttpResponse& response) const {
 }
 
 S3Client::Put S3Client::put(const std::string& key, ByteView bytes, const PutOptions& options) {
-    Call call{.method = "PUT", .key = key, .body = bytes, .action = "s3:PutObject"};
+    const Sha256 sha256 = options.sha256 ? *options.sha256 : crypto::sha256(bytes);
+    Call call{.method = "PUT", .key = key, .body = bytes, .sha256 = sha256, .action = "s3:PutObject"};
     call.headers.emplace_back("content-type", "application/octet-stream");
-    if (!place_.is_google) call.headers.emplace_back("x-amz-checksum-sha256", base64_of(crypto::sha256(bytes)));
+    if (!place_.is_google) call.headers.emplace_back("x-amz-checksum-sha256", base64_of(sha256));
     if (options.if_absent && place_.is_google)
         call.headers.emplace_back("x-goog-if-generation-match", "0");
     else if (options.if_absent)

@@ -8,6 +8,7 @@
 // Source   doc/guide/s3.md
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -38,6 +39,8 @@ struct Place {
     std::string kms_key;
 };
 
+using Sha256 = std::array<std::uint8_t, 32>;
+
 struct ObjectHead {
     std::string key;
     std::uint64_t bytes = 0;
@@ -52,7 +55,8 @@ public:
     enum class Put : std::uint8_t { created, exists };
     struct PutOptions {
         bool if_absent = true;
-        std::string storage_class = {};  // empty: STANDARD
+        std::string storage_class = {};     // empty: STANDARD
+        std::optional<Sha256> sha256 = {};  // of the bytes, when it is known; the store finds out when it is wrong
     };
     Put put(const std::string& key, ByteView bytes, const PutOptions& options);
     std::optional<Bytes> get(const std::string& key);
@@ -86,6 +90,7 @@ private:
         Pairs query = {};
         Pairs headers = {};
         std::optional<ByteView> body = {};
+        std::optional<Sha256> sha256 = {};  // of the body
         std::size_t answer_bytes_max = 1024 * 1024;
         std::string_view action = {};  // "s3:PutObject"
     };

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <mutex>
 #include <vector>
 
@@ -14,8 +16,23 @@
 namespace holdfast {
 
 namespace {
+
 constexpr std::size_t probes_at_once = 4;
+
+// Packs and fragments of the index are named by their bytes (doc/format/README.md); nothing: `name` is another's. The store
+// compares it with what arrives, so bytes that changed since they were named are refused.
+std::optional<s3::Sha256> sha256_in(std::string_view name) {
+    constexpr std::array<std::string_view, 4> prefixes{"data/", "meta/", "state/", "index/"};
+    const auto prefix = std::ranges::find_if(prefixes, [&](std::string_view each) { return name.starts_with(each); });
+    if (prefix == prefixes.end()) return std::nullopt;
+    s3::Sha256 out{};
+    const auto bytes = from_hex(name.substr(prefix->size()));
+    if (!bytes || bytes->size() != out.size()) return std::nullopt;
+    std::ranges::copy(*bytes, out.begin());
+    return out;
 }
+
+}  // namespace
 
 S3Store::S3Store(World& world, std::unique_ptr<s3::S3Client> client, std::string prefix, std::string data_class)
     : world_(world),
@@ -40,8 +57,9 @@ std::string S3Store::key_of(std::string_view name) const {
 }
 
 Created S3Store::create(std::string_view name, ByteView bytes) {
-    const auto put = client_->put(key_of(name), bytes,
-                                  {.if_absent = true, .storage_class = name.starts_with("data/") ? data_class_ : ""});
+    const auto put = client_->put(
+        key_of(name), bytes,
+        {.if_absent = true, .storage_class = name.starts_with("data/") ? data_class_ : "", .sha256 = sha256_in(name)});
     return put == s3::S3Client::Put::created ? Created::created : Created::exists;
 }
 
@@ -89,6 +107,8 @@ void S3Store::list(std::string_view prefix, const std::function<void(const Objec
             if (is_object_name(name)) each({name, head.bytes, head.time});
         });
 }
+
+std::optional<Nanoseconds> S3Store::clock_ahead() const { return client_->clock_ahead(); }
 
 bool S3Store::list_versions(const std::function<void(const ObjectVersion&)>& each) {
     if (client_->place().is_google)

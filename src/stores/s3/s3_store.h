@@ -34,6 +34,7 @@ public:
     std::optional<ObjectInfo> find(std::string_view name) override;
     void list(std::string_view prefix, const std::function<void(const ObjectInfo&)>& each) override;
     void remove(std::string_view name) override;
+    std::optional<Nanoseconds> clock_ahead() const override;
     bool list_versions(const std::function<void(const ObjectVersion&)>& each) override;
     std::optional<Bytes> read_version(const ObjectVersion& version) override;
 
