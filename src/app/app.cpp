@@ -22,10 +22,10 @@ namespace holdfast::app {
 
 namespace {
 
-// `--dry-run` does nothing that would be worth a record.
+// `--dry-run` does nothing that would be worth a record, and who follows goes on until it is stopped.
 bool does_something(const std::vector<std::string>& words) {
     return std::ranges::none_of(words, [](const std::string& word) {
-        return word == "--dry-run" || word == "-n" || word == "--plan" || word == "--explain";
+        return word == "--dry-run" || word == "-n" || word == "--plan" || word == "--explain" || word == "--follow";
     });
 }
 

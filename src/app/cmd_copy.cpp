@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "engine/maintain.h"
 #include "engine/replicate.h"
+#include "engine/rounds.h"
 #include "repo/keys.h"
 #include "repo/names.h"
 
@@ -49,14 +50,15 @@ std::vector<repo::SnapshotId> chosen(const repo::Repository& from, const repo::R
         is_any = true;
         if (!to.was_forgotten(snapshot.id)) out.push_back(snapshot.id);
     }
-    if (!is_any)
+    if (!is_any && !choice.replica.follow)
         throw Error{Code::not_found, "there is no snapshot{}{} to copy",
                     choice.source ? " of source " + *choice.source : "",
                     choice.tag ? " with the tag " + *choice.tag : ""};
     return out;
 }
 
-void print_report(Output& out, const engine::CopyReport& report, bool dry_run) {
+// `lag`: of a round of those that follow.
+void print_report(Output& out, const engine::CopyReport& report, bool dry_run, std::optional<Nanoseconds> lag = {}) {
     std::uint64_t copied = 0;
     Json ids = Json::array();
     for (const engine::CopyReport::Copied& each : report.snapshots) {
@@ -78,13 +80,16 @@ void print_report(Output& out, const engine::CopyReport& report, bool dry_run) {
         }
     }
     if (out.is_json()) {
-        out.record(
-            {{"type", "summary"},
-             {"schema", "holdfast.copy/1"},
-             {"how", "rekeyed"},
-             {"snapshots", ids},
-             {"bytes", {{"read", report.bytes_read}, {"added", report.bytes_added}, {"stored", report.bytes_stored}}},
-             {"dry_run", dry_run}});
+        Json line{
+            {"type", lag ? "round" : "summary"},
+            {"how", "rekeyed"},
+            {"snapshots", ids},
+            {"bytes", {{"read", report.bytes_read}, {"added", report.bytes_added}, {"stored", report.bytes_stored}}}};
+        if (lag)
+            line["lag_seconds"] = static_cast<double>(*lag) / one_second;
+        else
+            line.update({{"schema", "holdfast.copy/1"}, {"dry_run", dry_run}});
+        out.record(line);
     } else if (!out.quiet) {
         out.line(fmt::format("{} {}, {} there already; read {}, stored {}", dry_run ? "would copy" : "copied",
                              counted(copied, "snapshot", "snapshots"), human_count(report.snapshots.size() - copied),
@@ -96,11 +101,6 @@ void print_report(Output& out, const engine::CopyReport& report, bool dry_run) {
 bool is_of_family(Store& store, const repo::Repository& from) {
     const auto config = store.read(repo::names::config);
     return config && repo::decode_config(*config).repository == from.id();
-}
-
-int copy_to_replica(Context& context, repo::Repository& from, Store& to, const CopyChoice& choice) {
-    if (!choice.ids.empty() || choice.source) context.out.say("A replica takes all snapshots.");
-    return run_replica_copy(context, from, to, choice.replica);
 }
 
 // Also those that were there before: somebody may have taken something of them since.
@@ -117,7 +117,56 @@ void fail_unless_there(repo::Repository& to, const engine::CopyReport& report) {
         .hint("`holdfast check` says what is missing there, `holdfast repair --from` brings it back.");
 }
 
+// How old the oldest is that was not there.
+Nanoseconds lag_of(const repo::Repository& from, const engine::CopyReport& report) {
+    Nanoseconds oldest = from.world().clock.now();
+    const Nanoseconds now = oldest;
+    for (const engine::CopyReport::Copied& each : report.snapshots) {
+        const auto at = std::ranges::find(from.snapshots(), each.id, &repo::Snapshot::id);
+        if (!each.already_there && at != from.snapshots().end()) oldest = std::min(oldest, at->received);
+    }
+    return now - oldest;
+}
+
+int follow_with_other_keys(Context& context, repo::Repository& from, repo::Repository& to, const CopyChoice& choice) {
+    engine::Rounds rounds;
+    if (choice.replica.interval) rounds.every = *choice.replica.interval;
+    Output& out = context.out;
+    Nanoseconds whole = 0;
+    const auto round = [&] {
+        const Nanoseconds began = context.world.clock.now();
+        from.refresh(repo::NotesFrom::names);
+        to.refresh(repo::NotesFrom::names);
+        std::vector<repo::SnapshotId> ids;
+        for (const repo::SnapshotId& id : chosen(from, to, choice))
+            if (std::ranges::find(to.snapshots(), id, &repo::Snapshot::id) == to.snapshots().end()) ids.push_back(id);
+        if (!ids.empty()) {
+            engine::Progress progress;
+            const engine::CopyReport report = engine::copy(from, to, ids, false, progress);
+            print_report(out, report, false, lag_of(from, report));
+            if (choice.verify) fail_unless_there(to, report);
+        }
+        whole = began;
+        tell_whole(out, began);
+    };
+    const auto trouble = [&](const Error& error, Nanoseconds wait) {
+        tell_trouble(out, error, whole == 0 ? 0 : context.world.clock.now() - whole, wait);
+    };
+    engine::go_on(context.world, rounds, round, trouble);
+    return 0;
+}
+
+int copy_to_replica(Context& context, repo::Repository& from, Store& to, const CopyChoice& choice) {
+    if (!choice.ids.empty() || choice.source) context.out.say("A replica takes all snapshots.");
+    return run_replica_copy(context, from, to, choice.replica);
+}
+
 int run_copy(Context& context, const CopyChoice& choice) {
+    if (choice.replica.follow && (choice.replica.dry_run || choice.replica.compare))
+        throw Error{Code::usage, "--follow goes with neither --dry-run nor --compare"};
+    if (choice.replica.follow && !choice.ids.empty())
+        throw Error{Code::usage, "--follow copies what will be there, so it goes with no ids"};
+    if (choice.replica.interval && !choice.replica.follow) throw Error{Code::usage, "--interval goes with --follow"};
     const RepositoryChoice from_choice = context.choose_repository(context.globals.repository);
     RepositoryChoice to_choice = context.choose_repository(choice.to);
     to_choice.reads_back = choice.verify;
@@ -128,13 +177,14 @@ int run_copy(Context& context, const CopyChoice& choice) {
             throw Error{Code::usage, "{} and {} are the same repository", from_choice.name, to_choice.name};
         if (is_of_family(*store, *from)) return copy_to_replica(context, *from, *store, choice);
     }
-    if (choice.replica.follow || choice.replica.compare)
-        throw Error{Code::usage, "{} has keys of its own; --follow and --compare are for replicas", to_choice.name}
+    if (choice.replica.compare)
+        throw Error{Code::usage, "{} has keys of its own; --compare is for replicas", to_choice.name}
             .unharmed("nothing was copied")
             .hint("`holdfast init --like` makes a replica.");
     const SecretPlaces places{choice.to_key_file, "HOLDFAST_TO_KEY_FILE", "HOLDFAST_TO_PASSWORD",
                               "HOLDFAST_TO_PASSWORD_FILE"};
     const auto to = context.open_repository(to_choice, places);
+    if (choice.replica.follow) return follow_with_other_keys(context, *from, *to, choice);
     if (from->snapshots().empty()) throw Error{Code::not_found, "{} has no snapshots to copy", from_choice.name};
     const auto ids = choice.is_all() ? std::vector<repo::SnapshotId>{} : chosen(*from, *to, choice);
     engine::Progress progress;
@@ -163,7 +213,8 @@ Command copy_command() {
         "holder of any key, and needs no passphrase of its own; nobody else writes to it. A damaged pack is not "
         "copied, and is "
         "exit status 3. What the replica has is never overwritten or removed, whatever is lost here.\n"
-        "--follow keeps a replica up to date until it is stopped, and says how old what it lacked was.\n"
+        "--follow keeps the other repository up to date until it is stopped, and says how old what it lacked was; "
+        "`serve` does so for each with `follow: true`.\n"
         "A repository with keys of its own is copied to re-keyed: contents are opened and sealed anew, which needs a "
         "key that "
         "reads here and a full one there. Its passphrase comes from HOLDFAST_TO_PASSWORD, HOLDFAST_TO_PASSWORD_FILE or "

@@ -1,5 +1,6 @@
 #include "app/command.h"
 #include "app/context.h"
+#include "app/followers.h"
 #include "app/job_health.h"
 #include "app/recorder.h"
 #include "app/run_text.h"
@@ -32,13 +33,16 @@ std::vector<JobLine> lines_of(Context& context, const ledger::Ledger& ledger) {
     return out;
 }
 
-// Of the sources that the configuration has followed.
+// Of the sources and copies that the configuration has followed.
 std::vector<ledger::Reach> reaches_of(Context& context, const ledger::Ledger& ledger) {
     std::vector<ledger::Reach> out = ledger.reaches();
     std::erase_if(out, [&](const ledger::Reach& reach) {
-        return std::ranges::none_of(context.config().sources, [&](const SourceConfig& source) {
-            return source.follow && source.name == reach.source;
-        });
+        const auto is_source = [&](const SourceConfig& source) { return source.follow && source.name == reach.source; };
+        const auto is_copy = [&](const RepositoryConfig& each) {
+            return each.follow && follower_of_copy(each.name) == reach.source;
+        };
+        return std::ranges::none_of(context.config().sources, is_source) &&
+               std::ranges::none_of(context.config().repositories, is_copy);
     });
     return out;
 }

@@ -112,7 +112,7 @@ private:
         const Config config = checked_config(text, in_use_.path(), source_types());
         scheduler_.set_jobs(config.jobs);
         in_use_.set(text);
-        followers_.set_sources(config);
+        followers_.set_followed(config);
         jobs_ = config.jobs.size();
     }
 

@@ -20,31 +20,48 @@ constexpr Nanoseconds tell_every = 10 * one_second;
 constexpr Nanoseconds stop_wait = 30 * one_second;  // from asking one to end to killing it
 constexpr std::size_t line_bytes_max = 1 << 20;
 
-// All of the configuration that makes it work otherwise; where that stands in the file does not.
-std::string works_by(const Config& config, const SourceConfig& source) {
-    std::string out = fmt::format("{} {}", source.kind, source.rpo.value_or(0));
-    for (const auto& [name, values] : source.options) out += fmt::format("\n{}: {}", name, join(values, "\n- "));
+// All of the configuration that makes one work otherwise; where that stands in the file does not.
+std::string text_of_repositories(const Config& config) {
+    std::string out;
     for (const RepositoryConfig& each : config.repositories)
         out += fmt::format("\n{} {} {} {} {} {} {} {} {} {}", each.name, each.url, each.endpoint, each.region,
                            each.profile, each.storage_class, each.encryption, each.kms_key, each.replica_of,
                            each.unlock ? each.unlock->secret.text : "");
     return out;
 }
+std::string text_of(const SourceConfig& source) {
+    std::string out = fmt::format("{} {} {}", source.kind, source.rpo.value_or(0), source.domain);
+    for (const auto& [name, values] : source.options) out += fmt::format("\n{}: {}", name, join(values, "\n- "));
+    return out;
+}
 
 }  // namespace
 
-void Followers::set_sources(const Config& config) {
+std::string follower_of_copy(const std::string& repository) { return "copy:" + repository; }
+
+void Followers::set(const std::string& name, std::vector<std::string> command, Nanoseconds objective,
+                    const std::string& works_by) {
+    Followed& mine = followed_[name];
+    mine.command = std::move(command);
+    mine.leaving = false;
+    mine.objective = objective;
+    const std::string before = std::exchange(mine.works_by, works_by);
+    if (before == mine.works_by) return;
+    mine.renewed = mine.child != nullptr;
+    mine.start_at = mine.wait = 0;
+}
+
+void Followers::set_followed(const Config& config) {
     for (auto& [name, each] : followed_) each.leaving = true;
-    for (const SourceConfig& source : config.sources) {
-        if (!source.follow) continue;
-        Followed& mine = followed_[source.name];
-        mine.leaving = false;
-        mine.objective = source.rpo.value_or(0);
-        const std::string before = std::exchange(mine.works_by, works_by(config, source));
-        if (before == mine.works_by) continue;
-        mine.renewed = mine.child != nullptr;
-        mine.start_at = mine.wait = 0;
-    }
+    const std::string repositories = text_of_repositories(config);
+    for (const SourceConfig& source : config.sources)
+        if (source.follow)
+            set(source.name, {"follow", source.name, "--json", "--verbose"}, source.rpo.value_or(0),
+                text_of(source) + repositories);
+    for (const RepositoryConfig& each : config.repositories)
+        if (each.follow)
+            set(follower_of_copy(each.name), {"-r", each.replica_of, "copy", "--to", each.name, "--follow", "--json"},
+                each.max_lag.value_or(0), repositories);
     for (auto& [name, each] : followed_)
         if (each.leaving || each.renewed) ask_to_end(name, each);
 }
@@ -66,7 +83,7 @@ void Followers::ask_to_end(const std::string& source, Followed& followed) {
 void Followers::start(const std::string& source, Followed& followed) {
     followed.started = world_.clock.steady();
     followed.parts.clear();
-    ChildOptions options = own_child({"follow", source, "--json", "--verbose"}, in_use_);
+    ChildOptions options = own_child(followed.command, in_use_);
     options.capture_stdout = true;
     try {
         followed.child = std::make_unique<Child>(options);

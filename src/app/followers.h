@@ -1,4 +1,5 @@
-// app/followers.h: keeps a `holdfast follow SOURCE` running for every source with `follow: true`.
+// app/followers.h: keeps a `holdfast follow SOURCE` running for every source with `follow: true`, and a `holdfast copy --follow`
+// for every repository with it.
 //
 // Shape    step() starts what is to run, waits longer after each failure, and tells the ledger how far each has come
 // Units    nanoseconds, steady time
@@ -9,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "app/child_executor.h"
 #include "app/config.h"
@@ -17,13 +19,16 @@
 
 namespace holdfast::app {
 
+// How the ledger calls it.
+std::string follower_of_copy(const std::string& repository);
+
 class Followers {
 public:
     Followers(World& world, ledger::Ledger& ledger, const ConfigInUse& in_use)
         : world_(world), ledger_(ledger), in_use_(in_use) {}
 
     // Those whose source is gone are stopped, those that are to work otherwise started again.
-    void set_sources(const Config& config);
+    void set_followed(const Config& config);
     void step();
     void stop();  // asks them to end; who has not after half a minute is killed
     bool is_idle() const;
@@ -31,6 +36,7 @@ public:
 
 private:
     struct Followed {
+        std::vector<std::string> command = {};  // of this program
         Nanoseconds objective = 0;
         std::unique_ptr<Child> child;
         std::string text = {};  // of its output, not yet a line
@@ -48,6 +54,8 @@ private:
         bool renewed = false;     // it is asked to end and begin again
         Nanoseconds kill_at = 0;  // 0: it was not asked to end
     };
+    void set(const std::string& name, std::vector<std::string> command, Nanoseconds objective,
+             const std::string& works_by);
     void ask_to_end(const std::string& source, Followed& followed);
     void start(const std::string& source, Followed& followed);
     void read_output(Followed& followed);

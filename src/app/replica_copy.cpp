@@ -71,34 +71,42 @@ void print_round(Output& out, const engine::ReplicateReport& report) {
 engine::FollowOriginEvents events_for(Output& out) {
     engine::FollowOriginEvents events;
     events.round = [&out](const engine::ReplicateReport& report) { print_round(out, report); };
+    events.whole = [&out](Nanoseconds began) { tell_whole(out, began); };
     events.trouble = [&out](const Error& error, Nanoseconds lag, Nanoseconds pause) {
-        if (out.is_json()) {
-            out.record({{"type", "trouble"},
-                        {"error", info_of(error.code()).slug},
-                        {"message", error.message()},
-                        {"lag_seconds", seconds_of(lag)}});
-            return out.finish();
-        }
-        out.warn(fmt::format("{}; {}; trying again in {}", error.message(),
-                             lag == 0 ? "nothing is known to be missing" : human_duration(lag) + " behind",
-                             human_duration(pause)));
+        tell_trouble(out, error, lag, pause);
     };
     return events;
 }
 
 }  // namespace
 
+void tell_whole(Output& out, Nanoseconds began) {
+    if (!out.is_json()) return;
+    out.record({{"type", "idle"}, {"reached", {{"time", rfc3339(began)}}}});
+    out.finish();
+}
+
+void tell_trouble(Output& out, const Error& error, Nanoseconds lag, Nanoseconds pause) {
+    if (out.is_json()) {
+        out.record({{"type", "trouble"},
+                    {"error", info_of(error.code()).slug},
+                    {"message", error.message()},
+                    {"lag_seconds", seconds_of(lag)}});
+        return out.finish();
+    }
+    out.warn(fmt::format("{}; {}; trying again in {}", error.message(),
+                         lag == 0 ? "nothing is known to be missing" : human_duration(lag) + " behind",
+                         human_duration(pause)));
+}
+
 int run_replica_copy(Context& context, repo::Repository& from, Store& to, const ReplicaCopy& choice) {
-    if (choice.follow && (choice.dry_run || choice.compare))
-        throw Error{Code::usage, "--follow goes with neither --dry-run nor --compare"};
-    if (choice.interval && !choice.follow) throw Error{Code::usage, "--interval goes with --follow"};
     engine::Progress progress;
     const engine::ReplicateReport report = [&] {
         const ProgressLine line(context.out, context.world.clock, progress, "copying");
         if (!choice.follow)
             return engine::Replication(from, to, progress).run({.dry_run = choice.dry_run, .compare = choice.compare});
         engine::FollowOriginPlan plan;
-        if (choice.interval) plan.every = *choice.interval;
+        if (choice.interval) plan.rounds.every = *choice.interval;
         return engine::follow_origin(from, to, plan, events_for(context.out), progress);
     }();
     print_summary(context.out, report, choice.dry_run);

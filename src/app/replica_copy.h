@@ -8,6 +8,10 @@
 
 namespace holdfast::app {
 
+// Of whoever supervises a copy that is followed: all that was there before `began` is in the target.
+void tell_whole(Output& out, Nanoseconds began);
+void tell_trouble(Output& out, const Error& error, Nanoseconds lag, Nanoseconds pause);
+
 struct ReplicaCopy {
     bool dry_run = false;
     bool compare = false;

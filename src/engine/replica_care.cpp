@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include "base/stopped.h"
 #include "engine/replicate.h"
+#include "engine/rounds.h"
 #include "repo/keys.h"
 #include "repo/reach.h"
 
@@ -120,10 +120,6 @@ void add(ReplicateReport& all, const ReplicateReport& one) {
     all.lag = std::max(all.lag, one.lag);
 }
 
-bool is_worth_another_try(const Error& error) {
-    return error.code() == Code::unreachable || error.code() == Code::no_space || error.code() == Code::busy;
-}
-
 }  // namespace
 
 ReplicateReport follow_origin(repo::Repository& from, Store& to, const FollowOriginPlan& plan,
@@ -131,37 +127,26 @@ ReplicateReport follow_origin(repo::Repository& from, Store& to, const FollowOri
     World& world = from.world();
     Replication replication(from, to, progress);
     ReplicateReport all;
-    Nanoseconds patience = one_second;
     Nanoseconds looked = world.clock.steady();
     std::size_t findings = 0;
-    while (true) {
-        Nanoseconds pause = plan.every;
-        try {
-            if (world.clock.steady() - looked >= plan.look_again) {
-                replication.forget_what_is_there();
-                looked = world.clock.steady();
-            }
-            const ReplicateReport report = replication.run({});
-            add(all, report);
-            const bool is_news = report.sum().objects > 0 || report.findings.size() != findings;
-            if (events.round && is_news) events.round(report);
-            findings = report.findings.size();
-            patience = one_second;
-        } catch (const Error& error) {
-            if (is_stop(error.code())) return all;
-            if (!is_worth_another_try(error)) throw;
+    const auto round = [&] {
+        if (world.clock.steady() - looked >= plan.look_again) {
             replication.forget_what_is_there();
-            pause = patience;
-            patience = std::min(2 * patience, plan.wait_max);
-            if (events.trouble) events.trouble(error, replication.lag(), pause);
+            looked = world.clock.steady();
         }
-        try {
-            wait(world, pause);
-        } catch (const Error& error) {
-            if (is_stop(error.code())) return all;
-            throw;
-        }
-    }
+        const Nanoseconds began = world.clock.now();
+        const ReplicateReport report = replication.run({});
+        add(all, report);
+        const bool is_news = report.sum().objects > 0 || report.findings.size() != findings;
+        if (events.round && is_news) events.round(report);
+        findings = report.findings.size();
+        if (events.whole && findings == 0) events.whole(began);
+    };
+    go_on(world, plan.rounds, round, [&](const Error& error, Nanoseconds wait) {
+        replication.forget_what_is_there();
+        if (events.trouble) events.trouble(error, replication.lag(), wait);
+    });
+    return all;
 }
 
 PromoteReport promote(repo::Repository& replica, bool dry_run) {

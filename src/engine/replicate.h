@@ -23,6 +23,7 @@
 
 #include "base/error.h"
 #include "engine/maintain.h"
+#include "engine/rounds.h"
 #include "repo/index.h"
 #include "repo/replica.h"
 
@@ -161,12 +162,12 @@ NotWhole not_whole(repo::Repository& repository, const std::vector<repo::Snapsho
 std::vector<repo::SnapshotId> not_there(repo::Repository& repository, const std::vector<repo::SnapshotId>& ids);
 
 struct FollowOriginPlan {
-    Nanoseconds every = 10 * one_second;
-    Nanoseconds wait_max = 60 * one_second;      // between tries when a store does not answer
+    Rounds rounds = {};
     Nanoseconds look_again = 3600 * one_second;  // at everything that the target holds
 };
 struct FollowOriginEvents {
     std::function<void(const ReplicateReport&)> round = {};  // of each that moved or found something
+    std::function<void(Nanoseconds began)> whole = {};       // then the target lacked nothing of before `began`
     std::function<void(const Error&, Nanoseconds lag, Nanoseconds wait)> trouble = {};
 };
 // Until the world's stop; what a round is at is then left for the next run. What moved in all.

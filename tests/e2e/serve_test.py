@@ -137,6 +137,50 @@ class Daemon(Jobs):
         self.stop()
         self.assertEqual(reach()["state"], "stopped")
 
+    def test_copies_are_kept_up_to_date_and_their_lag_is_told(self):
+        other = self.folder / "other.key"
+        other.write_text("another key file of thirty-two bytes and more\n")
+        other.chmod(0o600)
+        self.configure("", repositories=(
+            f"  mirror: {{url: {self.folder}/mirror, replica_of: main, follow: true, max_lag: 1h, "
+            f'unlock: {{keyfile: "file:{self.key}"}}}}\n'
+            f"  apart: {{url: {self.folder}/apart, replica_of: main, follow: true, "
+            f'unlock: {{keyfile: "file:{other}"}}}}\n'))
+        self.init()
+        self.holdfast("-r", self.folder / "mirror", "init", "--like", self.repo)
+        self.holdfast("-r", self.folder / "apart", "--key-file", other, "init", env={"HOLDFAST_KEY_FILE": ""})
+
+        def copied_to(name):
+            found = self.holdfast("-r", name, "--key-file", other if name == "apart" else self.key, "snapshots", "--json")
+            return {each["id"] for each in found.document()["snapshots"]}
+
+        def reaches():
+            return {each["source"]: each for each in self.holdfast("jobs", "--json").document()["followers"]}
+
+        def is_whole(since):
+            return all(each["reached"] and each["reached"] > since for each in reaches().values())
+
+        self.serve()
+        first = self.holdfast("-r", "main", "backup", "tree", "--json").lines()[-1]["snapshots"]
+        for name in ("mirror", "apart"):
+            wait_until(lambda: copied_to(name) == set(first), timeout=120)
+        self.assertEqual(set(reaches()), {"copy:mirror", "copy:apart"})
+        wait_until(lambda: is_whole(""), timeout=60)
+        before = max(each["reached"] for each in reaches().values())
+        wait_until(lambda: is_whole(before), timeout=60)  # also when there is nothing to copy
+        self.assertIn("exposed of 1 h allowed", self.holdfast("jobs").text)
+        children = subprocess.run(["pgrep", "-P", str(self.daemon.pid)], capture_output=True, check=True, text=True).stdout
+        for child in children.split():
+            os.kill(int(child), signal.SIGKILL)
+        wait_until(lambda: all(each["restarts"] == 1 and each["state"] == "following" for each in reaches().values()),
+                   timeout=60)
+        (self.tree / "more").write_text("more")
+        second = self.holdfast("-r", "main", "backup", "tree", "--json").lines()[-1]["snapshots"]
+        for name in ("mirror", "apart"):
+            wait_until(lambda: copied_to(name) == {*first, *second}, timeout=120)
+        self.stop()
+        self.assertEqual({each["state"] for each in reaches().values()}, {"stopped"})
+
     def test_the_configuration_is_read_again_and_a_wrong_one_is_not_used(self):
         self.configure('  one: {sources: [tree], schedule: "0 2 * * *"}\n')
         self.init()
