@@ -24,6 +24,7 @@ struct BackupChoice {
     SourceRequest request;
     std::vector<std::string> tags;
     std::optional<std::string> host;
+    std::optional<std::string> domain;
     bool dry_run = false;
     bool reread = false;
 };
@@ -68,8 +69,9 @@ ledger::Outcome outcome_of(const engine::BackupReport& report) {
 // Backs up one source after the other; what fails is told, and the others follow.
 class BackupRun {
 public:
-    BackupRun(Context& context, repo::Repository& repository, engine::BackupPlan plan)
-        : context_(context), repository_(repository), plan_(std::move(plan)) {}
+    BackupRun(Context& context, repo::Repository& repository, engine::BackupPlan plan,
+              std::optional<std::string> domain)
+        : context_(context), repository_(repository), plan_(std::move(plan)), domain_(std::move(domain)) {}
 
     // False: after this one the next would fail for the same reason.
     bool back_up(Source& source) {
@@ -89,9 +91,11 @@ public:
 private:
     void back_up_one(Source& source) {
         engine::Progress progress;
+        engine::BackupPlan plan = plan_;
+        plan.domain = context_.domain_of(source.name(), domain_);
         const engine::BackupReport report = [&] {
             const ProgressLine line(context_.out, context_.world.clock, progress, source.name());
-            return engine::back_up(source, repository_, plan_, progress);
+            return engine::back_up(source, repository_, plan, progress);
         }();
         print_report(context_.out, report, plan_.dry_run);
         totals_.add(report.snapshot);
@@ -126,6 +130,7 @@ private:
     Context& context_;
     repo::Repository& repository_;
     const engine::BackupPlan plan_;
+    const std::optional<std::string> domain_;
     Totals totals_;
     int exit_ = 0;
 };
@@ -141,7 +146,10 @@ int run_backup(Context& context, const BackupChoice& choice) {
     const auto repository = context.open_repository(repo::NotesFrom::checkpoint);
 
     const Nanoseconds begin = context.world.clock.steady();
-    BackupRun run(context, *repository, {parse_tags(choice.tags), request.host, choice.dry_run, choice.reread});
+    BackupRun run(
+        context, *repository,
+        {.tags = parse_tags(choice.tags), .host = request.host, .dry_run = choice.dry_run, .reread = choice.reread},
+        choice.domain);
     for (const auto& source : sources)
         if (!run.back_up(*source)) break;
     const Totals& totals = run.totals();
@@ -185,6 +193,8 @@ Command backup_command() {
     out.options.list(choice->tags, "-t,--tag", "KEY=VALUE", "put a tag on the snapshots");
     out.options.value(choice->request.name, "--name", "NAME", "call the source so, instead of `files:/path@HOST`");
     out.options.value(choice->host, "--host", "NAME", "say that it was made on this host");
+    out.options.value(choice->domain, "--domain", "NAME",
+                      "deduplicate within this domain only (default: as configured, or the key's)");
     out.options.flag(choice->dry_run, "-n,--dry-run", "read and count, store nothing");
     out.options.flag(choice->reread, "--reread", "read everything, also what seems unchanged");
     for (const SourceOption& option : command_line_options(source_types()))

@@ -22,6 +22,7 @@ struct FollowChoice {
     SourceRequest request;
     std::string source;
     std::optional<std::string> host;
+    std::optional<std::string> domain;
     std::optional<Nanoseconds> flush;
     bool once = false;
     bool take_over = false;
@@ -163,6 +164,7 @@ int run_follow(Context& context, const FollowChoice& choice) {
         [&](const SecretReference& reference) { return context.secrets.text_of(reference); });
     if (sources.size() != 1) throw Error{Code::usage, "`follow` needs one source"};
     const engine::FollowPlan plan{.host = request.host,
+                                  .domain = context.domain_of(choice.source, choice.domain),
                                   .once = choice.once,
                                   .take_over = choice.take_over,
                                   .flush_every = flush_of(context, choice)};
@@ -201,6 +203,8 @@ Command follow_command() {
     out.options.duration(choice->flush, "--flush", "TIME", "store what was read at least so often");
     out.options.flag(choice->take_over, "--take-over", "also from a process that seems to be at work");
     out.options.value(choice->request.name, "--name", "NAME", "call the source so, instead of its URL");
+    out.options.value(choice->domain, "--domain", "NAME",
+                      "deduplicate within this domain only (default: as configured, or the key's)");
     out.options.value(choice->host, "--host", "NAME", "say that it was made on this host");
     for (const SourceOption& option : command_line_options(source_types()))
         add_source_option(choice->request.options, out.options, option);

@@ -25,6 +25,7 @@ struct ImportChoice {
     std::optional<std::string> source;
     std::optional<std::string> time;
     std::optional<std::string> host;
+    std::optional<std::string> domain;
     std::vector<std::string> tags;
     std::string sandbox;
     SourceOptions options;
@@ -109,7 +110,8 @@ int run_import(Context& context, const ImportChoice& choice) {
                             .backup = {.tags = parse_tags(choice.tags),
                                        .host = choice.host.value_or(current_host_name()),
                                        .dry_run = choice.dry_run,
-                                       .time = time_of(context, choice)},
+                                       .time = time_of(context, choice),
+                                       .domain = context.domain_of(*choice.source, choice.domain)},
                             .sandbox_root = choice.sandbox.empty() ? default_sandbox_root() : choice.sandbox,
                             .allow_unisolated = choice.allow_unisolated};
     plan.backup.tags.insert_or_assign("imported", dump.format);
@@ -171,6 +173,8 @@ Command import_command() {
         Option::Offers::sources;
     out.options.value(choice->time, "--time", "TIME", "what the dump is of; without it, when the file was written");
     out.options.list(choice->tags, "-t,--tag", "KEY=VALUE", "put a tag on the snapshot");
+    out.options.value(choice->domain, "--domain", "NAME",
+                      "deduplicate within this domain only (default: as configured, or the key's)");
     out.options.value(choice->host, "--host", "NAME", "say that it was made on this host");
     for (const SourceType* type : source_types())
         for (const SourceOption& option : type->import_options)

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "app/command.h"
+#include "app/config.h"
 #include "app/context.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -21,6 +22,7 @@ struct KeyChoice {
     std::string label = "key";
     std::string role = "full";
     std::vector<std::string> sources;
+    std::string domain{repo::default_domain};
     std::string new_key_file;
     std::string new_credential;
     std::string file;
@@ -49,17 +51,19 @@ int list_keys(Context& context) {
                             {"label", slot.label},
                             {"role", slot.role},
                             {"sources", slot.sources},
+                            {"domain", slot.domain},
                             {"unlock", name_of(slot.way)},
                             {"created", rfc3339(slot.created)},
                             {"current", slot.current}});
         context.out.record({{"schema", "holdfast.key/1"}, {"keys", keys}});
         return 0;
     }
-    Table table({{"ID"}, {"LABEL"}, {"ROLE"}, {"SOURCES"}, {"UNLOCK"}, {"CREATED"}, {""}});
+    Table table({{"ID"}, {"LABEL"}, {"ROLE"}, {"SOURCES"}, {"DOMAIN"}, {"UNLOCK"}, {"CREATED"}, {""}});
     for (const repo::KeySlot& slot : slots) {
         const std::string sources = slot.sources.empty() ? "all" : join(slot.sources, ", ");
-        table.add({slot.id, slot.label, slot.role, slot.role == "writer" ? sources : "", std::string(name_of(slot.way)),
-                   local_time(slot.created), slot.current ? "in use" : ""});
+        const bool stores = slot.role == "writer" || slot.role == "full";
+        table.add({slot.id, slot.label, slot.role, slot.role == "writer" ? sources : "", stores ? slot.domain : "",
+                   std::string(name_of(slot.way)), local_time(slot.created), slot.current ? "in use" : ""});
     }
     table.print(context.out);
     return 0;
@@ -109,8 +113,12 @@ int add_key(Context& context, const KeyChoice& choice) {
             "The roles are writer, reader, maintainer and full.");
     if (!choice.sources.empty() && *role != repo::Role::writer)
         throw Error{Code::usage, "--source is for the role writer"}.unharmed("no key was added");
+    if (!is_plain_name(choice.domain))
+        throw Error{Code::usage, "`{}` is no name of a domain", choice.domain}
+            .unharmed("no key was added")
+            .hint("A name has letters, digits, `-`, `_` and `.`.");
     const auto repository = context.open_repository();
-    const repo::NewKey key{choice.label, *role, choice.sources};
+    const repo::NewKey key{choice.label, *role, choice.sources, choice.domain};
     if (choice.new_credential.empty()) {
         const repo::Unlock unlock =
             context.new_unlock(places_of_new_key(choice), std::nullopt, "Passphrase of the new key: ");
@@ -194,6 +202,8 @@ Command key_add_command() {
     out.options.value(choice->role, "--role", "ROLE", "writer, reader, maintainer or full (the default)");
     out.options.list(choice->sources, "--source", "NAME",
                      "that a writer may back up; may be given again (default: all)");
+    out.options.value(choice->domain, "--domain", "NAME",
+                      "what it stores deduplicates with what is of this domain only");
     out.options.value(choice->label, "--label", "TEXT", "what `key list` calls it");
     add_new_key_options(out.options, *choice);
     out.options

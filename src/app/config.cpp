@@ -45,6 +45,14 @@ std::string Config::repository_named(const std::string& name_or_url) const {
     return name_or_url;
 }
 
+bool is_plain_name(std::string_view name) {
+    const auto fits = [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
+    };
+    return !name.empty() && std::isalnum(static_cast<unsigned char>(name.front())) != 0 &&
+           std::ranges::all_of(name, fits);
+}
+
 const SourceConfig* Config::source(std::string_view name) const {
     if (const SourceConfig* const found = named(sources, name)) return found;
     return named(sources, whole_of(name));

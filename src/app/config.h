@@ -22,6 +22,9 @@
 
 namespace holdfast::app {
 
+// Letters, digits, `-`, `_` and `.`, beginning with no sign.
+bool is_plain_name(std::string_view name);
+
 struct UnlockConfig {
     repo::Unlock::Way way = repo::Unlock::Way::passphrase;
     SecretReference secret;
@@ -41,7 +44,9 @@ struct RepositoryConfig {
     std::string site = {};    // where its machines stand; empty: not said
     std::string medium = {};  // "disk", "object store", "tape" …
     bool offsite = false;
-    std::string replica_of = {};  // the name of another repository
+    std::string replica_of = {};              // the name of another repository
+    bool follow = false;                      // `serve` keeps it up to date
+    std::optional<Nanoseconds> max_lag = {};  // it lacks nothing that is older
     std::string where = {};
 };
 
@@ -58,6 +63,7 @@ struct SourceConfig {
     std::optional<Nanoseconds> rto = {};     // it shall be back within this time
     policy::Criticality criticality = policy::Criticality::normal;
     std::string component = {};  // as reports group it; empty: by its kind
+    std::string domain = {};     // of deduplication; empty: that of the key in use
 };
 
 // Where sources are restored to by one name: `--to staging`.

@@ -14,9 +14,9 @@ inline constexpr std::array<std::string_view, 7> top{"version", "repositories", 
                                                      "jobs",    "retention",    "service"};
 inline constexpr std::array<std::string_view, 5> top_planned{"services", "contacts", "escalation", "notify", "plans"};
 
-inline constexpr std::array<std::string_view, 12> repository{"url",           "unlock",     "endpoint", "region",
-                                                             "profile",       "encryption", "kms_key",  "site",
-                                                             "storage_class", "medium",     "offsite",  "replica_of"};
+inline constexpr std::array<std::string_view, 14> repository{
+    "url",  "unlock",        "endpoint", "region",  "profile",    "encryption", "kms_key",
+    "site", "storage_class", "medium",   "offsite", "replica_of", "follow",     "max_lag"};
 inline constexpr std::array<std::string_view, 3> encryption{"AES256", "aws:kms", "aws:kms:dsse"};
 inline constexpr std::array<std::string_view, 2> thawed_classes{"GLACIER", "DEEP_ARCHIVE"};  // read after hours only
 inline constexpr std::array<std::string_view, 2> repository_planned{"lock", "storage"};
@@ -28,8 +28,8 @@ inline constexpr std::array<std::string_view, 10> source_planned{
     "url", "method", "canary", "host", "port", "password", "databases", "context", "namespaces", "exclude_kinds"};
 
 // Keys of every source, whatever its kind.
-inline constexpr std::array<std::string_view, 6> every_source{"kind",  "component",  "checks",
-                                                              "hooks", "objectives", "criticality"};
+inline constexpr std::array<std::string_view, 7> every_source{"kind",       "component",   "checks", "hooks",
+                                                              "objectives", "criticality", "domain"};
 // … and of those that can be followed.
 inline constexpr std::array<std::string_view, 2> followed_source{"follow", "window"};
 inline constexpr std::array<std::string_view, 1> kinds_followed_later{"postgres"};

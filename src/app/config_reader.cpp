@@ -138,6 +138,14 @@ private:
                          repository.offsite = flag(member, fmt::format("`{}` of {}", key, what)).value_or(false);
                          return;
                      }
+                     if (key == "follow") {
+                         repository.follow = flag(member, fmt::format("`{}` of {}", key, what)).value_or(false);
+                         return;
+                     }
+                     if (key == "max_lag") {
+                         repository.max_lag = duration(member, fmt::format("`{}` of {}", key, what));
+                         return;
+                     }
                      const auto given = text(member, fmt::format("`{}` of {}", key, what));
                      if (key == "url") {
                          has_url = true;
@@ -158,6 +166,12 @@ private:
                      field = *given;
                  });
         check_bucket(repository, value, what);
+        for (const char* key : {"follow", "max_lag"})
+            if (value[key] && !value["replica_of"])
+                problem(value[key], fmt::format("`{}` of {} goes with `replica_of`", key, what),
+                        "It says which repository's snapshots are copied to it.");
+        if (value["max_lag"] && !repository.follow)
+            problem(value["max_lag"], fmt::format("`max_lag` of {} goes with `follow: true`", what), "");
         if (!has_url) problem(at, fmt::format("{} has no `url`", what), "A folder's path is a `url` too.");
         out_.config.repositories.push_back(std::move(repository));
     }
@@ -256,6 +270,13 @@ private:
             }
             if (key == "component") {
                 source.component = text(member, fmt::format("`component` of {}", what)).value_or("");
+                return;
+            }
+            if (key == "domain") {
+                const std::string of = fmt::format("`domain` of {}", what);
+                source.domain = text(member, of).value_or("");
+                if (!source.domain.empty() && !is_plain_name(source.domain))
+                    problem(member, fmt::format("{} is no name", of), "A name has letters, digits, `-`, `_` and `.`.");
                 return;
             }
             if (key == "window") {

@@ -164,6 +164,7 @@ std::string config_schema(std::span<const SourceType* const> types) {
         properties["checks"] = checks_schema();
         properties["hooks"] = hooks_schema();
         properties["component"] = text_schema("the line of `report proof` that it belongs to");
+        properties["domain"] = text_schema("what is stored of it deduplicates with what is of the same domain only");
         properties["criticality"] = choice_schema(policy::criticality_names, "how bad it is to lose it");
         properties["objectives"] = object_schema({{"rpo", text_schema("no more than this may be lost")},
                                                   {"rto", text_schema("it shall be back within this time")}},
@@ -193,6 +194,8 @@ std::string config_schema(std::span<const SourceType* const> types) {
                             {"medium", text_schema("disk, object store, tape …")},
                             {"offsite", {{"type", "boolean"}, {"description", "away from what it protects"}}},
                             {"replica_of", text_schema("the repository whose snapshots it holds too")},
+                            {"follow", {{"type", "boolean"}, {"description", "`serve` keeps it up to date"}}},
+                            {"max_lag", text_schema("of a copy that is followed: it lacks nothing that is older")},
                             {"unlock", unlock}}},
                           {"required", {"url"}},
                           {"additionalProperties", false}};

@@ -17,14 +17,6 @@ namespace keys = config_keys;
 
 constexpr std::size_t values_max = 100'000;
 
-bool is_plain_name(const std::string& name) {
-    const auto fits = [](char c) {
-        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
-    };
-    return !name.empty() && std::isalnum(static_cast<unsigned char>(name.front())) != 0 &&
-           std::ranges::all_of(name, fits);
-}
-
 ConfigProblem problem_at(const YAML::Mark& mark, std::string text, std::string hint) {
     ConfigProblem out{0, 0, std::move(text), std::move(hint)};
     if (!mark.is_null()) {

@@ -57,6 +57,12 @@ Context::Context(World& in_world, Output& output, const Globals& given, std::vec
 Context::Context(Context& whole, World& in_world, const Globals& given)
     : world(in_world), out(whole.out), globals(given), secrets(whole.secrets) {}
 
+std::string Context::domain_of(std::string_view source, const std::optional<std::string>& given) {
+    if (given) return *given;
+    const SourceConfig* const configured = config().source(source);
+    return configured == nullptr ? "" : configured->domain;
+}
+
 std::optional<std::string> Context::config_path() const {
     if (!globals.config.empty()) return globals.config;
     if (std::string given = variable("HOLDFAST_CONFIG"); !given.empty()) return given;

@@ -60,6 +60,8 @@ public:
     // For what has to work in an emergency: a file that nobody named and that is broken is warned of and passed over, where
     // the repository is given by its place. config() is empty then.
     void pass_over_broken_config();
+    // The dedup domain of a source: what the command line says, or its configuration; empty: the key's own.
+    std::string domain_of(std::string_view source, const std::optional<std::string>& given);
     // Of the file that config() reads; nothing when there is none.
     std::optional<std::string> config_path() const;
 

@@ -15,25 +15,13 @@ namespace {
 using Place = std::pair<std::uint32_t, std::uint32_t>;  // offset, length
 using Records = std::map<repo::PackRef, std::map<Place, repo::ChunkPrefix>>;
 
-repo::ChunkId id_of(const repo::Keyring& keys, repo::PackKind kind, ByteView reachable, ByteView content) {
-    switch (kind) {
-        case repo::PackKind::data:
-            return repo::data_id(keys, content);
-        case repo::PackKind::meta:
-            return repo::node_id(keys, reachable, content);
-        case repo::PackKind::state:
-            return repo::state_id(keys, content);
-        case repo::PackKind::journal:
-            break;
-    }
-    throw Error{Code::corrupt, "a fragment names a pack of a kind that is not in the index"};
-}
-
 // Every chunk that the fragment says is there, is, and opens to what its id stands for.
 std::uint64_t prove(repo::Repository& repository, const repo::PackRef& pack,
                     const std::map<Place, repo::ChunkPrefix>& said) {
     const repo::Keyring& keys = repository.keys();
     const std::string object = pack.object();
+    if (pack.kind == repo::PackKind::journal)
+        throw Error{Code::corrupt, "a fragment names {}, of a kind that is not in the index", object};
     const auto bytes = repository.store().read(object);
     if (!bytes) throw Error{Code::corrupt, "{} is missing", object};
     if (repo::PackId{crypto::sha256(*bytes)} != pack.id)
@@ -57,8 +45,8 @@ std::uint64_t prove(repo::Repository& repository, const repo::PackRef& pack,
                 opener->open(record, repo::Part::reachable, sealed.first(record.sealed_reachable), reachable, object);
             opener->open(record, repo::Part::content, sealed.subspan(record.sealed_reachable, record.sealed_content),
                          content, object);
-            const repo::ChunkId id = id_of(keys, pack.kind, reachable, content);
-            if (place.header.kind != pack.kind || id != record.id || prefix_of(id) != listed->second)
+            if (place.header.kind != pack.kind || prefix_of(record.id) != listed->second ||
+                !is_of_kind(keys, pack.kind, record.id, reachable, content))
                 throw Error{Code::corrupt, "chunk {} in {} opens to other bytes than its id stands for",
                             record.id.short_hex(), object};
             found.insert(here);

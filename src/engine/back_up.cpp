@@ -177,6 +177,7 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
             .unharmed("nothing was written")
             .hint(
                 fmt::format("It is for {}; `--name` calls a source so.", join(repository.keys().own().sources, ", ")));
+    repository.write_in(plan.domain);
     repo::Session session(repository, plan.dry_run ? repo::Session::Mode::dry_run : repo::Session::Mode::write);
     Previous previous = plan.reread ? Previous{} : read_previous(repository, draft, session);
     const auto capture = source.begin({world});  // freezes one consistent point

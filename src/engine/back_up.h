@@ -20,6 +20,7 @@ struct BackupPlan {
     bool dry_run = false;                  // read and count, write nothing
     bool reread = false;                   // take nothing as unchanged by its version
     std::optional<Nanoseconds> time = {};  // what the snapshot is of; without it, now
+    std::string domain = {};               // of deduplication; empty: the key's own
 };
 
 struct BackupReport {

@@ -32,10 +32,7 @@ void open_record(const repo::Keyring& keys, const CheckedPack& pack, ByteView by
                 object);
     if (record.sealed_reachable > 0)
         opener.open(record, repo::Part::reachable, sealed.first(record.sealed_reachable), reachable, object);
-    const repo::ChunkId id = pack.ref.kind == repo::PackKind::meta    ? repo::node_id(keys, reachable, content)
-                             : pack.ref.kind == repo::PackKind::state ? repo::state_id(keys, content)
-                                                                      : repo::data_id(keys, content);
-    if (id != record.id)
+    if (!repo::is_of_kind(keys, pack.ref.kind, record.id, reachable, content))
         throw Error{Code::corrupt, "a chunk in {} opens to other bytes than its id stands for", object};
 }
 
@@ -183,7 +180,7 @@ std::optional<CheckPacks::Problem> CheckPacks::problem_of(const CheckedPack& pac
                 const ByteView sealed = bytes.subspan(offset + repo::ChunkRecord::bytes, record.sealed_content);
                 if (record.sealed_reachable != 0) throw Error{Code::corrupt, "it holds a node"};
                 opener->open(record, repo::Part::content, sealed, plain, object);
-                if (repo::data_id(keys, plain) == record.id)
+                if (repo::is_data(keys, record.id, plain))
                     places_.set_length(record.id, plain.size());
                 else
                     forged = Problem{"forged", fmt::format("chunk {} opens to other bytes than its id stands for",

@@ -102,7 +102,7 @@ void Contents::wait(const ItemJob& job) {
 
 void Contents::read_run(Run& run) {
     run.bytes.reserve(std::min<std::uint64_t>(run.expected, 2 * run_bytes) + 4096);
-    crypto::Fingerprint fingerprint(keys_.bundle_key());
+    crypto::Fingerprint fingerprint(keys_.domain().bundle_key);
     for (Member& member : run.members) {
         ItemJob& job = *member.job;
         if (auto finding = capture_.complete(*job.batch, job.item)) {
@@ -235,7 +235,7 @@ void Contents::read_large(const std::shared_ptr<ItemJob>& job) {
 }
 
 void Contents::read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data, ByteView begun, std::uint64_t hole) {
-    const codec::Chunker& chunker = keys_.chunker();
+    const codec::Chunker& chunker = keys_.domain().chunker;
     const bool spread = job->entry().expected_bytes > spread_bytes || job->entry().expected_bytes == 0;
     const std::size_t expected = job->entry().expected_bytes;
     const std::size_t room =

@@ -140,7 +140,7 @@ private:
             start_base();
     }
 
-    BackupPlan base_plan() const { return {.tags = plan_.tags, .host = plan_.host}; }
+    BackupPlan base_plan() const { return {.tags = plan_.tags, .host = plan_.host, .domain = plan_.domain}; }
 
     // Of what came with the log, or else of the source as it is then.
     void start_base(const std::shared_ptr<Source>& brought = nullptr) {
@@ -382,6 +382,7 @@ FollowReport follow(Source& source, repo::Repository& repository, World& world, 
                     const FollowEvents& events, Progress& progress) {
     const std::string name = source.name();
     const Note note{"following {}", name};
+    repository.write_in(plan.domain);
     return Following(source, repository, world, plan, events, progress).run();
 }
 

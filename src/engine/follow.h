@@ -24,6 +24,7 @@ namespace holdfast::engine {
 struct FollowPlan {
     std::map<std::string, std::string> tags = {};  // of bases
     std::string host = {};
+    std::string domain = {};  // of deduplication; empty: the key's own
     bool once = false;
     bool take_over = false;
     Nanoseconds flush_every = 5 * one_second;

@@ -312,7 +312,7 @@ bool LineRecord::finish(const std::vector<LineChunk>& chunks) {
 
 LineMemory::LineMemory(const std::string& client_folder, const repo::Keyring& keys, const std::string& source,
                        const std::string& host)
-    : key_(crypto::derive(keys.bundle_key().reveal(), {}, "holdfast lines")) {
+    : key_(crypto::derive(keys.domain().bundle_key.reveal(), {}, "holdfast lines")) {
     if (client_folder.empty()) return;
     const std::string place = fmt::format("{}\n{}", source, host);
     folder_ = fmt::format("{}/lines/{}-{:016x}", client_folder, keys.repository().hex(),

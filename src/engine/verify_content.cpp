@@ -86,7 +86,7 @@ void ContentVerifier::compare(const FilePointer& file, const std::vector<Range>&
         bytes_ += bytes.size();
         progress_.bytes += bytes.size();
         const bool may_be_whole = range.extent.offset == 0 && bytes.size() >= whole_min_;
-        if (may_be_whole && repo::data_id(repository_.keys(), bytes) == range.extent.chunk) continue;
+        if (may_be_whole && repo::is_data(repository_.keys(), range.extent.chunk, bytes)) continue;
         hold({file, range, std::move(bytes)});
     }
 }

@@ -19,17 +19,33 @@ std::uint32_t begin_of(const Location& place) { return place.offset <= ChunkRead
 
 }  // namespace
 
-ChunkId data_id(const Keyring& keys, ByteView plain) { return ChunkId{keys.chunk_id()(plain)}; }
-ChunkId state_id(const Keyring& keys, ByteView plain) { return ChunkId{keys.chunk_id()("state", {}, plain)}; }
-ChunkId node_id(const Keyring& keys, ByteView reachable, ByteView content) {
-    return ChunkId{keys.chunk_id()("node", reachable, content)};
+ChunkId data_id(const crypto::IdKey& key, ByteView plain) { return ChunkId{key(plain)}; }
+ChunkId state_id(const crypto::IdKey& key, ByteView plain) { return ChunkId{key("state", {}, plain)}; }
+ChunkId node_id(const crypto::IdKey& key, ByteView reachable, ByteView content) {
+    return ChunkId{key("node", reachable, content)};
+}
+
+bool is_data(const Keyring& keys, const ChunkId& id, ByteView plain) {
+    return keys.domains().any([&](const crypto::IdKey& key) { return data_id(key, plain) == id; });
+}
+bool is_of_kind(const Keyring& keys, PackKind kind, const ChunkId& id, ByteView reachable, ByteView content) {
+    switch (kind) {
+        case PackKind::data:
+        case PackKind::journal:
+            return is_data(keys, id, content);
+        case PackKind::state:
+            return keys.domains().any([&](const crypto::IdKey& key) { return state_id(key, content) == id; });
+        case PackKind::meta:
+            return keys.domains().any([&](const crypto::IdKey& key) { return node_id(key, reachable, content) == id; });
+    }
+    return false;
 }
 
 ChunkReader::ChunkReader(Store& store, const Keyring& keys, Index& index) : store_(store), keys_(keys), index_(index) {}
 ChunkReader::~ChunkReader() = default;
 
-void ChunkReader::check_id(const ChunkId& id, const ChunkId& found, const std::string& object) const {
-    if (id != found)
+void ChunkReader::require(bool is_so, const ChunkId& id, const std::string& object) {
+    if (!is_so)
         throw Error{Code::corrupt, "a chunk in {} opens, but to other bytes than {} stands for", object, id.short_hex()}
             .hint(
                 "Whoever sealed it lied about its contents, or an index entry is wrong; run `holdfast check "
@@ -153,15 +169,40 @@ std::size_t ChunkReader::fetch_ahead(std::span<const ChunkId> ids) {
 }
 
 void ChunkReader::at_place(const ChunkId& id, const Location& place, const Use& use) {
+    if (const auto lead = lead_of(place)) {
+        try {
+            return use_record(id, place, lead->window, use);
+        } catch (const Error& error) {
+            if (error.code() != Code::corrupt) throw;
+            const std::lock_guard lock(mutex_);
+            leads_.remove(lead);
+        }
+    }
     const std::string object = place.pack.object();
     const std::uint32_t begin = begin_of(place);
     const std::size_t length = std::size_t{place.offset} + place.length - begin;
-    auto bytes = store_.read_range(object, begin, length);
+    // What is read of a small pack of nodes or state is soon followed by the rest of it.
+    const bool as_lead =
+        store_.traits().is_remote && begin == 0 && length <= lead_max && place.pack.kind != PackKind::data;
+    auto bytes = store_.read_range(object, begin, as_lead ? lead_max : length);
     ++requests_;
     if (!bytes) throw Error{Code::corrupt, "{} is missing", object};
     bytes_read_ += bytes->size();
-    if (bytes->size() != length) throw Error{Code::corrupt, "{} ends before a chunk does", object};
-    use_record(id, place, {begin, std::move(*bytes)}, use);
+    if (bytes->size() < length) throw Error{Code::corrupt, "{} ends before a chunk does", object};
+    const auto lead = std::make_shared<const Lead>(Lead{place.pack, {begin, std::move(*bytes)}});
+    use_record(id, place, lead->window, use);
+    if (!as_lead) return;
+    const std::lock_guard lock(mutex_);
+    leads_.push_front(lead);
+    if (leads_.size() > windows_max) leads_.pop_back();
+}
+
+std::shared_ptr<const ChunkReader::Lead> ChunkReader::lead_of(const Location& place) {
+    const std::lock_guard lock(mutex_);
+    const auto at = std::ranges::find_if(leads_, [&](const auto& lead) {
+        return lead->pack == place.pack && std::size_t{place.offset} + place.length <= lead->window.bytes.size();
+    });
+    return at == leads_.end() ? nullptr : *at;
 }
 
 void ChunkReader::use_record(const ChunkId& id, const Location& place, const Window& window, const Use& use) {
@@ -180,7 +221,7 @@ Bytes ChunkReader::read(const ChunkId& id) {
     Bytes plain;
     at_any_place(id, [&](const ChunkRecord& record, ByteView sealed, SectionOpener& opener, const std::string& object) {
         opener.open(record, Part::content, sealed.subspan(record.sealed_reachable), plain, object);
-        check_id(id, data_id(keys_, plain), object);
+        require(is_data(keys_, id, plain), id, object);
     });
     return plain;
 }
@@ -189,7 +230,7 @@ Bytes ChunkReader::read_state(const ChunkId& id) {
     Bytes plain;
     at_any_place(id, [&](const ChunkRecord& record, ByteView sealed, SectionOpener& opener, const std::string& object) {
         opener.open(record, Part::content, sealed.subspan(record.sealed_reachable), plain, object);
-        check_id(id, state_id(keys_, plain), object);
+        require(is_of_kind(keys_, PackKind::state, id, {}, plain), id, object);
     });
     return plain;
 }
@@ -200,7 +241,7 @@ Node ChunkReader::read_node(const ChunkId& id) {
         if (record.sealed_reachable == 0) throw Error{Code::corrupt, "{} has a chunk where a node should be", object};
         opener.open(record, Part::reachable, sealed.first(record.sealed_reachable), node.reachable, object);
         opener.open(record, Part::content, sealed.subspan(record.sealed_reachable), node.content, object);
-        check_id(id, node_id(keys_, node.reachable, node.content), object);
+        require(is_of_kind(keys_, PackKind::meta, id, node.reachable, node.content), id, object);
     });
     return node;
 }
@@ -274,7 +315,7 @@ void ChunkReader::read_run(const ReadRun& run, std::span<const ChunkId> ids,
                                 opener.open(record, Part::content,
                                             here.subspan(ChunkRecord::bytes + record.sealed_reachable), plain, object);
                             });
-                check_id(id, data_id(keys_, plain), object);
+                require(is_data(keys_, id, plain), id, object);
                 good = true;
             } catch (const Error& error) {
                 if (error.code() != Code::corrupt) throw;

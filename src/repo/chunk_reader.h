@@ -3,7 +3,8 @@
 // Errors   corrupt when no location gives bytes whose keyed id is the one asked for; unreachable
 // Threads  every member from any thread
 // Limits   section_openers_max sections stay open; windows_max runs that were fetched ahead, of ahead_bytes_max each; what
-//          lies within lead_max of its pack's beginning is read from there, with the section's header
+//          lies within lead_max of its pack's beginning is read from there, with the section's header, and windows_max such
+//          beginnings of nodes or state stay
 // I1  bytes leave only after their id was recomputed; a location that fails is passed over for the next
 // Source   doc/format/pack.md; review.md A2
 #pragma once
@@ -79,7 +80,7 @@ private:
     void at_place(const ChunkId& id, const Location& place, const Use& use);
     void with_opener(const PackRef& pack, std::uint32_t section, ByteView bytes, std::uint32_t bytes_offset,
                      const std::function<void(SectionOpener&)>& use);
-    void check_id(const ChunkId& id, const ChunkId& found, const std::string& object) const;
+    static void require(bool is_so, const ChunkId& id, const std::string& object);
 
     // Bytes of a pack.
     struct Window {
@@ -96,6 +97,12 @@ private:
         Location place;
     };
     std::optional<Held> held(const ChunkId& id);
+    // The beginning of a pack of nodes or state, from a far store.
+    struct Lead {
+        PackRef pack;
+        Window window;
+    };
+    std::shared_ptr<const Lead> lead_of(const Location& place);
     void use_record(const ChunkId& id, const Location& place, const Window& window, const Use& use);
 
     struct OpenSection {
@@ -120,6 +127,7 @@ private:
     std::list<OpenSection> idle_;                    // newest first
     std::list<KnownSection> headers_;                // newest first
     std::list<std::shared_ptr<const Ahead>> ahead_;  // newest first
+    std::list<std::shared_ptr<const Lead>> leads_;   // newest first
 };
 
 // Chunks that are read one after another: those near each other come by one request, twice as many each time.
@@ -146,8 +154,11 @@ private:
     std::size_t count_;
 };
 
-ChunkId data_id(const Keyring& keys, ByteView plain);
-ChunkId state_id(const Keyring& keys, ByteView plain);
-ChunkId node_id(const Keyring& keys, ByteView reachable, ByteView content);
+ChunkId data_id(const crypto::IdKey& key, ByteView plain);
+ChunkId state_id(const crypto::IdKey& key, ByteView plain);
+ChunkId node_id(const crypto::IdKey& key, ByteView reachable, ByteView content);
+// Are these bytes what the id stands for, in any domain whose keys are there?
+bool is_data(const Keyring& keys, const ChunkId& id, ByteView plain);
+bool is_of_kind(const Keyring& keys, PackKind kind, const ChunkId& id, ByteView reachable, ByteView content);
 
 }  // namespace holdfast::repo

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view config_magic = "holdfast";
 constexpr std::string_view slot_magic = "HFKS";
-constexpr std::uint8_t slot_version = 2;  // of version 1: doc/format/keys.md section 4
+constexpr std::uint8_t slot_version = 3;  // of versions 1 and 2: doc/format/keys.md section 4
 
 // Tags of a slot's list; a reader passes over tags that it does not know.
 enum class SlotTag : std::uint8_t { way = 1, argon2 = 2, salt = 3, credential = 4, sealed = 5 };
@@ -33,7 +33,8 @@ Secret key_for(const Unlock& unlock, ByteView salt, crypto::Argon2Cost cost) {
 }
 
 Bytes slot_context(std::uint8_t version, const RepositoryId& repository, const SignerId& signer) {
-    Bytes out = to_bytes(as_bytes(version == 1 ? "holdfast key slot" : "holdfast key slot 2"));
+    Bytes out = to_bytes(as_bytes("holdfast key slot"));
+    if (version > 1) append(out, as_bytes(fmt::format(" {}", version)));
     ByteWriter writer(out);
     writer.raw(repository.view());
     writer.raw(signer.view());
@@ -91,14 +92,22 @@ Bytes encode_secrets(const Secrets& secrets, const crypto::PublicKey& root) {
     writer.raw(root);
     writer.raw(secrets.signer.seed().reveal());
     writer.raw(secrets.box.scalar().reveal());
-    writer.raw(secrets.root_secret.reveal());
-    const auto optional = [&](bool present, ByteView bytes) {
-        writer.u8(present ? 1 : 0);
-        if (present) writer.raw(bytes);
+    const auto optional = [&](const auto& value, const auto& parts_of) {
+        writer.u8(value ? 1 : 0);
+        if (!value) return;
+        for (const Secret* part : parts_of(*value)) writer.raw(part->reveal());
     };
-    optional(secrets.root.has_value(), secrets.root ? secrets.root->seed().reveal() : ByteView{});
-    optional(secrets.reader.has_value(), secrets.reader ? secrets.reader->scalar().reveal() : ByteView{});
-    optional(secrets.maintainer.has_value(), secrets.maintainer ? secrets.maintainer->scalar().reveal() : ByteView{});
+    const auto scalar = [](const crypto::BoxKey& key) { return std::array{&key.scalar()}; };
+    optional(secrets.root_secret, [](const Secret& secret) { return std::array{&secret}; });
+    optional(secrets.shared, [](const SharedKeys& keys) {
+        return std::array{&keys.index, &keys.trees, &keys.state, &keys.names};
+    });
+    optional(secrets.domain, [](const DomainKeys& keys) {
+        return std::array{&keys.chunk_ids, &keys.cuts, &keys.bundles};
+    });
+    optional(secrets.root, [](const crypto::SigningKey& key) { return std::array{&key.seed()}; });
+    optional(secrets.reader, scalar);
+    optional(secrets.maintainer, scalar);
     return out;
 }
 
@@ -112,17 +121,27 @@ Sealed decode_sealed(std::uint8_t version, ByteView bytes) {
     std::optional<crypto::PublicKey> root;
     if (version > 1) root = reader.array<32>();
     const auto secret = [&] { return Secret(reader.raw(crypto::key_bytes)); };
-    Secrets out{crypto::SigningKey(secret()), crypto::BoxKey(secret()), secret(), {}, {}, {}};
-    if (reader.u8() == 1) out.root.emplace(secret());
-    if (reader.u8() == 1) out.reader.emplace(secret());
-    if (reader.u8() == 1) out.maintainer.emplace(secret());
+    const auto is_next = [&] { return reader.u8() == 1; };
+    Secrets out{crypto::SigningKey(secret()), crypto::BoxKey(secret()), {}, {}, {}, {}, {}, {}};
+    if (version < 3 || is_next()) out.root_secret.emplace(secret());
+    if (version >= 3 && is_next()) out.shared = SharedKeys{secret(), secret(), secret(), secret()};
+    if (version >= 3 && is_next()) out.domain = DomainKeys{secret(), secret(), secret()};
+    if (is_next()) out.root.emplace(secret());
+    if (is_next()) out.reader.emplace(secret());
+    if (is_next()) out.maintainer.emplace(secret());
     reader.expect_done();
     if (!root && out.root) root = out.root->public_key();
     return {root, std::move(out)};
 }
 
-Secret purpose_key(const Secret& root_secret, std::string_view purpose) {
-    return crypto::derive(root_secret.reveal(), {}, purpose);
+SharedKeys shared_keys(const Secret& root_secret) {
+    const auto key = [&](std::string_view purpose) { return crypto::derive(root_secret.reveal(), {}, purpose); };
+    return {key("index 1"), key("tree 1"), key("state 1"), key("names 1")};
+}
+
+const SharedKeys& shared_of(const Secrets& secrets) {
+    if (!secrets.shared) throw Error{Code::corrupt, "a key slot lacks the keys that all share"};
+    return *secrets.shared;
 }
 
 }  // namespace
@@ -254,17 +273,39 @@ Keyring::Keyring(Config config, Credential own, Secrets secrets)
       own_(std::move(own)),
       own_id_(own_.id()),
       secrets_(std::move(secrets)),
-      chunk_id_(config_.id_suite, purpose_key(secrets_.root_secret, "chunk ids 1 " + own_.domain)),
-      chunker_(config_.chunk_sizes, purpose_key(secrets_.root_secret, "cut table 1 " + own_.domain)),
-      index_key_(purpose_key(secrets_.root_secret, "index 1")),
-      tree_key_(purpose_key(secrets_.root_secret, "tree 1")),
-      state_key_(purpose_key(secrets_.root_secret, "state 1")),
-      bundle_key_(purpose_key(secrets_.root_secret, "bundle 1 " + own_.domain)),
-      name_key_(purpose_key(secrets_.root_secret, "names 1")) {
+      domains_(config_.id_suite, config_.chunk_sizes, own_.domain, secrets_.root_secret, secrets_.domain),
+      domain_(domains_.find(own_.domain)),
+      shared_(secrets_.root_secret ? shared_keys(*secrets_.root_secret) : shared_of(secrets_)) {
     enrolled_.emplace(own_id_, own_);
 }
 
-void Keyring::enrol(const Credential& credential) { enrolled_.insert_or_assign(credential.id(), credential); }
+const Domain& Keyring::domain() const {
+    if (!domain_) require(Right::back_up, "store chunks");
+    HF_ASSERT(domain_);
+    return *domain_;
+}
+
+void Keyring::write_in(const std::string& domain) {
+    if (domain_ && domain_->name == domain) return;
+    if (auto found = domains_.find(domain)) {
+        domain_ = std::move(found);
+        return;
+    }
+    require(Right::back_up, "store chunks");
+    if (!secrets_.root_secret)
+        throw Error{Code::denied, "this key stores in the domain {}, not in {}", own_.domain, domain}
+            .unharmed("nothing was stored")
+            .hint(fmt::format("`holdfast key add --role writer --domain {}` makes one that does.", domain));
+    throw Error{Code::not_found, "no key of the repository is of the domain {}", domain}
+        .unharmed("nothing was stored")
+        .hint(fmt::format(
+            "`holdfast key add --role writer --domain {}` begins one; `key list` shows those that there are.", domain));
+}
+
+void Keyring::enrol(const Credential& credential) {
+    enrolled_.insert_or_assign(credential.id(), credential);
+    domains_.learn(credential.domain);
+}
 
 const Credential* Keyring::find(const SignerId& signer) const {
     const auto at = enrolled_.find(signer);
@@ -315,7 +356,12 @@ void Keyring::require(Right right, std::string_view what) const {
                           other == "full" ? "full" : fmt::format("{} or full", other)));
 }
 
-Secrets secrets_of(Role role, Secrets secrets) {
+Secrets secrets_of(Role role, const std::string& domain, Secrets secrets) {
+    if (!has(role, Right::read) && secrets.root_secret) {
+        secrets.shared = shared_keys(*secrets.root_secret);
+        if (has(role, Right::back_up)) secrets.domain = domain_keys(*secrets.root_secret, domain);
+        secrets.root_secret.reset();
+    }
     if (!has(role, Right::administer)) secrets.root.reset();
     if (!has(role, Right::read)) secrets.reader.reset();
     if (!has(role, Right::collect)) secrets.maintainer.reset();

@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "base/world.h"
 #include "codec/chunker.h"
 #include "crypto/crypto.h"
+#include "repo/domains.h"
 #include "repo/ids.h"
 #include "repo/repository.h"
 #include "repo/signed.h"
@@ -68,10 +70,20 @@ constexpr std::uint16_t format_version = 1;
 Bytes encode(const Config& config, const crypto::SigningKey& root);
 Config decode_config(ByteView bytes);  // newer_format; verified against the root that it names itself
 
+// The same in all domains.
+struct SharedKeys {
+    Secret index;
+    Secret trees;  // leaf boundaries
+    Secret state;  // tags of paths and versions
+    Secret names;  // tags of hosts
+};
+
 struct Secrets {
     crypto::SigningKey signer;
     crypto::BoxKey box;
-    Secret root_secret;  // ids, cut tables and index keys come from it
+    std::optional<Secret> root_secret;  // who reads; the two below come from it, and stand in its place
+    std::optional<SharedKeys> shared;
+    std::optional<DomainKeys> domain;  // a writer's
     std::optional<crypto::SigningKey> root;
     std::optional<crypto::BoxKey> reader;
     std::optional<crypto::BoxKey> maintainer;
@@ -88,13 +100,15 @@ public:
     const Secrets& secrets() const { return secrets_; }
     SignerId root_id() const { return signer_id_of(config_.root); }
 
-    const crypto::IdKey& chunk_id() const { return chunk_id_; }
-    const codec::Chunker& chunker() const { return chunker_; }
-    const Secret& index_key() const { return index_key_; }
-    const Secret& tree_key() const { return tree_key_; }    // leaf boundaries
-    const Secret& state_key() const { return state_key_; }  // tags of paths and versions
-    const Secret& bundle_key() const { return bundle_key_; }
-    const Secret& name_key() const { return name_key_; }  // tags of hosts
+    // The domain that chunks are stored in from here on: the credential's, or what was chosen.
+    const Domain& domain() const;
+    // denied: of another domain than this key's, which knows no other; not_found: no key that was added is of this domain.
+    void write_in(const std::string& domain);
+    const Domains& domains() const { return domains_; }
+    const Secret& index_key() const { return shared_.index; }
+    const Secret& tree_key() const { return shared_.trees; }
+    const Secret& state_key() const { return shared_.state; }
+    const Secret& name_key() const { return shared_.names; }
 
     // Credentials that the root log enrolled.
     void enrol(const Credential& credential);
@@ -118,9 +132,9 @@ private:
     Credential own_;
     SignerId own_id_;
     Secrets secrets_;
-    crypto::IdKey chunk_id_;
-    codec::Chunker chunker_;
-    Secret index_key_, tree_key_, state_key_, bundle_key_, name_key_;
+    Domains domains_;
+    std::shared_ptr<const Domain> domain_;
+    SharedKeys shared_;
     std::map<SignerId, Credential> enrolled_;
 };
 
@@ -136,8 +150,8 @@ struct SlotInfo {
 };
 Bytes encode_slot(const Config& config, ByteView signed_credential, const Secrets& secrets, const Unlock& unlock,
                   Random& random);
-// Less what the role has no use for.
-Secrets secrets_of(Role role, Secrets secrets);
+// Less what the role has no use for; a writer has the keys of its domain alone.
+Secrets secrets_of(Role role, const std::string& domain, Secrets secrets);
 struct DamagedSlot {
     std::string object;
     Error why;

@@ -144,6 +144,10 @@ struct SectionBuilder::Tools {
     Bytes packed, opened, unpacked;
 };
 
+std::size_t section_bytes_full(const Config& config, PackKind kind) {
+    return kind == PackKind::data ? config.pack_bytes : std::min<std::size_t>(config.pack_bytes, 4 << 20);
+}
+
 SectionBuilder::SectionBuilder(const Keyring& keys, PackKind kind, Random& random)
     : keys_(keys), kind_(kind), salt_(random.array<16>()), tools_(std::make_unique<Tools>()) {
     ByteWriter writer(bytes_);
@@ -156,6 +160,8 @@ SectionBuilder::SectionBuilder(const Keyring& keys, PackKind kind, Random& rando
     writer.u32(0);
 
     const Config& config = keys.config();
+    // Untouched memory costs nothing; growing by doubling would hold two packs for a while.
+    if (kind != PackKind::journal) bytes_.reserve(section_bytes_full(config, kind) + config.chunk_sizes.max);
     struct Recipient {
         Part part;
         crypto::PublicKey key;

@@ -73,6 +73,9 @@ struct SectionPlace {
 void scan_pack(ByteView pack, std::string_view what,
                const std::function<void(const SectionPlace&, const ChunkRecord&, std::uint32_t offset)>& each);
 
+// A section of so many bytes takes no more chunks.
+std::size_t section_bytes_full(const Config& config, PackKind kind);
+
 // A section being filled. One thread at a time.
 class SectionBuilder {
 public:

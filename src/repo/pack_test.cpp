@@ -19,7 +19,8 @@ protected:
     Bytes make(const std::vector<std::string>& chunks, std::vector<ChunkPlace>& places,
                PackKind kind = PackKind::data) {
         SectionBuilder section(keys_, kind, world_.sim.random);
-        for (const std::string& chunk : chunks) section.add(data_id(keys_, as_bytes(chunk)), {}, as_bytes(chunk));
+        for (const std::string& chunk : chunks)
+            section.add(data_id(keys_.domain().chunk_id, as_bytes(chunk)), {}, as_bytes(chunk));
         Bytes pack;
         section.finish(pack, places);
         seal_pack(pack);
@@ -56,12 +57,13 @@ TEST_F(Pack, sections_of_several_threads_share_a_pack) {
     Bytes pack;
     for (const char* text : {"one", "two"}) {
         SectionBuilder section(keys_, PackKind::data, world_.sim.random);
-        section.add(data_id(keys_, as_bytes(text)), {}, as_bytes(text));
+        section.add(data_id(keys_.domain().chunk_id, as_bytes(text)), {}, as_bytes(text));
         section.finish(pack, places);
     }
     seal_pack(pack);
     EXPECT_EQ(read(pack), (std::vector<std::string>{"one", "two"}));
-    EXPECT_EQ(parse_record(ByteView(pack).subspan(places[1].offset), "p").id, data_id(keys_, as_bytes("two")));
+    EXPECT_EQ(parse_record(ByteView(pack).subspan(places[1].offset), "p").id,
+              data_id(keys_.domain().chunk_id, as_bytes("two")));
 }
 
 TEST_F(Pack, every_flipped_bit_is_refused) {
@@ -106,7 +108,7 @@ TEST_F(Pack, nodes_have_two_parts_and_the_id_covers_both) {
 TEST_F(Pack, a_sealer_that_lies_about_an_id_is_found_out) {
     // Sealed under the id of other bytes: AEAD opens it, the recomputed id does not match.
     SectionBuilder section(keys_, PackKind::data, world_.sim.random);
-    const ChunkId claimed = data_id(keys_, as_bytes("libssl"));
+    const ChunkId claimed = data_id(keys_.domain().chunk_id, as_bytes("libssl"));
     section.add(claimed, {}, as_bytes("back door"));
     std::vector<ChunkPlace> places;
     Bytes pack;
@@ -127,7 +129,7 @@ TEST_F(Pack, a_sealer_that_lies_about_an_id_is_found_out) {
 TEST_F(Pack, a_damaged_place_is_passed_over_for_a_whole_one) {
     const auto add = [&] {
         SectionBuilder section(keys_, PackKind::data, world_.sim.random);
-        section.add(data_id(keys_, as_bytes("twice")), {}, as_bytes("twice"));
+        section.add(data_id(keys_.domain().chunk_id, as_bytes("twice")), {}, as_bytes("twice"));
         std::vector<ChunkPlace> places;
         Bytes pack;
         section.finish(pack, places);
@@ -139,7 +141,7 @@ TEST_F(Pack, a_damaged_place_is_passed_over_for_a_whole_one) {
     const EncodedFragment fragment = encode_fragment(keys_, packs, world_.sim.random);
     world_.store.create("index/" + fragment.body.id.hex(), fragment.bytes);
     repository_->index().load({{keys_.own_id(), fragment.body}});
-    const ChunkId id = data_id(keys_, as_bytes("twice"));
+    const ChunkId id = data_id(keys_.domain().chunk_id, as_bytes("twice"));
     ASSERT_EQ(repository_->index().find(id).size(), 2U);
     for (const PackContents& pack : packs) {
         const auto whole = *world_.store.read(pack.pack.object());

@@ -16,12 +16,14 @@ PackWriter::~PackWriter() {
     uploaders_.clear();
 }
 
-PackWriter::Added PackWriter::add(ByteView plain) { return store(PackKind::data, data_id(keys_, plain), {}, plain); }
+PackWriter::Added PackWriter::add(ByteView plain) {
+    return store(PackKind::data, data_id(keys_.domain().chunk_id, plain), {}, plain);
+}
 PackWriter::Added PackWriter::add_state(ByteView plain) {
-    return store(PackKind::state, state_id(keys_, plain), {}, plain);
+    return store(PackKind::state, state_id(keys_.domain().chunk_id, plain), {}, plain);
 }
 PackWriter::Added PackWriter::add_node(ByteView reachable, ByteView content) {
-    return store(PackKind::meta, node_id(keys_, reachable, content), reachable, content);
+    return store(PackKind::meta, node_id(keys_.domain().chunk_id, reachable, content), reachable, content);
 }
 
 bool PackWriter::knows(const ChunkId& id) {
@@ -68,9 +70,7 @@ std::unique_ptr<SectionBuilder> PackWriter::borrow(PackKind kind) {
 }
 
 void PackWriter::give_back(PackKind kind, std::unique_ptr<SectionBuilder> section) {
-    const std::size_t full =
-        kind == PackKind::data ? keys_.config().pack_bytes : std::min<std::size_t>(keys_.config().pack_bytes, 4 << 20);
-    if (section->bytes() >= full) {
+    if (section->bytes() >= section_bytes_full(keys_.config(), kind)) {
         std::vector<std::unique_ptr<SectionBuilder>> one;
         one.push_back(std::move(section));
         send(kind, std::move(one));

@@ -33,7 +33,7 @@ Credential make_credential(const Secrets& secrets, const NewKey& key, World& wor
     credential.sources = key.sources;
     credential.signer = secrets.signer.public_key();
     credential.box = secrets.box.public_key();
-    credential.domain = "default";
+    credential.domain = key.domain;
     credential.label = key.label;
     credential.created = world.clock.now();
     return credential;
@@ -133,9 +133,14 @@ void Repository::init(Store& store, const Unlock& unlock, const InitOptions& opt
         throw Error{Code::already_exists, "{} was to become a replica", store.url()}
             .unharmed("it was left as it is")
             .hint("Run `init --like` of its origin again, or choose another place.");
-    Secrets secrets{crypto::SigningKey::generate(world.random), crypto::BoxKey::generate(world.random),
-                    Secret(world.random.array<32>()),           crypto::SigningKey::generate(world.random),
-                    crypto::BoxKey::generate(world.random),     crypto::BoxKey::generate(world.random)};
+    Secrets secrets{crypto::SigningKey::generate(world.random),
+                    crypto::BoxKey::generate(world.random),
+                    Secret(world.random.array<32>()),
+                    {},
+                    {},
+                    crypto::SigningKey::generate(world.random),
+                    crypto::BoxKey::generate(world.random),
+                    crypto::BoxKey::generate(world.random)};
     Config config;
     config.repository = RepositoryId{world.random.array<16>()};
     config.family = decltype(config.family){world.random.array<16>()};
@@ -410,15 +415,18 @@ std::vector<KeySlot> Repository::key_slots() const {
         world_.log.warning(fmt::format("{} is damaged: {}", slot.object, slot.why.message()));
     for (const SlotInfo& slot : slots)
         out.push_back({slot.signer.hex().substr(0, 12), slot.credential.label,
-                       std::string(name_of(slot.credential.role)), slot.credential.sources, slot.way,
-                       slot.credential.created, slot.signer == keys_->own_id()});
+                       std::string(name_of(slot.credential.role)), slot.credential.sources, slot.credential.domain,
+                       slot.way, slot.credential.created, slot.signer == keys_->own_id()});
     return out;
 }
 
 SignerId Repository::add_key(const Unlock& unlock, const NewKey& key) {
     keys_->require(Right::administer, "add keys");
     require_writable();
-    Secrets secrets = secrets_of(key.role, keys_->secrets());
+    if (key.domain != default_domain && !has(key.role, Right::back_up))
+        throw Error{Code::usage, "a {} stores no chunks, so it has no domain", name_of(key.role)}.unharmed(
+            "no key was added");
+    Secrets secrets = secrets_of(key.role, key.domain, keys_->secrets());
     secrets.signer = crypto::SigningKey::generate(world_.random);
     secrets.box = crypto::BoxKey::generate(world_.random);
     const Credential credential = make_credential(secrets, key, world_);
@@ -451,13 +459,17 @@ void Repository::change_key(const Unlock& to) {
     for (const SlotInfo& slot : list_slots(*store_, keys_->config())) {
         if (slot.signer != keys_->own_id()) continue;
         // The new one first: there is never a moment without a slot that opens.
-        write_slot(*store_, keys_->config(), slot.signed_credential, keys_->secrets(), to, world_, slot.revision + 1);
+        const Credential& own = keys_->own();
+        write_slot(*store_, keys_->config(), slot.signed_credential, secrets_of(own.role, own.domain, keys_->secrets()),
+                   to, world_, slot.revision + 1);
         for (std::uint64_t revision = 0; revision <= slot.revision; ++revision)
             store_->remove(names::key_slot(slot.signer, revision));
         return;
     }
     throw Error{Code::not_found, "the key slot in use is gone"};
 }
+
+void Repository::write_in(const std::string& domain) { keys_->write_in(domain.empty() ? keys_->own().domain : domain); }
 
 bool Repository::has_received_note(const SnapshotId& id) const {
     return std::ranges::any_of(notes_->of(id), [&](const SnapshotNote& note) {

@@ -51,15 +51,19 @@ struct KeySlot {
     std::string label;                 // "root" for the first, else what `key add` was given
     std::string role;                  // "writer", "reader", "maintainer" or "full"
     std::vector<std::string> sources;  // that it may back up; empty: all
+    std::string domain;                // that a writer or full stores in
     Unlock::Way way = Unlock::Way::passphrase;
     Nanoseconds created = 0;
     bool current = false;  // opened this session
 };
 
+inline constexpr std::string_view default_domain = "default";  // of deduplication
+
 struct NewKey {
     std::string label;
     Role role = Role::full;
     std::vector<std::string> sources = {};  // a writer's; empty: all
+    std::string domain{default_domain};
 };
 
 // Sizes are settled here for ever; tests make them small.
@@ -117,6 +121,9 @@ public:
     SignerId add_key(const Unlock& unlock, const NewKey& key);  // the new slot's id
     void remove_key(const std::string& slot_id);                // refuses the slot in use and the last one
     void change_key(const Unlock& to);                          // of the slot in use
+
+    // The dedup domain of what is stored from here on; empty: the key's own. Errors as Keyring::write_in.
+    void write_in(const std::string& domain);
 
     const Keyring& keys() const { return *keys_; }
     Index& index() const { return *index_; }

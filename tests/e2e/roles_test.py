@@ -140,6 +140,35 @@ sources: {{uploads: {{kind: files, paths: [{self.tree}]}}}}
         self.assertEqual(len(list(out.iterdir())), 20)
         self.holdfast("check", "--read-data")
 
+    def test_domains_share_nothing_and_are_restored_alike(self):
+        pay = self.machine("writer", "--domain", "payroll", label="pay")
+        self.fails(2, "key", "add", "--role", "reader", "--domain", "payroll", "--new-key-file", self.reader["HOLDFAST_KEY_FILE"],
+                   says="stores no chunks")
+        domains = {key["label"]: key["domain"] for key in self.holdfast("key", "list", "--json").document()["keys"]}
+        self.assertEqual((domains["pay"], domains["writer"]), ("payroll", "default"))
+
+        def added(*args, name, env=None):
+            snapshot = self.upload(env, *args, name=name)
+            snapshots.append(snapshot["snapshot"])
+            return snapshot["bytes"]["added"]
+
+        snapshots, most = [], 3_000_000
+        self.assertGreater(added(name="plain"), most)
+        self.assertGreater(added(name="apart", env=pay), most)
+        self.assertLess(added(name="plain again"), most / 100)
+        self.assertGreater(added("--domain", "payroll", name="chosen"), most)
+        self.assertLess(added("--domain", "payroll", name="chosen again"), most / 100)
+        self.fails(1, "backup", f"files:{self.tree}", "--domain", "payrol", says="no key of the repository", hints="key add")
+        self.fails(12, "backup", f"files:{self.tree}", "--domain", "default", env=pay, says="stores in the domain payroll")
+        for snapshot in snapshots:
+            out = self.folder / snapshot
+            self.holdfast("restore", f"{snapshot}:{self.tree}", "--to", out, env=self.reader)
+            self.assertEqual(contents(out), contents(self.tree))
+        self.holdfast("check", "--read-data")
+        config = self.folder / "domains.yaml"
+        config.write_text(f"version: 1\nsources:\n  tree: {{kind: files, paths: [{self.tree}], domain: payroll}}\n")
+        self.assertLess(self.backup("tree", "--config", config)[0]["bytes"]["added"], most / 100)
+
     def test_a_reader_changes_nothing_but_its_own_key(self):
         self.upload(self.writer)
         self.fails(12, "backup", f"files:{self.tree}", env=self.reader, says="may not back up")

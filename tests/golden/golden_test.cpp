@@ -17,6 +17,7 @@
 #include "stores/local/local_store.h"
 #include "testing/memory_source.h"
 #include "testing/sim_world.h"
+#include "testing/small_repository.h"
 
 namespace holdfast::golden {
 namespace {
@@ -131,22 +132,42 @@ TEST_P(Golden, goes_on_to_be_used) {
     EXPECT_TRUE(engine::check(*repository, {.read_data = true, .share = {}, .bytes_max = {}}, progress).errors.empty());
 }
 
-// Key slots of version 2 vouch for the configuration, so that a lesser key is believed on a machine that knows nothing yet.
-TEST(GoldenSlots2, open_by_a_readers_key_alone) {
-    const std::string folder = std::string(GOLDEN_FOLDER) + "/format-1-slots-2";
-    const TemporaryFolder temporary;
-    const std::string place = temporary.path() + "/repository";
-    unpack_folder(folder + "/repository.tar", place);
-    SimWorld sim(1);
-    const auto repository =
-        repo::Repository::open(std::make_unique<LocalStore>(place, LocalStore::Open::existing),
-                               {repo::Unlock::Way::keyfile, Secret(read_file(folder + "/reader-key"))},
-                               {temporary.path() + "/client"}, sim.world());
+// Key slots since version 2 vouch for the configuration, so that a lesser key is believed on a machine that knows nothing yet.
+class GoldenSlots : public testing::TestWithParam<std::string> {
+protected:
+    GoldenSlots() { unpack_folder(folder_ + "/repository.tar", place_); }
+    std::unique_ptr<repo::Repository> open(const std::string& key) {
+        return repo::Repository::open(std::make_unique<LocalStore>(place_, LocalStore::Open::existing),
+                                      {repo::Unlock::Way::keyfile, Secret(read_file(folder_ + "/" + key))},
+                                      {temporary_.path() + "/client"}, sim_.world());
+    }
+    const std::string folder_ = std::string(GOLDEN_FOLDER) + "/" + GetParam();
+    const TemporaryFolder temporary_;
+    const std::string place_ = temporary_.path() + "/repository";
+    SimWorld sim_{1};
+};
+
+TEST_P(GoldenSlots, open_by_a_readers_key_alone) {
+    const auto repository = open("reader-key");
     EXPECT_EQ(repository->keys().own().role, repo::Role::reader);
-    EXPECT_EQ(repository->snapshots().size(), read_manifest(folder + "/manifest").snapshots.size());
+    EXPECT_EQ(repository->snapshots().size(), read_manifest(folder_ + "/manifest").snapshots.size());
     engine::Progress progress;
     EXPECT_TRUE(engine::check(*repository, {.read_data = true, .share = {}, .bytes_max = {}}, progress).errors.empty());
 }
+class GoldenDomains : public GoldenSlots {};
+INSTANTIATE_TEST_SUITE_P(SinceVersion2, GoldenSlots, testing::Values("format-1-slots-2", "format-1-slots-3"));
+
+// A writer's slot of version 3 has the keys of its domain only, and deduplicates within it.
+TEST_P(GoldenDomains, are_gone_on_in_by_a_writers_key) {
+    const auto repository = open("writer-key");
+    EXPECT_EQ(repository->keys().own().domain, "apart");
+    EXPECT_FALSE(repository->keys().secrets().root_secret);
+    const testing_support::MemoryTree tree{{"/apart", {testing_support::noise(1, 60'000)}}};
+    testing_support::MemorySource source(tree, "golden-again");
+    engine::Progress progress;
+    EXPECT_LT(engine::back_up(source, *repository, {{}, "golden-host"}, progress).snapshot.bytes.added, 10'000U);
+}
+INSTANTIATE_TEST_SUITE_P(SinceVersion3, GoldenDomains, testing::Values("format-1-slots-3"));
 
 std::vector<std::string> formats() {
     std::vector<std::string> out;

@@ -27,6 +27,7 @@ constexpr std::string_view passphrase = "a golden passphrase, known to everybody
 constexpr std::string_view key = "a golden key file: thirty-two bytes or more, known to everybody\n";
 
 constexpr std::string_view reader_key = "a golden key file of the role reader, known to everybody\n";
+constexpr std::string_view writer_key = "a golden key file of the role writer, known to everybody\n";
 
 class Maker {
 public:
@@ -41,6 +42,7 @@ public:
                                              {}, sim_.world());
         repository_->add_key(testing_support::test_key(key), {"key file"});
         repository_->add_key(testing_support::test_key(reader_key), {"reader", repo::Role::reader});
+        repository_->add_key(testing_support::test_key(writer_key), {"writer", repo::Role::writer, {}, "apart"});
     }
 
     void make() {
@@ -52,6 +54,7 @@ public:
         tell(back_up(*files()), tree_, describe_folder(tree_));
         tell_of_a_command();
         tell_of_facts();
+        tell_of_another_domain();
         engine::forget(*repository_,
                        {.ids = {first.id}, .keep = {}, .policies = {}, .source = {}, .allow_last = false});
         manifest_ += "forgotten " + first.id.hex() + "\n";
@@ -118,12 +121,27 @@ private:
             lines.push_back(line);
         tell(snapshot, "-", lines);
     }
+    void tell_of_another_domain() {
+        const auto writer = repo::Repository::open(std::make_unique<LocalStore>(place_, LocalStore::Open::existing),
+                                                   testing_support::test_key(writer_key), {}, sim_.world());
+        const testing_support::MemoryTree tree{{"/apart", {testing_support::noise(1, 60'000)}}};
+        testing_support::MemorySource source(tree, "golden-apart");
+        sim_.clock.advance(3600 * one_second);
+        engine::Progress progress;
+        const repo::Snapshot snapshot = engine::back_up(source, *writer, {{}, "golden-host"}, progress).snapshot;
+        const std::string expected = place_ + "-apart";
+        std::filesystem::create_directories(expected);
+        write_text(expected + "/apart", tree.at("/apart").bytes);
+        tell(snapshot, "-", describe_folder(expected));
+        repository_->refresh();
+    }
     void write() {
         std::filesystem::create_directories(folder_);
         pack_folder(place_, folder_ + "/repository.tar");
         write_text(folder_ + "/manifest", manifest_);
         write_text(folder_ + "/key", key);
         write_text(folder_ + "/reader-key", reader_key);
+        write_text(folder_ + "/writer-key", writer_key);
         write_text(folder_ + "/passphrase", passphrase);
     }
 

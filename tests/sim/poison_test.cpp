@@ -418,7 +418,7 @@ protected:
 TEST_F(PoisonedNodes, what_a_forged_node_leaves_out_is_not_collected) {
     const std::vector<repo::ChunkId> nodes = nodes_of(deep_id_);
     ASSERT_GT(nodes.size(), 4U) << "a root, leaves, lists";
-    const repo::ChunkId data{small_.open()->keys().chunk_id()(as_bytes(tree_.at("/libssl").bytes))};
+    const repo::ChunkId data{small_.open()->keys().domain().chunk_id(as_bytes(tree_.at("/libssl").bytes))};
     const std::map<std::string, std::vector<repo::Child>> lies{
         {"reaches nothing", {}},
         {"reaches what is not there",
@@ -507,7 +507,7 @@ TEST_F(PoisonedNodes, a_forged_node_gets_nothing_forgotten_by_a_promotion) {
 // A fragment that stands for many is signed by who merged them.
 TEST_F(Poison, merging_makes_nobodys_claims_true) {
     const MemoryTree tomorrow{{"/libssl-4", {noise(77, 60'000)}}};
-    const repo::ChunkId id{thief_->keys().chunk_id()(as_bytes(tomorrow.at("/libssl-4").bytes))};
+    const repo::ChunkId id{thief_->keys().domain().chunk_id(as_bytes(tomorrow.at("/libssl-4").bytes))};
     const Bytes rubbish = to_bytes(as_bytes(noise(9, 500'000)));
     repo::PackContents lies{
         {repo::PackKind::data, repo::PackId{crypto::sha256(rubbish)}}, rubbish.size(), {{id, 0, 100}}};

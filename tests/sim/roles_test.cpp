@@ -38,7 +38,7 @@ protected:
 TEST_F(RolesOf, a_stolen_writer_cannot_make_others_leave_out_what_they_have) {
     {
         const auto evil = open_as("stolen");
-        const repo::ChunkId id = repo::ChunkId{evil->keys().chunk_id()(as_bytes(tree_.at("/libssl").bytes))};
+        const repo::ChunkId id = repo::ChunkId{evil->keys().domain().chunk_id(as_bytes(tree_.at("/libssl").bytes))};
         repo::PackContents pack{
             {repo::PackKind::data, repo::PackId{small_.sim.random.array<32>()}}, 100, {{id, 0, 100}}};
         small_.store.create(pack.pack.object(), as_bytes(noise(9, 100)));
@@ -54,6 +54,82 @@ TEST_F(RolesOf, a_stolen_writer_cannot_make_others_leave_out_what_they_have) {
     const repo::Snapshot whole = small_.back_up(*open_as("honest"), tree_, "db");
     EXPECT_GT(whole.bytes.added, 60'000U);
     EXPECT_TRUE(restored(*open_as("reader"), whole.id) == contents_of(tree_));
+}
+
+// What a key of one domain has, of others.
+class DomainsOf : public RolesOf {
+protected:
+    void SetUp() override {
+        RolesOf::SetUp();
+        const auto full = small_.open();
+        full->add_key(key_of("payroll"), {"payroll", Role::writer, {}, "payroll"});
+        full->add_key(key_of("payroll too"), {"payroll too", Role::writer, {}, "payroll"});
+    }
+    void attest() {
+        engine::Progress progress;
+        EXPECT_TRUE(engine::attest(*open_as("reader"), progress).refused.empty());
+    }
+    static Code code_of(const std::function<void()>& work) {
+        try {
+            work();
+        } catch (const Error& error) {
+            return error.code();
+        }
+        return Code::internal;
+    }
+    repo::Snapshot back_up_in(const std::string& domain, Repository& repository) {
+        MemorySource source(tree_, "chosen");
+        engine::Progress progress;
+        return engine::back_up(source, repository, {{}, "host", false, true, {}, domain}, progress).snapshot;
+    }
+};
+
+TEST_F(DomainsOf, equal_contents_are_stored_once_in_a_domain_and_again_in_another) {
+    small_.back_up(*open_as("honest"), tree_, "web");
+    attest();
+    EXPECT_LT(small_.back_up(*open_as("stolen"), tree_, "web").bytes.added, 10'000U);
+    const repo::Snapshot apart = small_.back_up(*open_as("payroll"), tree_, "pay");
+    EXPECT_GT(apart.bytes.added, 60'000U);
+    attest();
+    const repo::Snapshot again = small_.back_up(*open_as("payroll too"), tree_, "pay too");
+    EXPECT_LT(again.bytes.added, 10'000U);
+    for (const repo::SnapshotId& id : {apart.id, again.id}) {
+        EXPECT_TRUE(restored(*open_as("reader"), id) == contents_of(tree_));
+        EXPECT_TRUE(restored(*small_.open(), id) == contents_of(tree_));
+    }
+    engine::Progress progress;
+    EXPECT_TRUE(
+        engine::check(*open_as("reader"), {.read_data = true, .share = {}, .bytes_max = {}}, progress).errors.empty());
+}
+
+TEST_F(DomainsOf, a_writer_cannot_tell_whether_a_content_is_in_another) {
+    small_.back_up(*open_as("payroll"), tree_, "pay");
+    attest();
+    const auto full = small_.open();
+    const auto thief = open_as("stolen");
+    const ByteView guessed = as_bytes(tree_.at("/libssl").bytes);
+    const auto id_of = [&](const repo::Domain& domain) { return repo::ChunkId{domain.chunk_id(guessed)}; };
+    full->write_in("payroll");
+    EXPECT_TRUE(thief->index().find_all(std::vector{id_of(full->keys().domain())}).front().size() == 1)
+        << "that the chunk is there everybody sees";
+    EXPECT_NE(id_of(thief->keys().domain()), id_of(full->keys().domain()));
+    EXPECT_TRUE(thief->index().find_all(std::vector{id_of(thief->keys().domain())}).front().empty());
+    for (const char* label : {"stolen", "payroll", "maintainer"})
+        EXPECT_FALSE(open_as(label)->keys().secrets().root_secret) << label;
+    EXPECT_FALSE(open_as("maintainer")->keys().secrets().domain);
+    EXPECT_EQ(code_of([&] { thief->write_in("payroll"); }), Code::denied);
+}
+
+TEST_F(DomainsOf, a_full_key_chooses_among_those_that_keys_were_made_of) {
+    const auto full = small_.open();
+    EXPECT_GT(back_up_in("", *full).bytes.added, 60'000U);
+    const repo::Snapshot apart = back_up_in("payroll", *full);
+    EXPECT_GT(apart.bytes.added, 60'000U);
+    EXPECT_LT(back_up_in("", *full).bytes.added, 10'000U) << "the choice is of one backup";
+    EXPECT_TRUE(restored(*open_as("reader"), apart.id) == contents_of(tree_));
+    EXPECT_LT(small_.back_up(*open_as("payroll"), tree_, "pay").bytes.added, 10'000U) << "a full key is believed";
+    EXPECT_EQ(code_of([&] { full->write_in("payrol"); }), Code::not_found);
+    EXPECT_THROW(full->add_key(key_of("x"), {"x", Role::reader, {}, "payroll"}), Error);
 }
 
 TEST_F(RolesOf, a_stolen_writer_cannot_forget_or_release) {
@@ -182,7 +258,8 @@ protected:
             const auto salt = small_.sim.random.array<16>();
             Bytes plain;
             ByteWriter writer(plain);
-            for (const Secret* each : {&secrets.signer.seed(), &secrets.box.scalar(), &secrets.root_secret})
+            for (const Secret* each :
+                 {&secrets.signer.seed(), &secrets.box.scalar(), &*full->keys().secrets().root_secret})
                 writer.raw(each->reveal());
             writer.u8(0);
             for (const auto* box : {&secrets.reader, &secrets.maintainer}) {
@@ -241,6 +318,8 @@ protected:
                            {crypto::SigningKey::generate(small_.sim.random),
                             crypto::BoxKey::generate(small_.sim.random),
                             Secret(small_.sim.random.array<32>()),
+                            {},
+                            {},
                             thief_,
                             {},
                             {}});
@@ -292,8 +371,9 @@ TEST_F(SwappedConfig, is_refused_with_slots_of_the_first_version_which_open_wher
         small_.sim.log.clear();
         const auto opened = open_as(label, known.path());
         EXPECT_TRUE(small_.sim.log.contains("holdfast key change")) << label;
+        EXPECT_TRUE(opened->keys().secrets().root_secret) << label;
         opened->change_key(key_of(label));
-        EXPECT_NO_THROW(open_as(label)) << label;
+        EXPECT_EQ(open_as(label)->keys().secrets().root_secret.has_value(), label == "reader") << label;
     }
     swap();
     for (const std::string& label : lesser_) EXPECT_EQ(refusal(label, known.path()), Code::corrupt) << label;
