@@ -48,6 +48,7 @@ void Tally::lose(const Namespace& name, std::string_view why) {
 }
 
 bool Tally::counts(const Namespace& name) const {
+    const std::lock_guard lock(mutex_);
     const auto found = counts_.find(name);
     return found != counts_.end() && (found->second.no_count.empty() || found->second.no_content.empty());
 }

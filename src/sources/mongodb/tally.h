@@ -3,7 +3,7 @@
 // Shape    begins with what the capture counted; each change takes away the hash of the document as it was and adds that of
 //          the document as it is. So it never asks the target what came out, and a target that differs is found out:
 //          documents that were lost or changed behind our back are not those that the capture summed up
-// Threads  change() from any; the rest from one, while nobody else is in it
+// Threads  counts() and change() from any; the rest from one, while nobody else is in it
 #pragma once
 
 #include <map>
@@ -49,8 +49,8 @@ private:
         std::uint64_t missing = 0;         // counted by it, and gone
         std::string no_count, no_content;  // why it is not known
     };
-    std::mutex mutex_;
-    std::map<Namespace, Count> counts_;  // their values are guarded by mutex_ while change() runs
+    mutable std::mutex mutex_;
+    std::map<Namespace, Count> counts_;  // their values are guarded by mutex_ while change() may run
 };
 
 }  // namespace holdfast::mongodb

@@ -420,8 +420,10 @@ void RestoreTarget::modify(const Namespace& name, ByteView command) {
     const auto found = made_.find(name);
     if (found == made_.end()) return;
     const Namespace there = working(found->second);
-    const bool is_of_index = find(command, "index").has_value();
-    (is_of_index ? found->second.unknown_indexes : found->second.unknown_options) = "the journal changes it in place";
+    for (const Element& each : Elements(command))
+        if (each.name != "collMod")
+            (each.name == "index" ? found->second.unknown_indexes : found->second.unknown_options) =
+                "the journal changes it in place";
     Builder out;
     for (const Element& each : Elements(command)) {
         if (each.name == "collMod" || each.name == "convertToCapped")
