@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 namespace holdfast {
 
 namespace {
@@ -56,6 +58,24 @@ void OrderFreeSum::add(ByteView bytes) {
 void OrderFreeSum::add(const OrderFreeSum& others) {
     add(others.low_, others.high_);
     count_ += others.count_;
+}
+
+void OrderFreeSum::remove(const OrderFreeSum& others) {
+    high_ -= others.high_ + (low_ < others.low_ ? 1 : 0);
+    low_ -= others.low_;
+    count_ -= others.count_;
+}
+
+std::optional<OrderFreeSum> OrderFreeSum::from(std::uint64_t count, std::string_view hex) {
+    constexpr std::size_t half = 16;
+    OrderFreeSum out;
+    if (hex.size() != 2 * half) return std::nullopt;
+    for (auto [digits, to] : {std::pair(hex.substr(0, half), &out.high_), std::pair(hex.substr(half), &out.low_)}) {
+        const auto [end, problem] = std::from_chars(digits.data(), digits.data() + half, *to, half);
+        if (problem != std::errc{} || end != digits.data() + half) return std::nullopt;
+    }
+    out.count_ = count;
+    return out;
 }
 
 void OrderFreeSum::add(std::uint64_t low, std::uint64_t high) {

@@ -6,7 +6,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/bytes.h"
@@ -19,6 +21,9 @@ public:
     static std::pair<std::uint64_t, std::uint64_t> hash(ByteView bytes);
     void add(ByteView bytes);
     void add(const OrderFreeSum& others);
+    void remove(const OrderFreeSum& others);
+    // Of what hex() gave; nothing when it is no sum.
+    static std::optional<OrderFreeSum> from(std::uint64_t count, std::string_view hex);
     std::uint64_t count() const { return count_; }
     std::string hex() const;  // 32 digits
 

@@ -300,6 +300,80 @@ class Journals(Scripted):
         self.assertEqual(set(orders), {0, 1, 3, 4, 5, 6, 7})
         self.assertEqual((orders[3], orders[4]), ({"_id": 3, "deep": {"er": 1}}, {"_id": 4, "whole": True}))
 
+    def changed(self):
+        """A window with changes of `orders`, of a collection that it made and of one that it dropped; `still` has none."""
+        self.databases["shop"]["still"] = Collection([{"_id": i} for i in range(3)], uuid=b"that stays still")
+        self.databases["shop"]["short"] = Collection([{"_id": i} for i in range(3)], uuid=self.GONE)
+        self.databases["shop"]["log"] = Collection([{"_id": 1}], options={"capped": True, "size": 4096}, uuid=b"a capped log    ")
+        self.follow()
+        self.say("d", "shop.orders", {"_id": 2}, ui=self.ORDERS)
+        self.say("u", "shop.orders", {"$v": 2, "diff": {"i": {"new": 1}}}, o2={"_id": 3}, ui=self.ORDERS)
+        self.say("u", "shop.orders", {"_id": 4, "whole": True}, o2={"_id": 4}, ui=self.ORDERS)
+        self.say("i", "shop.orders", {"_id": 99}, ui=self.ORDERS)
+        self.command({"create": "made"}, self.MADE)
+        self.say("i", "shop.made", {"_id": 1}, ui=self.MADE)
+        self.command({"createIndexes": "made", "v": 2, "key": {"x": 1}, "name": "x"}, self.MADE)
+        self.command({"drop": "short"}, self.GONE, o2={"numRecords": 3})
+        self.follow()
+
+    def compared(self, target, code=0):
+        at = self.holdfast("windows", "--json").document()["windows"][-1]["to"]
+        lines = self.holdfast("restore", "--source", "shop", "--at", at, "--to", target.url(), "--json", code=code).lines()
+        verified = next(each["verified"] for each in lines if "verified" in each)
+        by_result = {result: {each["name"] for each in verified["checks"] if each["result"] == result}
+                     for result in ("pass", "fail", "not_tested")}
+        return verified["result"], by_result
+
+    def test_an_instant_is_compared_with_what_the_journal_makes_of_the_base(self):
+        self.changed()
+        result, found = self.compared(self.server({}, StoringMongo))
+        self.assertEqual((result, found["fail"], found["not_tested"]), ("pass", set(), set()), found)
+        self.assertEqual({each for each in found["pass"] if each.endswith(("documents", "content"))},
+                         {f"shop/{name} {fact}" for name in ("orders", "still", "made", "log") for fact in ("documents", "content")})
+        self.assertIn("shop/made indexes", found["pass"])
+
+    def test_what_an_instant_has_and_nobody_knows_is_not_tested(self):
+        self.changed()
+        self.say("i", "shop.log", {"_id": 2}, ui=b"a capped log    ")
+        self.command({"collMod": "still", "validationLevel": "off"}, b"that stays still")
+        self.follow()
+        target = self.server({}, StoringMongo)
+        target.do_collmod = lambda document: {"ok": 1.0}
+        result, found = self.compared(target)
+        self.assertEqual((result, found["fail"], found["not_tested"]),
+                         ("not_tested", set(), {"shop/log documents", "shop/log content", "shop/still options"}), found)
+
+    def test_a_target_that_differs_from_its_instant_is_found_out(self):
+        self.changed()
+
+        class Losing(StoringMongo):
+            losing = ""
+
+            def answer(self, document, session):
+                if next(iter(document)) == self.losing and document[self.losing] in ("orders", "short"):
+                    return {"ok": 1.0, "n": len(document.get("updates", document.get("deletes", []))), "nModified": 0}
+                return super().answer(document, session)
+
+        orders = {"shop/orders documents", "shop/orders content"}
+        for losing, expected in (("delete", orders), ("update", orders), ("drop", {
+                f"shop/short {fact}" for fact in ("documents", "content", "indexes", "options", "type")})):
+            target = self.server({}, Losing)
+            target.losing = losing
+            result, found = self.compared(target, code=13)
+            self.assertEqual((result, found["fail"]), ("fail", expected), losing)
+
+        class Meddling(StoringMongo):
+            """Somebody else changes a document that the journal leaves alone, once it has changed others."""
+
+            def do_update(self, document):
+                reply = super().do_update(document)
+                orders = self.databases["shop"]["orders"].documents
+                orders[:] = [Raw(encode({"_id": 0, "text": "other"})) if decode(each)["_id"] == 0 else each for each in orders]
+                return reply
+
+        result, found = self.compared(self.server({}, Meddling), code=13)
+        self.assertEqual((result, found["fail"]), ("fail", {"shop/orders content"}))
+
     def test_a_collection_that_is_replaced_by_out_is_the_new_one(self):
         self.follow()
         self.command({"create": "tmp.agg_out.1", "temp": True}, self.MADE)

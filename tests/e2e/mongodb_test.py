@@ -356,7 +356,8 @@ sources:
 """)
         self.holdfast("-c", config, "follow", "shop", "--once")
         rng = random.Random(11)
-        model, moments = {}, []
+        model, moments, states = {}, [], []
+        copy = lambda: {name: dict(documents) for name, documents in model.items()}
         for step in range(10 * SCALE):
             for _ in range(8):
                 id, collection = f"k{rng.randrange(12)}", rng.choice(["a", "b"])
@@ -372,20 +373,33 @@ sources:
                     fields = {"n": rng.randrange(100), rng.choice("xyz"): [rng.random(), {"deep": "text"}]}
                     here[id] = {**here[id], **fields}
                     self.mongo.set("shop", collection, id, **fields)
+                states.append(copy())
             time.sleep(0.02)
-            moments.append((time.time(), {name: dict(documents) for name, documents in model.items()}))
+            moments.append((time.time(), copy()))
             time.sleep(0.02)
             if step % 4 == 3:
                 self.holdfast("-c", config, "follow", "shop", "--once")
         self.holdfast("-c", config, "follow", "shop", "--once")
         self.assertEqual(self.holdfast("check").code, 0)
-        for at, expected in moments:
+        for at, expected in moments + rng.sample(self.in_the_middle(states), 5 * SCALE):
             self.other.clear()
             stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f"{at % 1:.6f}"[1:] + "Z"
-            self.holdfast("-c", config, "restore", "--source", "shop", "--at", stamp, "--to", self.other.url(), "--json")
+            verified = self.holdfast("-c", config, "restore", "--source", "shop", "--at", stamp, "--to", self.other.url(),
+                                     "--json").lines()[-1]["verified"]
+            compared = {each["name"] for each in verified["checks"] if each["result"] == "pass"}
+            for name in ("a", "b"):
+                if name in expected:
+                    self.assertLessEqual({f"shop/{name} documents", f"shop/{name} content"}, compared, verified)
             found = self.there.content("shop")
             for name in ("a", "b"):
                 self.assertEqual(found.get(name, {}), {repr(id): each for id, each in expected.get(name, {}).items()}, stamp)
+
+    def in_the_middle(self, states):
+        """What there was right after an operation, and when that was: by the time of its entry, in milliseconds."""
+        entries = [each for each in self.mongo.documents("local", {"find": "oplog.rs", "sort": {"$natural": 1}})
+                   if each["ns"] in ("shop.a", "shop.b") and each["op"] != "c"]
+        self.assertEqual(len(entries), len(states))
+        return list({int(entry["wall"]) / 1000: state for entry, state in zip(entries, states)}.items())
 
     def test_changes_of_what_the_source_does_not_cover_stay_away(self):
         for database in ("shop", "other"):

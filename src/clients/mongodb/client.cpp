@@ -45,6 +45,13 @@ struct Answer {
     Answer& operator=(const Answer&) = delete;
     ~Answer() { bson_destroy(&reply); }
     Bytes document() const { return to_bytes({bson_get_data(&reply), reply.len}); }
+    // The answer is empty then.
+    Received taken() {
+        std::uint32_t size = 0;
+        std::uint8_t* const bytes = bson_destroy_with_steal(&reply, true, &size);
+        bson_init(&reply);
+        return {bytes, size, bson_free};
+    }
 };
 
 // Of "not authorized on shop to execute command { find: "orders", …" what was not granted: "`find` on `shop`".
@@ -143,6 +150,13 @@ void Client::fail_to_connect(const std::string& message, std::uint32_t domain, s
 }
 
 Reply Client::ask(const std::string& database, ByteView command) {
+    Received received;
+    Reply out = receive(database, command, received);
+    out.document = to_bytes(received.view());
+    return out;
+}
+
+Reply Client::receive(const std::string& database, ByteView command, Received& into) {
     world_.stop.check();
     Answer answer;
     bson_t options = BSON_INITIALIZER;
@@ -158,11 +172,12 @@ Reply Client::ask(const std::string& database, ByteView command) {
     const bool ok = mongoc_client_command_with_opts(handle_->client, database.c_str(), view.get(), handle_->preference,
                                                     &options, &answer.reply, &answer.error);
     bson_destroy(&options);
-    Reply out{answer.document(), 0, {}};
+    into = answer.taken();
+    Reply out;
     if (ok) return out;
     out.message = printable(&answer.error.message[0]);
-    if (answer.error.domain == MONGOC_ERROR_SERVER || find(out.document, "codeName")) {
-        out.code = number_of(out.document, "code", answer.error.code);
+    if (answer.error.domain == MONGOC_ERROR_SERVER || find(into.view(), "codeName")) {
+        out.code = number_of(into.view(), "code", answer.error.code);
         if (out.code == 0) out.code = -1;
         return out;
     }
@@ -202,7 +217,11 @@ Cursor::Cursor(Client& client, std::string database, Bytes command, const Option
     else
         builder.document("cursor", Builder().i32("batchSize", options.first_batch).done());
     asked_ = options.first_batch;
-    take(client_.run(database_, builder.done()), "firstBatch");
+    const Bytes asked = builder.done();
+    Received received;
+    const Reply reply = client_.receive(database_, asked, received);
+    if (!reply.ok()) client_.fail(reply, Elements(asked).begin()->name);
+    take(std::move(received), "firstBatch");
 }
 
 Cursor::~Cursor() {
@@ -219,9 +238,9 @@ Cursor::~Cursor() {
     }
 }
 
-void Cursor::take(Bytes reply, std::string_view batch) {
+void Cursor::take(Received reply, std::string_view batch) {
     reply_ = std::move(reply);
-    const ByteView cursor = document_of(reply_, "cursor");
+    const ByteView cursor = document_of(reply_.view(), "cursor");
     id_ = number_of(cursor, "id");
     if (const auto time = find(cursor, "atClusterTime")) at_cluster_time_ = time->timestamp();
     const std::string name = text_of(cursor, "ns");
@@ -252,12 +271,15 @@ bool Cursor::more() {
     Builder get;
     get.i64("getMore", id_).text("collection", collection_).i32("batchSize", asked_);
     if (options_.await) get.i64("maxTimeMS", *options_.await);
-    const Reply reply = client_.ask(database_, get.done());
+    at_ = end_ = {};
+    reply_ = {};  // not two batches at once
+    Received received;
+    const Reply reply = client_.receive(database_, get.done(), received);
     if (!reply.ok()) {
         id_ = 0;
         client_.fail(reply, "reading " + database_ + "." + collection_);
     }
-    take(reply.document, "nextBatch");
+    take(std::move(received), "nextBatch");
     // A tailable cursor's empty batch is the server's "nothing yet".
     return at_ != end_ || (!options_.await && id_ != 0);
 }

@@ -28,6 +28,18 @@ struct Reply {
     bool ok() const { return code == 0; }
 };
 
+// What a server answered, where libmongoc has put it: batches of megabytes are not copied.
+class Received {
+public:
+    Received() = default;
+    Received(std::uint8_t* bytes, std::size_t size, void (*free)(void*)) : bytes_(bytes, free), size_(size) {}
+    ByteView view() const { return {bytes_.get(), size_}; }
+
+private:
+    std::unique_ptr<std::uint8_t, void (*)(void*)> bytes_{nullptr, nullptr};
+    std::size_t size_ = 0;
+};
+
 namespace server_code {
 constexpr std::int64_t unauthorized = 13, authentication_failed = 18, namespace_not_found = 26, index_not_found = 27,
                        cursor_not_found = 43, namespace_exists = 48, command_not_found = 59, capped_position_lost = 136,
@@ -45,6 +57,8 @@ public:
 
     // Throws when the connection fails; what the server refuses is a reply.
     Reply ask(const std::string& database, ByteView command);
+    // As ask(), with the answer in `into` and not in the reply.
+    Reply receive(const std::string& database, ByteView command, Received& into);
     // Throws for both.
     Bytes run(const std::string& database, ByteView command);
     [[noreturn]] void fail(const Reply& reply, std::string_view doing) const;
@@ -73,9 +87,11 @@ private:
 class Cursor {
 public:
     struct Options {
-        std::int32_t first_batch = 1000;            // documents
-        std::size_t batch_bytes = 8 * 1024 * 1024;  // of later batches, about
-        std::optional<std::int64_t> await = {};     // milliseconds that the server waits for more, of a tailable cursor
+        std::int32_t first_batch = 1000;  // documents
+        // Of later batches, about. libbson doubles what it holds them in, and from 8 MB on malloc() maps and unmaps each
+        // by itself (main()), which costs more than reading it.
+        std::size_t batch_bytes = 3 * 1024 * 1024;
+        std::optional<std::int64_t> await = {};  // milliseconds that the server waits for more, of a tailable cursor
     };
     // `command` gives a cursor; its batch size is set here.
     Cursor(Client& client, std::string database, Bytes command, const Options& options);
@@ -89,7 +105,7 @@ public:
     std::optional<std::uint64_t> at_cluster_time() const { return at_cluster_time_; }
 
 private:
-    void take(Bytes reply, std::string_view batch);
+    void take(Received reply, std::string_view batch);
     bool more();
 
     Client& client_;
@@ -97,7 +113,7 @@ private:
     const Options options_;
     std::string collection_;
     std::int64_t id_ = 0;
-    Bytes reply_;
+    Received reply_;
     Elements::Iterator at_, end_;
     std::size_t batch_documents_ = 0, batch_bytes_ = 0;
     std::int32_t asked_ = 0;

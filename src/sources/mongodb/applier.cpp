@@ -104,7 +104,8 @@ bool is_buckets_view(ByteView definition) { return text_of(definition, "viewOn")
 
 }  // namespace
 
-Applier::Applier(ReplayTarget& target, const std::vector<Collection>& known) : target_(target) {
+Applier::Applier(ReplayTarget& target, const std::vector<Collection>& known, Tally* tally)
+    : target_(target), tally_(tally) {
     for (const Collection& each : known) {
         if (each.is_view()) views_[each.name] = view_definition(each);
         if (each.type == "timeseries") time_series_[each.name] = each.options;
@@ -158,11 +159,14 @@ void Applier::forget(const Namespace& name) {
     uuids_.erase(known);
 }
 
-Applier::Change& Applier::change_of(const Namespace& name, const Element& id) {
+Applier::Change& Applier::change_of(const Namespace& name, const Element& id, bool is_insert) {
     Pending& pending = pending_[name];
     const auto [place, is_new] = pending.places.try_emplace(id_key(id), pending.changes.size());
     if (is_new) {
-        pending.changes.push_back({Change::Kind::updated, Builder().add(id).done(), {}, {}});
+        const Change::Before before = !is_past_base_ ? Change::Before::unknown
+                                      : is_insert    ? Change::Before::absent
+                                                     : Change::Before::present;
+        pending.changes.push_back({Change::Kind::updated, before, Builder().add(id).done(), {}, {}});
         ++pending_changes_;
         pending_bytes_ += pending.changes.back().id.size() + sizeof(Change);
     }
@@ -181,18 +185,18 @@ void Applier::change(const OplogEntry& entry) {
         note(entry, *name);
     }
     if (entry.op == "i") {
-        Change& change = change_of(*name, id_of(entry.object, entry));
+        Change& change = change_of(*name, id_of(entry.object, entry), true);
         change.kind = Change::Kind::whole;
         change.document = to_bytes(entry.object);
         change.updates.clear();
         pending_bytes_ += change.document.size();
     } else if (entry.op == "d") {
-        Change& change = change_of(*name, id_of(entry.object, entry));
+        Change& change = change_of(*name, id_of(entry.object, entry), false);
         change.kind = Change::Kind::removed;
         change.document.clear();
         change.updates.clear();
     } else {
-        Change& change = change_of(*name, id_of(entry.object2, entry));
+        Change& change = change_of(*name, id_of(entry.object2, entry), false);
         if (form_of(entry.object) == UpdateForm::whole) {
             change.kind = Change::Kind::whole;
             change.document = to_bytes(entry.object);
@@ -244,8 +248,12 @@ void Applier::flush() {
         return !target_.has(each.first) && std::ranges::none_of(each.second.changes, is_whole);
     });
     std::vector<std::size_t> pieces;  // all are ready before the first is written
-    for (const auto& [name, pending] : pending_)
-        pieces.push_back(target_.ready(name) == ReplayTarget::Order::kept ? pending.changes.size() : written_at_once);
+    for (const auto& [name, pending] : pending_) {
+        if (tally_ != nullptr && !target_.has(name)) tally_->begin_empty(name);
+        const bool is_kept = target_.ready(name) == ReplayTarget::Order::kept;
+        if (tally_ != nullptr && is_kept) tally_->lose(name, "the oplog does not say what a capped collection lets go");
+        pieces.push_back(is_kept ? pending.changes.size() : written_at_once);
+    }
     auto piece = pieces.begin();
     for (auto& [name, pending] : pending_) {
         const std::span<Change> changes = pending.changes;
@@ -264,9 +272,11 @@ void Applier::flush() {
 // What is written at once: documents may be large.
 class Applier::Batch {
 public:
-    Batch(ReplayTarget& target, const Namespace& name) : target_(target), name_(name) {}
+    // `sum`: of what is added, where it is wanted.
+    Batch(ReplayTarget& target, const Namespace& name, OrderFreeSum* sum) : target_(target), name_(name), sum_(sum) {}
     void remove(Bytes id) { removed_.push_back(std::move(id)); }
     void add(Bytes document) {
+        if (sum_ != nullptr) sum_->add(document);
         bytes_ += document.size();
         documents_.push_back(std::move(document));
         if (bytes_ >= written_bytes) flush();
@@ -281,45 +291,88 @@ public:
 private:
     ReplayTarget& target_;
     const Namespace& name_;
+    OrderFreeSum* const sum_;
     std::vector<Bytes> removed_, documents_;
     std::size_t bytes_ = 0;
 };
 
+// Documents at the target by their ids, many at once.
+class Applier::Finder {
+public:
+    using Found = std::function<void(Change& change, ByteView document)>;
+    Finder(ReplayTarget& target, const Namespace& name, Found found)
+        : target_(target), name_(name), found_(std::move(found)) {}
+    void look_for(Change& change) {
+        ids_.push_back(change.id);
+        places_.emplace(id_key(*find(change.id, "_id")), &change);
+        if (ids_.size() >= fetched_at_once) flush();
+    }
+    void flush() {
+        if (ids_.empty()) return;
+        target_.fetch(name_, ids_, [&](ByteView document) {
+            const auto id = find(document, "_id");
+            const auto place = id ? places_.find(id_key(*id)) : places_.end();
+            if (place == places_.end()) return;
+            found_(*place->second, document);
+            places_.erase(place);
+        });
+        for (const auto& [key, change] : places_) missing_(*change);
+        ids_.clear();
+        places_.clear();
+    }
+    void on_missing(std::function<void(const Change&)> missing) { missing_ = std::move(missing); }
+
+private:
+    ReplayTarget& target_;
+    const Namespace& name_;
+    const Found found_;
+    std::function<void(const Change&)> missing_ = [](const Change&) {};
+    std::vector<Bytes> ids_;
+    std::unordered_map<std::string, Change*> places_;
+};
+
 void Applier::write(const Namespace& name, std::span<Change> changes) {
-    Batch batch(target_, name);
+    const bool is_tallied = tally_ != nullptr && tally_->counts(name);
+    TallyChange tally;
+    if (is_tallied) sum_up_earlier(name, changes, tally);
+    Batch batch(target_, name, is_tallied ? &tally.come : nullptr);
     for (Change& each : changes)
         if (each.kind == Change::Kind::removed) batch.remove(std::move(each.id));
-    resolve(name, changes, batch);
+    resolve(name, changes, batch, tally);
     for (Change& each : changes)
         if (each.kind == Change::Kind::whole) batch.add(std::move(each.document));
     batch.flush();
+    if (is_tallied) tally_->change(name, tally);
+}
+
+// Of documents that go or are replaced, what they were. Those that are updated are looked up anyway.
+void Applier::sum_up_earlier(const Namespace& name, std::span<Change> changes, TallyChange& tally) {
+    Finder finder(target_, name, [&](const Change&, ByteView document) { tally.gone.add(document); });
+    finder.on_missing([&](const Change& change) {
+        if (change.before != Change::Before::present) return;
+        ++tally.missing;
+        tally.has_missing = true;
+    });
+    for (Change& each : changes)
+        if (each.kind != Change::Kind::updated && each.before != Change::Before::absent) finder.look_for(each);
+    finder.flush();
 }
 
 // Updates of documents that lie in the target. One that is not there was removed in what was captured, and the oplog
 // removes it further on.
-void Applier::resolve(const Namespace& name, std::span<Change> changes, Batch& batch) {
-    std::vector<Bytes> ids;
-    std::unordered_map<std::string, const Change*> places;
-    const auto look = [&] {
-        if (ids.empty()) return;
-        target_.fetch(name, ids, [&](ByteView found) {
-            const auto id = find(found, "_id");
-            const auto place = id ? places.find(id_key(*id)) : places.end();
-            if (place == places.end()) return;
-            Bytes document = to_bytes(found);
-            for (const Bytes& update : place->second->updates) document = apply_update(document, update);
-            batch.add(std::move(document));
-        });
-        ids.clear();
-        places.clear();
-    };
-    for (Change& each : changes) {
-        if (each.kind != Change::Kind::updated) continue;
-        ids.push_back(each.id);
-        places.emplace(id_key(*find(each.id, "_id")), &each);
-        if (ids.size() >= fetched_at_once) look();
-    }
-    look();
+void Applier::resolve(const Namespace& name, std::span<Change> changes, Batch& batch, TallyChange& tally) {
+    Finder finder(target_, name, [&](Change& change, ByteView found) {
+        if (tally_ != nullptr) tally.gone.add(found);
+        Bytes document = to_bytes(found);
+        for (const Bytes& update : change.updates) document = apply_update(document, update);
+        batch.add(std::move(document));
+    });
+    finder.on_missing([&](const Change& change) {
+        if (change.before == Change::Before::present) tally.has_missing = true;
+    });
+    for (Change& each : changes)
+        if (each.kind == Change::Kind::updated) finder.look_for(each);
+    finder.flush();
 }
 
 void Applier::apply_command(const OplogEntry& entry) {
@@ -376,9 +429,11 @@ void Applier::apply_to(const Namespace& name, const OplogEntry& entry, bool is_o
             if (!is_of_buckets || is_one_of(each.name, {"collMod", "expireAfterSeconds", "timeseries"}))
                 command.add(each);
         target_.modify(name, command.done());
+        if (tally_ != nullptr && verb == "convertToCapped") tally_->lose(name, "it was made a capped collection");
     } else if (verb == "emptycapped") {
         flush();
         target_.empty(name);
+        if (tally_ != nullptr) tally_->begin_empty(name);
     } else {
         throw Error{Code::corrupt, "the oplog has the command `{}`, which this version does not know", printable(verb)}
             .hint("Restore to before it, or with a newer holdfast; nothing behind it was applied.");
@@ -409,6 +464,7 @@ void Applier::create(const OplogEntry& entry, const Namespace& said) {
                       : find(collection.options, "timeseries") ? "timeseries"
                                                                : "collection";
     target_.create(collection);
+    if (tally_ != nullptr && !collection.is_view()) tally_->begin_empty(name);
     if (collection.is_view()) views_[name] = view_definition(collection);
     if (collection.type == "timeseries") time_series_[name] = collection.options;
 }
@@ -416,6 +472,7 @@ void Applier::create(const OplogEntry& entry, const Namespace& said) {
 void Applier::drop(const Namespace& name) {
     flush();
     target_.drop(name);
+    if (tally_ != nullptr) tally_->forget(name);
     forget(name);
 }
 
@@ -447,6 +504,7 @@ void Applier::rename(const OplogEntry& entry) {
             .hint("Restore to before that, or the whole database (--beside NAME leaves the one in use alone).");
     if (!target_.has(*name)) return forget(*name);
     target_.rename(*name, to);
+    if (tally_ != nullptr) tally_->rename(*name, to);
     forget(to);
     forget(*name);
     note(entry, to);

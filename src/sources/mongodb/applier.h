@@ -23,6 +23,7 @@
 #include "sources/mongodb/catalog.h"
 #include "sources/mongodb/oplog.h"
 #include "sources/mongodb/spool.h"
+#include "sources/mongodb/tally.h"
 
 namespace holdfast::mongodb {
 
@@ -54,19 +55,22 @@ public:
 
 class Applier {
 public:
-    // `known`: what the base holds.
-    Applier(ReplayTarget& target, const std::vector<Collection>& known);
+    // `known`: what the base holds. A tally costs a look at documents that are removed or replaced.
+    Applier(ReplayTarget& target, const std::vector<Collection>& known, Tally* tally = nullptr);
     void apply(const OplogEntry& entry);
     // Of what the base holds already: only that transactions which are not over at the base have begun.
     void remember(const OplogEntry& entry);
+    // Nothing that is applied from here on is in the base already.
+    void pass_base() { is_past_base_ = true; }
     void flush();
     std::uint64_t applied() const { return applied_; }
 
 private:
     struct Change {
         enum class Kind : std::uint8_t { whole, removed, updated } kind{};
-        Bytes id;                    // {_id: …}
-        Bytes document;              // of `whole`
+        enum class Before : std::uint8_t { unknown, absent, present } before{};  // as the oplog says
+        Bytes id;                                                                // {_id: …}
+        Bytes document;                                                          // of `whole`
         std::vector<Bytes> updates;  // of `updated`, to a document that is not known yet
     };
     struct Pending {
@@ -86,10 +90,12 @@ private:
     void apply_operation(const OplogEntry& entry);
     void change(const OplogEntry& entry);
     void change_view(const OplogEntry& entry);
-    Change& change_of(const Namespace& name, const Element& id);
+    Change& change_of(const Namespace& name, const Element& id, bool is_insert);
     void write(const Namespace& name, std::span<Change> changes);
     class Batch;
-    void resolve(const Namespace& name, std::span<Change> changes, Batch& batch);
+    class Finder;
+    void sum_up_earlier(const Namespace& name, std::span<Change> changes, TallyChange& tally);
+    void resolve(const Namespace& name, std::span<Change> changes, Batch& batch, TallyChange& tally);
     void apply_command(const OplogEntry& entry);
     void apply_to(const Namespace& name, const OplogEntry& entry, bool is_of_buckets);
     void apply_many(const OplogEntry& entry);
@@ -106,6 +112,8 @@ private:
     void forget(const Namespace& name);
 
     ReplayTarget& target_;
+    Tally* const tally_;
+    bool is_past_base_ = false;
     std::map<std::string, Namespace> by_uuid_;
     std::map<Namespace, std::string> uuids_;
     std::set<std::string> base_uuids_;

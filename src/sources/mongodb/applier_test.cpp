@@ -40,12 +40,90 @@ protected:
         for (const Element& each : Elements(rest)) out.add(each);
         log_.push_back(out.done());
     }
+    // As a journal behind a base that holds what the model does.
+    std::string play_counted(
+        const std::string& collection, const std::function<void()>& meanwhile = [] {}) {
+        OrderFreeSum sum;
+        for (const std::string& each : model_.of(collection)) sum.add(from_json(each));
+        const Namespace name = split_namespace(collection);
+        Facts captured;
+        captured.list = {{item_path(name), "documents", std::to_string(sum.count())},
+                         {item_path(name), "about content", sum.hex()}};
+        Tally tally;
+        tally.begin(name, captured);
+        meanwhile();
+        Applier applier(model_, known_, &tally);
+        applier.pass_base();
+        for (const Bytes& each : log_) applier.apply(parse_entry(each));
+        applier.flush();
+        OrderFreeSum found;
+        for (const std::string& each : model_.of(collection)) found.add(from_json(each));
+        std::string out;
+        for (const Fact& fact : tally.facts(name)) {
+            const std::string measured = fact.name == "documents" ? std::to_string(found.count()) : found.hex();
+            const bool is_known = !fact.name.starts_with("about ");
+            out += !is_known ? fact.name + ": " + fact.value + "; " : fact.value == measured ? "same " : "differs ";
+        }
+        return out;
+    }
     void play() {
         Applier applier(model_, known_);
         for (const Bytes& each : log_) applier.apply(parse_entry(each));
         applier.flush();
     }
 };
+
+class MongoTally : public MongoReplay {
+protected:
+    void SetUp() override {
+        for (int i = 1; i <= 6; ++i) put(i);
+        entry("i", "shop.a", R"({"_id": 9})");
+        entry("d", "shop.a", R"({"_id": 1})");
+        entry("u", "shop.a", R"({"_id": 2, "whole": true})", R"({"o2": {"_id": 2}})");
+        entry("u", "shop.a", R"({"$v": 2, "diff": {"u": {"n": 7}}})", R"({"o2": {"_id": 3}})");
+    }
+    void put(int id, int n = 0) {
+        model_.documents["shop.a"][json(fmt::format(R"({{"_id": {}}})", id))] =
+            json(fmt::format(R"({{"_id": {}, "n": {}}})", id, n));
+    }
+    void lose(int id) { model_.documents["shop.a"].erase(json(fmt::format(R"({{"_id": {}}})", id))); }
+};
+
+TEST_F(MongoTally, CountsWhatAJournalMakesOfABase) { EXPECT_EQ(play_counted("shop.a"), "same same "); }
+
+TEST_F(MongoTally, FindsWhatWasChangedLostOrAddedMeanwhile) {
+    EXPECT_EQ(play_counted("shop.a", [&] { put(5, 1); }), "same differs ");
+}
+TEST_F(MongoTally, FindsWhatWasLost) {
+    EXPECT_EQ(play_counted("shop.a", [&] { lose(5); }), "differs differs ");
+}
+TEST_F(MongoTally, FindsWhatWasAdded) {
+    EXPECT_EQ(play_counted("shop.a", [&] { put(7); }), "differs differs ");
+}
+TEST_F(MongoTally, FindsWhatWasChangedBeforeTheJournalChangesIt) {
+    EXPECT_EQ(play_counted("shop.a", [&] { put(3, 5); }), "same differs ");
+}
+TEST_F(MongoTally, FindsWhatWasChangedBeforeTheJournalRemovesIt) {
+    EXPECT_EQ(play_counted("shop.a", [&] { put(1, 5); }), "same differs ");
+}
+
+TEST_F(MongoTally, DoesNotGuessWhatADocumentWasThatIsNotThere) {
+    const std::string unknown = "about no content: a document that the journal changes was not at the target; ";
+    EXPECT_EQ(play_counted("shop.a", [&] { lose(1); }), "same " + unknown);
+}
+TEST_F(MongoTally, CountsADocumentThatTheJournalUpdatesAndThatIsGone) {
+    const std::string unknown = "about no content: a document that the journal changes was not at the target; ";
+    EXPECT_EQ(play_counted("shop.a", [&] { lose(3); }), "differs " + unknown);
+}
+
+TEST_F(MongoTally, SaysWhatTheCaptureHasNotCounted) {
+    Tally tally;
+    Facts captured;
+    captured.list = {{"shop/a", "about documents", "made while this was captured"}};
+    tally.begin({"shop", "a"}, captured);
+    for (const Fact& fact : tally.facts({"shop", "a"})) EXPECT_TRUE(is_about(fact)) << fact.name;
+    for (const Fact& fact : tally.facts({"shop", "never heard of"})) EXPECT_TRUE(is_about(fact)) << fact.name;
+}
 
 const std::string uuid_a = R"("ui": {"$binary": {"base64": "AAAAAAAAAAAAAAAAAAAAAA==", "subType": "04"}})";
 const std::string uuid_b = R"("ui": {"$binary": {"base64": "AQAAAAAAAAAAAAAAAAAAAA==", "subType": "04"}})";

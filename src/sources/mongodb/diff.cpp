@@ -53,10 +53,43 @@ void add_inside(Builder& out, std::string_view name, const Element& value, ByteV
 }
 
 struct FieldChange {
-    enum class Kind : std::uint8_t { removed, value, appended, inside };
+    enum class Kind : std::uint8_t { removed, value, appended, inside, column };
     Kind kind{};
     Element element;
 };
+
+// {o: where, d: what}: from there on a compressed column has these bytes, and ends with them. So servers append to a time
+// series, for which the last part of a column is written anew.
+struct ColumnChange {
+    std::size_t offset = 0;
+    ByteView bytes;
+};
+
+ColumnChange column_change(const Element& change) {
+    const auto offset = change.is_document() ? find(change.value, "o") : std::nullopt;
+    const auto bytes = change.is_document() ? find(change.value, "d") : std::nullopt;
+    if (!offset || offset->number().value_or(-1) < 0 || !bytes || !bytes->binary())
+        unknown("a change of the column", change.name);
+    return {static_cast<std::size_t>(*offset->number()), *bytes->binary()};
+}
+
+// As it is when it is something else, or shorter: it was made anew by a change further on.
+void add_column(Builder& out, const Element& value, const ColumnChange& change) {
+    constexpr std::uint8_t column = 7;  // as a type of binary data, which stands behind the length
+    const auto bytes = value.binary();
+    if (bytes && value.value[sizeof(std::uint32_t)] != column) unknown("bytes for what is no column:", value.name);
+    if (!bytes || bytes->size() < change.offset) {
+        out.add(value);
+        return;
+    }
+    Bytes made;
+    ByteWriter writer(made);
+    writer.u32(static_cast<std::uint32_t>(change.offset + change.bytes.size()));
+    writer.u8(column);
+    writer.raw(bytes->first(change.offset));
+    writer.raw(change.bytes);
+    out.value(value.name, BsonType::binary, made);
+}
 
 Bytes document_after(ByteView document, ByteView diff, std::size_t depth) {
     check_depth(depth);
@@ -73,6 +106,11 @@ Bytes document_after(ByteView document, ByteView diff, std::size_t depth) {
             for (const Element& each : Elements(section.value)) {
                 add(each.name, section.name == "u" ? FieldChange::Kind::value : FieldChange::Kind::appended, each);
                 values.push_back(each);
+            }
+        } else if (section.name == "b" && section.is_document()) {
+            for (const Element& each : Elements(section.value)) {
+                (void)column_change(each);
+                add(each.name, FieldChange::Kind::column, each);
             }
         } else if (section.name.size() > 1 && section.name.front() == 's' && section.is_document()) {
             add(section.name.substr(1), FieldChange::Kind::inside, section);
@@ -100,6 +138,9 @@ Bytes document_after(ByteView document, ByteView diff, std::size_t depth) {
                 break;
             case FieldChange::Kind::inside:
                 add_inside(out, field.name, field, change->second.element.value, depth);
+                break;
+            case FieldChange::Kind::column:
+                add_column(out, field, column_change(change->second.element));
                 break;
         }
     }

@@ -1,8 +1,8 @@
 // sources/mongodb/diff.h: what an update in the oplog makes of a document.
 //
 // Shape    three forms of `o`: a whole document, {$v: 1, $set, $unset}, {$v: 2, diff}. A diff has the sections d (deleted
-//          fields), u (values of fields that are there), i (fields at the end), sNAME (a diff of a document inside); one of
-//          an array has a: true, l (its new length), uINDEX, sINDEX
+//          fields), u (values of fields that are there), i (fields at the end), b (the last bytes of
+//          compressed columns), sNAME (a diff of a document inside); one of an array has a: true, l (its new length), uINDEX, sINDEX
 // Errors   corrupt for a form or section that is not known: nothing is skipped
 // Threads  no shared state
 // Source   MongoDB's update/document_diff_serialization; doc/format/mongodb.md

@@ -46,8 +46,40 @@ TEST(MongoDiff, NamesWithDotsDollarsAndWithoutLettersAreNamesLikeOthers) {
               json(R"({"a.b": {"$c": 2}, "": {"x": 3}})"));
 }
 
+std::string binary(const std::string& base64, const std::string& type) {
+    return R"({"$binary": {"base64": ")" + base64 + R"(", "subType": ")" + type + R"("}})";
+}
+std::string column(const std::string& base64) { return R"({"x": )" + binary(base64, "07") + R"(, "y": 1})"; }
+std::string end(int offset, const std::string& base64) {
+    return R"({"b": {"x": {"o": )" + std::to_string(offset) + R"(, "d": )" + binary(base64, "00") + "}}}";
+}
+
+TEST(MongoDiff, TheEndOfAColumnIsExchanged) {
+    EXPECT_EQ(after(column("AAECAwQF"), end(2, "CQ==")), json(column("AAEJ")));          // 0 1 2 3 4 5, then 0 1 9
+    EXPECT_EQ(after(column("AAEC"), end(3, "CQkJCQ==")), json(column("AAECCQkJCQ==")));  // at its end
+    EXPECT_EQ(after(column("AAEC"), end(0, "CQ==")), json(column("CQ==")));
+    EXPECT_EQ(after(column("AAEC"), end(2, "")), json(column("AAE=")));
+    const std::string inside = R"({"data": )" + column("AAEC") + "}";
+    EXPECT_EQ(after(inside, R"({"sdata": )" + end(1, "CQ==") + "}"), json(R"({"data": )" + column("AAk=") + "}"));
+}
+
+TEST(MongoDiff, AColumnThatIsNoneByNowStaysAsItIs) {
+    EXPECT_EQ(after(R"({"x": 1})", end(1, "CQ==")), json(R"({"x": 1})"));
+    EXPECT_EQ(after(R"({"y": 1})", end(1, "CQ==")), json(R"({"y": 1})"));
+    EXPECT_EQ(after(column("AA=="), end(2, "CQ==")), json(column("AA==")));
+}
+
+TEST(MongoDiff, BytesOfAnotherKindStop) {
+    EXPECT_THROW(after(R"({"x": )" + binary("AAEC", "00") + "}", end(1, "CQ==")), Error);
+    for (const std::string change :
+         {R"({"o": -1, "d": {"$binary": {"base64": "", "subType": "00"}}})", R"({"o": 1, "d": 1})", R"({"o": 1})",
+          R"({"d": {"$binary": {"base64": "", "subType": "00"}}})", R"([])"})
+        EXPECT_THROW(after(column("AAEC"), R"({"b": {"x": )" + change + "}}"), Error) << change;
+}
+
 TEST(MongoDiff, WhatIsNotKnownStops) {
     EXPECT_THROW(after(R"({})", R"({"b": {"x": 1}})"), Error);
+    EXPECT_THROW(after(R"({})", R"({"q": {"x": 1}})"), Error);
     EXPECT_THROW(after(R"({"l": []})", R"({"sl": {"a": true, "q0": 1}})"), Error);
     EXPECT_THROW(after(R"({"l": []})", R"({"sl": {"a": true, "u01": 1}})"), Error);
     EXPECT_THROW(after(R"({})", R"({"u": {"x": 1}, "i": {"x": 2}})"), Error);

@@ -15,7 +15,6 @@ namespace {
 constexpr std::size_t ranges_at_once = 3;
 constexpr std::size_t piece_bytes = 2 * 1024 * 1024;
 constexpr std::size_t pieces_max = 2;
-constexpr std::size_t batch_bytes = 4 * 1024 * 1024;
 constexpr std::size_t order_max = 16;
 
 Bytes by_id() { return Builder().i32("_id", 1).done(); }
@@ -202,7 +201,7 @@ private:
         query.text("find", name_).document("sort", by_id());
         range.bounds.add_to(query);
         instant_.add_to(query);
-        Cursor cursor(*lease, database_, query.done(), {.batch_bytes = batch_bytes});
+        Cursor cursor(*lease, database_, query.done(), {});
         Bytes piece;
         while (true) {
             const ByteView document = cursor.next();

@@ -7,6 +7,7 @@
 #include "base/item.h"
 #include "base/workers.h"
 #include "source/order_free_sum.h"
+#include "source/untold_facts.h"
 #include "sources/mongodb/reading.h"
 #include "sources/mongodb/restore_options.h"
 
@@ -40,9 +41,7 @@ public:
         }
         for (std::size_t i = 0; i < collections.size(); ++i) {
             for (Fact& fact : facts_of(collections[i])) add({names[i], fact.name, fact.value});
-            // What the capture could not count at one instant is not counted here.
-            const bool was_counted = !request_.expected.value(names[i], "about documents");
-            if (!collections[i].is_view() && was_counted)
+            if (!collections[i].is_view() && (is_known(names[i], "documents") || is_known(names[i], "content")))
                 workers_.submit([this, &collection = collections[i], &name = names[i]] { count(collection, name); });
         }
         workers_.finish();
@@ -57,9 +56,14 @@ private:
                std::ranges::any_of(request_.only, [&](const auto& path) { return is_within(item, path); });
     }
 
+    // What the capture could not count at one instant is called otherwise there, and is not counted here; nor what nobody
+    // knows of an instant.
+    bool is_known(const std::string& item, const std::string& name) const {
+        return !request_.expected.value(item, "about " + name) && !why_untold(request_.expected, item, name);
+    }
+
     void add(Fact fact) {
-        // Facts that the capture could not take at one instant are called otherwise there.
-        if (request_.expected.value(fact.item, "about " + fact.name)) return;
+        if (!is_known(fact.item, fact.name)) return;
         const std::lock_guard lock(mutex_);
         out_.list.push_back(std::move(fact));
     }

@@ -27,6 +27,7 @@ using ContentVersion = Id<VersionTag, 16>;  // of one capture of one collection
 struct HashKeyTag;
 using HashKey = Id<HashKeyTag, 16>;
 
+// SipHash-2-4 with 128 bits: who does not have the key finds no two documents with one hash.
 DocumentHash hash_of(const HashKey& key, ByteView document);
 
 class MemoryReader {

@@ -30,6 +30,7 @@ public:
                         .scope = {},
                         .replays = true};
         if (request.facts) {
+            captured_ = *request.facts;
             const auto fact = [&](std::string_view name) { return request.facts->value("", name).value_or(""); };
             plan.line = fact("about line");
             plan.version = fact("about feature version");
@@ -124,6 +125,8 @@ public:
 
     std::unique_ptr<Replay> replay(const ReplayRequest& request) override {
         if (is_dry_run_) return nullptr;
+        applier().pass_base();
+        is_replayed_ = true;
         return std::make_unique<JournalReplay>(applier(), request);
     }
 
@@ -132,6 +135,10 @@ public:
             applier().flush();
             for (Finding& each : target_->finish()) summary_.findings.push_back(std::move(each));
             summary_.records = target_->records();
+            if (is_replayed_) {
+                summary_.instant = Facts{captured_.basis, target_->facts(tally_)};
+                summary_.instant->sort();
+            }
         }
         return std::move(summary_);
     }
@@ -174,7 +181,9 @@ private:
             throw Error{Code::corrupt,
                         "the oplog of the capture is damaged in the repository, so its collections are of "
                         "different instants"};
-        applier_ = std::make_unique<Applier>(*target_, target_->known());
+        for (const Collection& each : target_->known())
+            if (!each.is_view()) tally_.begin(each.name, captured_);
+        applier_ = std::make_unique<Applier>(*target_, target_->known(), &tally_);
         RecordCutter cutter;
         Bytes buffer(oplog_piece_bytes);
         for (std::uint64_t at = 0; at < spool_.bytes();) {
@@ -203,10 +212,13 @@ private:
 
     World& world_;
     const bool is_dry_run_;
+    bool is_replayed_ = false;
+    Facts captured_;
     std::uint64_t tickets_ = 0;
     std::vector<std::string> databases_;
     std::unique_ptr<RestoreTarget> target_;
     Spool spool_;  // the oplog of the capture, until all documents are there
+    Tally tally_;
     std::unique_ptr<Applier> applier_;
     RebuildGate gate_{world_};
     // guarded by gate_.mutex

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "source/untold_facts.h"
 #include "sources/mongodb/canary.h"
 
 namespace holdfast::mongodb {
@@ -176,7 +177,7 @@ void RestoreTarget::prepare(const std::string& database, std::vector<Collection>
         const auto there = std::ranges::find(list->second, name, &Collection::name);
         const bool is_there = there != list->second.end();
         if (expires(each) || (is_there && expires(*there))) ttl_.begin();
-        Made made{each, DocumentWriter::Mode::insert, false, false, {}};
+        Made made{each, DocumentWriter::Mode::insert, false, false, {}, {}, {}};
         if (is_there && plan_.options.present == Present::fail && has_documents(*client, name))
             in_the_way.push_back(name.text());
         if (is_there && (plan_.options.present == Present::missing || plan_.options.present == Present::replace)) {
@@ -243,6 +244,7 @@ void RestoreTarget::abandon(const Namespace& captured) {
 void RestoreTarget::drop_abandoned() {
     for (const Namespace& each : std::exchange(abandoned_, {})) {
         const auto made = made_.find(each);
+        lost_.insert(each);
         if (made == made_.end()) continue;
         // Where it was merged, what is there was there before.
         if (!made->second.is_merged || made->second.is_staged) drop(each);
@@ -300,11 +302,16 @@ void RestoreTarget::settle(Client& client, Made& made) {
 
 void RestoreTarget::arrive(const Collection& collection) {
     if (expires(collection)) ttl_.begin();
-    Made made{collection, {}, false, false, {}};
+    Made made{collection, {}, false, false, {}, {}, {}};
+    // A rename makes one that lasts of it.
+    if (find(collection.options, "temp")) made.unknown_options = "it was made as a temporary one";
+    if (collection.type == "timeseries")
+        made.unknown_options = made.unknown_indexes = "the journal tells of buckets, not of time series";
     const auto client = pool_.lease();
     settle(*client, made);
     if (!collection.is_view()) make_in(*client, collection, working(made));
     const std::lock_guard lock(mutex_);
+    gone_.erase(collection.name);
     made_[collection.name] = std::move(made);
 }
 
@@ -365,6 +372,7 @@ void RestoreTarget::drop(const Namespace& name) {
             client->fail(reply, "dropping " + there.text());
     }
     const std::lock_guard lock(mutex_);
+    if (!found->second.is_merged && !found->second.is_staged) gone_.insert(name);
     made_.erase(found);
 }
 
@@ -402,6 +410,8 @@ void RestoreTarget::rename(const Namespace& from, const Namespace& to) {
         if (!reply.ok()) client->fail(reply, "renaming " + old_name.text());
     }
     const std::lock_guard lock(mutex_);
+    if (!source->second.is_merged && !source->second.is_staged) gone_.insert(from);
+    gone_.erase(to);
     made_.erase(from);
     made_[to] = std::move(made);
 }
@@ -410,6 +420,10 @@ void RestoreTarget::modify(const Namespace& name, ByteView command) {
     const auto found = made_.find(name);
     if (found == made_.end()) return;
     const Namespace there = working(found->second);
+    for (const Element& each : Elements(command))
+        if (each.name != "collMod")
+            (each.name == "index" ? found->second.unknown_indexes : found->second.unknown_options) =
+                "the journal changes it in place";
     Builder out;
     for (const Element& each : Elements(command)) {
         if (each.name == "collMod" || each.name == "convertToCapped")
@@ -442,6 +456,8 @@ void RestoreTarget::add_index(const Namespace& name, ByteView index) {
     drop_index(name, text_of(index, "name"));
     const auto found = made_.find(name);
     if (found == made_.end() || text_of(index, "name") == "_id_") return;
+    if (found->second.collection.type == "timeseries")
+        found->second.unknown_indexes = "the journal tells of buckets, not of time series";
     found->second.collection.indexes.push_back(to_bytes(index));
     if (expires(found->second.collection)) ttl_.begin();
 }
@@ -472,6 +488,28 @@ std::vector<Rebuild::Records> RestoreTarget::records() const {
     for (const auto& [name, made] : made_)
         if (made.written)
             out.push_back({mapped(name).text(), made.written->added, made.written->replaced, made.written->left});
+    return out;
+}
+
+std::vector<Fact> RestoreTarget::facts(const Tally& tally) const {
+    std::vector<Fact> out;
+    for (const auto& [name, made] : made_) {
+        Collection now = made.collection;
+        std::ranges::sort(now.indexes, {}, [](const Bytes& index) { return text_of(index, "name"); });
+        const std::map<std::string_view, const std::string&> unknown{{"options", made.unknown_options},
+                                                                     {"indexes", made.unknown_indexes}};
+        for (Fact& fact : facts_of(now)) {
+            const auto why = unknown.find(fact.name);
+            if (why != unknown.end() && !why->second.empty()) fact = untold(fact.item, fact.name, why->second);
+            out.push_back(std::move(fact));
+        }
+        if (made.collection.is_view()) continue;
+        for (Fact& fact : tally.facts(name)) out.push_back(std::move(fact));
+    }
+    for (const Namespace& name : lost_)
+        out.push_back(untold(item_path(name), "content", "it is damaged in the repository"));
+    for (const Namespace& name : gone_)
+        out.push_back({item_path(name), "about end", "dropped or renamed by the journal"});
     return out;
 }
 

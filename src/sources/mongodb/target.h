@@ -61,6 +61,8 @@ public:
     void add_users(std::string_view item, ByteView documents);
     std::vector<Finding> finish();
     std::vector<Rebuild::Records> records() const;  // after finish()
+    // After finish(): what collections there are, and how they are defined, as journal and snapshot say.
+    std::vector<Fact> facts(const Tally& tally) const;
 
     bool takes(const Namespace& name) override;
     Order ready(const Namespace& name) override;
@@ -82,7 +84,8 @@ private:
         DocumentWriter::Mode mode = DocumentWriter::Mode::insert;
         bool is_merged = false;  // with what was there before, which stays
         bool is_staged = false;
-        std::optional<Written> written;  // of the snapshot
+        std::optional<Written> written;                // of the snapshot
+        std::string unknown_options, unknown_indexes;  // why `collection` may not say what the server makes of them
     };
     Namespace mapped(const Namespace& captured) const;
     Namespace staged(const Collection& collection) const;
@@ -117,6 +120,8 @@ private:
     std::mutex mutex_;
     std::map<Namespace, Made> made_;    // by captured name; its map is guarded by mutex_
     std::set<Namespace> abandoned_;     // guarded by mutex_
+    std::set<Namespace> lost_;          // of them, those that are gone
+    std::set<Namespace> gone_;          // were made in their place, and went with the journal
     std::optional<Namespace> queried_;  // captured name of the collection that a query is asked of
     std::set<std::string> told_of_;     // databases that nobody knows whether they are the source's
     std::map<std::string, Bytes> users_;
