@@ -14,7 +14,7 @@ namespace holdfast::redis {
 
 namespace {
 
-constexpr std::string_view magic = "HFREDIS1";
+constexpr std::string_view magic = "HFREDIS2";
 constexpr std::size_t seed_bytes = 16;
 constexpr std::size_t buffer_bytes = 256 * 1024;
 constexpr std::size_t trailer_bytes = 16;

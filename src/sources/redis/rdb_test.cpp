@@ -86,6 +86,21 @@ Bytes ziplist(const std::vector<Bytes>& entries) {
 
 TEST(Crc64, HasTheValueOfItsDefinition) { EXPECT_EQ(crc64(0, as_bytes("123456789")), 0xe9c6d914c4b8d9caULL); }
 
+TEST(Crc64, IsTheSameInOnePieceAndByteByByte) {
+    Bytes bytes;
+    for (std::uint32_t i = 0, x = 1; i < 1200; ++i)
+        bytes.push_back(static_cast<std::uint8_t>((x = x * 1664525 + 1) >> 24));
+    for (std::size_t begin = 0; begin < 3; ++begin) {
+        std::uint64_t slow = 0;
+        for (std::size_t end = begin; end <= bytes.size(); ++end) {
+            ASSERT_EQ(crc64(0, ByteView(bytes).subspan(begin, end - begin)), slow) << begin << " " << end;
+            if (end < bytes.size()) slow = crc64(slow, ByteView(bytes).subspan(end, 1));
+        }
+    }
+    const std::uint64_t begun = crc64(0, ByteView(bytes).first(7));
+    EXPECT_EQ(crc64(begun, ByteView(bytes).subspan(7)), crc64(0, bytes));
+}
+
 TEST(Rdb, WhatIsWrittenIsReadAgain) {
     const Bytes file = file_with(11, rdb_type_string, text("value"), 1700000000000);
     struct Sink final : RdbSink {

@@ -33,6 +33,7 @@ struct RdbLength {
 RdbLength read_length(RdbInput& in);
 std::uint64_t read_count(RdbInput& in);  // a length that is no encoding
 Bytes read_string(RdbInput& in);
+void read_string(RdbInput& in, Bytes& out);
 // Of a string, in pieces; `begin` gets its length before them.
 void read_string(RdbInput& in, const std::function<void(std::uint64_t)>& begin, const RdbInput::Piece& piece);
 void skip_module_value(RdbInput& in);  // after its id
