@@ -29,8 +29,8 @@ constexpr std::size_t place_bytes = 8;
 bool is_before(const KeyId& a, const KeyId& b) {
     const auto half = [](const KeyId& id, std::size_t at) {
         std::uint64_t out = 0;
-        for (std::size_t i = 0; i < 8; ++i) out = out << 8 | id.bytes[at + i];
-        return out;
+        std::memcpy(&out, id.bytes.data() + at, 8);
+        return std::endian::native == std::endian::little ? __builtin_bswap64(out) : out;
     };
     const std::uint64_t first = half(a, 0), second = half(b, 0);
     return first != second ? first < second : half(a, 8) < half(b, 8);

@@ -101,6 +101,29 @@ TEST(Crc64, IsTheSameInOnePieceAndByteByByte) {
     EXPECT_EQ(crc64(begun, ByteView(bytes).subspan(7)), crc64(0, bytes));
 }
 
+TEST(Rdb, AStringIsDecodedAsAWholeOrNotAtAll) {
+    const auto decoded = [](const Bytes& raw, std::size_t most = 1000) -> std::string {
+        Bytes out;
+        return decode_string(raw, most, out) ? std::string(as_text(out)) : "none";
+    };
+    for (const std::size_t length : {0U, 1U, 63U, 64U, 700U})
+        EXPECT_EQ(decoded(text(std::string(length, 'x'))), std::string(length, 'x'));
+    EXPECT_EQ(decoded(raw({0x80, 0, 0, 0, 2, 'a', 'b'})), "ab");
+    EXPECT_EQ(decoded(raw({0xc0, 0xff})), "-1");
+    EXPECT_EQ(decoded(raw({0xc1, 0x39, 0x30})), "12345");
+    EXPECT_EQ(decoded(raw({0xc2, 0, 0, 0, 0x80})), "-2147483648");
+    EXPECT_EQ(decoded(raw({0xc3, 5, 10, 0, 'a', 0xe0, 0, 0})), "aaaaaaaaaa");
+    EXPECT_EQ(decoded(raw({0xc3, 9, 12, 1, 'a', 'b', 0x40, 1, 0x60, 0, 0, 'c'})), "abababbbbbbc");
+    // Cut off, too long, with something behind it, damaged, or none.
+    for (const Bytes& each :
+         {raw({}), raw({3, 'a', 'b'}), raw({1, 'a', 'b'}), raw({0x40}), raw({0x80, 0, 0}), raw({0x81}), raw({0xc1, 1}),
+          raw({0xc0, 1, 2}), raw({0xc3}), raw({0xc3, 5, 10, 0, 'a', 0xe0, 0}), raw({0xc3, 5, 11, 0, 'a', 0xe0, 0, 0}),
+          raw({0xc3, 5, 9, 0, 'a', 0xe0, 0, 0}), raw({0xc3, 5, 10, 0, 'a', 0xe0, 0, 1}), raw({0xc4, 1}), raw({0xff})})
+        EXPECT_EQ(decoded(each), "none");
+    EXPECT_EQ(decoded(text(std::string(1001, 'x'))), "none");
+    EXPECT_EQ(decoded(raw({0xc3, 5, 10, 0, 'a', 0xe0, 0, 0}), 9), "none");
+}
+
 TEST(Rdb, WhatIsWrittenIsReadAgain) {
     const Bytes file = file_with(11, rdb_type_string, text("value"), 1700000000000);
     struct Sink final : RdbSink {

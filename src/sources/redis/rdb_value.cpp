@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <optional>
 
 #include "base/error.h"
 #include "sources/redis/blobs.h"
@@ -40,13 +41,15 @@ constexpr std::size_t lzf_window = 8192;
 constexpr std::size_t lzf_piece = 64 * 1024;
 constexpr std::uint64_t string_bytes_max = 1ULL << 40;
 
+constexpr std::size_t lzf_slack = 32;
 constexpr std::size_t lzf_whole_max = lzf_window + lzf_piece;
 
 using LzfRoom = std::array<std::uint8_t, lzf_whole_max + 512>;
+static_assert(lzf_slack <= 512);
 
 Error lzf_damaged() { return Error{Code::corrupt, "a compressed string of the RDB data is damaged"}; }
 
-// All at once. `out` has 32 bytes more than `plain`: runs are copied in steps of a fixed size.
+// All at once. `out` has lzf_slack bytes more than `plain`: runs are copied in steps of a fixed size.
 void unpack_lzf(ByteView packed, std::uint8_t* const out, std::size_t plain) {
     const std::uint8_t* in = packed.data();
     const std::uint8_t* const in_end = in + packed.size();
@@ -463,6 +466,53 @@ Bytes read_string(RdbInput& in) {
     Bytes out;
     read_string(in, out);
     return out;
+}
+
+bool decode_string(ByteView raw, std::size_t bytes_max, Bytes& out) {
+    if (raw.empty()) return false;
+    std::size_t at = 0;
+    const auto little_endian = [&](std::size_t bytes) {
+        std::uint64_t number = 0;
+        for (std::size_t i = bytes; i-- > 0;) number = number << 8 | raw[at + i];
+        return number;
+    };
+    // Of one or two bytes, or of five; none that is not whole or longer.
+    const auto length = [&]() -> std::optional<std::uint64_t> {
+        if (at == raw.size()) return std::nullopt;
+        const std::uint8_t first = raw[at];
+        const std::size_t bytes = first < 0x40 ? 1 : first < 0x80 ? 2 : first == 0x80 ? 5 : 0;
+        if (bytes == 0 || raw.size() - at < bytes) return std::nullopt;
+        std::uint64_t number = bytes == 5 ? 0 : first & 0x3fU;
+        for (std::size_t i = 1; i < bytes; ++i) number = number << 8 | raw[at + i];
+        at += bytes;
+        return number;
+    };
+    if (raw[0] < 0xc0) {
+        const auto bytes = length();
+        if (!bytes || *bytes > bytes_max || *bytes != raw.size() - at) return false;
+        out.assign(raw.begin() + static_cast<std::ptrdiff_t>(at), raw.end());
+        return true;
+    }
+    at = 1;
+    if (raw[0] <= 0xc2) {
+        const std::size_t width = std::size_t{1} << (raw[0] & 3U);
+        if (raw.size() != 1 + width) return false;
+        const unsigned spare = static_cast<unsigned>(64 - 8 * width);
+        const auto text = std::to_string(static_cast<std::int64_t>(little_endian(width) << spare) >> spare);
+        out = to_bytes(as_bytes(text));
+        return true;
+    }
+    if (raw[0] != 0xc3) return false;
+    const auto packed = length(), plain = length();
+    if (!packed || !plain || *packed != raw.size() - at || *plain > bytes_max) return false;
+    out.resize(static_cast<std::size_t>(*plain) + lzf_slack);
+    try {
+        unpack_lzf(raw.subspan(at), out.data(), static_cast<std::size_t>(*plain));
+    } catch (const Error&) {
+        return false;
+    }
+    out.resize(static_cast<std::size_t>(*plain));
+    return true;
 }
 
 void skip_module_value(RdbInput& in) {

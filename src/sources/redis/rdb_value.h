@@ -37,6 +37,8 @@ void read_string(RdbInput& in, Bytes& out);
 // Of a string, in pieces; `begin` gets its length before them.
 void read_string(RdbInput& in, const std::function<void(std::uint64_t)>& begin, const RdbInput::Piece& piece);
 void skip_module_value(RdbInput& in);  // after its id
+// What a string of the file means; false when it is not one whole string, or has more than `bytes_max`.
+bool decode_string(ByteView raw, std::size_t bytes_max, Bytes& out);
 
 Value read_value(RdbInput& in, std::uint8_t type);
 bool is_known_type(std::uint8_t type);
