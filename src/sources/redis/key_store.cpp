@@ -194,6 +194,12 @@ void KeyStore::end_key(const RdbKey& key, const Value& value) {
     const KeyId id = key_id(as_bytes(key.name));
     const std::size_t number = (std::size_t{id.bytes[0]} << 8 | id.bytes[1]) >> (16 - place.bits);
     Bucket& bucket = place.buckets[number];
+    // The server's compression is undone: the repository's does better without it, in less time.
+    if (value.unpacked && !large_) {
+        small_.resize(hashed_bytes);
+        append_length(small_, value.unpacked->size());
+        append(small_, *value.unpacked);
+    }
     const std::size_t slot = number * (row_slot_ + record_slot_);
     const ByteView content = large_ ? ByteView() : ByteView(small_).subspan(hashed_bytes);
     const std::uint64_t bytes = large_ ? large_bytes_ : content.size();

@@ -34,8 +34,8 @@ public:
         at_ += bytes;
         return ByteView(buffer_).subspan(at_ - bytes, bytes);
     }
-    // Whether view() of so many does not copy.
-    bool has(std::uint64_t bytes) const { return bytes <= end_ - at_; }
+    // For what is unpacked of it; keeps its memory.
+    Bytes& scratch() { return scratch_; }
     template <class Piece>
     void stream(std::uint64_t bytes, const Piece& piece) {
         while (bytes > 0) {
@@ -72,6 +72,7 @@ private:
     std::uint64_t crc_ = 0;
     Piece sink_;
     Bytes large_;
+    Bytes scratch_;
 };
 
 }  // namespace holdfast::redis

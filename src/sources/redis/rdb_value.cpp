@@ -42,11 +42,6 @@ constexpr std::size_t lzf_piece = 64 * 1024;
 constexpr std::uint64_t string_bytes_max = 1ULL << 40;
 
 constexpr std::size_t lzf_slack = 32;
-constexpr std::size_t lzf_whole_max = lzf_window + lzf_piece;
-
-using LzfRoom = std::array<std::uint8_t, lzf_whole_max + 512>;
-static_assert(lzf_slack <= 512);
-
 Error lzf_damaged() { return Error{Code::corrupt, "a compressed string of the RDB data is damaged"}; }
 
 // All at once. `out` has lzf_slack bytes more than `plain`: runs are copied in steps of a fixed size.
@@ -91,7 +86,7 @@ void unpack_lzf(ByteView packed, std::uint8_t* const out, std::size_t plain) {
 // Decompresses as it reads; only the window is kept.
 template <class Piece>
 void unpack_lzf_in_pieces(RdbInput& in, std::uint64_t packed, std::uint64_t plain, const Piece& piece) {
-    LzfRoom out;
+    std::array<std::uint8_t, lzf_window + lzf_piece + 512> out;
     std::size_t at = 0, given = 0;
     std::uint64_t done = 0;
     const std::uint64_t end = in.position() + packed;
@@ -124,10 +119,14 @@ void unpack_lzf_in_pieces(RdbInput& in, std::uint64_t packed, std::uint64_t plai
 
 template <class Piece>
 void read_lzf(RdbInput& in, std::uint64_t packed, std::uint64_t plain, const Piece& piece) {
-    if (plain > lzf_whole_max || !in.has(packed)) return unpack_lzf_in_pieces(in, packed, plain, piece);
-    LzfRoom out;
+    if (plain > unpacked_bytes_max) return unpack_lzf_in_pieces(in, packed, plain, piece);
+    // No run of it gives less than a byte for two.
+    if (packed > 2 * plain) throw lzf_damaged();
+    Bytes& out = in.scratch();
+    out.resize(static_cast<std::size_t>(plain) + lzf_slack);
     unpack_lzf(in.view(static_cast<std::size_t>(packed)), out.data(), static_cast<std::size_t>(plain));
-    if (plain > 0) piece(ByteView(out.data(), static_cast<std::size_t>(plain)));
+    out.resize(static_cast<std::size_t>(plain));
+    if (plain > 0) piece(ByteView(out));
 }
 
 // Of a string, in pieces; `begin` gets its length before them.
@@ -408,6 +407,12 @@ Value read_module(RdbInput& in) {
     return {ValueClass::module, 1, hash.value()};
 }
 
+// Whether a value of the type is one string, whatever lies in that.
+bool is_one_string(std::uint8_t type) {
+    return type == type_string || (type >= type_hash_zipmap && type <= type_hash_ziplist) ||
+           type == type_hash_listpack || type == type_zset_listpack || type == type_set_listpack;
+}
+
 }  // namespace
 
 std::string_view name_of(ValueClass value) {
@@ -542,7 +547,9 @@ void skip_module_value(RdbInput& in) {
 
 bool is_known_type(std::uint8_t type) { return type <= type_stream_3 && type != 6 && type != 8; }
 
-Value read_value(RdbInput& in, std::uint8_t type) {
+namespace {
+
+Value read_known(RdbInput& in, std::uint8_t type) {
     switch (type) {
         case type_string:
             return read_string_value(in);
@@ -591,6 +598,15 @@ Value read_value(RdbInput& in, std::uint8_t type) {
     }
     throw Error{Code::newer_format, "the RDB data has a value of type {}, which this version does not know", type}.hint(
         "A newer holdfast may read it.");
+}
+
+}  // namespace
+
+Value read_value(RdbInput& in, std::uint8_t type) {
+    in.scratch().clear();
+    Value out = read_known(in, type);
+    if (is_one_string(type) && !in.scratch().empty()) out.unpacked = ByteView(in.scratch());
+    return out;
 }
 
 Sum128 digest_of_key(ByteView key, const Value& value, std::int64_t expiry_ms) {

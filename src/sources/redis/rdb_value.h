@@ -7,6 +7,8 @@
 // Source   redis: src/rdb.c; doc/format/redis.md
 #pragma once
 
+#include <optional>
+
 #include "sources/redis/digest.h"
 #include "sources/redis/rdb_input.h"
 
@@ -24,7 +26,10 @@ struct Value {
     ValueClass kind{};
     std::uint64_t elements = 0;
     Sum128 digest;
+    // Of a value that is one compressed string of up to unpacked_bytes_max: that string, until the next is read.
+    std::optional<ByteView> unpacked = {};
 };
+constexpr std::size_t unpacked_bytes_max = 64 * 1024;
 
 struct RdbLength {
     std::uint64_t value = 0;
