@@ -175,7 +175,7 @@ void KeyStore::value(ByteView raw) {
     small_.clear();
 }
 
-// SipHash for what lies in memory as a whole: for some hundred bytes a fifth of the work.
+// SipHash for what lies in memory as a whole: for some hundred bytes much less work.
 ValueId KeyStore::value_id() {
     std::array<std::uint8_t, crypto_generichash_BYTES_MIN> hash{};
     static_assert(crypto_shorthash_BYTES == ValueId::size);

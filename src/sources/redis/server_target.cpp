@@ -239,8 +239,8 @@ private:
         lanes_.end();
     }
 
-    // SET costs a server half of what RESTORE does, which looks for damage and parses; who may not SET can still RESTORE.
-    // In a cluster, each master may have accounts of its own.
+    // SET costs a server less than RESTORE, which looks for damage and parses; who may not SET can still RESTORE. In a
+    // cluster, each master may have accounts of its own.
     bool goes_by_set() {
         if (key_.type != rdb_type_string || lanes_.is_cluster() || may_set_ == false) return false;
         if (key_.expiry_ms != no_expiry && !has_pxat_) return false;
