@@ -25,28 +25,54 @@ std::string field(std::string_view line, std::string_view name) {
     return "";
 }
 
-Endpoint master_of(World& world, const Endpoint& endpoint, Code failure) {
-    Endpoint sentinel = endpoint;
-    sentinel.sentinel.clear();
-    sentinel.database.reset();
-    sentinel.user.clear();  // Sentinels have accounts of their own
-    sentinel.password.clear();
+Endpoint ask_sentinel(World& world, const Endpoint& endpoint, const Endpoint& sentinel, Code failure) {
     Connection asked(world, sentinel, failure);
-    const Reply found = asked.ask({"SENTINEL", "get-master-addr-by-name", endpoint.sentinel});
+    const Reply found = asked.try_ask({"SENTINEL", "get-master-addr-by-name", endpoint.sentinel});
+    if (found.is_error() && found.text.starts_with("NOAUTH"))
+        throw Error{failure, "the Sentinel at {} wants a password", sentinel.place()}.hint(
+            "Give sentinel_password, and sentinel_user when it has users.");
+    if (found.is_error()) asked.fail(found, "SENTINEL");
     if (found.kind != Reply::Kind::list || found.list.size() != 2)
-        throw Error{failure, "the Sentinel at {} knows no master named {}", endpoint.place(), endpoint.sentinel}.hint(
+        throw Error{failure, "the Sentinel at {} knows no master named {}", sentinel.place(), endpoint.sentinel}.hint(
             "SENTINEL MASTERS lists them.");
     Endpoint out = endpoint;
     out.sentinel.clear();
+    out.sentinel_user.clear();
+    out.sentinel_password.clear();
+    out.others.clear();
     out.host = found.list[0].text;
     out.port = number_in(found.list[1].text);
     return out;
 }
 
+std::vector<std::pair<std::string, int>> places_of(const Endpoint& endpoint) {
+    std::vector<std::pair<std::string, int>> out{{endpoint.host, endpoint.port}};
+    out.insert(out.end(), endpoint.others.begin(), endpoint.others.end());
+    return out;
+}
+
+// The first Sentinel that knows the master.
+Endpoint master_of(World& world, const Endpoint& endpoint, Code failure) {
+    Endpoint sentinel = endpoint;
+    sentinel.sentinel.clear();
+    sentinel.database.reset();
+    sentinel.user = endpoint.sentinel_user;
+    sentinel.password = endpoint.sentinel_password;
+    const auto places = places_of(endpoint);
+    for (std::size_t i = 0;; ++i) {
+        std::tie(sentinel.host, sentinel.port) = places[i];
+        try {
+            return ask_sentinel(world, endpoint, sentinel, failure);
+        } catch (const Error& error) {
+            if (error.code() != failure || i + 1 == places.size()) throw;
+            world.log.warning(fmt::format("the Sentinel at {} is passed over: {}", sentinel.place(), error.message()));
+        }
+    }
+}
+
 // Any server of the cluster that answers is asked.
 Endpoint master_of_slot(World& world, const Endpoint& endpoint, Code failure) {
-    std::vector<std::pair<std::string, int>> places{{endpoint.host, endpoint.port}};
-    places.insert(places.end(), endpoint.others.begin(), endpoint.others.end());
+    const auto places = places_of(endpoint);
     for (std::size_t i = 0; i < places.size(); ++i) {
         Endpoint any = endpoint;
         any.slot.reset();

@@ -32,6 +32,10 @@ std::string decoded(std::string_view text) {
     return out;
 }
 
+std::string place_of(const std::string& host, int port) {
+    return fmt::format("{}:{}", host.find(':') == std::string::npos ? host : "[" + host + "]", port);
+}
+
 std::string encoded(std::string_view text) {
     constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
     std::string out;
@@ -46,6 +50,22 @@ int number(std::string_view text, int max) {
     const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), out);
     if (problem != std::errc{} || end != text.data() + text.size() || out < 0 || out > max) refuse();
     return out;
+}
+
+// "host", "host:port", "[::1]:port"
+void take_place(std::string_view text, std::string_view& host, std::string_view& port) {
+    host = text;
+    if (text.starts_with('[')) {
+        const std::size_t end = text.find(']');
+        if (end == std::string_view::npos) refuse();
+        host = text.substr(1, end - 1);
+        if (end + 1 == text.size()) return;
+        if (text[end + 1] != ':') refuse();
+        port = text.substr(end + 2);
+    } else if (const std::size_t colon = text.rfind(':'); colon != std::string_view::npos) {
+        host = text.substr(0, colon);
+        port = text.substr(colon + 1);
+    }
 }
 
 void take_query(Endpoint& out, std::string_view query) {
@@ -64,13 +84,19 @@ void take_query(Endpoint& out, std::string_view query) {
             out.key = value;
         else if (name == "sentinel")
             out.sentinel = value;
+        else if (name == "sentinels")
+            out.add_sentinels(value);
+        else if (name == "sentinel_user")
+            out.sentinel_user = value;
+        else if (name == "sentinel_password")
+            out.sentinel_password = value;
         else if (name == "slot")
             out.slot = number(value, cluster_slots - 1);
         else if (name == "insecure")
             out.insecure = value == "true" || value == "1";
         else
             throw Error{Code::config, "an address of a Redis server knows no parameter `{}`", name}.hint(
-                "It knows ca, cert, key, insecure, sentinel and slot.");
+                "It knows ca, cert, key, insecure, sentinel, sentinels, sentinel_user, sentinel_password and slot.");
     }
 }
 
@@ -100,28 +126,27 @@ Endpoint Endpoint::parse(const std::string& text) {
         if (colon != std::string_view::npos) out.password = decoded(who.substr(colon + 1));
         left.remove_prefix(at + 1);
     }
-    std::string_view host = left, port;
-    if (left.starts_with('[')) {
-        const std::size_t end = left.find(']');
-        if (end == std::string_view::npos) refuse();
-        host = left.substr(1, end - 1);
-        if (end + 1 < left.size()) {
-            if (left[end + 1] != ':') refuse();
-            port = left.substr(end + 2);
-        }
-    } else if (const std::size_t colon = left.rfind(':'); colon != std::string_view::npos) {
-        host = left.substr(0, colon);
-        port = left.substr(colon + 1);
-    }
+    std::string_view host, port;
+    take_place(left, host, port);
     if (!host.empty()) out.host = decoded(host);
     if (!port.empty()) out.port = number(port, 65535);
     return out;
 }
 
-std::string Endpoint::place() const {
-    if (is_socket()) return host;
-    return fmt::format("{}:{}", host.find(':') == std::string::npos ? host : "[" + host + "]", port);
+void Endpoint::add_sentinels(std::string_view list) {
+    constexpr int sentinel_port = 26379;
+    others.clear();
+    while (!list.empty()) {
+        const std::string_view one = list.substr(0, list.find(','));
+        list.remove_prefix(std::min(list.size(), one.size() + 1));
+        std::string_view name, at;
+        take_place(one.substr(std::min(one.find_first_not_of(' '), one.size())), name, at);
+        if (name.empty()) refuse();
+        others.emplace_back(name, at.empty() ? sentinel_port : number(at, 65535));
+    }
 }
+
+std::string Endpoint::place() const { return is_socket() ? host : place_of(host, port); }
 
 std::string Endpoint::shown() const {
     std::string out = fmt::format("{}{}{}", tls ? "rediss://" : "redis://", user.empty() ? "" : encoded(user) + "@",
@@ -145,6 +170,12 @@ std::string Endpoint::url() const {
     add("cert", cert);
     add("key", key);
     add("sentinel", sentinel);
+    std::string sentinels;
+    if (!sentinel.empty())
+        for (const auto& [name, at] : others) sentinels += (sentinels.empty() ? "" : ",") + place_of(name, at);
+    add("sentinels", sentinels);
+    add("sentinel_user", sentinel_user);
+    add("sentinel_password", sentinel_password);
     add("slot", slot ? fmt::format("{}", *slot) : "");
     add("insecure", insecure ? "true" : "");
     return out;

@@ -28,12 +28,16 @@ struct Endpoint {
     std::string ca;         // file of certificates that are trusted; empty: the system's
     std::string cert;
     std::string key;
-    std::string sentinel;     // name of a master: host and port are those of a Sentinel
+    std::string sentinel;       // name of a master: host and port are those of a Sentinel
+    std::string sentinel_user;  // Sentinels have accounts of their own, the same on all of them
+    std::string sentinel_password;
     std::optional<int> slot;  // the master of a cluster that serves it; host and port are those of any of its servers
 
-    std::vector<std::pair<std::string, int>> others = {};  // servers of the cluster, for when this one is gone
+    // Servers of the cluster, or Sentinels, for when this one is gone.
+    std::vector<std::pair<std::string, int>> others = {};
 
     static Endpoint parse(const std::string& text);
+    void add_sentinels(std::string_view list);  // "host:port,host:port"; into `others`
     bool is_socket() const { return host.starts_with('/'); }
     std::string shown() const;  // "redis://user@host:port/0"
     std::string url() const;    // all of it, as parse() takes it

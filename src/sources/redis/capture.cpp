@@ -63,8 +63,6 @@ public:
                 large_at_ += some;
                 large_left_ -= some;
                 done += some;
-            } else if (!value_.empty()) {
-                pending_ = std::exchange(value_, {});
             } else if (!next()) {
                 break;
             }
@@ -76,19 +74,18 @@ private:
     bool next() {
         while (row_ < rows_->count() && rows_->layer_of(row_) != layer_) ++row_;
         if (row_ == rows_->count()) return false;
-        head_.clear();
         if (row_ < rows_->keys) {
-            const KeyStore::Key& key = loaded_->keys[row_];
-            append_key_head(head_, key.head);
-            value_ = key.value;
-            if (key.large) {
-                large_at_ = *key.large;
-                large_left_ = key.head.value_bytes;
+            const KeyStore::Row& row = loaded_->rows[row_];
+            pending_ = loaded_->record(row);
+            if (row.is_large) {
+                large_at_ = loaded_->value_place(row);
+                large_left_ = row.value_bytes;
             }
         } else {
-            append_gone(head_, rows_->gone[row_ - rows_->keys]);
+            gone_.clear();
+            append_gone(gone_, rows_->gone[row_ - rows_->keys]);
+            pending_ = gone_;
         }
-        pending_ = head_;
         ++row_;
         return true;
     }
@@ -98,9 +95,8 @@ private:
     const std::shared_ptr<const RowLayers> rows_;
     const std::size_t layer_;
     std::size_t row_ = 0;
-    Bytes head_;
+    Bytes gone_;
     ByteView pending_;
-    ByteView value_;
     std::uint64_t large_at_ = 0;
     std::uint64_t large_left_ = 0;
 };
@@ -291,7 +287,7 @@ private:
         batch.folder = fmt::format("{}", number);
         const std::size_t end = std::min(buckets, bucket_ + buckets_each_batch);
         for (; bucket_ < end; ++bucket_) {
-            const BucketPlan plan = plan_bucket(remembered(number, bucket_), store_.load(number, bucket_)->keys,
+            const BucketPlan plan = plan_bucket(remembered(number, bucket_), store_.rows(number, bucket_),
                                                 {LayerId::from(world_.random.array<LayerId::size>())});
             after_->add(plan.now);
             const auto rows = std::make_shared<const RowLayers>(plan);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <bit>
+
 namespace holdfast::redis {
 
 namespace {
@@ -21,9 +23,22 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
 
 std::uint64_t word(const std::uint8_t* at) {
     std::uint64_t out = 0;
-    for (int i = 7; i >= 0; --i) out = out << 8 | at[i];
+    if constexpr (std::endian::native == std::endian::little)
+        std::memcpy(&out, at, 8);
+    else
+        for (int i = 7; i >= 0; --i) out = out << 8 | at[i];
     return out;
 }
+
+struct Halves {
+    std::uint64_t a;
+    std::uint64_t b;
+    void block(const std::uint8_t* at) {
+        const std::uint64_t x = word(at), y = word(at + 8);
+        a = mix(a ^ x ^ k2, y ^ k3);
+        b = mix(b ^ y ^ k0, x ^ a);
+    }
+};
 
 }  // namespace
 
@@ -31,32 +46,30 @@ std::string Sum128::hex() const { return fmt::format("{:016x}{:016x}", high, low
 
 Hash128::Hash128(std::uint64_t seed) : a_(k0 ^ seed), b_(k1 + seed) {}
 
-void Hash128::block(std::uint64_t x, std::uint64_t y) {
-    a_ = mix(a_ ^ x ^ k2, y ^ k3);
-    b_ = mix(b_ ^ y ^ k0, x ^ a_);
-}
-
 void Hash128::add(ByteView bytes) {
     if (bytes.empty()) return;
+    const std::uint8_t* at = bytes.data();
+    std::size_t left = bytes.size();
     const std::size_t held = bytes_ % 16;
-    bytes_ += bytes.size();
+    bytes_ += left;
+    Halves halves{a_, b_};
     if (held > 0) {
-        const std::size_t more = std::min(bytes.size(), 16 - held);
-        std::memcpy(rest_.data() + held, bytes.data(), more);
+        const std::size_t more = std::min(left, 16 - held);
+        std::memcpy(rest_.data() + held, at, more);
         if (held + more < 16) return;
-        block(word(rest_.data()), word(rest_.data() + 8));
-        bytes = bytes.subspan(more);
+        halves.block(rest_.data());
+        at += more;
+        left -= more;
     }
-    for (; bytes.size() >= 16; bytes = bytes.subspan(16)) block(word(bytes.data()), word(bytes.data() + 8));
-    if (!bytes.empty()) std::memcpy(rest_.data(), bytes.data(), bytes.size());
+    for (; left >= 16; at += 16, left -= 16) halves.block(at);
+    if (left > 0) std::memcpy(rest_.data(), at, left);
+    a_ = halves.a;
+    b_ = halves.b;
 }
 
 void Hash128::number(std::uint64_t value) {
-    std::array<std::uint8_t, 8> bytes{};
-    for (auto& byte : bytes) {
-        byte = static_cast<std::uint8_t>(value);
-        value >>= 8;
-    }
+    std::array<std::uint8_t, 8> bytes;
+    for (std::size_t i = 0; i < 8; ++i) bytes[i] = static_cast<std::uint8_t>(value >> (8 * i));
     add(bytes);
 }
 

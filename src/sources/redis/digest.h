@@ -45,7 +45,6 @@ public:
     Sum128 value() const;
 
 private:
-    void block(std::uint64_t x, std::uint64_t y);
     std::uint64_t a_;
     std::uint64_t b_;
     std::uint64_t bytes_ = 0;

@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "base/error.h"
 
@@ -11,9 +12,33 @@ namespace holdfast::redis {
 namespace {
 
 constexpr std::uint64_t bucket_bytes_wanted = 1024 * 1024;
-constexpr std::size_t pending_bytes = 12 * 1024 * 1024;
-constexpr std::size_t record_guess = 512;
+constexpr std::size_t slots_bytes = 24 * 1024 * 1024;
 constexpr std::size_t small_max = 1024 * 1024;
+
+// A bucket's runs lie in areas, so that few reads bring it back however it came.
+constexpr std::size_t area_bytes = 64 * 1024;
+constexpr std::size_t record_slot_min = 2048;
+constexpr std::size_t record_slots_each_row_slot = 8;
+
+constexpr std::size_t hashed_bytes = 9;  // type and expiry
+constexpr std::size_t row_bytes = KeyId::size + ValueId::size + 4 + 8;
+constexpr std::uint64_t large_bit = 1ULL << 63;
+constexpr std::size_t place_bytes = 8;
+
+// The order of ids, which memcmp() would be called for millions of times.
+bool is_before(const KeyId& a, const KeyId& b) {
+    const auto half = [](const KeyId& id, std::size_t at) {
+        std::uint64_t out = 0;
+        std::memcpy(&out, id.bytes.data() + at, 8);
+        return std::endian::native == std::endian::little ? __builtin_bswap64(out) : out;
+    };
+    const std::uint64_t first = half(a, 0), second = half(b, 0);
+    return first != second ? first < second : half(a, 8) < half(b, 8);
+}
+
+void sort_by_id(std::vector<KeyStore::Row>& rows) {
+    std::ranges::sort(rows, [](const KeyStore::Row& a, const KeyStore::Row& b) { return is_before(a.id, b.id); });
+}
 
 }  // namespace
 
@@ -23,15 +48,16 @@ unsigned bucket_bits_for(std::uint64_t bytes) {
     return bits;
 }
 
-struct KeyStore::Bucket {
-    struct Extent {
-        std::uint64_t offset;
-        std::uint32_t bytes;
-    };
-    Bytes pending;
-    std::vector<Extent> extents;
+// Bytes of one bucket in areas of the spool, and behind them those that wait in its slot.
+struct KeyStore::Run {
+    std::vector<std::uint64_t> areas;
     std::uint64_t bytes = 0;
-    std::uint64_t record_bytes = 0;
+    std::size_t waiting = 0;
+};
+
+struct KeyStore::Bucket {
+    Run rows;
+    Run records;
 };
 
 struct KeyStore::Database {
@@ -49,21 +75,65 @@ KeyStore::KeyStore(World& world, BucketBits bits, ByteView seed, std::optional<s
       seed_(to_bytes(seed)),
       only_(only),
       spool_(world),
-      hashing_(std::make_unique<Hashing>()),
-      pending_each_(pending_bytes) {}
+      hashing_(std::make_unique<Hashing>()) {
+    HF_ASSERT(seed_.size() == crypto_shorthash_KEYBYTES);
+}
 
 KeyStore::~KeyStore() = default;
 
 KeyStore::Database& KeyStore::database(std::uint64_t number) {
+    if (filling_ != nullptr && filling_number_ == number) return *filling_;
     std::unique_ptr<Database>& place = databases_[number];
     if (!place) {
         place = std::make_unique<Database>();
         place->bits = std::min(bits_(number), bucket_bits_max);
         place->buckets.resize(std::size_t{1} << place->bits);
-        buckets_ += place->buckets.size();
-        pending_each_ = std::clamp<std::size_t>(pending_bytes / buckets_, 2048, 256 * 1024);
     }
+    flush();
+    begin_filling(*place);
+    filling_number_ = number;
     return *place;
+}
+
+// A server gives one database after the other, so that only one needs slots.
+void KeyStore::begin_filling(Database& database) {
+    filling_ = &database;
+    const std::size_t buckets = database.buckets.size();
+    record_slot_ = std::clamp(std::bit_floor(slots_bytes / buckets), record_slot_min, area_bytes);
+    row_slot_ = record_slot_ / record_slots_each_row_slot;
+    slots_.resize(buckets * (row_slot_ + record_slot_));
+}
+
+void KeyStore::put(Run& run, std::size_t slot, std::size_t slot_bytes, ByteView bytes) {
+    std::uint8_t* const to = slots_.data() + slot;
+    while (!bytes.empty()) {
+        const std::size_t some = std::min(bytes.size(), slot_bytes - run.waiting);
+        std::memcpy(to + run.waiting, bytes.data(), some);
+        run.waiting += some;
+        bytes = bytes.subspan(some);
+        if (run.waiting < slot_bytes) return;
+        write(run, {to, slot_bytes});
+        run.waiting = 0;
+    }
+}
+
+void KeyStore::write(Run& run, ByteView bytes) {
+    while (!bytes.empty()) {
+        const std::size_t at = run.bytes % area_bytes;
+        if (at == 0) run.areas.push_back(spool_.reserve(area_bytes));
+        const ByteView some = bytes.first(std::min(bytes.size(), area_bytes - at));
+        spool_.write(run.areas.back() + at, some);
+        run.bytes += some.size();
+        bytes = bytes.subspan(some.size());
+    }
+}
+
+Bytes KeyStore::read(const Run& run) const {
+    Bytes out(run.bytes);
+    for (std::size_t at = 0; at < out.size(); at += area_bytes)
+        spool_.read(run.areas[at / area_bytes],
+                    MutableByteView(out).subspan(at, std::min(area_bytes, out.size() - at)));
+    return out;
 }
 
 void KeyStore::version(int number) {
@@ -80,29 +150,40 @@ void KeyStore::module_aux(ByteView raw) { append_blob(server_, RecordKind::modul
 
 void KeyStore::begin_key(const RdbKey& key) {
     passes_over_ = only_ && key.database != *only_;
-    small_.clear();
     large_.reset();
     large_bytes_ = 0;
-    crypto_generichash_init(&hashing_->state, seed_.data(), seed_.size(), crypto_generichash_BYTES_MIN);
-    std::array<std::uint8_t, 9> head{key.type};
+    small_.resize(hashed_bytes);
+    small_[0] = key.type;
     for (std::size_t i = 0; i < 8; ++i)
-        head[1 + i] = static_cast<std::uint8_t>(static_cast<std::uint64_t>(key.expiry_ms) >> (8 * i));
-    crypto_generichash_update(&hashing_->state, head.data(), head.size());
+        small_[1 + i] = static_cast<std::uint8_t>(static_cast<std::uint64_t>(key.expiry_ms) >> (8 * i));
 }
 
 void KeyStore::value(ByteView raw) {
     if (passes_over_) return;
-    crypto_generichash_update(&hashing_->state, raw.data(), raw.size());
     if (large_) {
+        crypto_generichash_update(&hashing_->state, raw.data(), raw.size());
         spool_.append(raw);
         large_bytes_ += raw.size();
         return;
     }
     append(small_, raw);
-    if (small_.size() <= small_max) return;
-    large_ = spool_.append(small_);
-    large_bytes_ = small_.size();
+    if (small_.size() <= hashed_bytes + small_max) return;
+    crypto_generichash_init(&hashing_->state, seed_.data(), seed_.size(), crypto_generichash_BYTES_MIN);
+    crypto_generichash_update(&hashing_->state, small_.data(), small_.size());
+    large_ = spool_.append(ByteView(small_).subspan(hashed_bytes));
+    large_bytes_ = small_.size() - hashed_bytes;
     small_.clear();
+}
+
+// SipHash for what lies in memory as a whole: for some hundred bytes much less work.
+ValueId KeyStore::value_id() {
+    std::array<std::uint8_t, crypto_generichash_BYTES_MIN> hash{};
+    static_assert(crypto_shorthash_BYTES == ValueId::size);
+    if (large_)
+        crypto_generichash_final(&hashing_->state, hash.data(), hash.size());
+    else
+        crypto_shorthash(hash.data(), small_.data(), small_.size(), seed_.data());
+    return ValueId::from(hash);
 }
 
 void KeyStore::end_key(const RdbKey& key, const Value& value) {
@@ -110,46 +191,44 @@ void KeyStore::end_key(const RdbKey& key, const Value& value) {
     if (++keys_ % 1024 == 0) world_.stop.check();
     counts_.end_key(key, value);
     Database& place = database(key.database);
-    std::array<std::uint8_t, crypto_generichash_BYTES_MIN> hash{};
-    crypto_generichash_final(&hashing_->state, hash.data(), hash.size());
     const KeyId id = key_id(as_bytes(key.name));
     const std::size_t number = (std::size_t{id.bytes[0]} << 8 | id.bytes[1]) >> (16 - place.bits);
     Bucket& bucket = place.buckets[number];
-    // Not by doubling, which would take twice as much of thousands of buckets.
-    bucket.pending.reserve(pending_each_ + record_guess);
-    ByteWriter out(bucket.pending);
-    out.raw(id.view());
-    out.raw(ByteView(hash).first(ValueId::size));
-    out.string(key.name);
-    out.u64(static_cast<std::uint64_t>(key.expiry_ms));
-    out.u8(key.type);
-    out.u8(large_ ? 1 : 0);
-    if (large_) {
-        out.u64(large_bytes_);
-        out.u64(*large_);
-    } else {
-        out.varint(small_.size());
-        out.raw(small_);
+    // The server's compression is undone: the repository's does better without it, in less time.
+    if (value.unpacked && !large_) {
+        small_.resize(hashed_bytes);
+        append_length(small_, value.unpacked->size());
+        append(small_, *value.unpacked);
     }
-    bucket.record_bytes += key.name.size() + (large_ ? large_bytes_ : small_.size()) + 16;
-    if (bucket.pending.size() >= pending_each_) flush(bucket);
-}
+    const std::size_t slot = number * (row_slot_ + record_slot_);
+    const ByteView content = large_ ? ByteView() : ByteView(small_).subspan(hashed_bytes);
+    const std::uint64_t bytes = large_ ? large_bytes_ : content.size();
 
-void KeyStore::flush(Bucket& bucket) {
-    if (bucket.pending.empty()) return;
-    const std::uint64_t offset = spool_.append(bucket.pending);
-    bucket.extents.push_back({offset, static_cast<std::uint32_t>(bucket.pending.size())});
-    bucket.bytes += bucket.pending.size();
-    bucket.pending.clear();
-    if (bucket.pending.capacity() > 2 * (pending_each_ + record_guess)) Bytes().swap(bucket.pending);
+    head_.clear();
+    if (large_) ByteWriter(head_).u64(*large_);
+    append_key_head(head_, key, bytes);
+    row_.clear();
+    ByteWriter row(row_);
+    row.raw(id.view());
+    row.raw(value_id().view());
+    row.u32(static_cast<std::uint32_t>(large_ ? head_.size() - place_bytes : head_.size()));
+    row.u64(large_ ? bytes | large_bit : bytes);
+    put(bucket.rows, slot, row_slot_, row_);
+    put(bucket.records, slot + row_slot_, record_slot_, head_);
+    put(bucket.records, slot + row_slot_, record_slot_, content);
 }
 
 void KeyStore::flush() {
-    for (const auto& [number, each] : databases_)
-        for (Bucket& bucket : each->buckets) {
-            flush(bucket);
-            Bytes().swap(bucket.pending);
-        }
+    if (filling_ == nullptr) return;
+    std::size_t slot = 0;
+    for (Bucket& bucket : filling_->buckets) {
+        write(bucket.rows, ByteView(slots_).subspan(slot, std::exchange(bucket.rows.waiting, 0)));
+        slot += row_slot_;
+        write(bucket.records, ByteView(slots_).subspan(slot, std::exchange(bucket.records.waiting, 0)));
+        slot += record_slot_;
+    }
+    filling_ = nullptr;
+    Bytes().swap(slots_);
 }
 
 std::vector<std::uint64_t> KeyStore::databases() const {
@@ -160,37 +239,46 @@ std::vector<std::uint64_t> KeyStore::databases() const {
 
 unsigned KeyStore::bits(std::uint64_t database) const { return databases_.at(database)->bits; }
 
-std::uint64_t KeyStore::bucket_bytes(std::uint64_t database, std::size_t bucket) const {
-    return databases_.at(database)->buckets[bucket].record_bytes;
+std::vector<KeyStore::Row> KeyStore::rows_in_order(const Bucket& bucket) const {
+    const Bytes bytes = read(bucket.rows);
+    std::vector<Row> out(bytes.size() / row_bytes);
+    std::uint64_t at = 0;
+    ByteReader in(bytes, "the spool");
+    for (Row& row : out) {
+        row.id = KeyId::from(in.raw(KeyId::size));
+        row.value_id = ValueId::from(in.raw(ValueId::size));
+        row.head_bytes = in.u32();
+        const std::uint64_t value = in.u64();
+        row.is_large = (value & large_bit) != 0;
+        row.value_bytes = value & ~large_bit;
+        row.at = at;
+        at += row.is_large ? place_bytes + row.head_bytes : row.record_bytes();
+    }
+    return out;
+}
+
+std::vector<KeyStore::Row> KeyStore::rows(std::uint64_t database, std::size_t bucket) const {
+    std::vector<Row> out = rows_in_order(databases_.at(database)->buckets[bucket]);
+    sort_by_id(out);
+    return out;
 }
 
 std::unique_ptr<KeyStore::Loaded> KeyStore::load(std::uint64_t database, std::size_t number) const {
     const Bucket& bucket = databases_.at(database)->buckets[number];
     auto out = std::make_unique<Loaded>();
-    out->bytes.resize(bucket.bytes);
-    std::size_t at = 0;
-    for (const Bucket::Extent& extent : bucket.extents) {
-        spool_.read(extent.offset, MutableByteView(out->bytes).subspan(at, extent.bytes));
-        at += extent.bytes;
-    }
-    ByteReader in(out->bytes, "the spool");
-    while (!in.done()) {
-        Key& key = out->keys.emplace_back();
-        key.id = KeyId::from(in.raw(KeyId::size));
-        key.value_id = ValueId::from(in.raw(ValueId::size));
-        key.head.name = in.string();
-        key.head.expiry_ms = static_cast<std::int64_t>(in.u64());
-        key.head.type = in.u8();
-        if (in.u8() != 0) {
-            key.head.value_bytes = in.u64();
-            key.large = in.u64();
-        } else {
-            key.value = in.string_view();
-            key.head.value_bytes = key.value.size();
-        }
-    }
-    std::ranges::sort(out->keys, {}, &Key::id);
+    out->rows = rows_in_order(bucket);
+    out->bytes = read(bucket.records);
+    sort_by_id(out->rows);
     return out;
+}
+
+ByteView KeyStore::Loaded::record(const Row& row) const {
+    return ByteView(bytes).subspan(row.at + (row.is_large ? place_bytes : 0),
+                                   row.head_bytes + (row.is_large ? 0 : row.value_bytes));
+}
+
+std::uint64_t KeyStore::Loaded::value_place(const Row& row) const {
+    return ByteReader(ByteView(bytes).subspan(row.at, place_bytes), "the spool").u64();
 }
 
 }  // namespace holdfast::redis

@@ -1,10 +1,10 @@
 // sources/redis/key_store.h: the keys of one RDB on their way into items: divided into buckets by a hash of their names,
 // so that the order of a server's tables does not matter.
 //
-// Shape    read_rdb(input, store); then load(database, bucket) as often as wanted
+// Shape    read_rdb(input, store), flush(); then rows() and load() of a bucket as often as wanted
 // Errors   of the spool; corrupt
-// Threads  filled by one; load() and read_value() from any afterwards
-// Limits   keys lie in a sealed spool; about pending_bytes in memory, and one bucket for each load()
+// Threads  filled by one; rows(), load() and read_value() from any afterwards
+// Limits   keys lie in a sealed spool; until flush() about slots_bytes in memory, then one bucket for each load()
 #pragma once
 
 #include <map>
@@ -32,21 +32,27 @@ public:
     KeyStore(World& world, BucketBits bits, ByteView seed, std::optional<std::uint64_t> only = {});
     ~KeyStore() override;
 
-    struct Key {
+    // Of a key, without what it holds.
+    struct Row {
         KeyId id;
         ValueId value_id;
-        RecordHead head;
-        std::optional<std::uint64_t> large;  // its value's place in the spool, or:
-        ByteView value;                      // of Loaded::bytes
-        std::uint64_t record_bytes() const { return head.name.size() + head.value_bytes + 16; }
+        std::uint32_t head_bytes = 0;
+        bool is_large = false;  // its value lies elsewhere in the spool
+        std::uint64_t value_bytes = 0;
+        std::uint64_t at = 0;  // in Loaded::bytes
+        std::uint64_t record_bytes() const { return head_bytes + value_bytes; }
     };
     struct Loaded {
+        std::vector<Row> rows;  // by id
         Bytes bytes;
-        std::vector<Key> keys;  // by id
+
+        // A record as an item has it; without the value of a large one, which lies at value_place().
+        ByteView record(const Row& row) const;
+        std::uint64_t value_place(const Row& row) const;
     };
     std::vector<std::uint64_t> databases() const;
     unsigned bits(std::uint64_t database) const;
-    std::uint64_t bucket_bytes(std::uint64_t database, std::size_t bucket) const;
+    std::vector<Row> rows(std::uint64_t database, std::size_t bucket) const;  // by id
     std::unique_ptr<Loaded> load(std::uint64_t database, std::size_t bucket) const;
     void read_value(std::uint64_t place, MutableByteView into) const { spool_.read(place, into); }
 
@@ -64,11 +70,17 @@ public:
     void end_key(const RdbKey& key, const Value& value) override;
 
 private:
+    struct Run;
     struct Bucket;
     struct Database;
     struct Hashing;
     Database& database(std::uint64_t number);
-    void flush(Bucket& bucket);
+    void begin_filling(Database& database);
+    void put(Run& run, std::size_t slot, std::size_t slot_bytes, ByteView bytes);
+    void write(Run& run, ByteView bytes);
+    Bytes read(const Run& run) const;
+    std::vector<Row> rows_in_order(const Bucket& bucket) const;
+    ValueId value_id();
 
     World& world_;
     const BucketBits bits_;
@@ -77,10 +89,16 @@ private:
     bool passes_over_ = false;
     Spool spool_;
     std::map<std::uint64_t, std::unique_ptr<Database>> databases_;
-    std::unique_ptr<Hashing> hashing_;
-    std::size_t pending_each_;
-    std::size_t buckets_ = 0;
-    Bytes small_;
+    // For each bucket of the database that is being filled, what waits to be written: of its rows, then of its records.
+    Database* filling_ = nullptr;
+    std::uint64_t filling_number_ = 0;
+    Bytes slots_;
+    std::size_t row_slot_ = 0;
+    std::size_t record_slot_ = 0;
+    std::unique_ptr<Hashing> hashing_;  // of a large value
+    Bytes head_;
+    Bytes row_;
+    Bytes small_;  // what is hashed with a value, then the value
     std::optional<std::uint64_t> large_;
     std::uint64_t large_bytes_ = 0;
     Bytes server_;

@@ -11,7 +11,7 @@ constexpr std::size_t unset = ~std::size_t{0};
 
 }  // namespace
 
-BucketPlan plan_bucket(const Remembered& before, const std::vector<KeyStore::Key>& keys, const NewLayer& fresh) {
+BucketPlan plan_bucket(const Remembered& before, const std::vector<KeyStore::Row>& keys, const NewLayer& fresh) {
     // Where each key lies; `unset`: in the new layer.
     std::vector<std::size_t> place(keys.size(), unset);
     struct Gone {

@@ -44,6 +44,6 @@ struct BucketPlan {
 struct NewLayer {
     LayerId id;
 };
-BucketPlan plan_bucket(const Remembered& before, const std::vector<KeyStore::Key>& keys, const NewLayer& fresh);
+BucketPlan plan_bucket(const Remembered& before, const std::vector<KeyStore::Row>& keys, const NewLayer& fresh);
 
 }  // namespace holdfast::redis

@@ -14,7 +14,7 @@ namespace holdfast::redis {
 
 namespace {
 
-constexpr std::string_view magic = "HFREDIS1";
+constexpr std::string_view magic = "HFREDIS2";
 constexpr std::size_t seed_bytes = 16;
 constexpr std::size_t buffer_bytes = 256 * 1024;
 constexpr std::size_t trailer_bytes = 16;
@@ -105,7 +105,9 @@ Remembered MemoryReader::read_bucket() {
         row.layer = one.u8();
         if (row.layer >= layers) one.fail("it makes no sense");
     }
-    std::ranges::sort(out.rows, {}, &Remembered::Row::id);
+    // They are, unless some are gone.
+    if (!std::ranges::is_sorted(out.rows, {}, &Remembered::Row::id))
+        std::ranges::sort(out.rows, {}, &Remembered::Row::id);
     return out;
 }
 

@@ -63,6 +63,7 @@ RdbSummary read_rdb(RdbInput& in, RdbSink& sink) {
     out.version = read_version(in);
     sink.version(out.version);
     RdbKey key;
+    Bytes name;
     while (true) {
         const std::uint8_t opcode = in.u8();
         switch (opcode) {
@@ -96,7 +97,7 @@ RdbSummary read_rdb(RdbInput& in, RdbSink& sink) {
                 read_count(in);
                 break;
             case opcode_aux: {
-                const Bytes name = read_string(in);
+                read_string(in, name);
                 sink.aux(std::string(as_text(name)), std::string(as_text(read_string(in))));
                 break;
             }
@@ -116,9 +117,8 @@ RdbSummary read_rdb(RdbInput& in, RdbSink& sink) {
                                 opcode, in.position()}
                         .hint("A newer holdfast may read it, if it is not damaged.");
                 key.type = opcode;
-                key.name.clear();
-                read_string(
-                    in, [](std::uint64_t) {}, [&](ByteView piece) { key.name += as_text(piece); });
+                read_string(in, name);
+                key.name.assign(as_text(name));
                 sink.begin_key(key);
                 in.begin_record([&](ByteView piece) { sink.value(piece); });
                 const Value value = read_value(in, opcode);

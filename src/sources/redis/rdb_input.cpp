@@ -1,23 +1,25 @@
 #include "sources/redis/rdb_input.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "sources/redis/crc64.h"
 
 namespace holdfast::redis {
 
 void RdbInput::settle() {
-    const ByteView passed = ByteView(buffer_).subspan(settled_, at_ - settled_);
-    crc_ = crc64(crc_, passed);
-    if (sink_ && !passed.empty()) sink_(passed);
+    crc_ = crc64(crc_, ByteView(buffer_).subspan(settled_, at_ - settled_));
     settled_ = at_;
+}
+
+void RdbInput::give() {
+    if (sink_ && at_ > given_) sink_(ByteView(buffer_).subspan(given_, at_ - given_));
+    given_ = at_;
 }
 
 void RdbInput::refill() {
     settle();
+    give();
     base_ += at_;
-    at_ = settled_ = end_ = 0;
+    at_ = settled_ = given_ = end_ = 0;
     end_ = read_(buffer_);
     if (end_ == 0) throw Error{Code::corrupt, "the RDB data ends in the middle, after {} bytes", base_};
 }
@@ -25,8 +27,9 @@ void RdbInput::refill() {
 bool RdbInput::at_end() {
     if (at_ < end_) return false;
     settle();
+    give();
     base_ += at_;
-    at_ = settled_ = 0;
+    at_ = settled_ = given_ = 0;
     end_ = read_(buffer_);
     return end_ == 0;
 }
@@ -45,35 +48,19 @@ std::uint64_t RdbInput::big_endian(std::size_t bytes) {
     return out;
 }
 
-ByteView RdbInput::view(std::size_t bytes) {
-    if (bytes <= end_ - at_) {
-        const ByteView out = ByteView(buffer_).subspan(at_, bytes);
-        at_ += bytes;
-        return out;
-    }
+ByteView RdbInput::gathered(std::size_t bytes) {
     large_.clear();
     stream(bytes, [&](ByteView piece) { append(large_, piece); });
     return large_;
 }
 
-void RdbInput::stream(std::uint64_t bytes, const Piece& piece) {
-    while (bytes > 0) {
-        if (at_ == end_) refill();
-        const auto some = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, end_ - at_));
-        const ByteView out = ByteView(buffer_).subspan(at_, some);
-        at_ += some;
-        bytes -= some;
-        piece(out);
-    }
-}
-
 void RdbInput::begin_record(Piece sink) {
-    settle();
+    given_ = at_;
     sink_ = std::move(sink);
 }
 
 void RdbInput::end_record() {
-    settle();
+    give();
     sink_ = nullptr;
 }
 

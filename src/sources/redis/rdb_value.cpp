@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <optional>
 
 #include "base/error.h"
 #include "sources/redis/blobs.h"
@@ -40,13 +41,55 @@ constexpr std::size_t lzf_window = 8192;
 constexpr std::size_t lzf_piece = 64 * 1024;
 constexpr std::uint64_t string_bytes_max = 1ULL << 40;
 
+constexpr std::size_t lzf_slack = 32;
+Error lzf_damaged() { return Error{Code::corrupt, "a compressed string of the RDB data is damaged"}; }
+
+// All at once. `out` has lzf_slack bytes more than `plain`: runs are copied in steps of a fixed size.
+void unpack_lzf(ByteView packed, std::uint8_t* const out, std::size_t plain) {
+    const std::uint8_t* in = packed.data();
+    const std::uint8_t* const in_end = in + packed.size();
+    std::uint8_t* to = out;
+    std::uint8_t* const end = out + plain;
+    while (in < in_end) {
+        const std::size_t control = *in++;
+        if (control < 32) {
+            const std::size_t length = control + 1;
+            if (length > static_cast<std::size_t>(in_end - in) || length > static_cast<std::size_t>(end - to))
+                throw lzf_damaged();
+            if (static_cast<std::size_t>(in_end - in) >= 32)
+                std::memcpy(to, in, 32);
+            else
+                std::memcpy(to, in, length);
+            in += length;
+            to += length;
+            continue;
+        }
+        std::size_t length = control >> 5;
+        if (in_end - in < (length == 7 ? 2 : 1)) throw lzf_damaged();
+        if (length == 7) length += *in++;
+        length += 2;
+        const std::size_t back = ((control & 0x1fU) << 8) + *in++ + 1;
+        if (back > static_cast<std::size_t>(to - out) || length > static_cast<std::size_t>(end - to))
+            throw lzf_damaged();
+        const std::uint8_t* from = to - back;
+        std::uint8_t* const stop = to + length;
+        if (back >= 16) {
+            for (; to < stop; to += 16, from += 16) std::memcpy(to, from, 16);
+            to = stop;
+        } else {
+            while (to < stop) *to++ = *from++;
+        }
+    }
+    if (to != end) throw lzf_damaged();
+}
+
 // Decompresses as it reads; only the window is kept.
-void read_lzf(RdbInput& in, std::uint64_t packed, std::uint64_t plain, const RdbInput::Piece& piece) {
+template <class Piece>
+void unpack_lzf_in_pieces(RdbInput& in, std::uint64_t packed, std::uint64_t plain, const Piece& piece) {
     std::array<std::uint8_t, lzf_window + lzf_piece + 512> out;
     std::size_t at = 0, given = 0;
     std::uint64_t done = 0;
     const std::uint64_t end = in.position() + packed;
-    const auto damaged = [] { return Error{Code::corrupt, "a compressed string of the RDB data is damaged"}; };
     while (in.position() < end) {
         if (at >= lzf_window + lzf_piece) {
             piece(ByteView(out.data() + given, at - given));
@@ -65,17 +108,56 @@ void read_lzf(RdbInput& in, std::uint64_t packed, std::uint64_t plain, const Rdb
         if (length == 7) length += in.u8();
         length += 2;
         const std::size_t back = ((control & 0x1fU) << 8) + in.u8() + 1;
-        if (back > at) throw damaged();
+        if (back > at) throw lzf_damaged();
         for (std::size_t i = 0; i < length; ++i) out[at + i] = out[at + i - back];
         at += length;
         done += length;
     }
-    if (in.position() != end || done != plain) throw damaged();
+    if (in.position() != end || done != plain) throw lzf_damaged();
     if (at > given) piece(ByteView(out.data() + given, at - given));
 }
 
+template <class Piece>
+void read_lzf(RdbInput& in, std::uint64_t packed, std::uint64_t plain, const Piece& piece) {
+    if (plain > unpacked_bytes_max) return unpack_lzf_in_pieces(in, packed, plain, piece);
+    // No run of it gives less than a byte for two.
+    if (packed > 2 * plain) throw lzf_damaged();
+    Bytes& out = in.scratch();
+    out.resize(static_cast<std::size_t>(plain) + lzf_slack);
+    unpack_lzf(in.view(static_cast<std::size_t>(packed)), out.data(), static_cast<std::size_t>(plain));
+    out.resize(static_cast<std::size_t>(plain));
+    if (plain > 0) piece(ByteView(out));
+}
+
+// Of a string, in pieces; `begin` gets its length before them.
+template <class Begin, class Piece>
+void read_string_of(RdbInput& in, const Begin& begin, const Piece& piece) {
+    const RdbLength length = read_length(in);
+    if (!length.is_encoding) {
+        if (length.value > string_bytes_max) throw Error{Code::corrupt, "a string of the RDB data is too long"};
+        begin(length.value);
+        return in.stream(length.value, piece);
+    }
+    if (length.value == 3) {
+        const std::uint64_t packed = read_count(in), plain = read_count(in);
+        if (packed > string_bytes_max || plain > string_bytes_max)
+            throw Error{Code::corrupt, "a string of the RDB data is too long"};
+        begin(plain);
+        return read_lzf(in, packed, plain, piece);
+    }
+    if (length.value > 2) throw Error{Code::corrupt, "a string of the RDB data has an unknown encoding"};
+    const unsigned width = 1U << length.value;
+    const unsigned spare = 64 - 8 * width;
+    const std::int64_t number = static_cast<std::int64_t>(in.little_endian(width) << spare) >> spare;
+    std::array<char, 24> text{};
+    const auto [end, problem] = std::to_chars(text.data(), text.data() + text.size(), number);
+    const auto bytes = static_cast<std::size_t>(end - text.data());
+    begin(bytes);
+    piece(as_bytes({text.data(), bytes}));
+}
+
 void hash_string(RdbInput& in, Hash128& hash) {
-    read_string(
+    read_string_of(
         in, [&](std::uint64_t bytes) { hash.number(bytes); }, [&](ByteView piece) { hash.add(piece); });
 }
 
@@ -141,7 +223,7 @@ Element in_pairs(Bytes& first, bool& has_first, const Pair& pair) {
         if (has_first)
             pair(ByteView(first), element);
         else
-            first = to_bytes(element);
+            first.assign(element.begin(), element.end());
         has_first = !has_first;
     };
 }
@@ -325,6 +407,12 @@ Value read_module(RdbInput& in) {
     return {ValueClass::module, 1, hash.value()};
 }
 
+// Whether a value of the type is one string, whatever lies in that.
+bool is_one_string(std::uint8_t type) {
+    return type == type_string || (type >= type_hash_zipmap && type <= type_hash_ziplist) ||
+           type == type_hash_listpack || type == type_zset_listpack || type == type_set_listpack;
+}
+
 }  // namespace
 
 std::string_view name_of(ValueClass value) {
@@ -370,35 +458,66 @@ std::uint64_t read_count(RdbInput& in) {
 }
 
 void read_string(RdbInput& in, const std::function<void(std::uint64_t)>& begin, const RdbInput::Piece& piece) {
-    const RdbLength length = read_length(in);
-    if (!length.is_encoding) {
-        if (length.value > string_bytes_max) throw Error{Code::corrupt, "a string of the RDB data is too long"};
-        begin(length.value);
-        return in.stream(length.value, piece);
-    }
-    if (length.value == 3) {
-        const std::uint64_t packed = read_count(in), plain = read_count(in);
-        if (packed > string_bytes_max || plain > string_bytes_max)
-            throw Error{Code::corrupt, "a string of the RDB data is too long"};
-        begin(plain);
-        return read_lzf(in, packed, plain, piece);
-    }
-    if (length.value > 2) throw Error{Code::corrupt, "a string of the RDB data has an unknown encoding"};
-    const unsigned width = 1U << length.value;
-    const unsigned spare = 64 - 8 * width;
-    const std::int64_t number = static_cast<std::int64_t>(in.little_endian(width) << spare) >> spare;
-    std::array<char, 24> text{};
-    const auto [end, problem] = std::to_chars(text.data(), text.data() + text.size(), number);
-    const auto bytes = static_cast<std::size_t>(end - text.data());
-    begin(bytes);
-    piece(as_bytes({text.data(), bytes}));
+    read_string_of(in, begin, piece);
+}
+
+void read_string(RdbInput& in, Bytes& out) {
+    out.clear();
+    read_string_of(
+        in, [](std::uint64_t) {}, [&](ByteView piece) { append(out, piece); });
 }
 
 Bytes read_string(RdbInput& in) {
     Bytes out;
-    read_string(
-        in, [](std::uint64_t) {}, [&](ByteView piece) { append(out, piece); });
+    read_string(in, out);
     return out;
+}
+
+bool decode_string(ByteView raw, std::size_t bytes_max, Bytes& out) {
+    if (raw.empty()) return false;
+    std::size_t at = 0;
+    const auto little_endian = [&](std::size_t bytes) {
+        std::uint64_t number = 0;
+        for (std::size_t i = bytes; i-- > 0;) number = number << 8 | raw[at + i];
+        return number;
+    };
+    // Of one or two bytes, or of five; none that is not whole or longer.
+    const auto length = [&]() -> std::optional<std::uint64_t> {
+        if (at == raw.size()) return std::nullopt;
+        const std::uint8_t first = raw[at];
+        const std::size_t bytes = first < 0x40 ? 1 : first < 0x80 ? 2 : first == 0x80 ? 5 : 0;
+        if (bytes == 0 || raw.size() - at < bytes) return std::nullopt;
+        std::uint64_t number = bytes == 5 ? 0 : first & 0x3fU;
+        for (std::size_t i = 1; i < bytes; ++i) number = number << 8 | raw[at + i];
+        at += bytes;
+        return number;
+    };
+    if (raw[0] < 0xc0) {
+        const auto bytes = length();
+        if (!bytes || *bytes > bytes_max || *bytes != raw.size() - at) return false;
+        out.assign(raw.begin() + static_cast<std::ptrdiff_t>(at), raw.end());
+        return true;
+    }
+    at = 1;
+    if (raw[0] <= 0xc2) {
+        const std::size_t width = std::size_t{1} << (raw[0] & 3U);
+        if (raw.size() != 1 + width) return false;
+        const unsigned spare = static_cast<unsigned>(64 - 8 * width);
+        const auto text = std::to_string(static_cast<std::int64_t>(little_endian(width) << spare) >> spare);
+        out = to_bytes(as_bytes(text));
+        return true;
+    }
+    if (raw[0] != 0xc3) return false;
+    const auto packed = length(), plain = length();
+    if (!packed || !plain || *packed != raw.size() - at || *plain > bytes_max) return false;
+    out.resize(static_cast<std::size_t>(*plain) + lzf_slack);
+    try {
+        unpack_lzf(raw.subspan(at), out.data(), static_cast<std::size_t>(*plain));
+    } catch (const Error&) {
+        return false;
+    }
+    out.resize(static_cast<std::size_t>(*plain));
+    return true;
 }
 
 void skip_module_value(RdbInput& in) {
@@ -428,7 +547,9 @@ void skip_module_value(RdbInput& in) {
 
 bool is_known_type(std::uint8_t type) { return type <= type_stream_3 && type != 6 && type != 8; }
 
-Value read_value(RdbInput& in, std::uint8_t type) {
+namespace {
+
+Value read_known(RdbInput& in, std::uint8_t type) {
     switch (type) {
         case type_string:
             return read_string_value(in);
@@ -477,6 +598,15 @@ Value read_value(RdbInput& in, std::uint8_t type) {
     }
     throw Error{Code::newer_format, "the RDB data has a value of type {}, which this version does not know", type}.hint(
         "A newer holdfast may read it.");
+}
+
+}  // namespace
+
+Value read_value(RdbInput& in, std::uint8_t type) {
+    in.scratch().clear();
+    Value out = read_known(in, type);
+    if (is_one_string(type) && !in.scratch().empty()) out.unpacked = ByteView(in.scratch());
+    return out;
 }
 
 Sum128 digest_of_key(ByteView key, const Value& value, std::int64_t expiry_ms) {

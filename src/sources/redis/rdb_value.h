@@ -7,6 +7,8 @@
 // Source   redis: src/rdb.c; doc/format/redis.md
 #pragma once
 
+#include <optional>
+
 #include "sources/redis/digest.h"
 #include "sources/redis/rdb_input.h"
 
@@ -24,7 +26,10 @@ struct Value {
     ValueClass kind{};
     std::uint64_t elements = 0;
     Sum128 digest;
+    // Of a value that is one compressed string of up to unpacked_bytes_max: that string, until the next is read.
+    std::optional<ByteView> unpacked = {};
 };
+constexpr std::size_t unpacked_bytes_max = 64 * 1024;
 
 struct RdbLength {
     std::uint64_t value = 0;
@@ -33,9 +38,12 @@ struct RdbLength {
 RdbLength read_length(RdbInput& in);
 std::uint64_t read_count(RdbInput& in);  // a length that is no encoding
 Bytes read_string(RdbInput& in);
+void read_string(RdbInput& in, Bytes& out);
 // Of a string, in pieces; `begin` gets its length before them.
 void read_string(RdbInput& in, const std::function<void(std::uint64_t)>& begin, const RdbInput::Piece& piece);
 void skip_module_value(RdbInput& in);  // after its id
+// What a string of the file means; false when it is not one whole string, or has more than `bytes_max`.
+bool decode_string(ByteView raw, std::size_t bytes_max, Bytes& out);
 
 Value read_value(RdbInput& in, std::uint8_t type);
 bool is_known_type(std::uint8_t type);

@@ -55,14 +55,14 @@ KeyId key_id(ByteView name) {
     return out;
 }
 
-void append_key_head(Bytes& out, const RecordHead& head) {
+void append_key_head(Bytes& out, const RdbKey& key, std::uint64_t value_bytes) {
     ByteWriter writer(out);
     writer.u8(static_cast<std::uint8_t>(RecordKind::key));
-    writer.string(head.name);
-    writer.u8(head.expiry_ms == no_expiry ? 0 : has_expiry);
-    if (head.expiry_ms != no_expiry) writer.u64(static_cast<std::uint64_t>(head.expiry_ms));
-    writer.u8(head.type);
-    writer.varint(head.value_bytes);
+    writer.string(key.name);
+    writer.u8(key.expiry_ms == no_expiry ? 0 : has_expiry);
+    if (key.expiry_ms != no_expiry) writer.u64(static_cast<std::uint64_t>(key.expiry_ms));
+    writer.u8(key.type);
+    writer.varint(value_bytes);
 }
 
 void append_gone(Bytes& out, const KeyId& id) {

@@ -25,7 +25,7 @@ struct RecordHead {
     std::uint8_t type = 0;
     std::uint64_t value_bytes = 0;
 };
-void append_key_head(Bytes& out, const RecordHead& head);  // the value's bytes follow
+void append_key_head(Bytes& out, const RdbKey& key, std::uint64_t value_bytes);  // the value's bytes follow
 void append_gone(Bytes& out, const KeyId& id);
 void append_blob(Bytes& out, RecordKind kind, ByteView raw);  // function, module_aux
 void append_version(Bytes& out, int version);

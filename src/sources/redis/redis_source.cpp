@@ -44,6 +44,9 @@ constexpr std::array options_table{
     SourceOption{"key", Type::reference, "file of its key"},
     SourceOption{"insecure", Type::flag, "do not look at the server's certificate"},
     SourceOption{"sentinel", Type::reference, "name of a master; host and port are then a Sentinel's"},
+    SourceOption{"sentinels", Type::reference, "further Sentinels as HOST:PORT,HOST:PORT, for when that one is gone"},
+    SourceOption{"sentinel_user", Type::reference, "the ACL user for all of them"},
+    SourceOption{"sentinel_password", Type::secret, "its password, as env:NAME, file:PATH or exec:COMMAND"},
     SourceOption{"prefer_replica", Type::flag, "capture from a replica that is in step"},
     SourceOption{"cluster", Type::flag, "all masters of the server's cluster, each as a source NAME.SLOT"},
     SourceOption{"slot", Type::reference, "of a cluster, the master that serves this slot"},
@@ -167,6 +170,10 @@ Endpoint endpoint_of(const std::string& name, const SourceOptions& options) {
     take("cert", out.cert);
     take("key", out.key);
     take("sentinel", out.sentinel);
+    take("sentinel_user", out.sentinel_user);
+    take("sentinel_password", out.sentinel_password);
+    if (const std::string list = option_text(options, "sentinels"); !list.empty() && !is_unresolved(list))
+        out.add_sentinels(list);
     if (option_text(options, "tls") == "true") out.tls = true;
     if (option_text(options, "insecure") == "true") out.insecure = true;
     if (const auto port = option_number(name, options, "port", 1, 65535)) out.port = *port;

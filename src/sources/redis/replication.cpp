@@ -1,5 +1,6 @@
 #include "sources/redis/replication.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/error.h"
@@ -100,20 +101,21 @@ std::size_t Replication::read_rdb(MutableByteView into) {
 
 // Everything but the last 40 bytes can be given on; when these are the mark, that was all.
 std::size_t Replication::read_marked(MutableByteView into) {
+    Bytes small;
+    MutableByteView room = into;
+    if (into.size() <= mark_bytes) {
+        small.resize(mark_bytes + into.size());
+        room = small;
+    }
     while (true) {
-        const std::size_t at = held_.size();
-        held_.resize(at + into.size());
-        const std::size_t got = connection_.read_some(MutableByteView(held_).subspan(at), keep_alive_max);
-        held_.resize(at + got);
+        std::ranges::copy(held_, room.begin());
+        const std::size_t got = connection_.read_some(room.subspan(held_.size()), keep_alive_max);
         if (got == 0) throw Error{Code::source_failed, "the server sends no more of its RDB data"};
-        if (held_.size() < mark_bytes) continue;
-        std::size_t given = held_.size() - mark_bytes;
-        is_over_ = as_text(held_).substr(given) == mark_;
-        given = std::min(given, into.size());
-        if (given == 0 && !is_over_) continue;
-        std::memcpy(into.data(), held_.data(), given);
-        held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(given));
-        return given;
+        const std::size_t end = held_.size() + got, given = end - std::min(end, mark_bytes);
+        held_ = to_bytes(room.subspan(given, end - given));
+        is_over_ = as_text(held_) == mark_;
+        if (!small.empty()) std::ranges::copy(room.first(given), into.begin());
+        if (given > 0 || is_over_) return given;
     }
 }
 

@@ -121,13 +121,31 @@ private:
         instant_ = counted.chosen(captured_);
     }
 
+    struct Wanted {
+        RecordHead head;
+        ByteView value;  // or:
+        std::optional<std::uint64_t> large;
+    };
+    struct HeadReader final : RecordSink {
+        void key(const RecordHead& found) override { head = found; }
+        void value(ByteView) override {}
+        RecordHead head;
+    };
+
     template <class Each>
     void for_wanted(const KeyStore& store, std::uint64_t database, const Each& each) const {
         for (std::size_t bucket = 0; bucket < std::size_t{1} << store.bits(database); ++bucket) {
             world_.stop.check();
             const auto loaded = store.load(database, bucket);
-            for (const KeyStore::Key& key : loaded->keys)
-                if (choice_.wants_key(database, key.head.name) && !each(key)) return;
+            for (const KeyStore::Row& row : loaded->rows) {
+                const ByteView record = loaded->record(row);
+                HeadReader reader;
+                RecordReader(reader).feed(record.first(row.head_bytes));
+                if (!choice_.wants_key(database, reader.head.name)) continue;
+                Wanted key{std::move(reader.head), record.subspan(row.head_bytes), {}};
+                if (row.is_large) key.large = loaded->value_place(row);
+                if (!each(key)) return;
+            }
         }
     }
 
@@ -135,14 +153,14 @@ private:
     void give(const KeyStore& store) {
         std::vector<std::uint64_t> databases;
         for (const std::uint64_t number : store.databases())
-            for_wanted(store, number, [&](const KeyStore::Key&) {
+            for_wanted(store, number, [&](const Wanted&) {
                 databases.push_back(number);
                 return false;
             });
         for (const std::uint64_t number : databases) target_->add_database(number);
         give_server(store);
         for (const std::uint64_t number : databases)
-            for_wanted(store, number, [&](const KeyStore::Key& key) {
+            for_wanted(store, number, [&](const Wanted& key) {
                 give_key(store, number, key);
                 return true;
             });
@@ -166,7 +184,7 @@ private:
         reader.end();
     }
 
-    void give_key(const KeyStore& store, std::uint64_t database, const KeyStore::Key& key) {
+    void give_key(const KeyStore& store, std::uint64_t database, const Wanted& key) {
         std::int64_t expiry = key.head.expiry_ms;
         if (!choice_.take_expiry(expiry)) return;
         target_->begin_key({database, key.head.name, expiry, key.head.type}, key.head.value_bytes);

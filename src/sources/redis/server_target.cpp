@@ -1,3 +1,5 @@
+#include <charconv>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "clients/redis/discover.h"
@@ -14,10 +16,38 @@ namespace holdfast::redis {
 namespace {
 
 // RESTORE takes a payload as one argument, and an argument has at most proto-max-bulk-len bytes, 512 MiB: a string
-// about as long goes by SET.
+// about as long goes by SET, in pieces.
 constexpr std::uint64_t restore_bytes_max = 512ULL * 1024 * 1024 - 64;
 constexpr std::size_t footer_bytes = 10;
 constexpr int keys_at_once = 1000;
+
+// Up to this many bytes a value is in memory as a whole, and a string may go by SET.
+constexpr std::uint64_t whole_bytes_max = 64 * 1024;
+
+void append_number(Bytes& out, char mark, std::uint64_t number) {
+    std::array<char, 24> text;
+    text[0] = mark;
+    char* const end = std::to_chars(text.data() + 1, text.data() + 22, number).ptr;
+    end[0] = '\r';
+    end[1] = '\n';
+    append(out, as_bytes({text.data(), static_cast<std::size_t>(end + 2 - text.data())}));
+}
+
+void append_argument(Bytes& out, ByteView bytes) {
+    append_number(out, '$', bytes.size());
+    append(out, bytes);
+    append(out, as_bytes("\r\n"));
+}
+
+// Whether SET has PXAT.
+bool knows_pxat(const std::string& info) {
+    const std::string version = info_value(info, "redis_version");
+    int major = 0, minor = 0;
+    const char* const end = version.data() + version.size();
+    const auto [dot, problem] = std::from_chars(version.data(), end, major);
+    if (problem == std::errc{} && dot != end) std::from_chars(dot + 1, end, minor);
+    return major > 6 || (major == 6 && minor >= 2);
+}
 
 class ServerTarget final : public KeyTarget {
 public:
@@ -30,13 +60,14 @@ public:
                          (!request.wants || request.wants(std::string(server_item)))),
           version_(rdb_version_in(request.facts)),
           lanes_(request.world, without_database(endpoint_),
-                 [this](const std::string& name, const Reply& got) { refused(name, got); }) {
+                 [this](const std::string& name, const Reply& got, ByteView kept) { refused(name, got, kept); }) {
         // In a cluster, masters were looked for.
         if (!lanes_.is_cluster() && info_value(lanes_.any().ask({"INFO", "replication"}).text, "role") == "slave")
             throw Error{Code::target_failed, "the server at {} is a replica, which takes no writes", endpoint_.place()}
                 .unharmed("nothing was written to the target")
                 .hint("Name its master, or end the replication by REPLICAOF NO ONE.");
         warn_of_eviction();
+        has_pxat_ = knows_pxat(lanes_.any().ask({"INFO", "server"}).text);
         const std::string captured = request.facts ? request.facts->value("", slots_fact).value_or("") : "";
         slots_ = captured.empty() ? ~Slots() : parse_slots(captured);
         if (options_.present == Present::drop && is_part_)
@@ -114,6 +145,8 @@ public:
         }
         begin_writing();
         lanes_.drain();
+        restore_unset();
+        lanes_.drain();
         restore_functions();
     }
 
@@ -139,32 +172,118 @@ private:
 
     void write_begin(const RdbKey& key, std::uint64_t value_bytes) {
         begin_writing();
+        restore_unset();
         lanes_.select(database_here(key.database));
-        lanes_.begin(key.name, value_bytes);
         key_ = key;
         value_bytes_ = value_bytes;
+        is_whole_ = value_bytes <= whole_bytes_max;
+        whole_.clear();
+        if (is_whole_) return;
+        lanes_.begin(key.name, value_bytes);
         as_set_ = key.type == rdb_type_string && value_bytes > restore_bytes_max;
         sent_ = 0;
         const std::uint8_t type = key.type;
         crc_ = crc64(0, ByteView(&type, 1));
-        if (!as_set_) begin_restore();
+        if (as_set_) return;
+        command_.clear();
+        append_restore_head(command_);
+        lanes_.put(command_);
     }
 
     void write_value(ByteView raw) {
-        if (as_set_) {
+        if (is_whole_) {
+            append(whole_, raw);
+        } else if (as_set_) {
             set_piece(raw);
-            return;
+        } else {
+            crc_ = crc64(crc_, raw);
+            lanes_.put(raw);
         }
-        crc_ = crc64(crc_, raw);
-        lanes_.put(raw);
     }
 
     void write_end() {
-        if (as_set_)
+        if (is_whole_) {
+            write_whole();
+        } else if (as_set_) {
             end_set();
-        else
-            end_restore();
+            lanes_.end();
+        } else {
+            command_.clear();
+            append_restore_end(command_, crc_);
+            lanes_.put(command_);
+            lanes_.end();
+        }
+    }
+
+    void write_whole() {
+        if (goes_by_set()) {
+            lanes_.begin(key_.name, whole_.size());
+            append_set();
+            lanes_.put(command_);
+            Bytes kept;
+            kept.reserve(16 + whole_.size());
+            ByteWriter out(kept);
+            out.u64(key_.database);
+            out.u64(static_cast<std::uint64_t>(key_.expiry_ms));
+            out.raw(whole_);
+            lanes_.keep(std::move(kept));
+        } else {
+            lanes_.begin(key_.name, whole_.size());
+            command_.clear();
+            append_restore_head(command_);
+            append(command_, whole_);
+            // Over type and value, which lie one behind the other.
+            append_restore_end(command_, crc64(0, ByteView(command_).last(1 + whole_.size())));
+            lanes_.put(command_);
+        }
         lanes_.end();
+    }
+
+    // SET costs a server less than RESTORE, which looks for damage and parses; who may not SET can still RESTORE. In a
+    // cluster, each master may have accounts of its own.
+    bool goes_by_set() {
+        if (key_.type != rdb_type_string || lanes_.is_cluster() || may_set_ == false) return false;
+        if (key_.expiry_ms != no_expiry && !has_pxat_) return false;
+        if (!decode_string(whole_, whole_bytes_max, plain_)) return false;
+        if (!may_set_) {
+            // Is refused for its syntax where it is not for want of a right.
+            lanes_.drain();
+            const Reply got = lanes_.any().try_ask({"SET", key_.name, "", "NX", "XX"});
+            may_set_ = got.is_error() && got.text.find("syntax") != std::string::npos;
+        }
+        return *may_set_;
+    }
+
+    void append_set() {
+        const bool fails = options_.present != Present::replace;
+        const bool expires = key_.expiry_ms != no_expiry;
+        command_.clear();
+        append_number(command_, '*', 3U + (fails ? 1U : 0U) + (expires ? 2U : 0U));
+        append_argument(command_, as_bytes("SET"));
+        append_argument(command_, as_bytes(key_.name));
+        append_argument(command_, plain_);
+        if (fails) append_argument(command_, as_bytes("NX"));
+        if (!expires) return;
+        append_argument(command_, as_bytes("PXAT"));
+        append_argument(command_, as_bytes(std::to_string(key_.expiry_ms)));
+    }
+
+    // What SET may do with some keys only.
+    void restore_unset() {
+        while (!unset_.empty()) {
+            for (const Unset& each : std::exchange(unset_, {})) {
+                ByteReader in(each.kept, "a key that was sent");
+                key_.database = in.u64();
+                key_.expiry_ms = static_cast<std::int64_t>(in.u64());
+                key_.name = each.name;
+                key_.type = rdb_type_string;
+                whole_ = to_bytes(in.raw(in.left()));
+                value_bytes_ = whole_.size();
+                lanes_.select(database_here(key_.database));
+                write_whole();
+            }
+            lanes_.drain();
+        }
     }
 
     void write_all(WaitingKeys& keys) {
@@ -265,21 +384,20 @@ private:
             .hint("--existing missing leaves them as they are; FUNCTION FLUSH removes them.");
     }
 
-    void begin_restore() {
-        const bool replaces = options_.present == Present::replace;
-        lanes_.put(fmt::format("*{}\r\n$7\r\nRESTORE\r\n", replaces ? 6 : 5));
-        argument(key_.name);
-        argument(fmt::format("{}", key_.expiry_ms));
-        lanes_.put(fmt::format("${}\r\n", 1 + value_bytes_ + footer_bytes));
-        const std::uint8_t type = key_.type;
-        lanes_.put(ByteView(&type, 1));
+    void append_restore_head(Bytes& out) const {
+        append_number(out, '*', options_.present == Present::replace ? 6 : 5);
+        append_argument(out, as_bytes("RESTORE"));
+        append_argument(out, as_bytes(key_.name));
+        append_argument(out, as_bytes(std::to_string(key_.expiry_ms)));
+        append_number(out, '$', 1 + value_bytes_ + footer_bytes);
+        out.push_back(key_.type);
     }
 
-    void end_restore() {
-        lanes_.put(dump_footer(crc_, version_));
-        lanes_.put("\r\n");
-        argument("ABSTTL");
-        if (options_.present == Present::replace) argument("REPLACE");
+    void append_restore_end(Bytes& out, std::uint64_t crc) const {
+        append(out, dump_footer(crc, version_));
+        append(out, as_bytes("\r\n"));
+        append_argument(out, as_bytes("ABSTTL"));
+        if (options_.present == Present::replace) append_argument(out, as_bytes("REPLACE"));
     }
 
     // The value begins with its length in five bytes.
@@ -315,7 +433,12 @@ private:
         lanes_.put("\r\n");
     }
 
-    void refused(const std::string& name, const Reply& got) {
+    void refused(const std::string& name, const Reply& got, ByteView kept) {
+        if (got.text.starts_with("NOPERM") && !kept.empty()) {
+            may_set_ = false;
+            unset_.push_back({name, to_bytes(kept)});
+            return;
+        }
         if (got.kind == Reply::Kind::number)
             throw Error{Code::target_failed, "the key {} is at {} already", printable(name), endpoint_.place()}
                 .unharmed("nothing was written to the target")
@@ -373,7 +496,18 @@ private:
     std::optional<WaitingKeys> waiting_;  // until it is known that none of them is there
     Bytes functions_;
     std::uint64_t module_aux_ = 0;
+    struct Unset {
+        std::string name;
+        Bytes kept;  // database, expiry, value as in the snapshot
+    };
+    std::vector<Unset> unset_;
+    std::optional<bool> may_set_;
+    bool has_pxat_ = false;
+    Bytes command_;
+    Bytes plain_;
     RdbKey key_;
+    bool is_whole_ = false;
+    Bytes whole_;  // the value, unless it is long
     std::uint64_t value_bytes_ = 0;
     std::uint64_t crc_ = 0;
     bool as_set_ = false;

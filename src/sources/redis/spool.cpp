@@ -17,6 +17,7 @@ namespace holdfast::redis {
 namespace {
 
 constexpr std::size_t block_bytes = 16;
+constexpr std::uint64_t page_bytes = 4096;
 constexpr std::uint64_t give_back_bytes = 16 * 1024 * 1024;
 
 struct FreeContext {
@@ -72,11 +73,21 @@ void Spool::apply(std::uint64_t offset, ByteView in, std::uint8_t* out) const {
 
 std::uint64_t Spool::append(ByteView bytes) {
     const std::uint64_t offset = size_.load(std::memory_order_relaxed);
+    write(offset, bytes);
+    size_.store(offset + bytes.size(), std::memory_order_release);
+    return offset;
+}
+
+std::uint64_t Spool::reserve(std::uint64_t bytes) {
+    const std::uint64_t offset = (size_.load(std::memory_order_relaxed) + page_bytes - 1) / page_bytes * page_bytes;
+    size_.store(offset + bytes, std::memory_order_release);
+    return offset;
+}
+
+void Spool::write(std::uint64_t offset, ByteView bytes) {
     sealed_.resize(bytes.size());
     apply(offset, bytes, sealed_.data());
     write_all_at(file_.get(), sealed_, offset, "the spool");
-    size_.store(offset + bytes.size(), std::memory_order_release);
-    return offset;
 }
 
 void Spool::read(std::uint64_t offset, MutableByteView into) const {

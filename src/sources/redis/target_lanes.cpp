@@ -10,8 +10,10 @@ namespace holdfast::redis {
 
 namespace {
 
-constexpr std::size_t in_flight_max = 2048;
+constexpr std::size_t in_flight_max = 8192;
+constexpr std::size_t in_flight_bytes_max = 8 * 1024 * 1024;
 constexpr std::size_t in_flight_of_cluster_max = 64;
+constexpr std::size_t send_bytes = 128 * 1024;
 constexpr std::uint64_t kept_bytes_max = 256 * 1024;
 constexpr int moves_max = 100;
 constexpr Nanoseconds pause_between_moves = one_second / 10;
@@ -85,7 +87,7 @@ void TargetLanes::select(std::uint64_t database) {
 
 void TargetLanes::begin(const std::string& name, std::uint64_t bytes) {
     is_kept_ = is_cluster() && bytes <= kept_bytes_max;
-    sending_ = {name, {}, 0, false};
+    sending_ = {name, {}, {}, 0, false};
     if (is_cluster() && !is_kept_)
         find_place(name);
     else
@@ -124,8 +126,11 @@ void TargetLanes::put(ByteView bytes) {
 
 void TargetLanes::end() {
     if (is_kept_) lane_->connection.put_raw(sending_.command);
+    lane_->kept_bytes += sending_.kept.size();
     lane_->sent.push_back(std::move(sending_));
-    drain(*lane_, is_cluster() ? in_flight_of_cluster_max : in_flight_max);
+    // The server is to have it while the next ones are made.
+    if (lane_->connection.unsent() >= send_bytes) lane_->connection.flush();
+    drain_if_full(*lane_);
 }
 
 void TargetLanes::drain() {
@@ -144,10 +149,16 @@ void TargetLanes::drain(Lane& lane, std::size_t most) {
     while (lane.sent.size() > most / 2) take(lane);
 }
 
+void TargetLanes::drain_if_full(Lane& lane) {
+    if (lane.kept_bytes > in_flight_bytes_max) return drain(lane, lane.sent.size() - 1);
+    drain(lane, is_cluster() ? in_flight_of_cluster_max : in_flight_max);
+}
+
 void TargetLanes::take(Lane& lane) {
     const Reply got = lane.connection.reply();
     Sent sent = std::move(lane.sent.front());
     lane.sent.pop_front();
+    lane.kept_bytes -= sent.kept.size();
     if (sent.is_asking) return;
     if (is_cluster() && is_move(got) && !sent.command.empty()) {
         if (got.text.starts_with("MOVED ") || got.text.starts_with("ASK ")) {
@@ -157,10 +168,10 @@ void TargetLanes::take(Lane& lane) {
             Lane& there = lane_at(place);
             if (!is_for_good) {
                 there.connection.put({"ASKING"});
-                there.sent.push_back({"", {}, 0, true});
+                there.sent.push_back({"", {}, {}, 0, true});
             }
             there.connection.put_raw(sent.command);
-            if (++sent.moves > moves_max) refused_(sent.name, got);
+            if (++sent.moves > moves_max) refused_(sent.name, got, sent.kept);
             there.sent.push_back(std::move(sent));
             return;
         }
@@ -168,12 +179,12 @@ void TargetLanes::take(Lane& lane) {
         return;
     }
     const bool is_there = got.kind == Reply::Kind::number && got.number > 0;  // EXISTS
-    if (got.is_error() || got.kind == Reply::Kind::nil || is_there) refused_(sent.name, got);
+    if (got.is_error() || got.kind == Reply::Kind::nil || is_there) refused_(sent.name, got, sent.kept);
 }
 
 // For a moment nobody serves its slot.
 void TargetLanes::send_again(Sent&& sent, const Reply& got) {
-    if (++sent.moves > moves_max) refused_(sent.name, got);
+    if (++sent.moves > moves_max) refused_(sent.name, got, sent.kept);
     world_.clock.sleep(pause_between_moves);
     Lane& lane = lane_of(sent.name);
     lane.connection.put_raw(sent.command);

@@ -4,8 +4,9 @@
 // Shape    begin(key name, bytes), put(…), end(); answers are given to `refused` when they are no success
 // Errors   target_failed
 // Threads  one at a time
-// Limits   in_flight_max commands without an answer for each master; in a cluster, those of up to kept_bytes_max are kept
-//          until they are answered, to be sent to where their slot has moved; before longer ones it is asked where it is
+// Limits   in_flight_max commands without an answer for each master, and about in_flight_bytes_max; in a cluster, those of
+//          up to kept_bytes_max are kept until they are answered, to be sent to where their slot has moved; before longer
+//          ones it is asked where it is
 #pragma once
 
 #include <deque>
@@ -20,7 +21,8 @@ namespace holdfast::redis {
 
 class TargetLanes {
 public:
-    using Refused = std::function<void(const std::string& name, const Reply&)>;
+    // `kept` is what keep() was given.
+    using Refused = std::function<void(const std::string& name, const Reply&, ByteView kept)>;
     TargetLanes(World& world, const Endpoint& endpoint, Refused refused);
 
     bool is_cluster() const { return !shards_.empty(); }
@@ -32,6 +34,7 @@ public:
     void begin(const std::string& name, std::uint64_t bytes);
     void put(ByteView bytes);
     void put(std::string_view text) { put(as_bytes(text)); }
+    void keep(Bytes&& kept) { sending_.kept = std::move(kept); }
     void end();
     void drain();
 
@@ -39,6 +42,7 @@ private:
     struct Sent {
         std::string name;
         Bytes command;  // in a cluster, unless it is long
+        Bytes kept;
         int moves = 0;
         bool is_asking = false;  // the answer of what only announces the next one
     };
@@ -46,6 +50,7 @@ private:
         Lane(World& world, const Endpoint& endpoint) : connection(world, endpoint, Code::target_failed) {}
         Connection connection;
         std::deque<Sent> sent;
+        std::size_t kept_bytes = 0;
     };
     using Place = std::pair<std::string, int>;
 
@@ -54,6 +59,7 @@ private:
     void find_place(const std::string& name);
     void learn_slots();
     void drain(Lane& lane, std::size_t most);
+    void drain_if_full(Lane& lane);
     void take(Lane& lane);
     void send_again(Sent&& sent, const Reply& got);
 

@@ -13,7 +13,7 @@ constexpr std::size_t piece_bytes = 1024 * 1024;
 void WaitingKeys::begin_key(const RdbKey& key, std::uint64_t value_bytes) {
     if (runs_.empty() || runs_.back().database != key.database)
         runs_.push_back({key.database, spool_->size() + pending_.size()});
-    append_key_head(pending_, {key.name, key.expiry_ms, key.type, value_bytes});
+    append_key_head(pending_, key, value_bytes);
 }
 
 void WaitingKeys::value(ByteView raw) {
