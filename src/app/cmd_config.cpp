@@ -140,6 +140,7 @@ int run_show(Context& context) {
                                        {"endpoint", each.endpoint},
                                        {"region", each.region},
                                        {"profile", each.profile},
+                                       {"addressing", each.addressing},
                                        {"storage_class", each.storage_class},
                                        {"encryption", each.encryption},
                                        {"kms_key", each.kms_key},
@@ -147,7 +148,8 @@ int run_show(Context& context) {
                                        {"site", each.site},
                                        {"medium", each.medium},
                                        {"offsite", each.offsite},
-                                       {"replica_of", each.replica_of}};
+                                       {"replica_of", each.replica_of},
+                                       {"follow", each.follow}};
         Json sources = Json::object();
         for (const SourceConfig& each : config.sources) {
             Json options = Json::object();

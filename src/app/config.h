@@ -36,7 +36,8 @@ struct RepositoryConfig {
     std::string url;
     std::string endpoint;  // of an object store; empty: what the environment says
     std::string region;
-    std::string profile = {};  // of the shared configuration of object stores
+    std::string profile = {};     // of the shared configuration of object stores
+    std::string addressing = {};  // "host" or "path"; empty: as usual
     std::optional<UnlockConfig> unlock;
     std::string storage_class = {};  // of packs of contents in an object store
     std::string encryption = {};     // by the store

@@ -157,6 +157,7 @@ private:
                      std::string& field = key == "region"          ? repository.region
                                           : key == "endpoint"      ? repository.endpoint
                                           : key == "profile"       ? repository.profile
+                                          : key == "addressing"    ? repository.addressing
                                           : key == "storage_class" ? repository.storage_class
                                           : key == "encryption"    ? repository.encryption
                                           : key == "kms_key"       ? repository.kms_key
@@ -183,6 +184,10 @@ private:
             problem(at("encryption"),
                     fmt::format("`encryption` of {}: no store knows `{}`", what, repository.encryption),
                     "It is `AES256`, `aws:kms` or `aws:kms:dsse`.");
+        if (!repository.addressing.empty() &&
+            std::ranges::find(keys::addressing, repository.addressing) == keys::addressing.end())
+            problem(at("addressing"), fmt::format("`addressing` of {} is `host` or `path`", what),
+                    "`https://BUCKET.ENDPOINT/…` or `https://ENDPOINT/BUCKET/…`.");
         if (!repository.kms_key.empty() && !repository.encryption.starts_with("aws:kms"))
             problem(at("kms_key"), fmt::format("`kms_key` of {} goes with `encryption: aws:kms`", what), "");
         if (std::ranges::find(keys::thawed_classes, repository.storage_class) != keys::thawed_classes.end())
@@ -191,11 +196,14 @@ private:
                                 repository.storage_class),
                     "Use `STANDARD_IA` or `GLACIER_IR`.");
         const bool is_set = !repository.storage_class.empty() || !repository.encryption.empty() ||
-                            !repository.kms_key.empty() || !repository.profile.empty();
+                            !repository.kms_key.empty() || !repository.profile.empty() ||
+                            !repository.addressing.empty();
         if (is_set && !repository.url.starts_with("s3://"))
-            problem(node,
-                    fmt::format("`storage_class`, `encryption` and `profile` of {} are for buckets (`s3://…`)", what),
-                    "");
+            problem(
+                node,
+                fmt::format(
+                    "`storage_class`, `encryption`, `profile` and `addressing` of {} are for buckets (`s3://…`)", what),
+                "");
     }
 
     std::optional<UnlockConfig> read_unlock(const YAML::Node& node, const std::string& of) {

@@ -76,7 +76,7 @@ TEST(Config, unknown_keys_name_the_nearest_right_one) {
     EXPECT_THAT(problems("version: 1\nsources:\n  a: {kind: files, paths: [/x], zzz: true}\n"),
                 ElementsAre("3:33 source `a` has no key `zzz` | There is `kind`, `paths`, `exclude`, "
                             "`exclude_caches`, `exclude_larger`, `component`, `checks`, "
-                            "`hooks`, `objectives`, `criticality`."));
+                            "`hooks`, `objectives`, `criticality`, `domain`."));
 }
 
 TEST(Config, keys_of_the_design_are_refused_as_not_built_yet) {

@@ -40,7 +40,7 @@ Nanoseconds patience_or(Nanoseconds usual) {
 RepositoryChoice choice_of(const RepositoryConfig& configured) {
     return {configured.name,
             {configured.url, configured.endpoint, configured.region, configured.storage_class, configured.encryption,
-             configured.kms_key, configured.profile},
+             configured.kms_key, configured.profile, configured.addressing},
             configured.unlock};
 }
 

@@ -19,10 +19,10 @@ namespace {
 constexpr std::array<const SourceType*, 5> types{&files_source_type, &command_source_type, &postgres_source_type,
                                                  &mongodb_source_type, &redis_source_type};
 
-std::unique_ptr<S3Store> bucket_of(const StorePlace& place, World& world) {
-    return open_s3_store(
-        {place.url, place.endpoint, place.region, place.storage_class, place.encryption, place.kms_key, place.profile},
-        world);
+std::unique_ptr<S3Store> bucket_of(const StorePlace& place, World& world, const RetryBudget& budget = {}) {
+    return open_s3_store({place.url, place.endpoint, place.region, place.storage_class, place.encryption, place.kms_key,
+                          place.profile, place.addressing, budget},
+                         world);
 }
 
 // What fails on its way is asked again, by another name.
@@ -39,7 +39,7 @@ bool keeps_conditional_writes(S3Store& store, World& world) {
 }
 
 std::unique_ptr<Store> open_bucket(const StorePlace& place, StoreUse use, World& world, const RetryBudget& budget) {
-    auto store = bucket_of(place, world);
+    auto store = bucket_of(place, world, budget);
     if (use == StoreUse::create && !keeps_conditional_writes(*store, world))
         throw Error{Code::usage, "{} lets one writer overwrite what another one wrote", store->url()}
             .unharmed("no repository was made")

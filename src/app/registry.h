@@ -31,7 +31,8 @@ struct StorePlace {
     std::string storage_class = {};  // of packs of contents; empty: STANDARD
     std::string encryption = {};     // by the store; empty: the bucket's
     std::string kms_key = {};
-    std::string profile = {};  // of the shared configuration; empty: what the environment says
+    std::string profile = {};     // of the shared configuration; empty: what the environment says
+    std::string addressing = {};  // "host" or "path"; empty: as usual
 };
 bool is_bucket(const StorePlace& place);
 // What is to be known of a store by whoever looks after it.

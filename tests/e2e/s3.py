@@ -62,7 +62,7 @@ class Minio:
         self.process = subprocess.Popen(
             [program, "server", "--quiet", *options, "--address", f"127.0.0.1:{self.port}", "--console-address",
              f"127.0.0.1:{console}", self.folder / "data"], stdout=self.log, stderr=self.log,
-            env=dict(os.environ, MINIO_ROOT_USER=who[0], MINIO_ROOT_PASSWORD=who[1]))
+            env=dict(os.environ, MINIO_ROOT_USER=who[0], MINIO_ROOT_PASSWORD=who[1], MINIO_DOMAIN="localhost"))
         self.console = f"http://127.0.0.1:{console}"
         self.endpoint = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
         deadline = time.monotonic() + 60

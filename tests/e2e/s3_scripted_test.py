@@ -605,8 +605,11 @@ class BadInput(Scripted):
         self.fails(2, "snapshots", env={**secure, "HOLDFAST_TLS_MIN": "1.1"}, says="HOLDFAST_TLS_MIN")
 
     def test_amazons_own_hosts_through_a_proxy(self):
-        """Where no endpoint is named, the bucket is part of the host's name."""
-        host = "bucket.s3.eu-west-1.amazonaws.com"
+        """Where no endpoint is named, the bucket is part of the host's name; China has a domain of its own."""
+        self.at_amazon("eu-west-1", "bucket.s3.eu-west-1.amazonaws.com")
+        self.at_amazon("cn-north-1", "bucket.s3.cn-north-1.amazonaws.com.cn")
+
+    def at_amazon(self, region, host):
         self.make_certificates("amazon", host=f"DNS:{host}")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.folder / "amazon.crt", self.folder / "amazon.key")
@@ -614,8 +617,8 @@ class BadInput(Scripted):
         self.addCleanup(server.close)
         proxy = Tunnel(server)
         self.addCleanup(proxy.close)
-        self.environment.pop("AWS_ENDPOINT_URL")
-        self.environment.update({"https_proxy": proxy.endpoint, "AWS_CA_BUNDLE": str(self.folder / "amazon.crt")})
+        self.environment.pop("AWS_ENDPOINT_URL", None)
+        self.environment.update({"AWS_REGION": region, "https_proxy": proxy.endpoint, "AWS_CA_BUNDLE": str(self.folder / "amazon.crt")})
         self.init()
         self.backup(f"files:{self.tree}")
         self.assertEqual(self.check("--read-data")["errors"], [])

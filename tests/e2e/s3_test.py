@@ -58,6 +58,19 @@ class Bucket(Case):
         for path in minio.folder.rglob("*"):
             self.assertNotIn("very-secret-name", str(path))
 
+    def test_the_bucket_may_be_part_of_the_hosts_name(self):
+        by_host = {"AWS_ENDPOINT_URL": f"http://localhost:{minio.port}", "HOLDFAST_S3_ADDRESSING": "host"}
+        self.holdfast("init", env=by_host)
+        snapshot = self.backup(f"files:{self.tree}", env=by_host)[0]
+        self.assertEqual([each["id"] for each in self.snapshots()], [snapshot["snapshot"]], "it is the same by its path")
+        config = self.folder / "by-host.yaml"
+        config.write_text(f"version: 1\nrepositories:\n  main: {{url: \"s3://{self.bucket}/platform/repo\", addressing: host, "
+                          f"endpoint: \"http://localhost:{minio.port}\"}}\n")
+        self.assertEqual(self.holdfast("--config", config, "-r", "main", "check", "--read-data", "--json").lines()[-1]["errors"], [])
+        config.write_text(config.read_text().replace("host,", "hosts,"))
+        self.fails(2, "--config", config, "config", "check", says="`addressing` of repository `main` is `host` or `path`")
+        self.fails(2, "snapshots", env={"HOLDFAST_S3_ADDRESSING": "hosts"}, says="not addressed by \"hosts\"")
+
     def test_what_is_wrong_is_said(self):
         self.fails(10, "snapshots", says="there is no repository", hints="init")
         self.init()

@@ -132,14 +132,17 @@ std::optional<Credentials> CredentialChain::from_files() const {
     return Credentials{*key, *secret, profile_value(surroundings_, "aws_session_token").value_or(""), 0};
 }
 
+std::string amazons(std::string_view service, std::string_view region) {
+    return fmt::format("https://{}.{}.amazonaws.com{}", service, region, region.starts_with("cn-") ? ".cn" : "");
+}
+
 std::optional<Credentials> CredentialChain::from_web_identity() {
     const auto file = surroundings_.variable("AWS_WEB_IDENTITY_TOKEN_FILE");
     const auto role = surroundings_.variable("AWS_ROLE_ARN");
     if (!file || !role) return std::nullopt;
     const auto token = surroundings_.file(*file);
     if (!token) throw Error{Code::denied, "the token of this service account, {}, cannot be read", *file};
-    const std::string endpoint =
-        surroundings_.variable("AWS_ENDPOINT_URL_STS").value_or(fmt::format("https://sts.{}.amazonaws.com", region_));
+    const std::string endpoint = surroundings_.variable("AWS_ENDPOINT_URL_STS").value_or(amazons("sts", region_));
     const std::string form =
         encode_query({{"Action", "AssumeRoleWithWebIdentity"},
                       {"Version", "2011-06-15"},

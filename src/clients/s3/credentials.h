@@ -13,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "clients/s3/sigv4.h"
 
@@ -28,6 +29,9 @@ struct Surroundings {
 Surroundings real_surroundings();
 // HOLDFAST_TLS_MIN; 1.3 is the least unless it says 1.2. config: it says anything else.
 bool allows_tls_1_2(const Surroundings& surroundings);
+
+// "https://SERVICE.REGION.amazonaws.com", in China below its own domain.
+std::string amazons(std::string_view service, std::string_view region);
 
 class CredentialChain {
 public:

@@ -10,7 +10,6 @@
 #include "base/error.h"
 #include "clients/s3/client.h"
 #include "clients/s3/xml.h"
-#include "store/backoff.h"
 #include "store/read_many.h"
 
 namespace holdfast {
@@ -34,11 +33,13 @@ std::optional<s3::Sha256> sha256_in(std::string_view name) {
 
 }  // namespace
 
-S3Store::S3Store(World& world, std::unique_ptr<s3::S3Client> client, std::string prefix, std::string data_class)
+S3Store::S3Store(World& world, std::unique_ptr<s3::S3Client> client, std::string prefix, std::string data_class,
+                 RetryBudget budget)
     : world_(world),
       client_(std::move(client)),
       prefix_(prefix.empty() || prefix.ends_with('/') ? prefix : prefix + "/"),
-      data_class_(std::move(data_class)) {
+      data_class_(std::move(data_class)),
+      budget_(budget) {
     traits_.has_clock = true;
     traits_.is_remote = true;
 }
@@ -77,10 +78,9 @@ std::optional<ObjectInfo> S3Store::find(std::string_view name) {
 
 template <class Page, class Each>
 void S3Store::for_each_page(std::string_view prefix, const Page& page, const Each& each) {
-    const RetryBudget budget;
     s3::Pairs from;
     const auto page_or_throw = [&] {
-        Backoff backoff(world_, budget);
+        Backoff backoff(world_, budget_);
         while (true) {
             try {
                 return page(from);
@@ -192,8 +192,13 @@ std::unique_ptr<S3Store> open_s3_store(const S3Settings& settings, World& world)
     place.region = first_of(settings.region, {"AWS_REGION", "AWS_DEFAULT_REGION"}, "region");
     if (place.region.empty()) place.region = "us-east-1";
     place.endpoint = first_of(settings.endpoint, {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"}, "endpoint_url");
-    place.path_style = !place.endpoint.empty() || bucket.find('.') != std::string::npos;
-    if (place.endpoint.empty()) place.endpoint = fmt::format("https://s3.{}.amazonaws.com", place.region);
+    const std::string addressing = first_of(settings.addressing, {"HOLDFAST_S3_ADDRESSING"}, "");
+    if (!addressing.empty() && addressing != "host" && addressing != "path")
+        throw Error{Code::config, "buckets are not addressed by \"{}\"", addressing}.hint(
+            "It is `host` (https://BUCKET.ENDPOINT/…) or `path` (https://ENDPOINT/BUCKET/…).");
+    place.path_style =
+        addressing.empty() ? !place.endpoint.empty() || bucket.find('.') != std::string::npos : addressing == "path";
+    if (place.endpoint.empty()) place.endpoint = s3::amazons("s3", place.region);
     while (place.endpoint.ends_with('/')) place.endpoint.pop_back();
     place.ca_file = first_of("", {"AWS_CA_BUNDLE"}, "ca_bundle");
     place.allows_tls_1_2 = s3::allows_tls_1_2(surroundings);
@@ -209,7 +214,7 @@ std::unique_ptr<S3Store> open_s3_store(const S3Settings& settings, World& world)
     place.kms_key = settings.kms_key;
     auto credentials = std::make_unique<s3::CredentialChain>(world, surroundings, place.region);
     return std::make_unique<S3Store>(world, std::make_unique<s3::S3Client>(world, place, std::move(credentials)),
-                                     prefix, settings.storage_class);
+                                     prefix, settings.storage_class, settings.budget);
 }
 
 }  // namespace holdfast

@@ -10,6 +10,7 @@
 
 #include <memory>
 
+#include "store/backoff.h"
 #include "store/examine.h"
 #include "store/store.h"
 #include "store/versions.h"
@@ -23,7 +24,8 @@ namespace holdfast {
 class S3Store final : public Store, public Versions {
 public:
     // `data_class`: storage class of packs of contents; what is read at every opening is always STANDARD.
-    S3Store(World& world, std::unique_ptr<s3::S3Client> client, std::string prefix, std::string data_class);
+    S3Store(World& world, std::unique_ptr<s3::S3Client> client, std::string prefix, std::string data_class,
+            RetryBudget budget = {});
     ~S3Store() override;
 
     std::string url() const override;
@@ -52,6 +54,7 @@ private:
     const std::unique_ptr<s3::S3Client> client_;
     const std::string prefix_;  // empty, or with '/' at its end
     const std::string data_class_;
+    const RetryBudget budget_;
     StoreTraits traits_;
 };
 
@@ -64,6 +67,9 @@ struct S3Settings {
     std::string encryption = {};     // by the store: "AES256", "aws:kms"
     std::string kms_key = {};
     std::string profile = {};
+    std::string addressing =
+        {};                   // "host": https://bucket.endpoint/key, "path"; empty: "path" where an endpoint is given
+    RetryBudget budget = {};  // of each page of a listing
 };
 std::unique_ptr<S3Store> open_s3_store(const S3Settings& settings, World& world);
 
