@@ -2,6 +2,7 @@
 
 #include <map>
 #include <span>
+#include <utility>
 
 #include "base/error.h"
 #include "repo/journal.h"
@@ -68,19 +69,16 @@ Bytes read_single(const Repository& repository, const Segment& segment) {
 }
 
 void compact(const Repository& repository, Group group) {
-    Bytes segments;
     std::vector<Segment> rows(group.begin(), group.end());
-    for (Segment& row : rows) {
-        const Bytes bytes = read_single(repository, row);
-        row.offset = segments.size();
-        append(segments, bytes);
-    }
+    std::uint64_t bytes = 0;
+    for (Segment& row : rows) row.offset = std::exchange(bytes, bytes + row.stored());
     const Bytes table = encode_segment_table(repository.keys(), rows, repository.world().random);
     Bytes out;
+    out.reserve(sizeof(std::uint32_t) + table.size() + bytes);
     ByteWriter writer(out);
     writer.u32(static_cast<std::uint32_t>(table.size()));
     writer.raw(table);
-    writer.raw(segments);
+    for (const Segment& row : rows) writer.raw(read_single(repository, row));
     const Segment& first = group.front();
     const std::string object = names::segment_pack(first.source_tag, first.lane, first.number, group.back().number);
     repository.store().create(object, out);  // when it exists, another collector was as far as this
