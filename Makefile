@@ -31,7 +31,7 @@ test-nightly: deps
 	@HOLDFAST_SCALE=20 HOLDFAST_SIM_SCALE=20 tools/test.sh
 
 bench: build
-	@cmake --build --preset release --target hf_limit -- --quiet
+	@cmake --build --preset release --target hf_limit hf_many_chunks -- --quiet
 	@bench/peers.sh && bench/trees.sh && bench/bench.py --markdown doc/benchmarks.md --gate
 	@bench/nightly.py --holdfast build/release/holdfast
 

@@ -5,6 +5,7 @@
     bench/s3.py --holdfast build/release/holdfast                       # a tree of 2.2 GB, a file of 5 GB
     bench/s3.py --holdfast build/release/holdfast --scale 0.02          # the same of 1/50 of the size: does it run?
     bench/s3.py --holdfast … --what tree --delays 0.03 --rounds 1
+    bench/s3.py --holdfast … --what opening                             # a million chunks, by a machine that has no cache
 
 In a round each operation is run by one tool after the other, in an order that rotates; ratios are medians of those within the
 rounds. Everything is new in each round: bucket, homes, caches. `--tree FOLDER` takes a tree that is there instead of one that
@@ -13,6 +14,7 @@ is made: text and programs in files of 40 KB. What is restored is compared with 
 
 import http.client
 import itertools
+import json
 import os
 import pathlib
 import random
@@ -37,6 +39,9 @@ RANGE, READERS = 4 << 20, 16
 # Times as fast as the fastest peer: without delay and with it (issue 8).
 AIMS = {"first": (1.3, 1.3), "nothing": (1.3, 1.5), "restore": (1.5, 3.0)}
 MEMORY = 200
+# How a machine without any cache opens a repository of so many chunks (issue 8).
+CHUNKS, SNAPSHOTS = 1_000_000, 30
+OPENING_SECONDS, OPENING_REQUESTS, OPENING_BYTES = 2.0, 20, 3
 PROGRAMS = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "holdfast-bench/bin"
 
 
@@ -114,6 +119,7 @@ class S3(Bench):
         self.minio = Minio()
         self.afar = {delay: Afar(self.minio.port, delay) for delay in self.delays if delay > 0}
         self.ratios = {}
+        self.openings = {}
         self.numbers = itertools.count()
 
     def close(self):
@@ -146,6 +152,34 @@ class S3(Bench):
             make_file(self.folder / "large" / "file", int(FILE_BYTES * scale))
             self.compare("5 GB file" if scale == 1 else "large file", self.folder / "large")
             shutil.rmtree(self.folder / "large")
+
+        if "opening" in self.what:
+            self.opening(int(CHUNKS * scale))
+
+    def opening(self, chunks):
+        """`snapshots` reads what every command reads that opens a repository; `backup` of what is known opens and writes."""
+        self.fresh_bucket()
+        tool = self.tools()[0].place(self.minio.port, "many")
+        tool.prepare()
+        tree = self.folder / "small"
+        make_tree(tree, 1_000_000)
+        for _ in range(SNAPSHOTS):
+            tool.backup(str(tree), Run(), "known")
+        subprocess.run([self.options.holdfast.with_name("hf_many_chunks"), f"http://127.0.0.1:{self.minio.port}",
+                        f"{BUCKET}/many", f"{tool.base}/key", str(chunks)], env=tool.environment(), check=True)
+        for delay in self.delays:
+            tool.place(self.port(delay), "many")
+            for command, args in (("snapshots", []), ("backup", [f"files:{tree}"])):
+                for _ in range(self.options.rounds):
+                    shutil.rmtree(tool.home)
+                    os.makedirs(tool.home)
+                    run = Run()
+                    tool.call("-r", tool.repo, command, *args, run=run)
+                    asked = json.loads(tool.output("-r", tool.repo, "stats", "--requests", "--json"))["commands"][command]
+                    name = f"holdfast {command} without a cache, {delay * 1000:.0f} ms"
+                    self.add(name, asked["bytes"]["received"], run.wall, run.cpu, run.peak)
+                    print(f"    {asked}")
+                    self.openings[name] = (asked["requests"], asked["bytes"]["received"] / chunks, delay)
 
     def compare(self, what, tree):
         _, size = measure_tree(tree)
@@ -217,13 +251,19 @@ class S3(Bench):
                 if delay > 0 and reads in self.rows and restore in self.rows:
                     self.aim(f"{what}, restore, {delay * 1000:.0f} ms: share of plain reads", self.ratio(reads, restore),
                              AT_LEAST, 0.8)
+        for name, (requests, bytes_each, delay) in self.openings.items():
+            if name.startswith("holdfast snapshots"):
+                self.aim(f"{name}: requests", requests, AT_MOST, OPENING_REQUESTS)
+                self.aim(f"{name}: bytes a chunk", bytes_each, AT_MOST, OPENING_BYTES)
+                if delay > 0:
+                    self.aim(f"{name}: seconds", self.median(name), AT_MOST, OPENING_SECONDS)
         if any(name.startswith("holdfast") for name in self.rows):
             self.aim("memory of holdfast, MB", self.memory(), AT_MOST, MEMORY)
 
 
 if __name__ == "__main__":
     parser = arguments(__doc__)
-    parser.add_argument("--what", default="tree,file", help="of tree, file")
+    parser.add_argument("--what", default="tree,file", help="of tree, file, opening")
     parser.add_argument("--delays", default="0,0.03", help="seconds that a round trip takes longer")
     parser.add_argument("--scale", type=float, default=1.0, help="of the sizes")
     parser.add_argument("--tree", type=pathlib.Path, help="a tree that is there")

@@ -61,8 +61,7 @@ repo::RunRecord record_of(const ledger::Run& run) {
 
 repo::SnapshotId newest(const repo::Repository& repository) {
     const auto& all = repository.snapshots();
-    const auto at = std::ranges::max_element(all, {}, &repo::Snapshot::received);
-    return at == all.end() ? repo::no_snapshot : at->id;
+    return all.empty() ? repo::no_snapshot : all.back().id;
 }
 
 }  // namespace

@@ -77,6 +77,7 @@ public:
     Group(std::span<const Candidate> all, std::vector<std::size_t> members,
           std::vector<std::vector<std::string>>& reasons)
         : all_(all), newest_first_(std::move(members)), reasons_(reasons) {
+        std::ranges::reverse(newest_first_);
         std::ranges::stable_sort(newest_first_,
                                  [&](std::size_t a, std::size_t b) { return all_[a].received > all_[b].received; });
     }

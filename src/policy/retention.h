@@ -48,7 +48,8 @@ struct Candidate {
     std::string source{};  // for policies that speak of some sources only
 };
 
-// For each candidate the reasons to keep it; none: it goes. In each period the newest unflagged one is kept.
+// For each candidate the reasons to keep it; none: it goes. In each period the newest unflagged one is kept; of those
+// received at the same time the last given is the newest.
 std::vector<std::vector<std::string>> keep_reasons(std::span<const Candidate> candidates, const Retention& rules);
 
 }  // namespace holdfast::policy

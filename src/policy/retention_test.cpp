@@ -147,9 +147,10 @@ TEST_F(RetentionTest, each_group_is_counted_by_itself) {
     EXPECT_EQ(keep_reasons(snapshots, {.within = 0}), (Reasons{{}, {"within 0 s"}, {"within 0 s"}}));
 }
 
-TEST_F(RetentionTest, of_equal_times_the_first_given_is_kept) {
-    EXPECT_EQ(keep_reasons(at_all({"2026-03-01 10:00", "2026-03-01 10:00"}), {.daily = 1}),
-              (Reasons{{"daily 2026-03-01"}, {}}));
+TEST_F(RetentionTest, of_equal_times_the_last_given_is_the_newest) {
+    const auto same = at_all({"2026-03-01 10:00", "2026-03-01 10:00"});
+    EXPECT_EQ(keep_reasons(same, {.daily = 1}), (Reasons{{}, {"daily 2026-03-01"}}));
+    EXPECT_EQ(keep_reasons(same, {.last = 1}), (Reasons{{}, {"last 1"}}));
 }
 
 TEST_F(RetentionTest, times_before_1970_have_days_too) {

@@ -273,7 +273,7 @@ void Repository::refresh(NotesFrom notes) {
     without_record_.clear();
     for (const CommittedSnapshot& committed : log_->snapshots())
         if (auto snapshot = noted(committed)) snapshots_.push_back(std::move(*snapshot));
-    std::ranges::stable_sort(snapshots_, {}, &Snapshot::received);
+    sort_snapshots();
     warn_of_what_is_not_believed();
 }
 
@@ -494,7 +494,12 @@ void Repository::settle_received() {
         for (const CommittedSnapshot& committed : log_->snapshots())
             if (const auto at = unsettled.find(committed.id()); at != unsettled.end())
                 at->second->received = came_at(committed);
-    std::ranges::stable_sort(snapshots_, {}, &Snapshot::received);
+    sort_snapshots();
+}
+
+// A store's clock has whole seconds, and lanes have no order: within one second the writer's word decides.
+void Repository::sort_snapshots() {
+    std::ranges::stable_sort(snapshots_, {}, [](const Snapshot& each) { return std::pair(each.received, each.time); });
 }
 
 void Repository::note_received() {

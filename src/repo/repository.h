@@ -106,7 +106,7 @@ public:
     const RepositoryId& id() const;
     std::string id_suite() const;  // "hmac-sha-256", "blake2b" or "hmac-sha-256 in lanes"
 
-    // Every committed and not forgotten snapshot, oldest received first.
+    // Every committed and not forgotten snapshot, oldest received first; of the same time, oldest captured first.
     const std::vector<Snapshot>& snapshots() const { return snapshots_; }
     // Committed, not forgotten, and no records of snapshots: by the signer, with the reason.
     struct NoRecord {
@@ -168,6 +168,7 @@ private:
     std::optional<Snapshot> noted(const CommittedSnapshot& committed);
     std::optional<Snapshot> decoded(const CommittedSnapshot& committed);
     bool has_received_note(const SnapshotId& id) const;
+    void sort_snapshots();
     Nanoseconds came_at(const CommittedSnapshot& committed) const;
     void warn_once(const std::string& text);
     void warn_of_what_is_not_believed();

@@ -1,9 +1,11 @@
 // store/store.h: what an object store promises.
 //
 // Shape    named, immutable objects; names are '/'-separated ASCII of letters, digits, '.', '-', '_', at most
-//          object_name_bytes_max; no part is empty or begins with '.'; no name is the folder of another
+//          object_name_bytes_max; no part is empty or begins with '.'; no name is the folder of another;
+//          data/H, meta/H, state/H and index/H with 64 hexadecimal digits are named by the SHA-256 of their bytes
 // Units    bytes
-// Errors   unreachable (retry the same call), denied, no_space, corrupt; what may be absent is an optional
+// Errors   unreachable (retry the same call), denied, no_space, corrupt (also for bytes that are not what their name
+//          says, where the store compares); what may be absent is an optional
 // Threads  every member may be called from any thread at any time
 // I1  create() is create-if-absent: of all callers that create one name, exactly one gets `created`
 // I2  when create() has returned, the object survives a crash of this machine, whole, under its name

@@ -49,4 +49,21 @@ TEST(S3Bucket, passes_over_what_others_put_there) {
     EXPECT_EQ(names, std::vector<std::string>{"data/mine"});
 }
 
+TEST(S3Bucket, refuses_bytes_that_are_not_what_their_name_says) {
+    const auto store =
+        open_s3_store({.url = "s3://tests/named", .endpoint = server().endpoint(), .region = ""}, world());
+    Bytes pack = pattern(100'000, 1);
+    const std::string name = name_of("data", pack);
+    pack[50'000] ^= 1;
+    try {
+        store->create(name, pack);
+        ADD_FAILURE() << "took a pack that had changed since it was named";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::corrupt) << error.message();
+    }
+    EXPECT_FALSE(store->find(name));
+    pack[50'000] ^= 1;
+    EXPECT_EQ(store->create(name, pack), Created::created);
+}
+
 }  // namespace holdfast

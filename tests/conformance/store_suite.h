@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "crypto/crypto.h"
 #include "store/store.h"
 
 namespace holdfast {
@@ -45,8 +46,9 @@ inline Bytes pattern(std::size_t size, std::uint64_t seed) {
     return out;
 }
 
-inline std::string hex_name(std::string_view folder, std::uint64_t number) {
-    return std::string(folder) + "/" + to_hex(pattern(32, number));
+// As packs are named, by their bytes: a store may refuse others under such a name.
+inline std::string name_of(std::string_view folder, ByteView bytes) {
+    return std::string(folder) + "/" + to_hex(crypto::sha256(bytes));
 }
 
 class StoreSuite : public testing::TestWithParam<StoreKind> {
@@ -94,8 +96,8 @@ private:
 
 TEST_P(StoreSuite, an_object_reads_back_as_it_was_created) {
     for (const std::size_t size : {0U, 1U, 511U, 512U, 4095U, 4096U, 4097U, 100'000U, 1'048'576U, 1'048'577U}) {
-        const std::string name = hex_name("data", size);
         const Bytes bytes = pattern(size, size);
+        const std::string name = name_of("data", bytes);
         EXPECT_EQ(store().create(name, bytes), Created::created) << size;
         const auto read = store().read(name);
         ASSERT_TRUE(read) << size;
@@ -195,19 +197,21 @@ TEST_P(StoreSuite, a_reader_sees_an_object_whole_or_not_at_all) {
     constexpr std::uint64_t objects = 12;
     const auto reader = open_again();
     std::atomic<bool> written{false};
+    std::map<std::string, Bytes> all;
+    for (std::uint64_t i = 0; i < objects; ++i) all.emplace(name_of("data", pattern(size, i)), pattern(size, i));
     std::jthread writer([&] {
-        for (std::uint64_t i = 0; i < objects; ++i) store().create(hex_name("data", i), pattern(size, i));
+        for (const auto& [name, bytes] : all) store().create(name, bytes);
         written = true;
     });
     bool last_round = false;
     while (!last_round) {
         last_round = written;
         std::uint64_t seen = 0;
-        for (std::uint64_t i = 0; i < objects; ++i) {
-            const auto read = reader->read(hex_name("data", i));
+        for (const auto& [name, bytes] : all) {
+            const auto read = reader->read(name);
             if (!read) continue;
             ++seen;
-            ASSERT_TRUE(equal(*read, pattern(size, i)));
+            ASSERT_TRUE(equal(*read, bytes));
         }
         reader->list("data/", [&](const ObjectInfo& info) { ASSERT_EQ(info.bytes, size) << info.name; });
         if (last_round) {
@@ -218,7 +222,7 @@ TEST_P(StoreSuite, a_reader_sees_an_object_whole_or_not_at_all) {
 
 TEST_P(StoreSuite, a_range_is_what_the_object_holds_there) {
     const Bytes bytes = pattern(10'000, 7);
-    const std::string name = hex_name("data", 7);
+    const std::string name = name_of("data", bytes);
     store().create(name, bytes);
     constexpr std::size_t all = std::numeric_limits<std::size_t>::max() / 2;
     for (const std::size_t offset : {0UL, 1UL, 4096UL, 9'999UL, 10'000UL, 10'001UL, 1UL << 40, all, 2 * all + 1}) {
@@ -238,14 +242,14 @@ TEST_P(StoreSuite, a_range_is_what_the_object_holds_there) {
 TEST_P(StoreSuite, many_threads_read_ranges_of_many_objects) {
     constexpr std::uint64_t objects = 100;
     constexpr std::size_t size = 2000;
-    for (std::uint64_t i = 0; i < objects; ++i) store().create(hex_name("data", i), pattern(size, i));
+    for (std::uint64_t i = 0; i < objects; ++i) store().create(name_of("data", pattern(size, i)), pattern(size, i));
     in_threads(8, [&](int thread) {
         for (std::uint64_t i = 0; i < 3 * objects; ++i) {
             const std::uint64_t which = (i * 37 + static_cast<std::uint64_t>(thread)) % objects;
             const std::size_t offset = (i * 113) % size;
-            const auto read = store().read_range(hex_name("data", which), offset, 64);
-            ASSERT_TRUE(read);
             const Bytes whole = pattern(size, which);
+            const auto read = store().read_range(name_of("data", whole), offset, 64);
+            ASSERT_TRUE(read);
             const ByteView rest = ByteView(whole).subspan(offset);
             ASSERT_TRUE(equal(*read, rest.first(std::min<std::size_t>(64, rest.size()))));
         }
@@ -276,7 +280,8 @@ TEST_P(StoreSuite, names_are_what_the_rule_says) {
 }
 
 TEST_P(StoreSuite, names_that_are_alike_name_different_objects) {
-    const std::string hex = to_hex(pattern(32, 1));
+    const std::string pack = "what a pack holds";
+    const std::string hex = to_hex(crypto::sha256(as_bytes(pack)));
     std::string upper = hex;
     for (char& digit : upper) digit = static_cast<char>(std::toupper(static_cast<unsigned char>(digit)));
     const std::vector<std::string> names{"data/" + hex,
@@ -291,18 +296,20 @@ TEST_P(StoreSuite, names_that_are_alike_name_different_objects) {
                                          "data/a/" + hex,
                                          "data/" + hex + ".tmp",
                                          "data/" + upper + "A"};
-    for (const std::string& name : names) EXPECT_EQ(store().create(name, as_bytes(name)), Created::created) << name;
-    for (const std::string& name : names) EXPECT_EQ(as_text(*store().read(name)), name);
+    const auto held = [&](std::size_t i) { return i < 3 ? pack : names[i]; };
+    for (std::size_t i = 0; i < names.size(); ++i)
+        EXPECT_EQ(store().create(names[i], as_bytes(held(i))), Created::created) << names[i];
+    for (std::size_t i = 0; i < names.size(); ++i) EXPECT_EQ(as_text(*store().read(names[i])), held(i));
     auto sorted = names;
     std::ranges::sort(sorted);
     EXPECT_EQ(listed(""), sorted);
 }
 
 TEST_P(StoreSuite, a_listing_holds_every_object_that_starts_so_once) {
-    const std::string hex = to_hex(pattern(32, 1));
-    const std::map<std::string, std::size_t> sizes{{"config", 1},      {"log/ab/0/1", 2}, {"log/ab/0/2", 3},
-                                                   {"log/abc/0/1", 4}, {"log/b/0/1", 5},  {"logs", 6},
-                                                   {"data/" + hex, 7}, {"meta/" + hex, 8}};
+    const std::string data = name_of("data", pattern(7, 7));
+    const std::map<std::string, std::size_t> sizes{
+        {"config", 1},    {"log/ab/0/1", 2}, {"log/ab/0/2", 3}, {"log/abc/0/1", 4},
+        {"log/b/0/1", 5}, {"logs", 6},       {data, 7},         {name_of("meta", pattern(8, 8)), 8}};
     for (const auto& [name, size] : sizes) store().create(name, pattern(size, size));
     const std::vector<std::string> prefixes{"",
                                             "c",
@@ -315,12 +322,12 @@ TEST_P(StoreSuite, a_listing_holds_every_object_that_starts_so_once) {
                                             "log/ab/0/",
                                             "log/ab/0/1",
                                             "data/",
-                                            "data/" + hex.substr(0, 1),
-                                            "data/" + hex.substr(0, 2),
-                                            "data/" + hex.substr(0, 9),
-                                            "data/" + hex.substr(0, 2) + "/",
+                                            data.substr(0, 6),
+                                            data.substr(0, 7),
+                                            data.substr(0, 14),
+                                            data.substr(0, 7) + "/",
                                             "dat",
-                                            "meta/" + hex,
+                                            name_of("meta", pattern(8, 8)),
                                             "zzz",
                                             "log/ab/0/1/"};
     for (const std::string& prefix : prefixes) {
@@ -347,11 +354,11 @@ TEST_P(StoreSuite, a_thousand_objects_are_all_there) {
     constexpr int threads = 8;
     in_threads(threads, [&](int thread) {
         for (auto i = static_cast<std::uint64_t>(thread); i < objects; i += threads)
-            store().create(hex_name("data", i), pattern(i, i));
+            store().create(name_of("data", pattern(i, i)), pattern(i, i));
     });
     std::vector<std::string> expected;
     for (std::uint64_t i = 0; i < objects; ++i) {
-        expected.push_back(hex_name("data", i));
+        expected.push_back(name_of("data", pattern(i, i)));
         const auto info = store().find(expected.back());
         ASSERT_TRUE(info);
         ASSERT_EQ(info->bytes, i);
@@ -361,7 +368,7 @@ TEST_P(StoreSuite, a_thousand_objects_are_all_there) {
 }
 
 TEST_P(StoreSuite, what_was_removed_is_absent_and_may_be_created_anew) {
-    const std::string name = hex_name("data", 1);
+    const std::string name = "log/a/1";
     const auto other = open_again();
     store().create(name, as_bytes("before"));
     EXPECT_EQ(as_text(*store().read_range(name, 0, 100)), "before");
@@ -383,7 +390,7 @@ TEST_P(StoreSuite, what_was_removed_is_absent_and_may_be_created_anew) {
 }
 
 TEST_P(StoreSuite, objects_may_be_removed_while_they_are_listed) {
-    for (std::uint64_t i = 0; i < 50; ++i) store().create(hex_name("meta", i), pattern(10, i));
+    for (std::uint64_t i = 0; i < 50; ++i) store().create(name_of("meta", pattern(10, i)), pattern(10, i));
     store().list("meta/", [&](const ObjectInfo& info) { store().remove(info.name); });
     EXPECT_TRUE(listed("").empty());
 }

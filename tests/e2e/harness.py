@@ -78,8 +78,12 @@ class Result:
 
 
 def contents(folder):
-    """The files that lie in a folder, by name."""
-    return {p.name: p.read_bytes() for p in pathlib.Path(folder).iterdir()}
+    """The files that lie in a folder, by name: size and SHA-256, so that a difference can be printed."""
+    return {p.name: digest(p.read_bytes()) for p in pathlib.Path(folder).iterdir()}
+
+
+def digest(data):
+    return len(data), hashlib.sha256(data).hexdigest()
 
 
 def fill_tree(tree, seed):

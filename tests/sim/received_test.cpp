@@ -64,6 +64,26 @@ protected:
 INSTANTIATE_TEST_SUITE_P(Clock, Received, testing::Bool(),
                          [](const auto& each) { return each.param ? "of_the_store" : "of_its_files"; });
 
+// Stores tell time in seconds, and lanes have no order.
+TEST_P(Received, of_one_second_the_last_captured_is_the_newest) {
+    small_.sim.clock.advance(one_day);
+    for (std::uint64_t round = 0; round < 6; ++round) {
+        repo::SnapshotId last;
+        for (std::uint64_t i = 0; i < 4; ++i) {
+            SimWorld machine(10 * round + i);
+            machine.clock.set_now(small_.sim.clock.now() + static_cast<Nanoseconds>(i) * one_second / 10);
+            const MemoryTree tree{{"/a", {noise(i, 3'000)}}};
+            MemorySource from(tree, "db");
+            engine::Progress progress;
+            last = engine::back_up(from, *open_as("writer", machine), {{}, "host", false, false}, progress).snapshot.id;
+        }
+        const auto repository = open_as("maintainer", small_.sim);
+        engine::ForgetPlan plan{.ids = {}, .keep = policy::Retention{.last = 1}, .policies = {}, .source = {}};
+        EXPECT_EQ(kept(engine::forget(*repository, plan)), std::set{last}) << round;
+        EXPECT_EQ(repository->snapshots().back().id, last);
+    }
+}
+
 TEST_P(Received, five_nights_that_are_first_seen_together_stay_five_nights) {
     for (const Nanoseconds off : {Nanoseconds{0}, 400 * one_day, -400 * one_day}) {
         SCOPED_TRACE(off / one_day);
