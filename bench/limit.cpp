@@ -121,7 +121,7 @@ private:
     Secret key_;
     crypto::IdKey id_;
     codec::Chunker chunker_;
-    codec::Compressor compressor_{3};
+    codec::Compressor compressor_;
     codec::Decompressor decompressor_;
     crypto::ChunkCipher cipher_;
     std::unordered_set<std::string> seen_;

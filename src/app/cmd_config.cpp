@@ -141,6 +141,7 @@ int run_show(Context& context) {
                                        {"region", each.region},
                                        {"profile", each.profile},
                                        {"addressing", each.addressing},
+                                       {"compression", each.compression},
                                        {"storage_class", each.storage_class},
                                        {"encryption", each.encryption},
                                        {"kms_key", each.kms_key},

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "codec/compress.h"
 
 namespace holdfast::app {
 
@@ -70,6 +71,17 @@ Option& Options::number(std::uint32_t& target, std::string names, std::string va
     return option;
 }
 
+Option& Options::one_of(std::string& target, std::string names, std::string value,
+                        std::span<const std::string_view> words, std::string help) {
+    Option& option = add(Option::Kind::value, std::move(names), std::move(value), std::move(help), {});
+    option.take = [&target, words, name = option.long_name()](const std::string& text) {
+        if (std::ranges::find(words, text) == words.end())
+            throw Error{Code::usage, "{} is one of {}, not `{}`", name, fmt::join(words, ", "), text};
+        target = text;
+    };
+    return option;
+}
+
 Option& Options::rate(std::uint64_t& target, std::string names, std::string value, std::string help) {
     Option& option = add(Option::Kind::value, std::move(names), std::move(value), std::move(help), {});
     option.take = [&target, name = option.long_name()](const std::string& text) {
@@ -121,6 +133,8 @@ Options global_options(Globals& globals) {
     out.rate(globals.limit.up, "--limit-upload", "RATE",
              "send at most so many bytes a second to the store, such as 20M");
     out.rate(globals.limit.down, "--limit-download", "RATE", "read at most so many bytes a second from the store");
+    out.one_of(globals.compression, "--compression", "HOW", codec::compressions,
+               "of what is stored: off, fast, balanced (as usual) or small");
     return out;
 }
 

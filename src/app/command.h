@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +50,9 @@ public:
     // Given without a value it sets `target` to "".
     Option& optional_value(std::optional<std::string>& target, std::string names, std::string value, std::string help);
     Option& list(std::vector<std::string>& target, std::string names, std::string value, std::string help);
+    // One of `words`.
+    Option& one_of(std::string& target, std::string names, std::string value, std::span<const std::string_view> words,
+                   std::string help);
     Option& rate(std::uint64_t& target, std::string names, std::string value, std::string help);
     Option& number(std::uint32_t& target, std::string names, std::string value, std::string help);
     Option& duration(std::optional<Nanoseconds>& target, std::string names, std::string value, std::string help);
@@ -95,6 +99,7 @@ struct Globals {
     bool no_input = false;
     bool yes = false;
     Bandwidth limit;
+    std::string compression;  // empty: what the configuration says
 };
 Options global_options(Globals& globals);
 

@@ -39,6 +39,7 @@ struct RepositoryConfig {
     std::string profile = {};     // of the shared configuration of object stores
     std::string addressing = {};  // "host" or "path"; empty: as usual
     std::optional<UnlockConfig> unlock;
+    std::string compression = {};    // codec::compressions; empty: as usual
     std::string storage_class = {};  // of packs of contents in an object store
     std::string encryption = {};     // by the store
     std::string kms_key = {};

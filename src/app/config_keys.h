@@ -14,9 +14,9 @@ inline constexpr std::array<std::string_view, 7> top{"version", "repositories", 
                                                      "jobs",    "retention",    "service"};
 inline constexpr std::array<std::string_view, 5> top_planned{"services", "contacts", "escalation", "notify", "plans"};
 
-inline constexpr std::array<std::string_view, 15> repository{
-    "url",           "unlock", "endpoint", "region",     "profile", "encryption", "kms_key",   "site",
-    "storage_class", "medium", "offsite",  "replica_of", "follow",  "max_lag",    "addressing"};
+inline constexpr std::array<std::string_view, 16> repository{
+    "url",           "unlock", "endpoint", "region",     "profile", "encryption", "kms_key",    "site",
+    "storage_class", "medium", "offsite",  "replica_of", "follow",  "max_lag",    "addressing", "compression"};
 inline constexpr std::array<std::string_view, 2> addressing{"host", "path"};
 inline constexpr std::array<std::string_view, 3> encryption{"AES256", "aws:kms", "aws:kms:dsse"};
 inline constexpr std::array<std::string_view, 2> thawed_classes{"GLACIER", "DEEP_ARCHIVE"};  // read after hours only

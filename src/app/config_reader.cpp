@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "codec/compress.h"
 #include "policy/expect.h"
 
 namespace holdfast::app {
@@ -158,6 +159,7 @@ private:
                                           : key == "endpoint"      ? repository.endpoint
                                           : key == "profile"       ? repository.profile
                                           : key == "addressing"    ? repository.addressing
+                                          : key == "compression"   ? repository.compression
                                           : key == "storage_class" ? repository.storage_class
                                           : key == "encryption"    ? repository.encryption
                                           : key == "kms_key"       ? repository.kms_key
@@ -167,6 +169,10 @@ private:
                      field = *given;
                  });
         check_bucket(repository, value, what);
+        if (!repository.compression.empty() && !codec::compression_named(repository.compression))
+            problem(value["compression"],
+                    fmt::format("`compression` of {} is not known: `{}`", what, repository.compression),
+                    fmt::format("It is one of {}.", fmt::join(codec::compressions, ", ")));
         for (const char* key : {"follow", "max_lag"})
             if (value[key] && !value["replica_of"])
                 problem(value[key], fmt::format("`{}` of {} goes with `replica_of`", key, what),

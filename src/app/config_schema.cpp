@@ -1,6 +1,7 @@
 #include "app/config.h"
 #include "app/config_keys.h"
 #include "app/json.h"
+#include "codec/compress.h"
 
 namespace holdfast::app {
 
@@ -188,6 +189,7 @@ std::string config_schema(std::span<const SourceType* const> types) {
                             {"region", {{"type", "string"}}},
                             {"profile", text_schema("of ~/.aws/credentials and ~/.aws/config, for this bucket only")},
                             {"addressing", choice_schema(config_keys::addressing, "of the bucket in its URLs")},
+                            {"compression", choice_schema(codec::compressions, "of what is written to it")},
                             {"storage_class", text_schema("of packs of contents in a bucket: STANDARD_IA, …")},
                             {"encryption", choice_schema(config_keys::encryption, "by the store, of new objects")},
                             {"kms_key", text_schema("that `encryption: aws:kms` is done with")},

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "codec/compress.h"
 #include "repo/credential_file.h"
 #include "repo/names.h"
 #include "store/read_back.h"
@@ -41,7 +42,13 @@ RepositoryChoice choice_of(const RepositoryConfig& configured) {
     return {configured.name,
             {configured.url, configured.endpoint, configured.region, configured.storage_class, configured.encryption,
              configured.kms_key, configured.profile, configured.addressing},
-            configured.unlock};
+            configured.unlock,
+            false,
+            configured.compression};
+}
+
+codec::Compression compression_of(const std::string& given, const std::string& configured) {
+    return codec::compression_named(given.empty() ? configured : given).value_or(codec::usual_compression);
 }
 
 }  // namespace
@@ -206,7 +213,8 @@ std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoic
 
 std::unique_ptr<repo::Repository> Context::open_repository(const RepositoryChoice& choice, const repo::Unlock& unlock,
                                                            repo::NotesFrom notes) {
-    return repo::Repository::open(open_store_of(choice, patience_or(60 * one_second)), unlock, {state_folder(), notes},
+    return repo::Repository::open(open_store_of(choice, patience_or(60 * one_second)), unlock,
+                                  {state_folder(), notes, compression_of(globals.compression, choice.compression)},
                                   world);
 }
 

@@ -26,7 +26,8 @@ struct RepositoryChoice {
     std::string name;  // as the user knows it
     StorePlace place;
     std::optional<UnlockConfig> unlock = {};
-    bool reads_back = false;  // what is written there is believed when it was read back
+    bool reads_back = false;       // what is written there is believed when it was read back
+    std::string compression = {};  // of what is written there; empty: as usual
 };
 
 // Where one repository's secret may come from, best first; then the configuration, then the terminal.

@@ -24,9 +24,9 @@ constexpr std::size_t line_bytes_max = 1 << 20;
 std::string text_of_repositories(const Config& config) {
     std::string out;
     for (const RepositoryConfig& each : config.repositories)
-        out += fmt::format("\n{} {} {} {} {} {} {} {} {} {} {}", each.name, each.url, each.endpoint, each.region,
-                           each.profile, each.addressing, each.storage_class, each.encryption, each.kms_key,
-                           each.replica_of, each.unlock ? each.unlock->secret.text : "");
+        out += fmt::format("\n{} {} {} {} {} {} {} {} {} {} {} {}", each.name, each.url, each.endpoint, each.region,
+                           each.profile, each.addressing, each.compression, each.storage_class, each.encryption,
+                           each.kms_key, each.replica_of, each.unlock ? each.unlock->secret.text : "");
     return out;
 }
 std::string text_of(const SourceConfig& source) {

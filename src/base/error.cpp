@@ -105,6 +105,7 @@ Code errno_code(int number, Code otherwise) {
     switch (number) {
         case ENOSPC:
         case EDQUOT:
+        case EFBIG:
             return Code::no_space;
         default:
             return otherwise;

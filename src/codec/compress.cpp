@@ -38,25 +38,54 @@ struct Compressor::Impl {
     struct Free {
         void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
     };
+    void set(ZSTD_cParameter parameter, int value) const {
+        check(ZSTD_CCtx_setParameter(context.get(), parameter, value), "be set up");
+    }
+
     std::unique_ptr<ZSTD_CCtx, Free> context{ZSTD_createCCtx()};
+    Compression how = usual_compression;
 };
 
-Compressor::Compressor(int level) : impl_(std::make_unique<Impl>()) {
+std::optional<Compression> compression_named(std::string_view name) {
+    const auto at = std::ranges::find(compressions, name);
+    if (at == compressions.end()) return std::nullopt;
+    return static_cast<Compression>(at - compressions.begin());
+}
+
+// Tables of 128 and 64 KB stay in the caches of a core that runs two threads; doc/adr/0017 compares the choices.
+Compressor::Compressor(Compression how) : impl_(std::make_unique<Impl>()) {
     if (!impl_->context) throw Error{Code::failed, "out of memory"};
-    check(ZSTD_CCtx_setParameter(impl_->context.get(), ZSTD_c_compressionLevel, level), "set the level");
-    if (level == 3) {
-        // Tables of 64 and 128 KB stay in the caches of a core that runs two threads: a sixth to a fifth faster, 2 to 3 %
-        // larger (doc/benchmarks.md).
-        check(ZSTD_CCtx_setParameter(impl_->context.get(), ZSTD_c_chainLog, 14), "set its tables");
-        check(ZSTD_CCtx_setParameter(impl_->context.get(), ZSTD_c_hashLog, 15), "set its tables");
-        check(ZSTD_CCtx_setParameter(impl_->context.get(), ZSTD_c_minMatch, 5), "set its tables");
+    impl_->how = how;
+    switch (how) {
+        case Compression::off:
+            break;
+        case Compression::fast:
+            impl_->set(ZSTD_c_compressionLevel, 1);
+            impl_->set(ZSTD_c_strategy, ZSTD_fast);
+            impl_->set(ZSTD_c_hashLog, 14);
+            impl_->set(ZSTD_c_minMatch, 6);
+            impl_->set(ZSTD_c_targetLength, 1);
+            break;
+        case Compression::balanced:
+            impl_->set(ZSTD_c_compressionLevel, 3);
+            impl_->set(ZSTD_c_chainLog, 14);
+            impl_->set(ZSTD_c_hashLog, 15);
+            impl_->set(ZSTD_c_minMatch, 5);
+            break;
+        case Compression::small:
+            impl_->set(ZSTD_c_compressionLevel, 9);
+            break;
     }
-    check(ZSTD_CCtx_setParameter(impl_->context.get(), ZSTD_c_contentSizeFlag, 1), "set the content size");
-    check(ZSTD_CCtx_setParameter(impl_->context.get(), ZSTD_c_checksumFlag, 0), "leave out the checksum");
+    impl_->set(ZSTD_c_contentSizeFlag, 1);
+    impl_->set(ZSTD_c_checksumFlag, 0);
 }
 Compressor::~Compressor() = default;
 
 Codec Compressor::operator()(ByteView plain, Bytes& out) {
+    if (impl_->how == Compression::off) {
+        out.assign(plain.begin(), plain.end());
+        return Codec::stored;
+    }
     // No room for more than what pays: zstd itself then says that it does not.
     out.resize(plain.size() - plain.size() / 32);
     const std::size_t packed = ZSTD_compress2(impl_->context.get(), out.data(), out.size(), plain.data(), plain.size());

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <random>
 
 #include "base/error.h"
@@ -23,6 +24,18 @@ Bytes text(std::size_t count) {
     ByteWriter writer(out);
     for (unsigned line = 0; out.size() < count; ++line)
         writer.raw(as_bytes("line " + std::to_string(line) + " of a log\n"));
+    out.resize(count);
+    return out;
+}
+
+Bytes prose(std::size_t count) {
+    std::mt19937 random(7);
+    std::vector<std::string> words(3000);
+    for (std::string& word : words)
+        for (auto letters = 2 + random() % 9; letters > 0; --letters) word += static_cast<char>('a' + random() % 26);
+    Bytes out;
+    ByteWriter writer(out);
+    while (out.size() < count) writer.raw(as_bytes(words[std::min(random() % 3000, random() % 3000)] + ' '));
     out.resize(count);
     return out;
 }
@@ -49,17 +62,33 @@ Bytes frame_of(ByteView plain) {
 }
 
 TEST(Compressor, gives_back_what_it_got) {
-    Compressor compressor;
     Decompressor decompressor;
     Bytes packed;
     Bytes plain;
-    for (const std::size_t size : {0U, 1U, 31U, 32U, 33U, 100U, 4096U, 300'000U}) {
-        for (const Bytes& data : {noise(1, size), text(size), Bytes(size, 0)}) {
-            const Codec codec = compressor(data, packed);
-            decompressor(codec, packed, size, plain);
-            EXPECT_EQ(plain, data) << size;
+    for (const Compression how : {Compression::off, Compression::fast, Compression::balanced, Compression::small}) {
+        Compressor compressor(how);
+        for (const std::size_t size : {0U, 1U, 31U, 32U, 33U, 100U, 4096U, 300'000U}) {
+            for (const Bytes& data : {noise(1, size), text(size), Bytes(size, 0)}) {
+                const Codec codec = compressor(data, packed);
+                decompressor(codec, packed, size, plain);
+                EXPECT_EQ(plain, data) << size;
+            }
         }
     }
+}
+
+TEST(Compressor, does_as_much_work_as_it_is_told) {
+    const Bytes data = prose(300'000);
+    std::vector<std::size_t> sizes;
+    for (const std::string_view name : compressions) {
+        Bytes packed;
+        const Codec codec = Compressor(*compression_named(name))(data, packed);
+        EXPECT_EQ(codec, name == "off" ? Codec::stored : Codec::zstd) << name;
+        sizes.push_back(packed.size());
+    }
+    EXPECT_EQ(sizes[0], data.size());
+    EXPECT_TRUE(std::ranges::is_sorted(sizes, std::greater())) << ::testing::PrintToString(sizes);
+    EXPECT_FALSE(compression_named("max"));
 }
 
 TEST(Compressor, stores_what_would_not_become_smaller_by_a_32nd) {

@@ -134,9 +134,9 @@ private:
                     .hint("The user that runs holdfast needs to write the file and its folder.");
             case SQLITE_IOERR: {
                 const int number = handle_ == nullptr ? 0 : sqlite3_system_errno(handle_.get());
-                if (number == ENOSPC || number == EDQUOT || number == EFBIG)
-                    throw error(Code::no_space, "cannot be written").hint(free_space);
-                throw error(errno_code(number, Code::failed), "cannot be read or written");
+                const Code code = errno_code(number, Code::failed);
+                if (code == Code::no_space) throw error(code, "cannot be written").hint(free_space);
+                throw error(code, "cannot be read or written");
             }
             default:
                 throw error(Code::failed, "answers with an error");

@@ -137,9 +137,10 @@ void scan_pack(ByteView pack, std::string_view what,
 }
 
 struct SectionBuilder::Tools {
+    explicit Tools(codec::Compression compression) : compressor(compression) {}
     std::optional<crypto::ChunkCipher> content;
     std::optional<crypto::ChunkCipher> reachable;
-    codec::Compressor compressor{3};
+    codec::Compressor compressor;
     codec::Decompressor decompressor;
     Bytes packed, opened, unpacked;
 };
@@ -148,8 +149,8 @@ std::size_t section_bytes_full(const Config& config, PackKind kind) {
     return kind == PackKind::data ? config.pack_bytes : std::min<std::size_t>(config.pack_bytes, 4 << 20);
 }
 
-SectionBuilder::SectionBuilder(const Keyring& keys, PackKind kind, Random& random)
-    : keys_(keys), kind_(kind), salt_(random.array<16>()), tools_(std::make_unique<Tools>()) {
+SectionBuilder::SectionBuilder(const Keyring& keys, PackKind kind, Random& random, codec::Compression compression)
+    : keys_(keys), kind_(kind), salt_(random.array<16>()), tools_(std::make_unique<Tools>(compression)) {
     ByteWriter writer(bytes_);
     writer.raw(as_bytes(section_magic));
     writer.u8(suite_aes_gcm);

@@ -6,8 +6,9 @@
 
 namespace holdfast::repo {
 
-PackWriter::PackWriter(const Keyring& keys, Store& store, Index& index, World& world, Mode mode)
-    : keys_(keys), store_(store), index_(index), world_(world), mode_(mode) {
+PackWriter::PackWriter(const Keyring& keys, Store& store, Index& index, World& world, Mode mode,
+                       codec::Compression compression)
+    : keys_(keys), store_(store), index_(index), world_(world), mode_(mode), compression_(compression) {
     for (std::size_t i = 0; i + 1 < uploads_max; ++i) uploaders_.emplace_back([this] { upload(); });
 }
 
@@ -66,7 +67,8 @@ std::unique_ptr<SectionBuilder> PackWriter::borrow(PackKind kind) {
             return section;
         }
     }
-    return std::make_unique<SectionBuilder>(keys_, kind, world_.random);
+    return std::make_unique<SectionBuilder>(keys_, kind, world_.random,
+                                            kind == PackKind::data ? compression_ : codec::usual_compression);
 }
 
 void PackWriter::give_back(PackKind kind, std::unique_ptr<SectionBuilder> section) {

@@ -26,7 +26,9 @@ public:
     static constexpr std::size_t uploads_max = 3;
 
     enum class Mode : std::uint8_t { upload, count_only };
-    PackWriter(const Keyring& keys, Store& store, Index& index, World& world, Mode mode);
+    // `compression` is of contents; what the repository keeps for itself is small.
+    PackWriter(const Keyring& keys, Store& store, Index& index, World& world, Mode mode,
+               codec::Compression compression = codec::usual_compression);
     ~PackWriter();  // abandons what was not finished
 
     struct Added {
@@ -70,6 +72,7 @@ private:
     Index& index_;
     World& world_;
     const Mode mode_;
+    const codec::Compression compression_;
     std::atomic<std::uint64_t> bytes_added_{0};
     std::atomic<std::uint64_t> bytes_stored_{0};
     std::atomic<std::uint64_t> chunks_added_{0};

@@ -191,6 +191,7 @@ std::unique_ptr<Repository> Repository::open(std::unique_ptr<Store> store, const
     std::optional<Replica> replica = read_replica(*foreseen, config);
     std::unique_ptr<Repository> repository(new Repository(std::move(foreseen), world, options.client_folder,
                                                           std::move(unlocked.keys), std::move(replica)));
+    repository->compression_ = options.compression;
     repository->start_from_checkpoint(days);
     repository->refresh(options.notes);
     return repository;

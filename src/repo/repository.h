@@ -19,6 +19,7 @@
 #include "base/secret.h"
 #include "base/world.h"
 #include "codec/chunker.h"
+#include "codec/compress.h"
 #include "crypto/crypto.h"
 #include "repo/ids.h"
 #include "repo/snapshot.h"
@@ -82,6 +83,7 @@ struct OpenOptions {
     // Where this client keeps its high-water marks and the locks of its sessions; empty: none are kept.
     std::string client_folder;
     NotesFrom notes = NotesFrom::listing;
+    codec::Compression compression = codec::usual_compression;  // of contents that are written
 };
 
 class Keyring;
@@ -103,6 +105,7 @@ public:
 
     Store& store() const { return *store_; }
     World& world() const { return world_; }
+    codec::Compression compression() const { return compression_; }
     const RepositoryId& id() const;
     std::string id_suite() const;  // "hmac-sha-256", "blake2b" or "hmac-sha-256 in lanes"
 
@@ -183,6 +186,7 @@ private:
     std::unique_ptr<Store> store_;
     World& world_;
     std::string client_folder_;
+    codec::Compression compression_ = codec::usual_compression;
     std::unique_ptr<Keyring> keys_;
     std::unique_ptr<LogBook> log_;
     std::unique_ptr<Index> index_;

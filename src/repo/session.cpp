@@ -53,7 +53,8 @@ Session::Session(Repository& repository, Mode mode) : repository_(repository), m
     repository.index().believe(read_attestations(repository));
     published_ = world.clock.steady();
     packs_ = std::make_unique<PackWriter>(repository.keys(), repository.store(), repository.index(), world,
-                                          dry ? PackWriter::Mode::count_only : PackWriter::Mode::upload);
+                                          dry ? PackWriter::Mode::count_only : PackWriter::Mode::upload,
+                                          repository.compression());
 }
 
 Session::~Session() {

@@ -5,7 +5,7 @@ import pathlib
 import signal
 
 import nasty
-from harness import SCALE, Case, differences, main, noise, rsync, wait_until
+from harness import SCALE, Case, contents, differences, main, noise, rsync, wait_until
 
 
 class Files(Case):
@@ -28,6 +28,35 @@ class Files(Case):
         out = self.folder / "limited"
         self.holdfast("--limit-download", "1M", "restore", f"latest:{tree}", "--to", out)
         self.assertEqual((out / "file").read_bytes(), (tree / "file").read_bytes())
+
+    def test_as_much_is_compressed_as_the_user_says(self):
+        self.tree.mkdir()
+        for number in range(20):
+            lines = (b"%d: request %d of day %d\n" % (i, i * i % 7919, number) for i in range(9_000))
+            (self.tree / str(number)).write_bytes(b"".join(lines))
+        size = sum(path.stat().st_size for path in self.tree.iterdir())
+        config = self.folder / "holdfast.yaml"
+        stored = {}
+        for how in ("off", "fast", "balanced", "small"):
+            repo = self.folder / how
+            config.write_text(f"version: 1\nrepositories: {{main: {{url: {repo}, compression: {how}}}}}\n")
+            by_config = {"HOLDFAST_REPO": "main", "HOLDFAST_CONFIG": str(config)}
+            self.holdfast("init", env=by_config)
+            saved = self.backup(f"files:{self.tree}", env=by_config)[0]
+            stored[how] = saved["bytes"]["stored"]
+            again = self.backup(f"files:{self.tree}", "--reread", "--compression", "small", env=by_config)[0]
+            self.assertLess(again["bytes"]["stored"], size / 20, "what is there already is not stored once more")
+            out = self.folder / f"out-{how}"
+            self.holdfast("restore", f"latest:{self.tree}", "--to", out, env=by_config)
+            self.assertEqual(contents(out), contents(self.tree))
+            self.holdfast("check", "--read-data", env=by_config)
+        self.assertGreater(stored["off"], size)
+        self.assertLess(stored["fast"], size / 2)
+        self.assertLess(stored["small"], stored["fast"])
+        config.write_text(f"version: 1\nrepositories: {{main: {{url: {repo}, compression: zip}}}}\n")
+        self.fails(2, "--config", config, "config", "check", says="`compression` of repository `main` is not known: `zip`",
+                   hints="off, fast, balanced, small")
+        self.fails(2, "--compression", "9", "snapshots", says="--compression is one of off, fast, balanced, small, not `9`")
 
     def test_a_nasty_tree_comes_back_as_it_was(self):
         nasty.make(self.tree)

@@ -30,10 +30,6 @@ bool set_direct(const Fd& fd, bool on) {
 
 Code code_of(int number) {
     switch (number) {
-        case ENOSPC:
-        case EDQUOT:
-        case EFBIG:
-            return Code::no_space;
         case EACCES:
         case EPERM:
         case EROFS:
@@ -60,7 +56,7 @@ Code code_of(int number) {
         case ENAMETOOLONG:
             return Code::usage;
         default:
-            return Code::failed;
+            return errno_code(number, Code::failed);
     }
 }
 
