@@ -167,9 +167,10 @@ class S3(Bench):
             tool.backup(str(tree), Run(), "known")
         subprocess.run([self.options.holdfast.with_name("hf_many_chunks"), f"http://127.0.0.1:{self.minio.port}",
                         f"{BUCKET}/many", f"{tool.base}/key", str(chunks)], env=tool.environment(), check=True)
-        for delay in self.delays:
-            tool.place(self.port(delay), "many")
-            for command, args in (("snapshots", []), ("backup", [f"files:{tree}"])):
+        # Every backup makes the logs behind the checkpoint longer, until the next prune.
+        for command, args in (("snapshots", []), ("backup", [f"files:{tree}"])):
+            for delay in self.delays:
+                tool.place(self.port(delay), "many")
                 for _ in range(self.options.rounds):
                     shutil.rmtree(tool.home)
                     os.makedirs(tool.home)
