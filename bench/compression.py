@@ -10,13 +10,10 @@ Trees are read once before, so that they are in the page cache. Sizes are of the
 import pathlib
 import statistics
 
+from bench import measure_tree, warm
 from common import Bench, arguments, main
 
 CHOICES = ("off", "fast", "balanced", "small")
-
-
-def files(tree):
-    return (path for path in tree.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 class Compression(Bench):
@@ -25,7 +22,8 @@ class Compression(Bench):
     def run(self):
         self.sizes = {}
         for tree in self.options.trees:
-            whole = sum(len(path.read_bytes()) for path in files(tree))
+            warm(tree)
+            _, whole = measure_tree(tree)
             for number in range(self.options.rounds):
                 for at in range(len(CHOICES)):
                     self.one(tree, whole, CHOICES[(at + number) % len(CHOICES)])
@@ -33,7 +31,7 @@ class Compression(Bench):
     def one(self, tree, whole, how):
         self.fresh_repository()
         self.holdfast(f"{tree.name}, backup, {how}", whole, "--compression", how, "backup", f"files:{tree}")
-        self.sizes.setdefault((tree.name, how), []).append(sum(path.stat().st_size for path in files(self.folder / "repo")))
+        self.sizes.setdefault((tree.name, how), []).append(measure_tree(self.folder / "repo")[1])
 
     def judge(self):
         print(f"\n| tree | {' | '.join(CHOICES)} |\n|---|{'---|' * len(CHOICES)}")

@@ -76,7 +76,6 @@ StepEnd run_step(Context& context, const JobStep& step) {
     Globals own_globals;
     const Call call = parse(commands, global_options(own_globals), step.words);
     globals.limit.up = tighter(globals.limit.up, own_globals.limit.up);
-    if (!own_globals.compression.empty()) globals.compression = own_globals.compression;
     globals.repository = step.repository;
     globals.no_input = true;
     Context own(context, context.world, globals);

@@ -52,7 +52,7 @@ std::optional<Compression> compression_named(std::string_view name) {
     return static_cast<Compression>(at - compressions.begin());
 }
 
-// Tables of 128 and 64 KB stay in the caches of a core that runs two threads; doc/adr/0017 compares the choices.
+// Tables of 64 and 128 KB stay in the caches of a core that runs two threads; doc/benchmarks.md compares the choices.
 Compressor::Compressor(Compression how) : impl_(std::make_unique<Impl>()) {
     if (!impl_->context) throw Error{Code::failed, "out of memory"};
     impl_->how = how;

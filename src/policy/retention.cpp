@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <ctime>
+#include <functional>
+#include <utility>
 
 #include "base/text.h"
 
@@ -77,9 +79,7 @@ public:
     Group(std::span<const Candidate> all, std::vector<std::size_t> members,
           std::vector<std::vector<std::string>>& reasons)
         : all_(all), newest_first_(std::move(members)), reasons_(reasons) {
-        std::ranges::reverse(newest_first_);
-        std::ranges::stable_sort(newest_first_,
-                                 [&](std::size_t a, std::size_t b) { return all_[a].received > all_[b].received; });
+        std::ranges::sort(newest_first_, std::greater(), [&](std::size_t i) { return std::pair(all_[i].received, i); });
     }
 
     void apply(const Retention& rules) {

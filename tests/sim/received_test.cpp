@@ -33,6 +33,14 @@ protected:
     std::unique_ptr<Repository> open_as(const std::string& label, SimWorld& sim) {
         return Repository::open(std::make_unique<Clocked>(small_.store), key_of(label), {}, sim.world());
     }
+    // By a machine that has no cache.
+    repo::SnapshotId back_up_by(SimWorld& machine, std::uint64_t seed) {
+        const auto repository = open_as("writer", machine);
+        const MemoryTree tree{{"/a", {noise(seed, 3'000)}}};
+        MemorySource from(tree, "db");
+        engine::Progress progress;
+        return engine::back_up(from, *repository, {{}, "host", false, false}, progress).snapshot.id;
+    }
     // One a day for five days, by a machine whose clock is off.
     std::vector<repo::SnapshotId> five_days(Nanoseconds off) {
         std::vector<repo::SnapshotId> out;
@@ -40,11 +48,7 @@ protected:
             small_.sim.clock.advance(one_day);
             SimWorld machine(100 + day);
             machine.clock.set_now(small_.sim.clock.now() + off);
-            const auto repository = open_as("writer", machine);
-            const MemoryTree tree{{"/a", {noise(day, 3'000)}}};
-            MemorySource from(tree, "db");
-            engine::Progress progress;
-            out.push_back(engine::back_up(from, *repository, {{}, "host", false, false}, progress).snapshot.id);
+            out.push_back(back_up_by(machine, day));
         }
         return out;
     }
@@ -72,10 +76,7 @@ TEST_P(Received, of_one_second_the_last_captured_is_the_newest) {
         for (std::uint64_t i = 0; i < 4; ++i) {
             SimWorld machine(10 * round + i);
             machine.clock.set_now(small_.sim.clock.now() + static_cast<Nanoseconds>(i) * one_second / 10);
-            const MemoryTree tree{{"/a", {noise(i, 3'000)}}};
-            MemorySource from(tree, "db");
-            engine::Progress progress;
-            last = engine::back_up(from, *open_as("writer", machine), {{}, "host", false, false}, progress).snapshot.id;
+            last = back_up_by(machine, i);
         }
         const auto repository = open_as("maintainer", small_.sim);
         engine::ForgetPlan plan{.ids = {}, .keep = policy::Retention{.last = 1}, .policies = {}, .source = {}};

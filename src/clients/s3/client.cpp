@@ -235,7 +235,7 @@ S3Client::Put S3Client::put(const std::string& key, ByteView bytes, const PutOpt
     if (response.status == 412 && options.if_absent) return Put::exists;
     if (says_damaged(error_code(response)) && crypto::sha256(bytes) != sha256)
         throw Error{Code::corrupt, "{}: its bytes changed in this machine's memory after they were named", key}
-            .unharmed("The store refused them: nothing was written.")
+            .unharmed("the store refused them, nothing was written")
             .hint("Test the memory of this machine before it writes backups.");
     fail(call, response);
 }
