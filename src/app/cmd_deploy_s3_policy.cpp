@@ -22,7 +22,8 @@ Command deploy_s3_policy_command() {
                     {"holdfast deploy s3-policy --role maintainer --bucket backups-eu --principal "
                      "arn:aws:iam::123456789012:role/prune > policy.json",
                      "for `aws s3api put-bucket-policy`"}};
-    out.options.value(plan->role, "--role", "ROLE", "writer, reader, maintainer, full or replicator").required = true;
+    out.options.one_of(plan->role, "--role", "ROLE", s3_policy_roles, "writer, reader, maintainer, full or replicator")
+        .required = true;
     out.options.value(plan->bucket, "--bucket", "NAME", "the bucket").required = true;
     out.options.value(plan->prefix, "--prefix", "PREFIX", "of the repository in the bucket");
     out.options.value(plan->key, "--key", "ID", "of a writer's key, from `key list`");

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "app/command.h"
@@ -16,6 +17,8 @@
 namespace holdfast::app {
 
 namespace {
+
+constexpr std::array<std::string_view, 4> roles{"writer", "reader", "maintainer", "full"};
 
 struct KeyChoice {
     std::string id;
@@ -107,18 +110,15 @@ private:
 };
 
 int add_key(Context& context, const KeyChoice& choice) {
-    const auto role = repo::role_named(choice.role);
-    if (!role)
-        throw Error{Code::usage, "there is no role {}", choice.role}.hint(
-            "The roles are writer, reader, maintainer and full.");
-    if (!choice.sources.empty() && *role != repo::Role::writer)
+    const repo::Role role = repo::role_named(choice.role).value_or(repo::Role::full);
+    if (!choice.sources.empty() && role != repo::Role::writer)
         throw Error{Code::usage, "--source is for the role writer"}.unharmed("no key was added");
     if (!is_plain_name(choice.domain))
         throw Error{Code::usage, "`{}` is no name of a domain", choice.domain}
             .unharmed("no key was added")
             .hint("A name has letters, digits, `-`, `_` and `.`.");
     const auto repository = context.open_repository();
-    const repo::NewKey key{choice.label, *role, choice.sources, choice.domain};
+    const repo::NewKey key{choice.label, role, choice.sources, choice.domain};
     if (choice.new_credential.empty()) {
         const repo::Unlock unlock =
             context.new_unlock(places_of_new_key(choice), std::nullopt, "Passphrase of the new key: ");
@@ -199,7 +199,7 @@ Command key_add_command() {
                      "a machine that can back up one source, and nothing else"},
                     {"holdfast key add --label web2 --role writer --new-credential /etc/holdfast/writer.cred",
                      "in one step, with a file that opens this repository and no other in its place"}};
-    out.options.value(choice->role, "--role", "ROLE", "writer, reader, maintainer or full (the default)");
+    out.options.one_of(choice->role, "--role", "ROLE", roles, "writer, reader, maintainer or full (the default)");
     out.options.list(choice->sources, "--source", "NAME",
                      "that a writer may back up; may be given again (default: all)");
     out.options.value(choice->domain, "--domain", "NAME",

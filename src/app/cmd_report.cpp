@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "app/command.h"
@@ -22,19 +23,12 @@ namespace {
 
 constexpr Nanoseconds one_day = 86'400 * one_second;
 constexpr Nanoseconds proof_age_default = 8 * one_day;  // a weekly proof and a day
+constexpr std::array<std::string_view, 4> formats{"text", "markdown", "html", "json"};
 
 struct ReportChoice {
     std::string format = "text";
     std::optional<Nanoseconds> within;
 };
-
-void check_format(const std::string& format) {
-    const std::vector<std::string> known{"text", "markdown", "html", "json"};
-    if (std::ranges::find(known, format) != known.end()) return;
-    const auto near = nearest(format, known);
-    throw Error{Code::usage, "there is no format `{}` of reports", format}.hint(
-        near ? "Did you mean `" + *near + "`?" : "There is " + join(known, ", ") + ".");
-}
 
 bool as_json(const Context& context, const ReportChoice& choice) {
     return context.out.is_json() || choice.format == "json";
@@ -87,7 +81,6 @@ report::Document document_of(const std::vector<report::ValidationLine>& lines, N
 }
 
 int run_proof(Context& context, const ReportChoice& choice) {
-    check_format(choice.format);
     const auto ledger = open_ledger(context);
     const Nanoseconds now = context.world.clock.now();
     const auto lines =
@@ -244,7 +237,6 @@ std::string proof_text(const repo::Snapshot& snapshot) {
 }
 
 int run_inventory(Context& context, const ReportChoice& choice) {
-    check_format(choice.format);
     const Inventory found = inventory(context);
     const std::vector<InventoryLine>& lines = found.lines;
     const std::vector<report::CopiesRow> copies = copies_of(context.config(), found);
@@ -286,7 +278,7 @@ Command report_command(const std::string& which, const std::shared_ptr<ReportCho
     out.name = "report " + which;
     out.part = Part::run;
     out.ends_with_its_reader = true;
-    out.options.value(choice->format, "--format", "FORMAT", "text, markdown, html or json (default text)");
+    out.options.one_of(choice->format, "--format", "FORMAT", formats, "text, markdown, html or json (default text)");
     return out;
 }
 

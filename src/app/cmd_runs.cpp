@@ -1,3 +1,5 @@
+#include <array>
+
 #include "app/command.h"
 #include "app/context.h"
 #include "app/progress_line.h"
@@ -10,25 +12,19 @@ namespace holdfast::app {
 
 namespace {
 
+constexpr std::array<std::string_view, 7> states{"due",    "running",     "done",   "partial",
+                                                 "failed", "interrupted", "skipped"};
+
 struct RunsChoice {
     std::string id;
     std::optional<std::string> job;
     std::optional<std::string> source;
-    std::optional<std::string> state;
+    std::string state;  // empty: in any
     std::optional<Nanoseconds> since;
     std::uint32_t last = 20;
     bool log = false;
     bool stop = false;
 };
-
-std::optional<ledger::RunState> parse_state(const std::optional<std::string>& text) {
-    if (!text) return std::nullopt;
-    const std::vector<std::string> names{"due", "running", "done", "partial", "failed", "interrupted", "skipped"};
-    if (std::ranges::find(names, *text) != names.end()) return ledger::state_named(*text);
-    const auto near = nearest(*text, names);
-    throw Error{Code::usage, "there is no state `{}` of runs", *text}.hint(
-        near ? "Did you mean `" + *near + "`?" : "There is " + join(names, ", ") + ".");
-}
 
 std::string progress_of(const ledger::Run& run, Nanoseconds now) {
     const ledger::Progress& at = run.progress;
@@ -113,7 +109,8 @@ int run_runs(Context& context, const RunsChoice& choice) {
         return 0;
     }
     if (choice.stop || choice.log) throw Error{Code::usage, "--log and --stop go with one run"}.hint("Give its id.");
-    ledger::RunFilter filter{.job = choice.job, .source = choice.source, .state = parse_state(choice.state)};
+    ledger::RunFilter filter{.job = choice.job, .source = choice.source, .state = {}};
+    if (!choice.state.empty()) filter.state = ledger::state_named(choice.state);
     if (choice.since) filter.since = context.world.clock.now() - *choice.since;
     filter.count_max = choice.last;
     const std::vector<ledger::Run> runs = ledger->runs(filter);
@@ -149,7 +146,8 @@ Command runs_command() {
     out.options.value(choice->job, "--job", "NAME", "of this job");
     out.options.value(choice->source, "--source", "NAME", "that worked on this source").offers =
         Option::Offers::sources;
-    out.options.value(choice->state, "--state", "STATE", "in this state");
+    out.options.one_of(choice->state, "--state", "STATE", states,
+                       "due, running, done, partial, failed, interrupted or skipped");
     out.options.duration(choice->since, "--since", "AGE", "not older than this");
     out.options.number(choice->last, "--last", "N", "at most so many (default 20)");
     out.options.flag(choice->log, "--log", "print the run's log");

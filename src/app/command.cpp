@@ -74,9 +74,13 @@ Option& Options::number(std::uint32_t& target, std::string names, std::string va
 Option& Options::one_of(std::string& target, std::string names, std::string value,
                         std::span<const std::string_view> words, std::string help) {
     Option& option = add(Option::Kind::value, std::move(names), std::move(value), std::move(help), {});
+    option.choices = words;
     option.take = [&target, words, name = option.long_name()](const std::string& text) {
-        if (std::ranges::find(words, text) == words.end())
-            throw Error{Code::usage, "{} is one of {}, not `{}`", name, fmt::join(words, ", "), text};
+        if (std::ranges::find(words, text) == words.end()) {
+            const auto near = nearest(text, std::vector<std::string>(words.begin(), words.end()));
+            throw Error{Code::usage, "{} is one of {}, not `{}`", name, fmt::join(words, ", "), text}.hint(
+                near ? "Did you mean `" + *near + "`?" : "");
+        }
         target = text;
     };
     return option;

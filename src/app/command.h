@@ -34,6 +34,7 @@ struct Option {
     bool required = false;
     std::function<void(const std::string&)> take;  // once for each value; for a flag, with ""
     Offers offers = Offers::nothing;
+    std::span<const std::string_view> choices = {};  // its value is one of these; empty: any
 
     bool is_word() const { return kind == Kind::word || kind == Kind::words; }
     bool takes_value() const { return kind != Kind::flag && !is_word(); }
@@ -50,7 +51,7 @@ public:
     // Given without a value it sets `target` to "".
     Option& optional_value(std::optional<std::string>& target, std::string names, std::string value, std::string help);
     Option& list(std::vector<std::string>& target, std::string names, std::string value, std::string help);
-    // One of `words`.
+    // One of `words`, which outlive it.
     Option& one_of(std::string& target, std::string names, std::string value, std::span<const std::string_view> words,
                    std::string help);
     Option& rate(std::uint64_t& target, std::string names, std::string value, std::string help);

@@ -18,6 +18,17 @@ struct Verbs {
     std::map<std::string, std::vector<const Command*>> second;
 };
 
+std::string summary_of(std::string_view group) {
+    static const std::map<std::string_view, std::string_view> summaries{
+        {"config", "the configuration"},
+        {"deploy", "print what runs holdfast elsewhere"},
+        {"key", "the keys of a repository"},
+        {"ledger", "the record of runs"},
+        {"report", "what is protected, and how well"},
+    };
+    return std::string(summaries.at(group));
+}
+
 Verbs verbs_of(const std::vector<Command>& commands) {
     Verbs out;
     std::set<std::string> seen;
@@ -26,9 +37,7 @@ Verbs verbs_of(const std::vector<Command>& commands) {
         const std::vector<std::string> words = split(command.name, ' ');
         if (words.size() > 1) out.second[words[0]].push_back(&command);
         if (!seen.insert(words[0]).second) continue;
-        out.first.emplace_back(words[0], words.size() > 1
-                                             ? words[0] == "key" ? "the keys of a repository" : "the configuration"
-                                             : command.summary);
+        out.first.emplace_back(words[0], words.size() > 1 ? summary_of(words[0]) : command.summary);
     }
     return out;
 }
@@ -74,6 +83,17 @@ std::string names_offering(const std::vector<Command>& commands, const Options& 
     return join(list, "|");
 }
 
+// Cases of the verb and the word before the cursor. `verb` is a pattern.
+std::string bash_choices(const std::string& verb, const Options& options) {
+    std::string out;
+    for (const Option& option : options.all()) {
+        if (option.choices.empty()) continue;
+        out += fmt::format("        {}' {}') COMPREPLY=($(compgen -W {} -- \"$current\")); return ;;\n", verb,
+                           option.long_name(), quoted(fmt::format("{}", fmt::join(option.choices, " "))));
+    }
+    return out;
+}
+
 }  // namespace
 
 std::string bash_completion(const std::vector<Command>& commands, const Options& globals) {
@@ -81,12 +101,16 @@ std::string bash_completion(const std::vector<Command>& commands, const Options&
     std::vector<std::string> first;
     for (const auto& [name, summary] : verbs.first) first.push_back(name);
     std::string cases;
+    std::string choices = bash_choices("*", globals);
     for (const Command& command : commands) {
         if (command.part == Part::hidden) continue;
         cases += fmt::format("        {}) words={} ;;\n", quoted(command.name), quoted(option_names(command.options)));
+        choices += bash_choices(quoted(command.name), command.options);
     }
     std::string groups;
+    std::vector<std::string> with_verbs;
     for (const auto& [group, members] : verbs.second) {
+        with_verbs.push_back(group);
         std::vector<std::string> names;
         for (const Command* command : members) names.push_back(sub_verb(*command));
         groups += fmt::format("        {}) COMPREPLY=($(compgen -W {} -- \"$current\")); return ;;\n", group,
@@ -120,6 +144,8 @@ _holdfast() {{
                 fi ;;
         esac
     done
+    case "$verb $previous" in
+{}    esac
     case "$verb" in
         '') [[ $current == -* ]] || {{ COMPREPLY=($(compgen -W {} -- "$current")); return; }} ;;
 {}{}    esac
@@ -134,8 +160,8 @@ complete -o filenames -F _holdfast holdfast
                        names_offering(commands, globals, Option::Offers::sources),
                        names_offering(commands, globals, Option::Offers::targets),
                        names_offering(commands, globals, Option::Offers::files),
-                       names_offering(commands, globals, Option::Offers::folders), "@(config|key)",
-                       quoted(join(first, " ")), groups, cases, option_names(globals) + " --help");
+                       names_offering(commands, globals, Option::Offers::folders), "@(" + join(with_verbs, "|") + ")",
+                       choices, quoted(join(first, " ")), groups, cases, option_names(globals) + " --help");
 }
 
 namespace {
@@ -149,8 +175,9 @@ std::string zsh_escaped(std::string_view text) {
     return out;
 }
 
-std::string zsh_offer(Option::Offers offers) {
-    switch (offers) {
+std::string zsh_offer(const Option& option) {
+    if (!option.choices.empty()) return fmt::format("({})", fmt::join(option.choices, " "));
+    switch (option.offers) {
         case Option::Offers::files:
             return "_files";
         case Option::Offers::folders:
@@ -180,7 +207,7 @@ std::string zsh_options(const Options& options) {
         std::string value;
         if (option.kind == Option::Kind::optional_value) value = fmt::format("::{}:", zsh_escaped(option.value));
         if (option.kind == Option::Kind::value || option.kind == Option::Kind::list)
-            value = fmt::format(":{}:{}", zsh_escaped(option.value), zsh_offer(option.offers));
+            value = fmt::format(":{}:{}", zsh_escaped(option.value), zsh_offer(option));
         const std::string repeat = option.kind == Option::Kind::list ? "*" : "";
         const std::string help = quoted(fmt::format("[{}]{}", zsh_escaped(option.help), value));
         const std::string end = option.takes_value() && option.kind == Option::Kind::optional_value ? "=-" : "";
@@ -278,6 +305,7 @@ std::string fish_completion(const std::vector<Command>& commands, const Options&
                 const bool is_word =
                     option.offers == Option::Offers::nothing || option.offers == Option::Offers::sources;
                 out += is_word ? " -x" : " -r";
+                if (!option.choices.empty()) out += " -a " + quoted(fmt::format("{}", fmt::join(option.choices, " ")));
                 if (option.offers == Option::Offers::sources) out += " -a '(holdfast names sources 2>/dev/null)'";
                 if (option.offers == Option::Offers::targets) out += " -a '(holdfast names environments 2>/dev/null)'";
             }

@@ -140,6 +140,10 @@ TEST_F(HelpTest, bash_completes_verbs_sub_verbs_and_options) {
     EXPECT_EQ(offered(script, {"forget", "--keep-d"}), "--keep-daily ");
     EXPECT_EQ(offered(script, {"key", "add", "--lab"}), "--label ");
     EXPECT_EQ(offered(script, {"ls", "--js"}), "--json ");
+    EXPECT_EQ(offered(script, {"deploy", "s3-policy", "--buc"}), "--bucket ");
+    EXPECT_EQ(offered(script, {"key", "add", "--role", "ma"}), "maintainer ");
+    EXPECT_EQ(offered(script, {"deploy", "s3-policy", "--role", "re"}), "reader replicator ");
+    EXPECT_EQ(offered(script, {"backup", "--compression", ""}), "off fast balanced small ");
 }
 
 // What fish offers for a line with the cursor at its end, without the summaries.
@@ -165,6 +169,9 @@ TEST_F(HelpTest, fish_completes_verbs_sub_verbs_and_options) {
     EXPECT_THAT(offers("holdfast forget --keep-d"), ElementsAre("--keep-daily"));
     EXPECT_THAT(offers("holdfast key add --lab"), ElementsAre("--label"));
     EXPECT_THAT(offers("holdfast ls --js"), ElementsAre("--json"));
+    EXPECT_THAT(offers("holdfast key add --role ma"), ElementsAre("maintainer"));
+    EXPECT_THAT(offers("holdfast deploy s3-policy --role re"), ElementsAre("reader", "replicator"));
+    EXPECT_THAT(offers("holdfast --compression s"), ElementsAre("small"));
 }
 
 // What becomes of a line when somebody types it into zsh, with a tab at its end. The first keys are for a shell that is
@@ -197,6 +204,8 @@ TEST_F(HelpTest, zsh_completes_verbs_sub_verbs_and_options) {
     EXPECT_EQ(completed("holdfast forget --keep-d"), "holdfast forget --keep-daily");
     EXPECT_EQ(completed("holdfast key add --lab"), "holdfast key add --label");
     EXPECT_EQ(completed("holdfast ls --js"), "holdfast ls --json");
+    EXPECT_EQ(completed("holdfast key add --role ma"), "holdfast key add --role maintainer");
+    EXPECT_EQ(completed("holdfast --compression s"), "holdfast --compression small");
 }
 
 TEST_F(HelpTest, the_guide_names_every_verb_and_option) {

@@ -6,14 +6,19 @@
 // Source   doc/guide/roles.md; docs.aws.amazon.com, "Enforce conditional writes on Amazon S3 buckets"
 #pragma once
 
+#include <array>
 #include <string>
+#include <string_view>
 
 #include "app/json.h"
 
 namespace holdfast::app {
 
+inline constexpr std::array<std::string_view, 5> s3_policy_roles{"writer", "reader", "maintainer", "full",
+                                                                 "replicator"};
+
 struct S3PolicyPlan {
-    std::string role;  // "writer", "reader", "maintainer", "full", "replicator"
+    std::string role;  // of s3_policy_roles
     std::string bucket;
     std::string prefix = {};     // of the repository in the bucket
     std::string key = {};        // id of the writer's key: it writes into no other's log

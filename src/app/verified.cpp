@@ -114,6 +114,7 @@ std::vector<CheckLine> compare_server(const RestoredTarget& target, const engine
         compare_instant(target, *facts, report.rebuilt.instant, out);
         return {};
     }
+    if (report.rebuilt.instant) facts = completed(*facts, *report.rebuilt.instant);
     const auto& wants = target.request.wants;
     std::vector<std::string> only;
     if (wants) {

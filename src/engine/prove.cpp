@@ -192,6 +192,7 @@ private:
                 add("restored", pass, fmt::format("{} items", report_.items), fmt::format("{} items", done.items));
         });
         findings_ = std::move(done.rebuilt.findings);
+        if (facts() && done.rebuilt.instant) facts_->emplace(completed(**facts_, *done.rebuilt.instant));
         if (!restored && !done.damaged.empty()) report_.level = 1;
         return restored;
     }

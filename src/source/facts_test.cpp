@@ -62,6 +62,25 @@ TEST(Facts, that_cannot_be_told_are_not_tested) {
     }
 }
 
+TEST(Facts, of_what_changed_meanwhile_are_those_of_the_restore) {
+    const Facts captured{"quiet",
+                         {{"shop/gone", "about documents", "3"},
+                          {"shop/log", "about documents", "5"},
+                          {"shop/orders", "about bytes", "700"},
+                          {"shop/orders", "about documents", "7"},
+                          {"shop/still", "documents", "1"}}};
+    const Facts restored{"quiet",
+                         {untold("shop/log", "documents", "capped"),
+                          {"shop/orders", "documents", "9"},
+                          {"shop/still", "documents", "2"}}};
+    EXPECT_EQ(completed(captured, restored).list, (std::vector<Fact>{{"shop/gone", "about documents", "3"},
+                                                                     untold("shop/log", "documents", "capped"),
+                                                                     {"shop/orders", "about bytes", "700"},
+                                                                     {"shop/orders", "documents", "9"},
+                                                                     {"shop/still", "documents", "1"}}));
+    EXPECT_EQ(completed(captured, {}).list, captured.list);
+}
+
 TEST(Facts, that_a_capture_does_not_have_are_named) {
     const Facts captured{"same-view",
                          {untold("", "globals", "not compared"),

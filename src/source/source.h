@@ -168,7 +168,7 @@ public:
         std::uint64_t items_deleted = 0;
         std::vector<Finding> findings;
         std::vector<Records> records = {};  // of servers that count them
-        // What the target has got of an instant, where the rebuild knows; measure() finds the same.
+        // What a journal, or the capture's own oplog, made of it, where that is known; measure() finds the same.
         std::optional<Facts> instant = {};
     };
     // Between the last item and finish(): goes on with the source's journal. Null: this target takes none.

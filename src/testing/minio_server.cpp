@@ -32,8 +32,10 @@ MinioServer::MinioServer() : folder_("holdfast-minio-") {
     endpoint_ = fmt::format("http://127.0.0.1:{}", port);
     ::mkdir((folder_.path() + "/" + bucket()).c_str(), 0700);
     server_ = std::make_unique<Child>(
-        ChildOptions{.argv = {program(), "server", "--quiet", "--address", fmt::format("127.0.0.1:{}", port),
-                              "--console-address", fmt::format("127.0.0.1:{}", console), folder_.path()},
+        // A test that crashes leaves nobody behind who keeps its output open.
+        ChildOptions{.argv = {"setpriv", "--pdeathsig", "KILL", program(), "server", "--quiet", "--address",
+                              fmt::format("127.0.0.1:{}", port), "--console-address",
+                              fmt::format("127.0.0.1:{}", console), folder_.path()},
                      .add_environment = {{"MINIO_ROOT_USER", user}, {"MINIO_ROOT_PASSWORD", password}},
                      .capture_stdout = false});
     ::setenv("AWS_ACCESS_KEY_ID", user, 1);

@@ -146,7 +146,12 @@ sources:
 
     def test_writes_during_the_capture_are_replayed_to_one_instant(self):
         self.fill(400)
-        child = self.start("backup", self.server.url("shop"))
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"""version: 1
+sources:
+  shop: {{kind: mongodb, url: "{self.server.url("shop")}", server_program: "{server_program()}"}}
+""")
+        child = self.start("-c", config, "backup", "shop")
         i = 0
         # Both are written together, so they are equal at every instant.
         while child.poll() is None:
@@ -156,7 +161,12 @@ sources:
             i += 1
         self.assertEqual(child.returncode, 0, child.communicate())
         self.assertGreater(i, 2)
-        self.restore("latest", self.other.url())
+        verified = self.restore("latest", self.other.url()).lines()[-1]["verified"]
+        proof = self.holdfast("-c", config, "prove", "shop", "--level", "V4", "--json").lines()[-1]
+        for compared in (verified, proof):
+            self.assertEqual(compared["result"], "pass", json.dumps(compared, indent=1))
+            passed = {check["name"] for check in compared["checks"] if check["result"] == "pass"}
+            self.assertLessEqual({"shop/orders documents", "shop/orders content", "shop/empty content"}, passed)
         content = self.there.content("shop")
         new = [id for id in content["orders"] if "new" in id]
         self.assertLessEqual(abs(len(new) - len(content.get("zz", {}))), 1)

@@ -34,7 +34,7 @@ class Roles(Case):
         keys = self.holdfast("key", "list", "--json").document()["keys"]
         self.assertEqual(sorted(each["role"] for each in keys), ["full", "maintainer", "reader", "writer", "writer"])
         self.assertIn(["uploads"], [each["sources"] for each in keys])
-        self.fails(2, "key", "add", "--role", "king", says="no role king", hints="writer, reader, maintainer")
+        self.fails(2, "key", "add", "--role", "king", says="--role is one of writer, reader, maintainer, full, not `king`")
         self.fails(2, "key", "add", "--role", "reader", "--source", "x", says="for the role writer")
 
     def test_a_writer_backs_up_and_reads_nothing_back(self):

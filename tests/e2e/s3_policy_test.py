@@ -180,7 +180,7 @@ class Evaluated(Roles, Case):
         self.holdfast("check", "--read-data")
 
     def test_what_is_no_role_or_bucket_is_refused(self):
-        self.fails(2, "deploy", "s3-policy", "--role", "king", "--bucket", "backups", says="no role king", hints="replicator")
+        self.fails(2, "deploy", "s3-policy", "--role", "king", "--bucket", "backups", says="--role is one of writer, reader, maintainer, full, replicator, not `king`")
         self.fails(2, "deploy", "s3-policy", "--role", "reader", "--bucket", "b/c", says="no name of a bucket")
         self.fails(2, "deploy", "s3-policy", "--role", "reader", "--bucket", "backups", "--key", "0123456789ab", says="writer")
         bucket_policy = json.loads(self.holdfast("deploy", "s3-policy", "--role", "full", "--bucket", "backups", "--principal",

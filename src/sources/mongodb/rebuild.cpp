@@ -126,7 +126,6 @@ public:
     std::unique_ptr<Replay> replay(const ReplayRequest& request) override {
         if (is_dry_run_) return nullptr;
         applier().pass_base();
-        is_replayed_ = true;
         return std::make_unique<JournalReplay>(applier(), request);
     }
 
@@ -135,10 +134,8 @@ public:
             applier().flush();
             for (Finding& each : target_->finish()) summary_.findings.push_back(std::move(each));
             summary_.records = target_->records();
-            if (is_replayed_) {
-                summary_.instant = Facts{captured_.basis, target_->facts(tally_)};
-                summary_.instant->sort();
-            }
+            summary_.instant = Facts{captured_.basis, target_->facts(tally_)};
+            summary_.instant->sort();
         }
         return std::move(summary_);
     }
@@ -212,7 +209,6 @@ private:
 
     World& world_;
     const bool is_dry_run_;
-    bool is_replayed_ = false;
     Facts captured_;
     std::uint64_t tickets_ = 0;
     std::vector<std::string> databases_;
