@@ -459,6 +459,7 @@ class Ranges(Scripted):
         self.backup(server.url(), "--range-size", "16K")
         self.restore("latest", self.folder / "out")
         self.assertEqual((self.folder / "out/shop/orders").read_bytes(), b"".join(encode(each) for each in self.documents()))
+        self.asked = [each for each in server.commands if each.get("find") == "orders" and "limit" in each]
         return [each for each in server.commands if "hint" in each and "limit" not in each]
 
     def test_a_large_collection_is_read_by_ranges_in_order(self):
@@ -470,6 +471,8 @@ class Ranges(Scripted):
 
     def test_a_server_that_does_not_know_bounds_is_read_in_one(self):
         self.assertEqual(self.captured(knows_bounds=False), [])
+        self.assertEqual([each for each in self.asked if "sort" in each], [], "it may sort the whole collection for each")
+        self.assertEqual(len(self.asked), 1)
 
     def test_a_range_that_cannot_be_read_ends_the_capture(self):
         server = self.server({"shop": {"orders": Collection(self.documents())}})

@@ -30,7 +30,9 @@ class Collection:
         self.ids = None
 
     def place(self, bound):
-        """Where in the order of the index on _id a value stands: numbers before texts."""
+        """Where in the order of the index on _id a value stands: numbers before texts, and null before both."""
+        if bound["_id"] is None:
+            return 0
         key = lambda value: (isinstance(value, str), value)
         if self.ids is None:
             self.ids = [key(decode(each)["_id"]) for each in self.documents]

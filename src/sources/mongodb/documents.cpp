@@ -63,8 +63,15 @@ public:
     // {_id: …} of the document that lies this range's length behind `begin`; nothing when there is none.
     std::optional<Bytes> after(const Bytes& begin) { return look({begin, {}}, documents_); }
 
-    // Servers that take no bounds may pass over them in silence.
+    // Servers that take no bounds may pass over them in silence. What needs no order is asked first, since such a server
+    // may sort all of a collection for each question that does: nothing comes before null, but what few use as an _id.
     bool are_understood() {
+        Builder query;
+        query.text("find", name_).document("projection", by_id()).i64("limit", 1).boolean("singleBatch", true);
+        Bounds{{}, Builder().null("_id").done()}.add_to(query);
+        instant_.add_to(query);
+        const Reply before_all = lease_->ask(database_, query.done());
+        if (!before_all.ok() || first_id(before_all)) return false;
         const auto second = after({});
         if (!second) return false;
         const auto first = look({*second, {}}, 0);
@@ -79,7 +86,10 @@ private:
         bounds.add_to(query);
         instant_.add_to(query);
         const Reply reply = lease_->ask(database_, query.done());
-        if (!reply.ok()) return std::nullopt;
+        return reply.ok() ? first_id(reply) : std::nullopt;
+    }
+
+    static std::optional<Bytes> first_id(const Reply& reply) {
         const ByteView batch = document_of(document_of(reply.document, "cursor"), "firstBatch");
         const auto first = Elements(batch).begin();
         const auto id = first == Elements(batch).end() ? std::nullopt : find(first->value, "_id");
