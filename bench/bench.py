@@ -20,6 +20,8 @@ import subprocess
 import sys
 import time
 
+from common import touch_memory
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 
@@ -761,6 +763,7 @@ def bench(options):
     if not names:
         raise SystemExit("bench: no tool is there")
 
+    touch_memory()
     work = f"{place}/run/{scale}"
     os.makedirs(work, exist_ok=True)
     lock = open(f"{place}/run/lock", "w")
