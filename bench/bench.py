@@ -763,7 +763,6 @@ def bench(options):
     if not names:
         raise SystemExit("bench: no tool is there")
 
-    touch_memory()
     work = f"{place}/run/{scale}"
     os.makedirs(work, exist_ok=True)
     lock = open(f"{place}/run/lock", "w")
@@ -771,6 +770,11 @@ def bench(options):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise SystemExit("bench: another benchmark runs in this folder") from None
+    if os.listdir(work):
+        say("bench: removing what an earlier run left; ext4 avoids the inodes of it for some minutes, which makes restores slower")
+        shutil.rmtree(work)
+        os.makedirs(work)
+    touch_memory()
     load = os.getloadavg()[0]
     if load > 0.5:
         say(f"bench: warning: the machine is busy (load {load:.1f}); the figures will say so too")
@@ -820,6 +824,8 @@ def bench(options):
                 os.rename(tree.path, f"{work}/data-of-{name}")
         save(options.json, json.dumps(result, indent=1) + "\n")
         say("\n" + report_tree(data))
+    if not options.keep:
+        shutil.rmtree(work)
     return result
 
 
