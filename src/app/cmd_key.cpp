@@ -110,15 +110,16 @@ private:
 };
 
 int add_key(Context& context, const KeyChoice& choice) {
-    const repo::Role role = repo::role_named(choice.role).value_or(repo::Role::full);
-    if (!choice.sources.empty() && role != repo::Role::writer)
+    const auto role = repo::role_named(choice.role);
+    HF_ASSERT(role.has_value());  // --role takes no other word
+    if (!choice.sources.empty() && *role != repo::Role::writer)
         throw Error{Code::usage, "--source is for the role writer"}.unharmed("no key was added");
     if (!is_plain_name(choice.domain))
         throw Error{Code::usage, "`{}` is no name of a domain", choice.domain}
             .unharmed("no key was added")
             .hint("A name has letters, digits, `-`, `_` and `.`.");
     const auto repository = context.open_repository();
-    const repo::NewKey key{choice.label, role, choice.sources, choice.domain};
+    const repo::NewKey key{choice.label, *role, choice.sources, choice.domain};
     if (choice.new_credential.empty()) {
         const repo::Unlock unlock =
             context.new_unlock(places_of_new_key(choice), std::nullopt, "Passphrase of the new key: ");

@@ -67,6 +67,8 @@ std::string option_names(const Options& options) {
     return join(out, " ");
 }
 
+std::string choices_of(const Option& option) { return fmt::format("{}", fmt::join(option.choices, " ")); }
+
 // Options (of all commands) whose values are files or folders.
 std::string names_offering(const std::vector<Command>& commands, const Options& globals, Option::Offers offers) {
     std::set<std::string> names;
@@ -89,7 +91,7 @@ std::string bash_choices(const std::string& verb, const Options& options) {
     for (const Option& option : options.all()) {
         if (option.choices.empty()) continue;
         out += fmt::format("        {}' {}') COMPREPLY=($(compgen -W {} -- \"$current\")); return ;;\n", verb,
-                           option.long_name(), quoted(fmt::format("{}", fmt::join(option.choices, " "))));
+                           option.long_name(), quoted(choices_of(option)));
     }
     return out;
 }
@@ -176,7 +178,7 @@ std::string zsh_escaped(std::string_view text) {
 }
 
 std::string zsh_offer(const Option& option) {
-    if (!option.choices.empty()) return fmt::format("({})", fmt::join(option.choices, " "));
+    if (!option.choices.empty()) return "(" + choices_of(option) + ")";
     switch (option.offers) {
         case Option::Offers::files:
             return "_files";
@@ -305,7 +307,7 @@ std::string fish_completion(const std::vector<Command>& commands, const Options&
                 const bool is_word =
                     option.offers == Option::Offers::nothing || option.offers == Option::Offers::sources;
                 out += is_word ? " -x" : " -r";
-                if (!option.choices.empty()) out += " -a " + quoted(fmt::format("{}", fmt::join(option.choices, " ")));
+                if (!option.choices.empty()) out += " -a " + quoted(choices_of(option));
                 if (option.offers == Option::Offers::sources) out += " -a '(holdfast names sources 2>/dev/null)'";
                 if (option.offers == Option::Offers::targets) out += " -a '(holdfast names environments 2>/dev/null)'";
             }

@@ -66,11 +66,7 @@ public:
     // Servers that take no bounds may pass over them in silence. What needs no order is asked first, since such a server
     // may sort all of a collection for each question that does: nothing comes before null, but what few use as an _id.
     bool are_understood() {
-        Builder query;
-        query.text("find", name_).document("projection", by_id()).i64("limit", 1).boolean("singleBatch", true);
-        Bounds{{}, Builder().null("_id").done()}.add_to(query);
-        instant_.add_to(query);
-        const Reply before_all = lease_->ask(database_, query.done());
+        const Reply before_all = lease_->ask(database_, one_within({{}, Builder().null("_id").done()}).done());
         if (!before_all.ok() || first_id(before_all)) return false;
         const auto second = after({});
         if (!second) return false;
@@ -79,13 +75,17 @@ public:
     }
 
 private:
-    std::optional<Bytes> look(const Bounds& bounds, std::int64_t skip) {
+    Builder one_within(const Bounds& bounds) const {
         Builder query;
-        query.text("find", name_).document("sort", by_id()).document("projection", by_id());
-        query.i64("skip", skip).i64("limit", 1).boolean("singleBatch", true);
+        query.text("find", name_).document("projection", by_id()).i64("limit", 1).boolean("singleBatch", true);
         bounds.add_to(query);
         instant_.add_to(query);
-        const Reply reply = lease_->ask(database_, query.done());
+        return query;
+    }
+
+    std::optional<Bytes> look(const Bounds& bounds, std::int64_t skip) {
+        const Reply reply =
+            lease_->ask(database_, one_within(bounds).document("sort", by_id()).i64("skip", skip).done());
         return reply.ok() ? first_id(reply) : std::nullopt;
     }
 
