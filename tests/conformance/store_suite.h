@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <barrier>
+#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
@@ -84,7 +85,11 @@ protected:
         for (int i = 0; i < count; ++i) {
             threads.emplace_back([&, i] {
                 start.arrive_and_wait();
-                work(i);
+                try {
+                    work(i);
+                } catch (const std::exception& error) {
+                    ADD_FAILURE() << "thread " << i << ": " << error.what();
+                }
             });
         }
     }

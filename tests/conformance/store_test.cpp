@@ -59,12 +59,14 @@ StoreOpener faultless_place() {
     return sim_place([](SimPlace& place) { return std::make_unique<FaultyStore>(place.memory, place.sim); });
 }
 
-// All threads sleep by one simulated clock, so a budget passes many times as fast as for one.
+// All threads sleep by one simulated clock, so a budget passes many times as fast as for one; also that before the
+// first answer.
 StoreOpener retried_place() {
     return sim_place([](SimPlace& place) {
         const Faults faults{.lost_reply = 0.2, .failed_before = 0.2, .late = 0.1};
+        const RetryBudget budget{.total = 1'000'000 * one_second, .before_answer = 1'000'000 * one_second};
         return std::make_unique<RetryingStore>(std::make_unique<FaultyStore>(place.memory, place.sim, faults),
-                                               place.sim.world(), RetryBudget{.total = 1'000'000 * one_second});
+                                               place.sim.world(), budget);
     });
 }
 
