@@ -47,7 +47,8 @@ std::size_t bytes_to_cut(const Gear& gear, std::uint64_t threshold, std::uint64_
 
 }  // namespace
 
-Chunker::Chunker(ChunkSizes sizes, const Secret& key) : sizes_(sizes), gear_(gear_from(key)) {
+Chunker::Chunker(ChunkSizes sizes, const Secret& key)
+    : sizes_(sizes), record_key_(crypto::derive(key.reveal(), {}, "holdfast record cuts")), gear_(gear_from(key)) {
     if (sizes.min < window_bytes || sizes.mean <= sizes.min || sizes.max <= sizes.mean)
         throw Error{Code::corrupt, "chunks of {} to {} bytes with a mean of {} make no sense", sizes.min, sizes.max,
                     sizes.mean};
@@ -68,6 +69,13 @@ std::size_t Chunker::first_cut(ByteView bytes, bool last) const {
         if (end == sizes_.max) return sizes_.max;
     }
     return last ? bytes.size() : 0;
+}
+
+bool Chunker::may_cut_behind(std::uint64_t record_hash, std::size_t record_bytes) const {
+    if (record_bytes >= sizes_.mean - sizes_.min) return true;
+    std::array<std::uint8_t, sizeof record_hash> hash;
+    for (std::size_t i = 0; i < hash.size(); ++i) hash[i] = static_cast<std::uint8_t>(record_hash >> (8 * i));
+    return crypto::tag64(record_key_, hash) < threshold_ * record_bytes;
 }
 
 }  // namespace holdfast::codec

@@ -28,11 +28,14 @@ public:
     // The length of the first chunk of `bytes`, whose first byte begins a chunk. When no cut lies in `bytes`
     // and it is shorter than max, it is bytes.size() if `last`, else 0: give more.
     std::size_t first_cut(ByteView bytes, bool last) const;
+    // Of a record with this hash: with a chance in proportion to its bytes, so that chunks get their mean length.
+    bool may_cut_behind(std::uint64_t record_hash, std::size_t record_bytes) const;
     const ChunkSizes& sizes() const { return sizes_; }
 
 private:
     ChunkSizes sizes_;
     std::uint64_t threshold_;
+    Secret record_key_;
     std::array<std::uint64_t, 256> gear_;
 };
 

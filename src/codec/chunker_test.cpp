@@ -174,6 +174,17 @@ TEST(Chunker, refuses_sizes_that_make_no_sense) {
     EXPECT_NO_THROW(Chunker({64, 65, 66}, key_of(0)));
 }
 
+// doc/format/chunks.md
+TEST(Chunker, of_records_the_key_chooses_those_that_may_end_a_chunk) {
+    const Chunker chunker({}, key_of(0));
+    std::vector<std::uint64_t> chosen;
+    for (std::uint64_t hash = 0; chosen.size() < 4; ++hash)
+        if (chunker.may_cut_behind(hash, 1000)) chosen.push_back(hash);
+    EXPECT_EQ(chosen, (std::vector<std::uint64_t>{77, 205, 477, 1016}));
+    EXPECT_TRUE(chunker.may_cut_behind(0, ChunkSizes{}.mean - ChunkSizes{}.min));
+    EXPECT_FALSE(chunker.may_cut_behind(0, 0));
+}
+
 }  // namespace
 
 }  // namespace holdfast::codec

@@ -1,14 +1,10 @@
 #include "crypto/lanes.h"
 
-#ifdef HF_HAS_IPSEC_MB
-#define NO_COMPAT_IMB_API_053
-#include <intel-ipsec-mb.h>
-#endif
-
 #include <algorithm>
 #include <cstring>
 
 #include "base/error.h"
+#include "crypto/multi_buffer.h"
 
 namespace holdfast::crypto {
 
@@ -16,26 +12,12 @@ namespace holdfast::crypto {
 
 namespace {
 
-// Costs some 100 KB, so threads that hash nothing have none.
-IMB_MGR* manager() {
-    struct Free {
-        void operator()(IMB_MGR* manager) const { free_mb_mgr(manager); }
-    };
-    thread_local const std::unique_ptr<IMB_MGR, Free> mine = [] {
-        std::unique_ptr<IMB_MGR, Free> out(alloc_mb_mgr(0));
-        if (!out) throw std::bad_alloc();
-        init_mb_mgr_auto(out.get(), nullptr);
-        return out;
-    }();
-    return mine.get();
-}
-
 std::array<std::uint8_t, 32> state_after(ByteView key, std::uint8_t pad) {
     std::array<std::uint8_t, 64> block;
     block.fill(pad);
     for (std::size_t i = 0; i < key.size(); ++i) block[i] ^= key[i];
     std::array<std::uint8_t, 32> out;
-    IMB_SHA256_ONE_BLOCK(manager(), block.data(), out.data());
+    IMB_SHA256_ONE_BLOCK(multi_buffer(), block.data(), out.data());
     explicit_bzero(block.data(), block.size());
     return out;
 }
@@ -47,7 +29,7 @@ LaneMac::LaneMac(ByteView key) : one_(key), inner_(state_after(key, 0x36)), oute
 void LaneMac::operator()(ByteView bytes, Bytes& out) const {
     constexpr std::size_t jobs_max = 64;
     std::array<IMB_JOB, jobs_max> jobs;
-    IMB_MGR* const lanes = manager();
+    IMB_MGR* const lanes = multi_buffer();
     for (std::size_t at = 0; at < bytes.size();) {
         const std::size_t count = std::min(jobs_max, (bytes.size() - at + segment_max - 1) / segment_max);
         const std::size_t digests = out.size();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "codec/stream_cutter.h"
 #include "engine/line_item.h"
 #include "source/line_data.h"
 
@@ -236,26 +237,31 @@ void Contents::read_large(const std::shared_ptr<ItemJob>& job) {
 
 void Contents::read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data, ByteView begun, std::uint64_t hole) {
     const codec::Chunker& chunker = keys_.domain().chunker;
+    codec::StreamCutter cutter(chunker, data.has_records());
     const bool spread = job->entry().expected_bytes > spread_bytes || job->entry().expected_bytes == 0;
     const std::size_t expected = job->entry().expected_bytes;
-    const std::size_t room =
-        std::min<std::size_t>(chunker.sizes().max + 1024 * 1024, expected == 0 ? SIZE_MAX : expected + 1);
-    Bytes buffer(std::max(room, begun.size() + 1));
-    std::ranges::copy(begun, buffer.begin());
+    const std::size_t room_max = chunker.sizes().max + 1024 * 1024;
+    const std::size_t room = std::min<std::size_t>(room_max, expected == 0 ? SIZE_MAX : expected + 1);
+    auto block = std::make_shared<Bytes>(std::max(room, begun.size() + 1));
+    std::ranges::copy(begun, block->begin());
     std::size_t begin = 0, end = begun.size();
     std::uint64_t size = begun.size();
     std::uint64_t fresh = 0;  // behind `begun`, of which nothing is known where there is an earlier content
     bytes_read_ += begun.size();
     progress_.bytes += begun.size();
     while (true) {
-        if (end == buffer.size()) {
-            std::memmove(buffer.data(), buffer.data() + begin, end - begin);
+        if (end == block->size()) {
+            // The chunks of this one may still wait for a worker.
+            auto next = std::make_shared<Bytes>(std::max(room_max, end - begin + 1));
+            std::memcpy(next->data(), block->data() + begin, end - begin);
+            block = std::move(next);
             end -= begin;
             begin = 0;
-            if (end == buffer.size()) buffer.resize(chunker.sizes().max + 1024 * 1024);
         }
         const ItemData::Piece piece = hole > 0 ? ItemData::Piece{0, std::exchange(hole, 0)}
-                                               : read_piece(data, MutableByteView(buffer).subspan(end));
+                                               : read_piece(data, MutableByteView(*block).subspan(end));
+        for (const ItemData::RecordEnd& record : piece.records)
+            cutter.record(end - begin + record.at, record.bytes, record.hash);
         end += piece.bytes;
         size += piece.bytes + piece.hole;
         bytes_read_ += piece.bytes;
@@ -270,13 +276,12 @@ void Contents::read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data, 
         fresh += piece.bytes + piece.hole;
         const bool last = piece.bytes == 0;
         while (begin < end) {
-            const std::size_t cut = chunker.first_cut(ByteView(buffer).subspan(begin, end - begin), last);
+            const std::size_t cut = cutter.next(ByteView(*block).subspan(begin, end - begin), last);
             if (cut == 0) break;
-            store_piece(job, ByteView(buffer).subspan(begin, cut), spread);
+            store_piece(job, block, ByteView(*block).subspan(begin, cut), spread);
             begin += cut;
         }
         if (!last) continue;
-        begin = end = 0;
         if (piece.hole == 0) break;
         const std::lock_guard lock(mutex_);
         job->content.push_back({{}, 0, piece.hole});
@@ -327,7 +332,8 @@ void Contents::read_lines(const std::shared_ptr<ItemJob>& job, ItemData& data) {
     part_of_lines_done();
 }
 
-void Contents::store_piece(const std::shared_ptr<ItemJob>& job, ByteView plain, bool spread) {
+void Contents::store_piece(const std::shared_ptr<ItemJob>& job, const std::shared_ptr<Bytes>& block, ByteView plain,
+                           bool spread) {
     std::size_t place;
     {
         const std::lock_guard lock(mutex_);
@@ -340,8 +346,8 @@ void Contents::store_piece(const std::shared_ptr<ItemJob>& job, ByteView plain, 
     };
     if (!spread) return settle(*job, packs_.add(plain).id);
     job->parts.fetch_add(1);
-    workers_.submit([this, job, settle, bytes = to_bytes(plain)] {
-        settle(*job, packs_.add(bytes).id);
+    workers_.submit([this, job, settle, block, plain] {
+        settle(*job, packs_.add(plain).id);
         part_done(*job);
     });
 }

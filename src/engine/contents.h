@@ -108,7 +108,9 @@ private:
     // `begun` and `hole` were read from the data before.
     void read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data, ByteView begun, std::uint64_t hole);
     void read_lines(const std::shared_ptr<ItemJob>& job, ItemData& data);
-    void store_piece(const std::shared_ptr<ItemJob>& job, ByteView plain, bool spread);
+    // `plain` lies in the block, which nobody changes there.
+    void store_piece(const std::shared_ptr<ItemJob>& job, const std::shared_ptr<Bytes>& block, ByteView plain,
+                     bool spread);
     void part_done(ItemJob& job);
 
     Capture& capture_;

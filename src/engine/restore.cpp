@@ -357,7 +357,7 @@ public:
         : repository_(repository),
           next_([&, this] { return std::make_unique<Stretch>(repository, rebuild, progress, report, report_mutex_); }),
           gathered_(next_()),
-          workers_(readers_of(repository.store()), std::numeric_limits<std::size_t>::max()) {}
+          workers_(readers_of(repository.store()) + writers_waiting, std::numeric_limits<std::size_t>::max()) {}
 
     void add(repo::TreeEntry&& entry) {
         gathered_->add(std::move(entry));
@@ -371,6 +371,8 @@ public:
 private:
     // The last one may still be under way, so that the store is never idle in between.
     static constexpr std::size_t under_way_max = 2;
+    // Who writes to a file waits while another one does.
+    static constexpr std::size_t writers_waiting = 1;
 
     void read() {
         repository_.world().stop.check();

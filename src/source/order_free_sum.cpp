@@ -29,14 +29,14 @@ std::uint64_t word(const std::uint8_t* at, std::size_t bytes) {
 
 }  // namespace
 
-std::pair<std::uint64_t, std::uint64_t> OrderFreeSum::hash(ByteView bytes) {
+OrderFreeSum::Hash OrderFreeSum::hash(ByteView bytes) {
     const std::uint8_t* at = bytes.data();
     std::size_t left = bytes.size();
     std::uint64_t a = k0, b = k1 ^ bytes.size();
     while (left >= 16) {
         const std::uint64_t x = word(at, 8), y = word(at + 8, 8);
-        a = mix(a ^ x ^ k2, y ^ k3);
-        b = mix(b ^ y ^ k0, x ^ a);
+        a = mix(a ^ (x ^ k2), y ^ k3);
+        b = mix(b ^ (y ^ k0), x ^ a);
         at += 16;
         left -= 16;
     }
@@ -49,14 +49,13 @@ std::pair<std::uint64_t, std::uint64_t> OrderFreeSum::hash(ByteView bytes) {
     return {low, high};
 }
 
-void OrderFreeSum::add(ByteView bytes) {
-    const auto [low, high] = hash(bytes);
-    add(low, high);
+void OrderFreeSum::add(const Hash& one) {
+    add_halves(one.first, one.second);
     ++count_;
 }
 
 void OrderFreeSum::add(const OrderFreeSum& others) {
-    add(others.low_, others.high_);
+    add_halves(others.low_, others.high_);
     count_ += others.count_;
 }
 
@@ -78,7 +77,7 @@ std::optional<OrderFreeSum> OrderFreeSum::from(std::uint64_t count, std::string_
     return out;
 }
 
-void OrderFreeSum::add(std::uint64_t low, std::uint64_t high) {
+void OrderFreeSum::add_halves(std::uint64_t low, std::uint64_t high) {
     low_ += low;
     high_ += high + (low_ < low ? 1 : 0);
 }

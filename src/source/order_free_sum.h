@@ -17,9 +17,10 @@ namespace holdfast {
 
 class OrderFreeSum {
 public:
-    // Of one, low and high half.
-    static std::pair<std::uint64_t, std::uint64_t> hash(ByteView bytes);
-    void add(ByteView bytes);
+    using Hash = std::pair<std::uint64_t, std::uint64_t>;  // low and high half
+    static Hash hash(ByteView bytes);
+    void add(const Hash& one);
+    void add(ByteView bytes) { add(hash(bytes)); }
     void add(const OrderFreeSum& others);
     void remove(const OrderFreeSum& others);
     // Of what hex() gave; nothing when it is no sum.
@@ -28,7 +29,7 @@ public:
     std::string hex() const;  // 32 digits
 
 private:
-    void add(std::uint64_t low, std::uint64_t high);
+    void add_halves(std::uint64_t low, std::uint64_t high);
     std::uint64_t low_ = 0;
     std::uint64_t high_ = 0;
     std::uint64_t count_ = 0;

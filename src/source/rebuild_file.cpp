@@ -49,6 +49,7 @@ void RebuildFile::write(std::uint64_t offset, ByteView bytes) {
     if (is_update) {
         write_differing(fd->get(), offset, bytes);
     } else {
+        const std::lock_guard lock(writing_);
         write_all(fd->get(), offset, bytes);
     }
 }

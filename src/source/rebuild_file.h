@@ -62,6 +62,8 @@ private:
     std::atomic<std::uint64_t> end_{0};  // of what was written
     std::atomic<std::uint64_t> overwritten_{0};
     FdCache::Slot slot_;
+    // The kernel lets one thread write to a file at a time, and the others wait there without giving up the processor.
+    std::mutex writing_;
 
     std::mutex mutex_;
     // guarded by mutex_

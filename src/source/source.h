@@ -42,15 +42,23 @@ struct ByteRange {
 // The bytes of one item, read once from start to end by one thread.
 class ItemData {
 public:
+    struct RecordEnd {
+        std::size_t at = 0;      // in the buffer
+        std::size_t bytes = 0;   // of the record, which may have begun in an earlier piece
+        std::uint64_t hash = 0;  // of them
+    };
     struct Piece {
         std::size_t bytes = 0;        // this many were put into the buffer…
         std::uint64_t hole = 0;       // …or, when bytes is 0, a hole of this length follows…
         std::uint64_t same = 0;       // …or as many bytes as lie at same_from of the earlier content; all 0: the end
         std::uint64_t same_from = 0;  // only after Capture::open_changed()
+        std::span<const RecordEnd> records = {};  // that end in these bytes; valid until the next read()
     };
     virtual ~ItemData() = default;
     // Fills `into` as far as it can (short only before a hole or the end). Throws source_failed.
     virtual Piece read(MutableByteView into) = 0;
+    // Its bytes are records, and chunks end where records do.
+    virtual bool has_records() const { return false; }
     // After the end: a finding when the item changed while it was read (its bytes are kept all the same), and the
     // size that was in fact read is what counts.
     virtual std::optional<Finding> verdict() { return std::nullopt; }

@@ -119,7 +119,7 @@ private:
         const std::string path = memory_path(memory_folder_, entry.item.path);
         auto earlier = kept.empty() ? nullptr : MemoryReader::open(path);
         if (earlier && earlier->version().hex() != entry.based_on) earlier.reset();
-        const HashKey key = earlier ? earlier->hash_key() : HashKey::from(version->view());
+        const HashKey key = earlier ? earlier->hash_key() : HashKey{world_.random.array<HashKey::size>()};
         auto now = std::make_shared<MemoryWriter>(path, *version, key);
         {
             const std::lock_guard lock(mutex_);

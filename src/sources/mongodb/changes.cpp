@@ -6,26 +6,30 @@ namespace holdfast::mongodb {
 
 Changes::Changes(std::unique_ptr<MemoryReader> earlier, std::vector<ByteRange> kept, std::shared_ptr<MemoryWriter> now,
                  const HashKey& hash_key)
-    : earlier_(std::move(earlier)), kept_(std::move(kept)), now_(std::move(now)), hash_key_(hash_key) {}
+    : earlier_(std::move(earlier)),
+      kept_(std::move(kept)),
+      now_(std::move(now)),
+      hasher_(now_ ? std::make_unique<DocumentHasher>(hash_key) : nullptr) {}
 
-void Changes::add(ByteView document) {
+void Changes::add(ByteView document, std::uint64_t hash) {
     if (!now_) {
-        parts_.push_back({document});
+        parts_.push_back({document, {}, hash});
         return;
     }
     const auto id = mongodb::find(document, "_id");
     const std::string key = id ? order_key(*id) : "";
-    const DocumentHash hash = hash_of(hash_key_, document);
-    now_->add(key, hash, static_cast<std::uint32_t>(document.size()));
-    const auto there = find_earlier(key, hash, document.size());
+    const DocumentHash keyed = (*hasher_)(document);
+    now_->add(key, keyed, static_cast<std::uint32_t>(document.size()));
+    const auto there = find_earlier(key, keyed, document.size());
     if (!there || there->begin != run_.end) end_run();
     if (!there) {
-        parts_.push_back({document});
+        parts_.push_back({document, {}, hash});
         return;
     }
     if (run_.begin == run_.end) run_.begin = there->begin;
     run_.end = there->end;
     const std::uint64_t bytes = run_.end - run_.begin;
+    held_hash_ = hash;
     if (!goes_on_ && bytes < run_bytes_min)
         append(held_, document);
     else
@@ -47,7 +51,7 @@ void Changes::end_run() {
             parts_.push_back({{}, run_});
         } else {
             std::swap(handed_, held_);
-            parts_.push_back({handed_});
+            parts_.push_back({handed_, {}, held_hash_});
         }
     }
     held_.clear();

@@ -23,11 +23,12 @@ public:
     static Changes none() { return {nullptr, {}, nullptr, {}}; }
 
     struct Part {
-        ByteView bytes;       // of this document, or of those held back before it; or
-        ByteRange same = {};  // where in the earlier content these lie
+        ByteView bytes;          // of this document, or of those held back before it; or
+        ByteRange same = {};     // where in the earlier content these lie
+        std::uint64_t hash = 0;  // of the last document in `bytes`, as it was given
     };
     // `document` must stay until its parts are popped.
-    void add(ByteView document);
+    void add(ByteView document, std::uint64_t hash);
     void end();
     const Part* front() const { return parts_.empty() ? nullptr : &parts_.front(); }
     void pop() { parts_.pop_front(); }
@@ -43,11 +44,12 @@ private:
     std::vector<ByteRange> kept_;
     std::size_t kept_at_ = 0;
     std::shared_ptr<MemoryWriter> now_;
-    HashKey hash_key_;
+    std::unique_ptr<DocumentHasher> hasher_;  // null where nothing is remembered
     ByteRange run_;
     bool goes_on_ = false;  // a part of the run was handed out
     Bytes held_;            // the documents of a short run
-    Bytes handed_;          // what was held back, while it is handed out
+    std::uint64_t held_hash_ = 0;
+    Bytes handed_;  // what was held back, while it is handed out
     std::deque<Part> parts_;
 };
 

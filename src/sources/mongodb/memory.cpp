@@ -12,7 +12,7 @@ namespace holdfast::mongodb {
 
 namespace {
 
-constexpr std::string_view magic = "HFMONGO2";
+constexpr std::string_view magic = "HFMONGO3";
 constexpr std::size_t buffer_bytes = 256 * 1024;
 constexpr std::uint32_t block_rows = 1024;
 constexpr std::size_t row_bytes = DocumentHash::size + sizeof(std::uint32_t);
@@ -33,14 +33,6 @@ std::string file_name(std::string_view text) {
 }
 
 }  // namespace
-
-DocumentHash hash_of(const HashKey& key, ByteView document) {
-    static_assert(HashKey::size == crypto_shorthash_siphashx24_KEYBYTES);
-    static_assert(DocumentHash::size == crypto_shorthash_siphashx24_BYTES);
-    DocumentHash out;
-    crypto_shorthash_siphashx24(out.bytes.data(), document.data(), document.size(), key.view().data());
-    return out;
-}
 
 std::unique_ptr<MemoryReader> MemoryReader::open(const std::string& path) {
     if (path.empty()) return nullptr;

@@ -16,6 +16,7 @@
 
 #include "base/file_reader.h"
 #include "base/world.h"
+#include "crypto/crypto.h"
 #include "source/source.h"
 
 namespace holdfast::mongodb {
@@ -25,10 +26,17 @@ using DocumentHash = Id<DocumentTag, 16>;
 struct VersionTag;
 using ContentVersion = Id<VersionTag, 16>;  // of one capture of one collection
 struct HashKeyTag;
-using HashKey = Id<HashKeyTag, 16>;
+using HashKey = Id<HashKeyTag, 32>;
 
-// SipHash-2-4 with 128 bits: who does not have the key finds no two documents with one hash.
-DocumentHash hash_of(const HashKey& key, ByteView document);
+// Who does not have the key finds no two documents with one hash.
+class DocumentHasher {
+public:
+    explicit DocumentHasher(const HashKey& key) : fingerprint_(Secret(key.view())) {}
+    DocumentHash operator()(ByteView document) { return {fingerprint_(document)}; }
+
+private:
+    crypto::Fingerprint fingerprint_;
+};
 
 class MemoryReader {
 public:

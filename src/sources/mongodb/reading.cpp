@@ -54,31 +54,37 @@ public:
 
     Piece read(MutableByteView into) override {
         std::size_t done = 0;
+        ends_.clear();
         while (done < into.size()) {
             if (!pending_.empty()) {
                 take(pending_, into, done);
+                if (pending_.empty()) ends_.push_back({done, pending_bytes_, pending_hash_});
             } else if (const Changes::Part* const part = changes_.front()) {
                 if (part->bytes.empty() && done > 0) break;
                 const Changes::Part taken = *part;
                 changes_.pop();
                 if (taken.bytes.empty()) return {0, 0, taken.same.end - taken.same.begin, taken.same.begin};
                 pending_ = taken.bytes;
+                pending_bytes_ = taken.bytes.size();
+                pending_hash_ = taken.hash;
             } else if (is_done_) {
                 break;
             } else {
                 next();
             }
         }
-        return {done, 0};
+        return {done, 0, 0, 0, ends_};
     }
+    bool has_records() const override { return true; }
 
 private:
     void next() {
         const ByteView document = documents_->next();
         if (!document.empty()) {
-            sum_.add(document);
+            const OrderFreeSum::Hash hash = OrderFreeSum::hash(document);
+            sum_.add(hash);
             bytes_ += document.size();
-            changes_.add(document);
+            changes_.add(document, hash.first);
             return;
         }
         changes_.end();
@@ -106,6 +112,9 @@ private:
     const std::unique_ptr<DocumentStream> documents_;
     Changes changes_;
     ByteView pending_;
+    std::size_t pending_bytes_ = 0;
+    std::uint64_t pending_hash_ = 0;
+    std::vector<RecordEnd> ends_;  // in what was read last
     OrderFreeSum sum_;
     std::uint64_t bytes_ = 0;
     bool is_done_ = false;
