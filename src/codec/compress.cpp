@@ -52,7 +52,8 @@ std::optional<Compression> compression_named(std::string_view name) {
     return static_cast<Compression>(at - compressions.begin());
 }
 
-// Tables of 64 and 128 KB stay in the caches of a core that runs two threads; doc/benchmarks.md compares the choices.
+// Short matches are rarely far away: their table has 4 KB, which stays in the nearest cache, and the one of long ones 256 KB.
+// doc/benchmarks.md compares the choices.
 Compressor::Compressor(Compression how) : impl_(std::make_unique<Impl>()) {
     if (!impl_->context) throw Error{Code::failed, "out of memory"};
     impl_->how = how;
@@ -68,8 +69,8 @@ Compressor::Compressor(Compression how) : impl_(std::make_unique<Impl>()) {
             break;
         case Compression::balanced:
             impl_->set(ZSTD_c_compressionLevel, 3);
-            impl_->set(ZSTD_c_chainLog, 14);
-            impl_->set(ZSTD_c_hashLog, 15);
+            impl_->set(ZSTD_c_chainLog, 10);
+            impl_->set(ZSTD_c_hashLog, 16);
             impl_->set(ZSTD_c_minMatch, 5);
             break;
         case Compression::small:

@@ -15,6 +15,7 @@ constexpr std::size_t bundle_min = 128 * 1024;
 constexpr std::size_t bundle_mean_more = 384 * 1024;
 constexpr std::size_t bundle_max = 2 * 1024 * 1024;
 constexpr std::size_t known_max = 400'000;
+constexpr std::size_t idle_blocks_max = 2;
 constexpr std::size_t lines_read_bytes = 256 * 1024;
 
 // A bundle ends behind a file with a chance in proportion to its size, drawn from its content.
@@ -37,6 +38,7 @@ Contents::Contents(Capture& capture, repo::PackWriter& packs, const repo::Keyrin
       progress_(progress),
       lines_(lines),
       small_max_(keys.config().small_file_max),
+      block_bytes_(keys.config().chunk_sizes.max + 1024 * 1024),
       workers_(workers, workers_waiting_max) {}
 
 Contents::~Contents() = default;
@@ -236,13 +238,11 @@ void Contents::read_large(const std::shared_ptr<ItemJob>& job) {
 }
 
 void Contents::read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data, ByteView begun, std::uint64_t hole) {
-    const codec::Chunker& chunker = keys_.domain().chunker;
-    codec::StreamCutter cutter(chunker, data.has_records());
+    codec::StreamCutter cutter(keys_.domain().chunker, data.has_records());
     const bool spread = job->entry().expected_bytes > spread_bytes || job->entry().expected_bytes == 0;
     const std::size_t expected = job->entry().expected_bytes;
-    const std::size_t room_max = chunker.sizes().max + 1024 * 1024;
-    const std::size_t room = std::min<std::size_t>(room_max, expected == 0 ? SIZE_MAX : expected + 1);
-    auto block = std::make_shared<Bytes>(std::max(room, begun.size() + 1));
+    const std::size_t room = std::min<std::size_t>(block_bytes_, expected == 0 ? SIZE_MAX : expected + 1);
+    std::shared_ptr<Bytes> block = take_block(std::max(room, begun.size() + 1));
     std::ranges::copy(begun, block->begin());
     std::size_t begin = 0, end = begun.size();
     std::uint64_t size = begun.size();
@@ -252,7 +252,7 @@ void Contents::read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data, 
     while (true) {
         if (end == block->size()) {
             // The chunks of this one may still wait for a worker.
-            auto next = std::make_shared<Bytes>(std::max(room_max, end - begin + 1));
+            std::shared_ptr<Bytes> next = take_block(std::max(block_bytes_, end - begin + 1));
             std::memcpy(next->data(), block->data() + begin, end - begin);
             block = std::move(next);
             end -= begin;
@@ -350,6 +350,20 @@ void Contents::store_piece(const std::shared_ptr<ItemJob>& job, const std::share
         settle(*job, packs_.add(plain).id);
         part_done(*job);
     });
+}
+
+std::shared_ptr<Bytes> Contents::take_block(std::size_t bytes) {
+    if (bytes != block_bytes_) return std::make_shared<Bytes>(bytes);
+    const auto give_back = [this](Bytes* block) {
+        std::unique_ptr<Bytes> mine(block);
+        const std::lock_guard lock(blocks_mutex_);
+        if (blocks_.size() < idle_blocks_max) blocks_.push_back(std::move(mine));
+    };
+    const std::lock_guard lock(blocks_mutex_);
+    if (blocks_.empty()) return {new Bytes(bytes), give_back};
+    std::unique_ptr<Bytes> block = std::move(blocks_.back());
+    blocks_.pop_back();
+    return {block.release(), give_back};
 }
 
 void Contents::part_done(ItemJob& job) {

@@ -112,6 +112,8 @@ private:
     void store_piece(const std::shared_ptr<ItemJob>& job, const std::shared_ptr<Bytes>& block, ByteView plain,
                      bool spread);
     void part_done(ItemJob& job);
+    // Those of the usual size are used again.
+    std::shared_ptr<Bytes> take_block(std::size_t bytes);
 
     Capture& capture_;
     repo::PackWriter& packs_;
@@ -121,6 +123,7 @@ private:
     LineMemory& lines_;
     std::atomic<std::int64_t> line_extents_left_{line_extents_max};
     const std::uint64_t small_max_;
+    const std::size_t block_bytes_;  // a chunk of any length, and what is read behind it
     std::atomic<std::uint64_t> bytes_read_{0};
     std::shared_ptr<Run> filling_;
     std::deque<std::shared_ptr<Run>> reading_;
@@ -128,7 +131,9 @@ private:
     std::unordered_map<std::array<std::uint8_t, 16>, Place, TagHash> known_;  // small contents of this session
     std::mutex mutex_;
     std::condition_variable changed_;
-    Workers workers_;  // last: joined before anything else goes
+    std::mutex blocks_mutex_;
+    std::vector<std::unique_ptr<Bytes>> blocks_;  // that nobody uses; guarded by blocks_mutex_
+    Workers workers_;                             // last: joined before anything else goes
 };
 
 }  // namespace holdfast::engine

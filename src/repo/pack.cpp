@@ -149,8 +149,14 @@ std::size_t section_bytes_full(const Config& config, PackKind kind) {
     return kind == PackKind::data ? config.pack_bytes : std::min<std::size_t>(config.pack_bytes, 4 << 20);
 }
 
-SectionBuilder::SectionBuilder(const Keyring& keys, PackKind kind, Random& random, codec::Compression compression)
-    : keys_(keys), kind_(kind), salt_(random.array<16>()), tools_(std::make_unique<Tools>(compression)) {
+SectionBuilder::SectionBuilder(const Keyring& keys, PackKind kind, Random& random, codec::Compression compression,
+                               Bytes room)
+    : keys_(keys),
+      kind_(kind),
+      bytes_(std::move(room)),
+      salt_(random.array<16>()),
+      tools_(std::make_unique<Tools>(compression)) {
+    bytes_.clear();
     ByteWriter writer(bytes_);
     writer.raw(as_bytes(section_magic));
     writer.u8(suite_aes_gcm);

@@ -79,8 +79,9 @@ std::size_t section_bytes_full(const Config& config, PackKind kind);
 // A section being filled. One thread at a time.
 class SectionBuilder {
 public:
+    // `room`: memory of a pack that is gone, to be used again.
     SectionBuilder(const Keyring& keys, PackKind kind, Random& random,
-                   codec::Compression compression = codec::usual_compression);
+                   codec::Compression compression = codec::usual_compression, Bytes room = {});
     ~SectionBuilder();
     // Compresses, seals, opens again and compares. `reachable` empty: a chunk with one part.
     ChunkPlace add(const ChunkId& id, ByteView reachable, ByteView content);

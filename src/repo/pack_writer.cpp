@@ -58,6 +58,7 @@ PackWriter::Added PackWriter::store(PackKind kind, const ChunkId& id, ByteView r
 }
 
 std::unique_ptr<SectionBuilder> PackWriter::borrow(PackKind kind) {
+    Bytes room;
     {
         const std::lock_guard lock(mutex_);
         auto& idle = idle_[static_cast<std::size_t>(kind)];
@@ -66,9 +67,13 @@ std::unique_ptr<SectionBuilder> PackWriter::borrow(PackKind kind) {
             idle.pop_back();
             return section;
         }
+        if (kind == PackKind::data && !rooms_.empty()) {
+            room = std::move(rooms_.back());
+            rooms_.pop_back();
+        }
     }
-    return std::make_unique<SectionBuilder>(keys_, kind, world_.random,
-                                            kind == PackKind::data ? compression_ : codec::usual_compression);
+    return std::make_unique<SectionBuilder>(
+        keys_, kind, world_.random, kind == PackKind::data ? compression_ : codec::usual_compression, std::move(room));
 }
 
 void PackWriter::give_back(PackKind kind, std::unique_ptr<SectionBuilder> section) {
@@ -107,6 +112,7 @@ void PackWriter::upload() {
             if (!failure_) failure_ = std::current_exception();
         }
         const std::lock_guard lock(mutex_);
+        if (pack->kind == PackKind::data && rooms_.size() < rooms_max) rooms_.push_back(std::move(pack->bytes));
         --on_their_way_;
         arrived_.notify_all();
     }

@@ -54,6 +54,7 @@ public:
     std::uint64_t chunks_added() const { return chunks_added_; }
 
 private:
+    static constexpr std::size_t rooms_max = 1;
     struct Outgoing {
         PackKind kind;
         Bytes bytes;
@@ -82,6 +83,8 @@ private:
     // guarded by mutex_
     std::unordered_set<ChunkId, IdHash> claimed_;
     std::array<std::vector<std::unique_ptr<SectionBuilder>>, 4> idle_;  // by kind
+    // Of packs that were uploaded. To touch fresh memory costs more than to write what goes into it.
+    std::vector<Bytes> rooms_;
     std::vector<PackContents> finished_;
     std::exception_ptr failure_;
     std::size_t on_their_way_ = 0;
