@@ -17,7 +17,7 @@ struct ChunkCipher::Impl {
 
     const HmacKey expand;
     Digest chunk_key{};
-    Gcm gcm;
+    const std::unique_ptr<Gcm> gcm = make_gcm();
 };
 
 ChunkCipher::ChunkCipher(const Secret& section_key) {
@@ -28,25 +28,25 @@ ChunkCipher::~ChunkCipher() = default;
 
 void ChunkCipher::seal(ByteView chunk_info, ByteView aad, ByteView plain, Bytes& out) {
     impl_->set_chunk_key(chunk_info);
-    impl_->gcm.seal(impl_->chunk_key.data(), aad, plain, out);
+    impl_->gcm->seal(impl_->chunk_key.data(), aad, plain, out);
 }
 
 bool ChunkCipher::open(ByteView chunk_info, ByteView aad, ByteView sealed, Bytes& out) {
     impl_->set_chunk_key(chunk_info);
-    return impl_->gcm.open(impl_->chunk_key.data(), aad, sealed, out);
+    return impl_->gcm->open(impl_->chunk_key.data(), aad, sealed, out);
 }
 
 Bytes seal(const Secret& key, ByteView aad, ByteView plain) {
     check_size(key, "key");
     Bytes out;
-    Gcm().seal(key.reveal().data(), aad, plain, out);
+    make_gcm()->seal(key.reveal().data(), aad, plain, out);
     return out;
 }
 
 std::optional<Bytes> open(const Secret& key, ByteView aad, ByteView sealed) {
     check_size(key, "key");
     Bytes out;
-    if (!Gcm().open(key.reveal().data(), aad, sealed, out)) return std::nullopt;
+    if (!make_gcm()->open(key.reveal().data(), aad, sealed, out)) return std::nullopt;
     return out;
 }
 

@@ -1,50 +1,43 @@
-#include <strings.h>
+#include <algorithm>
 
-#include <memory>
-
-#include "crypto/crypto.h"
+#include "crypto/gcm.h"
 #include "crypto/library.h"
 #include "crypto/multi_buffer.h"
 
 namespace holdfast::crypto {
 
+// A call of libipsec-mb costs some 50 ns, where one of OpenSSL costs 500: contents are often short.
+struct Fingerprint::Impl {
+    explicit Impl(const Secret& secret) : key(secret) {
+        check_size(key, "fingerprint key");
 #ifdef HF_HAS_IPSEC_MB
-
-// A call costs some 50 ns, where one of OpenSSL costs 500: contents are often short.
-struct Fingerprint::Impl {
-    explicit Impl(const Secret& secret) {
-        check_size(secret, "fingerprint key");
-        IMB_AES256_GCM_PRE(multi_buffer(), secret.reveal().data(), &key);
+        if (IMB_MGR* const library = multi_buffer()) IMB_AES256_GCM_PRE(library, key.reveal().data(), &wide_key);
+#endif
     }
-    ~Impl() { explicit_bzero(&key, sizeof key); }
     std::array<std::uint8_t, tag_bytes> operator()(ByteView bytes) {
-        constexpr std::array<std::uint8_t, 12> nonce{};
         std::array<std::uint8_t, tag_bytes> tag;
-        const IMB_MGR* const manager = multi_buffer();
-        IMB_AES256_GMAC_INIT(manager, &key, &context, nonce.data(), nonce.size());
-        if (!bytes.empty()) IMB_AES256_GMAC_UPDATE(manager, &key, &context, bytes.data(), bytes.size());
-        IMB_AES256_GMAC_FINALIZE(manager, &key, &context, tag.data(), tag.size());
-        return tag;
-    }
-
-    alignas(64) gcm_key_data key{};
-    gcm_context_data context{};
-};
-
-#else
-
-struct Fingerprint::Impl {
-    explicit Impl(const Secret& secret) : key(secret) { check_size(secret, "fingerprint key"); }
-    std::array<std::uint8_t, tag_bytes> operator()(ByteView bytes) const {
-        std::array<std::uint8_t, tag_bytes> tag;
-        std::ranges::copy(seal(key, bytes, {}), tag.begin());  // of nothing: the tag alone
+#ifdef HF_HAS_IPSEC_MB
+        if (const IMB_MGR* const library = multi_buffer()) {
+            constexpr std::array<std::uint8_t, 12> nonce{};
+            IMB_AES256_GMAC_INIT(library, &wide_key, &context, nonce.data(), nonce.size());
+            if (!bytes.empty()) IMB_AES256_GMAC_UPDATE(library, &wide_key, &context, bytes.data(), bytes.size());
+            IMB_AES256_GMAC_FINALIZE(library, &wide_key, &context, tag.data(), tag.size());
+            return tag;
+        }
+#endif
+        Bytes sealed;  // of nothing: the tag alone
+        make_openssl_gcm()->seal(key.reveal().data(), bytes, {}, sealed);
+        std::ranges::copy(sealed, tag.begin());
         return tag;
     }
 
     const Secret key;
-};
-
+#ifdef HF_HAS_IPSEC_MB
+    ~Impl() { explicit_bzero(&wide_key, sizeof wide_key); }
+    alignas(64) gcm_key_data wide_key{};
+    alignas(64) gcm_context_data context{};
 #endif
+};
 
 Fingerprint::Fingerprint(const Secret& key) : impl_(std::make_unique<Impl>(key)) {}
 Fingerprint::~Fingerprint() = default;

@@ -8,25 +8,37 @@
 
 namespace holdfast::crypto {
 
+LaneMac::LaneMac(ByteView key) : one_(key) {
 #ifdef HF_HAS_IPSEC_MB
-
-namespace {
-
-std::array<std::uint8_t, 32> state_after(ByteView key, std::uint8_t pad) {
-    std::array<std::uint8_t, 64> block;
-    block.fill(pad);
-    for (std::size_t i = 0; i < key.size(); ++i) block[i] ^= key[i];
-    std::array<std::uint8_t, 32> out;
-    IMB_SHA256_ONE_BLOCK(multi_buffer(), block.data(), out.data());
-    explicit_bzero(block.data(), block.size());
-    return out;
+    if (multi_buffer() == nullptr) return;
+    const auto state_after = [&](std::uint8_t pad, std::array<std::uint8_t, 32>& out) {
+        std::array<std::uint8_t, 64> block;
+        block.fill(pad);
+        for (std::size_t i = 0; i < key.size(); ++i) block[i] ^= key[i];
+        IMB_SHA256_ONE_BLOCK(multi_buffer(), block.data(), out.data());
+        explicit_bzero(block.data(), block.size());
+    };
+    state_after(0x36, inner_);
+    state_after(0x5c, outer_);
+#endif
 }
 
-}  // namespace
-
-LaneMac::LaneMac(ByteView key) : one_(key), inner_(state_after(key, 0x36)), outer_(state_after(key, 0x5c)) {}
+LaneMac::~LaneMac() {
+    explicit_bzero(inner_.data(), inner_.size());
+    explicit_bzero(outer_.data(), outer_.size());
+}
 
 void LaneMac::operator()(ByteView bytes, Bytes& out) const {
+#ifdef HF_HAS_IPSEC_MB
+    if (multi_buffer() != nullptr) return in_lanes(bytes, out);
+#endif
+    for (std::size_t at = 0; at < bytes.size(); at += segment_max)
+        append(out, one_({bytes.subspan(at, std::min(segment_max, bytes.size() - at))}));
+}
+
+#ifdef HF_HAS_IPSEC_MB
+
+void LaneMac::in_lanes(ByteView bytes, Bytes& out) const {
     constexpr std::size_t jobs_max = 64;
     std::array<IMB_JOB, jobs_max> jobs;
     IMB_MGR* const lanes = multi_buffer();
@@ -55,20 +67,6 @@ void LaneMac::operator()(ByteView bytes, Bytes& out) const {
     }
 }
 
-#else
-
-LaneMac::LaneMac(ByteView key) : one_(key) {}
-
-void LaneMac::operator()(ByteView bytes, Bytes& out) const {
-    for (std::size_t at = 0; at < bytes.size(); at += segment_max)
-        append(out, one_({bytes.subspan(at, std::min(segment_max, bytes.size() - at))}));
-}
-
 #endif
-
-LaneMac::~LaneMac() {
-    explicit_bzero(inner_.data(), inner_.size());
-    explicit_bzero(outer_.data(), outer_.size());
-}
 
 }  // namespace holdfast::crypto

@@ -21,6 +21,8 @@ public:
     void operator()(ByteView bytes, Bytes& out) const;
 
 private:
+    void in_lanes(ByteView bytes, Bytes& out) const;
+
     HmacKey one_;
     std::array<std::uint8_t, 32> inner_{};
     std::array<std::uint8_t, 32> outer_{};

@@ -13,7 +13,9 @@ IMB_MGR* multi_buffer() {
     thread_local const std::unique_ptr<IMB_MGR, Free> mine = [] {
         std::unique_ptr<IMB_MGR, Free> out(alloc_mb_mgr(0));
         if (!out) throw std::bad_alloc();
+        if ((out->features & IMB_FEATURE_AESNI) == 0) return std::unique_ptr<IMB_MGR, Free>();
         init_mb_mgr_auto(out.get(), nullptr);
+        if (imb_get_errno(out.get()) != 0) out.reset();
         return out;
     }();
     return mine.get();

@@ -7,7 +7,8 @@
 
 namespace holdfast::crypto {
 
-// The calling thread's. Costs some 100 KB, so threads that do not ask have none.
+// The calling thread's; null on a CPU (or a virtual machine) without AES instructions, where it is slow or does not start.
+// Costs some 100 KB, so threads that do not ask have none.
 IMB_MGR* multi_buffer();
 
 }  // namespace holdfast::crypto
