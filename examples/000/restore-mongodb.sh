@@ -8,7 +8,8 @@ cd "$(dirname "$0")"
 holdfast=${HOLDFAST:-holdfast}
 snapshot=latest
 source=mongodb
-target=${MONGO_URL:-mongodb://admin@localhost:27017/?authSource=admin}
+. ./server.sh
+target=$MONGO_URL
 options=(--existing drop --into-source)
 at=()
 file=

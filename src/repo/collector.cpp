@@ -41,8 +41,8 @@ public:
     WholePacks(const WholePacks&) = delete;
     WholePacks& operator=(const WholePacks&) = delete;
 
-    // Nothing when the pack is not what its name says: to copy it would make its damage the only copy.
-    std::optional<Bytes> next() {
+    // Null when the pack is not what its name says: to copy it would make its damage the only copy.
+    std::unique_ptr<const Bytes> next() {
         if (auto pack = ahead_.pop()) return std::move(*pack);
         reader_.finish();
         throw Error{Code::internal, "there are no more packs"};
@@ -51,17 +51,17 @@ public:
 private:
     static constexpr std::size_t packs_ahead = 1;
 
-    std::optional<Bytes> read(const PackRef& ref) {
+    std::unique_ptr<const Bytes> read(const PackRef& ref) {
         const std::string object = ref.object();
         auto bytes = repository_.store().read(object);
-        if (bytes && PackId{crypto::sha256(*bytes)} == ref.id) return bytes;
+        if (bytes && PackId{crypto::sha256(*bytes)} == ref.id) return std::make_unique<const Bytes>(std::move(*bytes));
         repository_.world().log.warning(fmt::format("{} is {} and stays as it is; run `holdfast check --read-data`",
                                                     object, bytes ? "damaged" : "missing"));
-        return std::nullopt;
+        return nullptr;
     }
 
     Repository& repository_;
-    BoundedQueue<std::optional<Bytes>> ahead_{packs_ahead};
+    BoundedQueue<std::unique_ptr<const Bytes>> ahead_{packs_ahead};
     Workers reader_{1, 1};  // last: joined first
 };
 
@@ -337,7 +337,7 @@ void Collector::repack(Survey& survey) {
     WholePacks whole(repository_, packs);
     for (const PackUse& use : packs) {
         repository_.world().stop.check();
-        const std::optional<Bytes> bytes = whole.next();
+        const auto bytes = whole.next();
         if (bytes) repacker.take(use.pack, *bytes, kept_offsets_[use.pack.id]);
         (bytes ? survey.rewritten : survey.kept).push_back(use);
     }

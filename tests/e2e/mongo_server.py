@@ -35,6 +35,7 @@ class MongoServer:
         self.oplog = oplog
         self.port = free_port()
         self.process = None
+        self.is_set = False  # a set of one, which needs a moment to elect itself
         atexit.register(self.remove)
         self.start()
         self.begin_history()
@@ -46,6 +47,10 @@ class MongoServer:
     def initiate(self):
         self.mongo.command("admin", {"replSetInitiate": {"_id": "rs0", "members": [
             {"_id": 0, "host": f"127.0.0.1:{self.port}"}]}})
+        self.is_set = True
+        self.wait_for_primary()
+
+    def wait_for_primary(self):
         for _ in range(600):
             if self.mongo.command("admin", {"hello": 1}).get("isWritablePrimary"):
                 return
@@ -59,8 +64,7 @@ class MongoServer:
             self.mongo.command("local", {"create": "oplog.rs", "capped": True, "size": Int64(256 << 20)})
             return
         self.stop()
-        shutil.rmtree(self.folder / "data")
-        self.start()
+        self.begin_anew()
         self.initiate()
 
     def begin_oplog(self):
@@ -80,6 +84,8 @@ class MongoServer:
             try:
                 self.mongo = Mongo(self.port)
                 self.mongo.command("admin", {"ping": 1})
+                if self.is_set:
+                    self.wait_for_primary()
                 return
             except (OSError, ServerError):
                 time.sleep(0.05)
@@ -111,9 +117,13 @@ class MongoServer:
             log = (self.folder / "log").read_text(errors="replace")[-2000:]
             print(f"the test server {WHICH} is started anew: {error!r}, exit status {self.process.poll()}\n{log}")
             self.stop()
-            shutil.rmtree(self.folder / "data")
-            self.start()
+            self.begin_anew()
             self.begin_history()
+
+    def begin_anew(self):
+        shutil.rmtree(self.folder / "data")
+        self.is_set = False
+        self.start()
 
     def drop_databases(self):
         for name in self.mongo.databases():

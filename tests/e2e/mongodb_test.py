@@ -1,6 +1,7 @@
 """MongoDB: databases go out and come back in another server, whole, in part and as of an instant."""
 
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -407,7 +408,7 @@ sources:
     def in_the_middle(self, states):
         """What there was right after an operation, and when that was: by the time of its entry, in milliseconds."""
         entries = [each for each in self.mongo.documents("local", {"find": "oplog.rs", "sort": {"$natural": 1}})
-                   if each["ns"] in ("shop.a", "shop.b") and each["op"] != "c"]
+                   if each["ns"] in ("shop.a", "shop.b") and each["op"] != "c"][-len(states):]
         self.assertEqual(len(entries), len(states))
         return list({int(entry["wall"]) / 1000: state for entry, state in zip(entries, states)}.items())
 
@@ -419,7 +420,8 @@ sources:
                                        "--json").lines()[-1]
         follow()
         for database in ("shop", "other", "third"):
-            self.mongo.insert(database, "a", {"_id": 2}, {"_id": 3})
+            self.mongo.insert(database, "a", {"_id": 2})  # one by one: some servers write one entry for several
+            self.mongo.insert(database, "a", {"_id": 3})
             self.mongo.set(database, "a", 2, n=1)
             self.mongo.delete(database, "a", 1)
         self.mongo.insert("shop", "log", {"_id": 2})
@@ -581,6 +583,14 @@ class Plans(Mongodb):
         self.script("000/restore-mongodb.sh")
         self.assert_same("omnify")
 
+    def test_plan_000_names_its_password(self):
+        where = lambda **variables: subprocess.run(
+            ["bash", "-c", '. "$0"; printf %s "$MONGO_URL"', EXAMPLES / "000/server.sh"], capture_output=True, text=True, check=True,
+            env={"PATH": os.environ["PATH"], **variables}).stdout
+        self.assertEqual(where(), "mongodb://admin@localhost:27017/?authSource=admin")
+        self.assertEqual(where(MONGODB_PASSWORD="p@ss/w:rd %"), "mongodb://admin:p%40ss%2Fw%3Ard%20%25@localhost:27017/?authSource=admin")
+        self.assertEqual(where(MONGODB_PASSWORD="x", MONGO_URL="mongodb://other"), "mongodb://other")
+
     def dumped(self, name, database, collection, *documents):
         """A tar.gz of mongodump's folder, as the plans' scripts made it."""
         folder = self.folder / name.removesuffix(".tar.gz") / database
@@ -611,6 +621,21 @@ class Plans(Mongodb):
         self.script("001/restore-mongodb.sh", file)
         self.assertEqual(self.mongo.find("omnify_cloud", "campaigns"), orders(20))
         self.assertEqual([(each["source"], each["time"][:10]) for each in self.snapshots()], [("mongodb-files", "2024-01-31")])
+
+    def test_plan_001_restores_a_collection_of_its_folders(self):
+        folder = self.folder / "backup-2024-01-31"
+        folder.mkdir()
+        for name in ("campaigns", "users"):
+            (folder / f"{name}.bson").write_bytes(b"".join(map(encode, orders(20))))
+        self.mongo.insert("omnify", "campaigns", {"_id": "order 000001", "changed": True}, {"_id": "new"})
+        self.script("001/restore-collection.sh", folder / "campaigns.bson", DB_NAME="omnify")
+        found = {each["_id"]: each for each in self.mongo.find("omnify", "campaigns")}
+        self.assertEqual((len(found), found["order 000001"]["changed"]), (21, True))
+        self.assertEqual(self.mongo.collections("omnify"), ["campaigns"])
+        self.assertEqual([(each["source"], each["time"][:10]) for each in self.snapshots()], [("mongodb-files", "2024-01-31")])
+        self.mongo.command("omnify", {"drop": "campaigns"})
+        self.script("001/restore-collection.sh", "backup-2024-01-31/campaigns.bson", DB_NAME="omnify", cwd=self.folder)
+        self.assertEqual(self.mongo.find("omnify", "campaigns"), orders(20))
 
     def test_plan_002_backs_up_what_its_cronjob_names_and_keeps_it_for_its_days(self):
         self.mongo.insert("migratio", "jobs", *orders(5))

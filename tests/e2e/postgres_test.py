@@ -328,7 +328,8 @@ class Again(Postgres):
         memory = self.home / ".local/state/holdfast/lines"
         self.assertEqual(len([each for each in memory.rglob("*") if each.is_file()]), 1)
         for file in [each for each in memory.rglob("*") if each.is_file()]:
-            file.write_bytes(file.read_bytes()[:-1] + b"x")
+            whole = file.read_bytes()
+            file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
         self.server.sql(self.CHANGES.format(day=1), "shop")
         self.assertGreater(self.stored(source), first / 2)
         self.assert_restored_as_it_is("latest", self.server.dump("shop"))

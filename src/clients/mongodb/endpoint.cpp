@@ -55,6 +55,21 @@ std::string encoded(std::string_view text) {
     return out;
 }
 
+// Where ":27017" begins, or the end. The colons of an IPv6 address stand in brackets.
+std::size_t port_at(const std::string& host) {
+    const std::size_t colon = host.rfind(':');
+    const std::size_t bracket = host.rfind(']');
+    if (colon == std::string::npos || (bracket != std::string::npos && colon < bracket)) return host.size();
+    return colon;
+}
+
+// As a URI has it: a socket's path encoded, an IPv6 address in brackets.
+std::string host_text(const std::string& host) {
+    if (host.starts_with('/')) return encoded(host);
+    const bool is_ipv6 = std::ranges::count(host, ':') > 1 && host.find_first_of("[,") == std::string::npos;
+    return is_ipv6 ? "[" + host + "]" : host;
+}
+
 void set_query(Cut& parts, const std::string& name, const std::string& value) {
     parts.query += (parts.query.empty() ? "?" : "&") + name + "=" + encoded(value);
 }
@@ -86,11 +101,10 @@ void Endpoint::set(const std::string& name, const std::string& value) {
     if (value.empty()) return;
     Cut parts = cut(uri_);
     if (name == "host") {
-        const std::size_t port = parts.hosts.rfind(':');
-        const bool has_port = value.find(':') == std::string::npos && port != std::string::npos;
-        parts.hosts = (value.starts_with('/') ? encoded(value) : value) + (has_port ? parts.hosts.substr(port) : "");
+        const std::string host = host_text(value);
+        parts.hosts = host + (port_at(host) == host.size() ? parts.hosts.substr(port_at(parts.hosts)) : "");
     } else if (name == "port") {
-        parts.hosts = parts.hosts.substr(0, parts.hosts.rfind(':')) + ":" + value;
+        parts.hosts = parts.hosts.substr(0, port_at(parts.hosts)) + ":" + value;
     } else if (name == "user") {
         const std::size_t colon = parts.userinfo.find(':');
         parts.userinfo = encoded(value) + (colon == std::string::npos ? "@" : parts.userinfo.substr(colon));
@@ -117,7 +131,8 @@ Endpoint Endpoint::direct_to(const std::string& host_and_port) const {
         std::string name = each.substr(0, each.find('='));
         for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
         if (name != "replicaset" && name != "directconnection" && name != "readpreference" &&
-            name != "readpreferencetags" && name != "maxstalenessseconds" && !name.starts_with("srv"))
+            name != "readpreferencetags" && name != "loadbalanced" && name != "maxstalenessseconds" &&
+            !name.starts_with("srv"))
             kept += (kept.empty() ? "?" : "&") + each;
         at = end + 1;
     }
