@@ -112,7 +112,9 @@ void PackWriter::upload() {
             if (!failure_) failure_ = std::current_exception();
         }
         const std::lock_guard lock(mutex_);
-        if (pack->kind == PackKind::data && rooms_.size() < rooms_max) rooms_.push_back(std::move(pack->bytes));
+        const bool is_last = on_their_way_ == 1;  // while others wait, memory is for them
+        if (pack->kind == PackKind::data && is_last && rooms_.size() < rooms_max)
+            rooms_.push_back(std::move(pack->bytes));
         --on_their_way_;
         arrived_.notify_all();
     }

@@ -6,6 +6,7 @@ import re
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 from harness import Case, main, wait_until
@@ -121,6 +122,12 @@ class Members(Scripted):
         reads = [each for each in server.commands if each.get("find") in ("orders", "log") and each.get("limit") is None]
         self.assertGreater(len(reads), 3)
         for each in reads:
+            self.assertEqual(each.get("readConcern"), {"level": "majority"}, each)
+        server.commands.clear()
+        self.holdfast("follow", server.url("shop"), "--name", "shop", "--once")
+        tails = [each for each in server.commands if each.get("find") == "oplog.rs" and each.get("tailable")]
+        self.assertGreater(len(tails), 0)
+        for each in tails:
             self.assertEqual(each.get("readConcern"), {"level": "majority"}, each)
 
     def test_a_capture_over_which_an_election_took_changes_back_is_void(self):
@@ -473,6 +480,39 @@ class Ranges(Scripted):
         self.assertEqual(self.captured(knows_bounds=False), [])
         self.assertEqual([each for each in self.asked if "sort" in each], [], "it may sort the whole collection for each")
         self.assertEqual(len([each for each in self.asked if "hint" in each]), 1)
+
+    def at_once(self, server, verb):
+        """How many commands of a kind that read documents were under way at the same time, at most; each of them takes a while."""
+        lock, now, most = threading.Lock(), 0, 0
+
+        def slow(said, document):
+            nonlocal now, most
+            if said != verb or "limit" in document or document.get("find") not in ("a", "b", "orders"):
+                return None
+            with lock:
+                now += 1
+                most = max(most, now)
+            time.sleep(0.3)
+            with lock:
+                now -= 1
+            return None
+
+        server.faults.append(slow)
+        self.backup(server.url(), "--range-size", "16K")
+        return most
+
+    def test_ranges_are_read_at_the_same_time(self):
+        self.assertGreater(self.at_once(self.server({"shop": {"orders": Collection(self.documents())}}), "find"), 1)
+
+    def test_collections_are_read_at_the_same_time(self):
+        shop = {name: Collection([{"_id": i, "text": "n" * 90} for i in range(900)]) for name in ("a", "b")}
+        self.assertEqual(self.at_once(self.server({"shop": shop}, knows_bounds=False), "find"), 2)
+
+    def test_large_documents_are_read_one_collection_at_a_time_and_in_one(self):
+        shop = {name: Collection([{"_id": i, "text": "n" * (1 << 20)} for i in range(3)]) for name in ("a", "b")}
+        server = self.server({"shop": shop})
+        self.assertEqual(self.at_once(server, "find"), 1, "or they would need too much memory")
+        self.assertEqual([each for each in server.commands if "hint" in each], [])
 
     def test_a_range_that_cannot_be_read_ends_the_capture(self):
         server = self.server({"shop": {"orders": Collection(self.documents())}})

@@ -1,5 +1,6 @@
 """MongoDB: databases go out and come back in another server, whole, in part and as of an instant."""
 
+import datetime
 import json
 import os
 import pathlib
@@ -347,6 +348,9 @@ sources:
         names = [check["name"] for check in line["checks"]]
         self.assertIn("shop/orders validate", names)
         self.assertIn("shop/orders content", names)
+        for level in ("V0", "V1", "V2", "V3"):
+            line = self.holdfast("-c", config, "prove", "shop", "--level", level, "--json").lines()[-1]
+            self.assertEqual((line["result"], line["level"]), ("pass", level), json.dumps(line, indent=1))
 
     def test_without_a_server_it_is_not_tested(self):
         self.fill(2)
@@ -530,11 +534,17 @@ sources:
     def test_history_tells_of_many_deletes(self):
         self.fill(300)
         self.holdfast("follow", self.server.url("shop"), "--once", "--name", "shop")
+        before = time.time()
         self.mongo.delete("shop", "orders", *[f"order {i:06}" for i in range(150)])
+        after = time.time()
         self.holdfast("follow", self.server.url("shop"), "--once", "--name", "shop")
-        text = self.holdfast("history", "shop").text
-        self.assertIn("delete", text)
-        self.assertIn("shop/orders", text)
+        found, _ = self.holdfast("history", "shop", "--json").lines()
+        self.assertEqual((found["what"], found["item"], found["count"]), ("delete", "shop/orders", 150))
+        when = datetime.datetime.fromisoformat(found["time"][:19] + "+00:00").timestamp()
+        self.assertTrue(int(before) <= when <= after, (found, before, after))
+        self.assertIn(found["position"].rsplit(":", 1)[-1],
+                      {str(int(each["ts"])) for each in self.mongo.documents("local", {"find": "oplog.rs"}) if each["op"] == "d"})
+        self.assertIn("shop/orders", self.holdfast("history", "shop").text)
 
 
     def test_a_canary_tells_up_to_when_a_restore_reaches(self):
@@ -548,10 +558,13 @@ sources:
         child = self.start("-c", config, "follow", "shop", "--flush", "200ms", stdout=subprocess.DEVNULL, stderr=said.open("wb"))
         records = lambda: sum(each["records"] for each in self.holdfast("windows", "--json").document()["windows"])
         wait_until(lambda: records() > 3, lambda: f"canaries are in the journal: {said.read_text()}")
+        asked = time.time()
+        self.assertLess(self.holdfast("windows", "--json").document()["windows"][-1]["exposed_seconds"], time.time() - asked + 10)
         child.terminate()
         child.wait(60)
-        self.restore_newest()
+        restored = self.restore_newest()
         canary, = self.there.find("shop", "holdfast_canary")
+        self.assertIn("the newest canary of shop that came back was written at 20", restored.errors)
         newest, = self.mongo.find("shop", "holdfast_canary")
         self.assertEqual(canary["_id"], "shop")
         self.assertTrue(0 < canary["at"] <= newest["at"], (canary, newest))

@@ -13,6 +13,7 @@ namespace holdfast::mongodb {
 namespace {
 
 constexpr std::size_t ranges_at_once = 3;
+constexpr std::uint64_t large_document = 1024 * 1024;
 constexpr std::size_t piece_bytes = 2 * 1024 * 1024;
 constexpr std::size_t pieces_max = 2;
 constexpr std::size_t order_max = 16;
@@ -247,9 +248,14 @@ bool has_ranges(const Collection& collection) {
 
 }  // namespace
 
+bool are_large_documents(const Size& size) {
+    return size.bytes >= large_document * std::max<std::uint64_t>(size.documents, 1);
+}
+
 std::unique_ptr<DocumentStream> open_documents(ClientPool& pool, const StreamPlan& plan) {
     constexpr std::uint64_t ranges_min = 4;
-    if (plan.range_bytes > 0 && plan.size.bytes >= ranges_min * plan.range_bytes && has_ranges(plan.collection)) {
+    const bool is_large = plan.range_bytes > 0 && plan.size.bytes >= ranges_min * plan.range_bytes;
+    if (is_large && !are_large_documents(plan.size) && has_ranges(plan.collection)) {
         auto boundaries = std::make_unique<Boundaries>(pool, plan);
         if (boundaries->are_understood()) return std::make_unique<Ranges>(pool, plan, std::move(boundaries));
     }

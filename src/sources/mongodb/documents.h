@@ -25,6 +25,8 @@ struct StreamPlan {
     Size size;                      // of the collection, about
     std::uint64_t range_bytes = 0;  // collections larger than several of these are read by ranges
 };
+// Of these several at once, ranges or collections, would need too much memory.
+bool are_large_documents(const Size& size);
 std::unique_ptr<DocumentStream> open_documents(ClientPool& pool, const StreamPlan& plan);
 
 }  // namespace holdfast::mongodb

@@ -46,6 +46,7 @@ public:
           collection_(plan.collection),
           is_followed_by_oplog_(plan.instant.kind() == Consistency::oplog),
           readings_(readings),
+          turn_(are_large_documents(plan.size) ? readings.turn() : nullptr),
           documents_(open_documents(pool, plan)),
           changes_(std::move(changes)) {}
     ~CollectionData() override {
@@ -109,6 +110,7 @@ private:
     const Collection& collection_;
     const bool is_followed_by_oplog_;
     Readings& readings_;
+    const std::shared_ptr<void> turn_;
     const std::unique_ptr<DocumentStream> documents_;
     Changes changes_;
     ByteView pending_;
@@ -265,6 +267,19 @@ void Readings::done(bool whole) {
         if (!whole) is_broken_ = true;
     }
     changed_.notify_all();
+}
+
+std::shared_ptr<void> Readings::turn() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !is_turn_taken_; });
+    is_turn_taken_ = true;
+    return {nullptr, [this](void*) {
+                {
+                    const std::lock_guard given_back(mutex_);
+                    is_turn_taken_ = false;
+                }
+                changed_.notify_all();
+            }};
 }
 
 void Readings::intact(const Namespace& name) {

@@ -25,6 +25,8 @@ public:
     void expect(std::size_t collections);
     void begin();
     void done(bool whole);
+    // Held by one at a time; others wait for it.
+    std::shared_ptr<void> turn();
     // Of the collection that was listed, and not of another that has its name by now, all was read.
     void intact(const Namespace& name);
     bool is_intact(const Namespace& name);
@@ -45,6 +47,7 @@ private:
     std::size_t left_ = 0;  // not read to their end yet
     std::size_t open_ = 0;  // of these
     bool is_broken_ = false;
+    bool is_turn_taken_ = false;
 };
 
 std::unique_ptr<ItemData> bytes_data(Bytes bytes);
