@@ -255,7 +255,7 @@ public:
     explicit Server(Random& random) : random_(random) {}
 
     void step() {
-        switch (below(random_, 14)) {
+        switch (below(random_, 15)) {
             case 0:
                 return create();
             case 1:
@@ -270,6 +270,8 @@ public:
                 return view();
             case 6:
                 return transaction();
+            case 7:
+                return several();
             default:
                 if (const auto change = random_change(state_)) {
                     say(change->op, change->ns, change->o, change->more);
@@ -460,16 +462,71 @@ private:
             out.o = from_json(text_of(next));
         } else if (!has_modifiers_) {
             out.o = Builder().i32("$v", 2).document("diff", bson_of_diff(diff_of(random_, document, next))).done();
-        } else {  // {$set} of one field without dots
-            const Value value = random_value(random_, 1);
-            out.o = Builder().i32("$v", 1).document("$set", from_json(text_of(Fields{{"set", value}}))).done();
+        } else {
             next = document;
-            bool is_there = false;
-            for (auto& [name, each] : next)
-                if (name == "set") each = value, is_there = true;
-            if (!is_there) next.emplace_back("set", value);
+            out.o = modified(next);
         }
         document = next;
+    }
+
+    // By {$set} or {$unset}, at the top or one level deeper.
+    Bytes modified(Fields& document) {
+        const auto one_of = [](Fields& fields, const std::string& name) -> Value* {
+            for (auto& [each, value] : fields)
+                if (each == name) return &value;
+            return nullptr;
+        };
+        const auto set = [&](Fields& fields, const std::string& name, const Value& value) {
+            if (Value* const there = one_of(fields, name))
+                *there = value;
+            else
+                fields.emplace_back(name, value);
+        };
+        const auto said = [](const std::string& modifier, const std::string& name, const Value& value) {
+            return Builder().i32("$v", 1).document(modifier, from_json(text_of(Fields{{name, value}}))).done();
+        };
+        const Value value = random_value(random_, 1);
+        const std::string name = below(random_, 2) == 0 ? "x" : "y";
+        switch (below(random_, 5)) {
+            case 0:
+                std::erase_if(document, [](const auto& each) { return each.first == "set"; });
+                return said("$unset", "set", Value{1});
+            case 1:
+                if (Value* const inner = one_of(document, "inner"))
+                    std::erase_if(std::get<Fields>(inner->is), [&](const auto& each) { return each.first == name; });
+                return said("$unset", "inner." + name, Value{1});
+            case 2: {
+                if (one_of(document, "inner") == nullptr) document.emplace_back("inner", Value{Fields{}});
+                set(std::get<Fields>(one_of(document, "inner")->is), name, value);
+                return said("$set", "inner." + name, value);
+            }
+            default:
+                set(document, "set", value);
+                return said("$set", "set", value);
+        }
+    }
+
+    // What one command inserted, in one entry, as newer servers write it; no transaction, though it names a session.
+    void several() {
+        const std::string name = any(state_);
+        if (name.empty()) return;
+        Collection& collection = state_.collections.at(name);
+        std::vector<Bytes> operations;
+        for (int id = 0; id < 6; ++id) {
+            if (collection.documents.contains(id) || below(random_, 2) == 0) continue;
+            Fields made = random_fields(random_, 2);
+            made.insert(made.begin(), {"_id", Value{id}});
+            Builder operation;
+            operation.text("op", "i").text("ns", "shop." + name).document("o", from_json(text_of(made)));
+            add_uuid(operation, collection.uuid);
+            operations.push_back(operation.done());
+            collection.documents[id] = std::move(made);
+        }
+        if (operations.empty()) return;
+        Builder more;
+        more.document("lsid", Builder().i32("id", 2).done()).i64("txnNumber", ++transactions_).i32("multiOpType", 1);
+        say("c", "admin.$cmd", Builder().array("applyOps", operations).done(), more.done());
+        done();
     }
 
     // In one entry or in several, committed, prepared or aborted.
