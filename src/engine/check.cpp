@@ -293,7 +293,13 @@ CheckReport check(repo::Repository& repository, const CheckPlan& plan, Progress&
         if (report.errors.empty() || attempt == attempts_max) return report;
         // Others may have committed, forgotten and collected meanwhile: what came or went is no damage.
         repository.refresh(repo::NotesFrom::names);
-        if (repository.log().stamp() == stamp && repository.snapshots().size() == snapshots) return report;
+        const auto was_collected = [&](const Damage& error) {
+            const auto pack = repo::PackId::from_hex_text(error.object.substr(error.object.rfind('/') + 1));
+            return pack && repository.index().excluded().contains(*pack);
+        };
+        if (repository.log().stamp() == stamp && repository.snapshots().size() == snapshots &&
+            std::ranges::none_of(report.errors, was_collected))
+            return report;
         repository.world().log.info("others worked in the repository meanwhile; it is checked again");
     }
 }

@@ -1,5 +1,6 @@
 """MongoDB, what only members of a real set say: played by a scripted server (tests/servers/scripted_mongo.py)."""
 
+import os
 import pathlib
 import random
 import re
@@ -1028,8 +1029,11 @@ class IntoServers(Scripted):
         noise = random.Random(8)
         databases = self.shop()
         databases["shop"]["large"] = Collection([{"_id": i, "data": noise.randbytes(60_000)} for i in range(500)])
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(cores)})  # of a capture by one thread the chunks lie in the same order each time
         self.captured(databases)
-        # The last of what is large: the documents before it are at the target by then.
+        os.sched_setaffinity(0, cores)
+        # In its middle lie chunks behind the first 16 MB: the documents before them are at the target by then.
         pack = max((path for path in self.objects("data") if path.stat().st_size > 4 << 20), key=lambda path: path.stat().st_mtime_ns)
         data = bytearray(pack.read_bytes())
         data[len(data) // 2] ^= 1

@@ -94,6 +94,39 @@ TEST(Check, finds_a_pack_that_was_collected_though_a_snapshot_needs_it) {
     }
 }
 
+// A prune that has decided what goes when a check begins, and deletes it while that reads.
+TEST(Check, what_a_prune_deletes_meanwhile_is_not_missing) {
+    class Deleting final : public StoreDecorator {
+    public:
+        Deleting(MemoryStore& inner, std::vector<std::string> packs)
+            : StoreDecorator(inner), packs_(std::move(packs)) {}
+        std::optional<Bytes> read(std::string_view name) override {
+            if (std::ranges::find(packs_, name) != packs_.end())
+                for (const std::string& pack : std::exchange(packs_, {})) inner().remove(pack);
+            return StoreDecorator::read(name);
+        }
+
+    private:
+        std::vector<std::string> packs_;
+    };
+    FilledRepository small;
+    const repo::Snapshot gone = small.back_up({{"/a", {noise(1, 300'000)}}});
+    small.back_up({{"/b", {noise(2, 300'000)}}});
+    small.open()->forget({gone.id}, "test");
+    const MemoryStore::Objects before = small.store.objects();
+    engine::Progress progress;
+    ASSERT_GT(engine::prune(*small.open(), {}, progress).packs_deleted, 0U);
+    MemoryStore::Objects decided = small.store.objects();
+    std::vector<std::string> deleted;
+    for (const auto& [name, object] : before)
+        if (decided.emplace(name, object).second) deleted.push_back(name);
+    small.store.set_objects(decided);
+    Deleting store(small.store, deleted);
+    const auto repository = small.open_through(store);
+    EXPECT_EQ(all_of(read_all(*repository)), "");
+    for (const std::string& name : deleted) EXPECT_FALSE(small.store.find(name)) << name;
+}
+
 TEST(Check, finds_missing_truncated_and_swapped_packs) {
     FilledRepository small;
     const repo::Snapshot first = small.back_up(two_files());
