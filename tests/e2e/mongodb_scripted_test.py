@@ -1,6 +1,5 @@
 """MongoDB, what only members of a real set say: played by a scripted server (tests/servers/scripted_mongo.py)."""
 
-import os
 import pathlib
 import random
 import re
@@ -1028,13 +1027,14 @@ class IntoServers(Scripted):
     def test_of_a_damaged_collection_no_part_is_left_under_its_name(self):
         noise = random.Random(8)
         databases = self.shop()
-        databases["shop"]["large"] = Collection([{"_id": i, "data": noise.randbytes(60_000)} for i in range(500)])
-        cores = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {min(cores)})  # of a capture by one thread the chunks lie in the same order each time
+        large = [{"_id": i, "data": noise.randbytes(60_000)} for i in range(500)]
+        databases["shop"]["large"] = Collection(large[:400])
         self.captured(databases)
-        os.sched_setaffinity(0, cores)
-        # In its middle lie chunks behind the first 16 MB: the documents before them are at the target by then.
-        pack = max((path for path in self.objects("data") if path.stat().st_size > 4 << 20), key=lambda path: path.stat().st_mtime_ns)
+        before = set(self.objects("data"))
+        databases["shop"]["large"] = Collection(large)
+        self.captured(databases)
+        # What came last lies in packs of its own: the documents before it are at the target when it is missed.
+        pack, = set(self.objects("data")) - before
         data = bytearray(pack.read_bytes())
         data[len(data) // 2] ^= 1
         pack.chmod(0o600)
