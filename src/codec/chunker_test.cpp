@@ -7,32 +7,11 @@
 #include <set>
 
 #include "base/error.h"
+#include "codec/test_help.h"
 
 namespace holdfast::codec {
 
 namespace {
-
-constexpr ChunkSizes small{.min = 1024, .mean = 4096, .max = 16384};
-
-Secret key_of(std::uint8_t first) {
-    Secret key = Secret::of_size(32);
-    for (std::uint8_t& byte : key.writable()) byte = first++;
-    return key;
-}
-
-// splitmix64, the data of the golden cuts in doc/format/chunks.md.
-Bytes noise(std::uint64_t seed, std::size_t count) {
-    Bytes out((count + 7) / 8 * 8);
-    for (std::size_t at = 0; at < out.size(); at += 8) {
-        std::uint64_t mixed = seed += 0x9e3779b97f4a7c15;
-        mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
-        mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
-        mixed ^= mixed >> 31;
-        for (std::size_t i = 0; i < 8; ++i) out[at + i] = static_cast<std::uint8_t>(mixed >> (8 * i));
-    }
-    out.resize(count);
-    return out;
-}
 
 std::vector<std::size_t> chunk_sizes(const Chunker& chunker, ByteView bytes) {
     std::vector<std::size_t> out;
@@ -54,13 +33,6 @@ std::vector<std::size_t> chunk_sizes_by_reads(const Chunker& chunker, ByteView b
         bytes = bytes.subspan(cut);
         held -= cut;
     }
-    return out;
-}
-
-std::set<std::size_t> ends_of(const std::vector<std::size_t>& sizes) {
-    std::set<std::size_t> out;
-    std::size_t end = 0;
-    for (const std::size_t size : sizes) out.insert(end += size);
     return out;
 }
 

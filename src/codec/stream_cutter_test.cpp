@@ -5,21 +5,13 @@
 #include <algorithm>
 #include <numeric>
 #include <random>
-#include <set>
 
+#include "codec/test_help.h"
 #include "crypto/crypto.h"
 
 namespace holdfast::codec {
 
 namespace {
-
-constexpr ChunkSizes small{.min = 1024, .mean = 4096, .max = 16384};
-
-Secret key_of(std::uint8_t first) {
-    Secret key = Secret::of_size(32);
-    for (std::uint8_t& byte : key.writable()) byte = first++;
-    return key;
-}
 
 std::uint64_t hash_of(ByteView bytes) {
     std::uint64_t out;
@@ -67,14 +59,7 @@ std::vector<std::size_t> cut(const Chunker& chunker, const std::vector<Bytes>& r
     }
 }
 
-std::set<std::size_t> ends_of(const std::vector<std::size_t>& lengths) {
-    std::set<std::size_t> out;
-    std::size_t at = 0;
-    for (const std::size_t length : lengths) out.insert(at += length);
-    return out;
-}
-
-std::set<std::size_t> ends_of(const std::vector<Bytes>& records) {
+std::set<std::size_t> record_ends(const std::vector<Bytes>& records) {
     std::set<std::size_t> out;
     std::size_t at = 0;
     for (const Bytes& each : records) out.insert(at += each.size());
@@ -85,7 +70,7 @@ TEST(StreamCutter, cuts_behind_records_and_chunks_get_their_mean) {
     const Chunker chunker(small, key_of(0));
     const std::vector<Bytes> records = records_of(1, 20'000, 200);
     const std::vector<std::size_t> lengths = cut(chunker, records, 5000);
-    const std::set<std::size_t> ends = ends_of(records);
+    const std::set<std::size_t> ends = record_ends(records);
     std::size_t behind = 0;
     for (const std::size_t end : ends_of(lengths)) behind += ends.contains(end) ? 1U : 0U;
     EXPECT_GE(behind, lengths.size() * 99 / 100) << "all but chunks without a chosen end in them";

@@ -11,8 +11,12 @@ struct Fingerprint::Impl {
     explicit Impl(const Secret& secret) : key(secret) {
         check_size(key, "fingerprint key");
 #ifdef HF_HAS_IPSEC_MB
-        if (IMB_MGR* const library = multi_buffer()) IMB_AES256_GCM_PRE(library, key.reveal().data(), &wide_key);
+        if (IMB_MGR* const library = multi_buffer()) {
+            IMB_AES256_GCM_PRE(library, key.reveal().data(), &wide_key);
+            return;
+        }
 #endif
+        gcm = make_openssl_gcm();
     }
     std::array<std::uint8_t, tag_bytes> operator()(ByteView bytes) {
         std::array<std::uint8_t, tag_bytes> tag;
@@ -25,13 +29,15 @@ struct Fingerprint::Impl {
             return tag;
         }
 #endif
-        Bytes sealed;  // of nothing: the tag alone
-        make_openssl_gcm()->seal(key.reveal().data(), bytes, {}, sealed);
+        sealed.clear();
+        gcm->seal(key.reveal().data(), bytes, {}, sealed);
         std::ranges::copy(sealed, tag.begin());
         return tag;
     }
 
     const Secret key;
+    std::unique_ptr<Gcm> gcm;  // null where libipsec-mb works
+    Bytes sealed;              // of nothing: the tag alone
 #ifdef HF_HAS_IPSEC_MB
     ~Impl() { explicit_bzero(&wide_key, sizeof wide_key); }
     alignas(64) gcm_key_data wide_key{};

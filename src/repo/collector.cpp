@@ -6,9 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/queue.h"
 #include "base/text.h"
-#include "base/workers.h"
 #include "repo/attestation.h"
 #include "repo/distrust.h"
 #include "repo/names.h"
@@ -22,66 +20,32 @@ namespace {
 constexpr Nanoseconds silence_max = 24 * 3600 * one_second;
 constexpr std::size_t small_packs_max = 8;  // more of them are put together
 
-// The bytes of packs, one after the other; the next one is read and looked at while this one is used.
-class WholePacks {
-public:
-    // `packs` stays as it is.
-    WholePacks(Repository& repository, const std::vector<PackUse>& packs) : repository_(repository) {
-        reader_.submit([this, &packs] {
-            try {
-                for (const PackUse& use : packs)
-                    if (!ahead_.push(read(use.pack))) return;
-            } catch (...) {
-                ahead_.close();
-                throw;
-            }
-        });
-    }
-    ~WholePacks() { ahead_.close(); }
-    WholePacks(const WholePacks&) = delete;
-    WholePacks& operator=(const WholePacks&) = delete;
-
-    // Null when the pack is not what its name says: to copy it would make its damage the only copy.
-    std::unique_ptr<const Bytes> next() {
-        if (auto pack = ahead_.pop()) return std::move(*pack);
-        reader_.finish();
-        throw Error{Code::internal, "there are no more packs"};
-    }
-
-private:
-    static constexpr std::size_t packs_ahead = 1;
-
-    std::unique_ptr<const Bytes> read(const PackRef& ref) {
-        const std::string object = ref.object();
-        auto bytes = repository_.store().read(object);
-        if (bytes && PackId{crypto::sha256(*bytes)} == ref.id) return std::make_unique<const Bytes>(std::move(*bytes));
-        repository_.world().log.warning(fmt::format("{} is {} and stays as it is; run `holdfast check --read-data`",
-                                                    object, bytes ? "damaged" : "missing"));
-        return nullptr;
-    }
-
-    Repository& repository_;
-    BoundedQueue<std::unique_ptr<const Bytes>> ahead_{packs_ahead};
-    Workers reader_{1, 1};  // last: joined first
-};
-
 // Copies kept chunks of packs as they are, section by section.
 class Repacker {
 public:
     Repacker(Repository& repository, Session& session) : repository_(repository), session_(session) {}
 
-    void take(const PackRef& ref, ByteView bytes, const std::set<std::uint32_t>& keep) {
+    // False when the pack is not what its name says: to copy it would make its damage the only copy.
+    bool take(const PackRef& ref, const std::set<std::uint32_t>& keep) {
+        const std::string object = ref.object();
+        const auto bytes = repository_.store().read(object);
+        if (!bytes || PackId{crypto::sha256(*bytes)} != ref.id) {
+            repository_.world().log.warning(fmt::format("{} is {} and stays as it is; run `holdfast check --read-data`",
+                                                        object, bytes ? "damaged" : "missing"));
+            return false;
+        }
         struct Section {
             SectionPlace place;
             std::vector<std::pair<ChunkRecord, std::uint32_t>> chunks;
         };
         std::vector<Section> sections;
-        scan_pack(bytes, ref.object(), [&](const SectionPlace& place, const ChunkRecord& record, std::uint32_t offset) {
+        scan_pack(*bytes, object, [&](const SectionPlace& place, const ChunkRecord& record, std::uint32_t offset) {
             if (!keep.contains(offset)) return;
             if (sections.empty() || sections.back().place.offset != place.offset) sections.push_back({place, {}});
             sections.back().chunks.emplace_back(record, offset);
         });
-        for (const Section& section : sections) copy(bytes, section.place, section.chunks, ref.kind);
+        for (const Section& section : sections) copy(*bytes, section.place, section.chunks, ref.kind);
+        return true;
     }
     void finish() {
         for (const PackKind kind : {PackKind::data, PackKind::meta, PackKind::state}) send(kind);
@@ -333,13 +297,10 @@ void Collector::repack(Survey& survey) {
     if (survey.rewritten.empty()) return;
     Session session(repository_, Session::Mode::write);
     Repacker repacker(repository_, session);
-    const std::vector<PackUse> packs = std::exchange(survey.rewritten, {});
-    WholePacks whole(repository_, packs);
-    for (const PackUse& use : packs) {
+    for (const PackUse& use : std::exchange(survey.rewritten, {})) {
         repository_.world().stop.check();
-        const auto bytes = whole.next();
-        if (bytes) repacker.take(use.pack, *bytes, kept_offsets_[use.pack.id]);
-        (bytes ? survey.rewritten : survey.kept).push_back(use);
+        const bool taken = repacker.take(use.pack, kept_offsets_[use.pack.id]);
+        (taken ? survey.rewritten : survey.kept).push_back(use);
     }
     repacker.finish();
     session.publish_and_close();  // the copies are found from here on; only now may the originals be condemned

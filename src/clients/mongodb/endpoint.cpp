@@ -168,9 +168,7 @@ std::vector<std::string> Endpoint::hosts() const {
     const bool is_srv = uri_.starts_with("mongodb+srv");
     std::vector<std::string> out;
     for (std::string& each : split(text, ',')) {
-        const bool has_port =
-            each.find(':', each.rfind(']') == std::string::npos ? 0 : each.rfind(']')) != std::string::npos;
-        if (!is_srv && !has_port && each.find('%') == std::string::npos) each += ":27017";
+        if (!is_srv && port_at(each) == each.size() && each.find('%') == std::string::npos) each += ":27017";
         for (const std::string_view own : {"localhost:", "[::1]:"})
             if (each.starts_with(own)) each = "127.0.0.1:" + each.substr(own.size());
         out.push_back(std::move(each));

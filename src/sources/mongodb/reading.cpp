@@ -59,15 +59,13 @@ public:
         while (done < into.size()) {
             if (!pending_.empty()) {
                 take(pending_, into, done);
-                if (pending_.empty()) ends_.push_back({done, pending_bytes_, pending_hash_});
+                if (pending_.empty()) ends_.push_back({done, part_.bytes.size(), part_.hash});
             } else if (const Changes::Part* const part = changes_.front()) {
                 if (part->bytes.empty() && done > 0) break;
-                const Changes::Part taken = *part;
+                part_ = *part;
                 changes_.pop();
-                if (taken.bytes.empty()) return {0, 0, taken.same.end - taken.same.begin, taken.same.begin};
-                pending_ = taken.bytes;
-                pending_bytes_ = taken.bytes.size();
-                pending_hash_ = taken.hash;
+                if (part_.bytes.empty()) return {0, 0, part_.same.end - part_.same.begin, part_.same.begin};
+                pending_ = part_.bytes;
             } else if (is_done_) {
                 break;
             } else {
@@ -113,9 +111,8 @@ private:
     const std::shared_ptr<void> turn_;
     const std::unique_ptr<DocumentStream> documents_;
     Changes changes_;
-    ByteView pending_;
-    std::size_t pending_bytes_ = 0;
-    std::uint64_t pending_hash_ = 0;
+    Changes::Part part_;           // that is handed out
+    ByteView pending_;             // of it
     std::vector<RecordEnd> ends_;  // in what was read last
     OrderFreeSum sum_;
     std::uint64_t bytes_ = 0;
