@@ -3,13 +3,18 @@
 
 #include <fcntl.h>
 #include <fuse.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <fstream>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <thread>
 
@@ -111,15 +116,21 @@ public:
         auto entry = layout_.entry(path);
         if (!entry) return -ENOENT;
         if (entry->item.kind != ItemKind::file) return -EINVAL;
-        info->fh = reinterpret_cast<std::uintptr_t>(new engine::OpenedItem(cache_, std::move(*entry)));
+        auto item = std::make_unique<engine::OpenedItem>(cache_, std::move(*entry));
+        info->fh = reinterpret_cast<std::uintptr_t>(item.get());
         info->keep_cache = 1;
+        const std::lock_guard lock(mutex_);
+        opened_.emplace(item.get(), std::move(item));
         return 0;
     }
     int read(const fuse_file_info* info, char* into, std::size_t size, off_t offset) {
         return static_cast<int>(
             opened(info)->read(static_cast<std::uint64_t>(offset), {reinterpret_cast<std::uint8_t*>(into), size}));
     }
-    static void release(const fuse_file_info* info) { delete opened(info); }
+    void release(const fuse_file_info* info) {
+        const std::lock_guard lock(mutex_);
+        opened_.erase(opened(info));
+    }
     int list_attributes(std::string_view path, char* into, std::size_t size) {
         const auto node = layout_.find(path);
         if (!node) return -ENOENT;
@@ -160,6 +171,9 @@ private:
     repo::Repository& repository_;
     Layout layout_;
     engine::ChunkCache cache_;
+    std::mutex mutex_;
+    // Guarded by mutex_. What is still open when the mount ends is never released by the kernel.
+    std::map<const engine::OpenedItem*, std::unique_ptr<engine::OpenedItem>> opened_;
 };
 
 // No exception may pass through libfuse.
@@ -202,7 +216,7 @@ fuse_operations operations() {
     out.read = [](const char* path, char* into, std::size_t size, off_t offset, fuse_file_info* info) {
         return guarded(path, [&](FileSystem& self) { return self.read(info, into, size, offset); });
     };
-    out.release = [](const char*, fuse_file_info* info) { return FileSystem::release(info), 0; };
+    out.release = [](const char*, fuse_file_info* info) { return FileSystem::here().release(info), 0; };
     out.listxattr = [](const char* path, char* into, std::size_t size) {
         return guarded(path, [&](FileSystem& self) { return self.list_attributes(path, into, size); });
     };
@@ -212,16 +226,24 @@ fuse_operations operations() {
     return out;
 }
 
-// Only an unmount wakes the threads that wait for the kernel.
-void unmount_when_stopped(const Stop& stop, fuse* session, const std::stop_token& over) {
+// Ends the loop of `session`, which runs in `loop`, when it is to stop. The library joins its threads once the one that
+// waits for them was woken, and only a signal does that; until they are joined they write into the connection, so it
+// may not be closed before.
+void end_when_stopped(const Stop& stop, fuse* session, pthread_t loop, const std::stop_token& over) {
     while (!over.stop_requested()) {
         if (stop.requested()) {
             fuse_exit(session);
-            fuse_unmount(session);
-            return;
+            pthread_kill(loop, SIGUSR1);
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
+}
+
+// A signal that does nothing but end a wait.
+void make_waking(int signal) {
+    struct sigaction action {};
+    action.sa_handler = [](int) {};
+    ::sigaction(signal, &action, nullptr);
 }
 
 Error cannot_mount(const std::string& folder) {
@@ -249,14 +271,16 @@ void mount(repo::Repository& repository, const MountRequest& request, const std:
     if (!session || fuse_mount(session.get(), request.folder.c_str()) != 0) throw cannot_mount(request.folder);
     if (const auto mounted_device = device_of(request.folder); mounted_device && mounted_device != below)
         read_further_ahead(*mounted_device);
+    make_waking(SIGUSR1);
     {
-        const std::jthread watcher(
-            [&](const std::stop_token& over) { unmount_when_stopped(repository.world().stop, session.get(), over); });
+        const std::jthread watcher([&, loop = pthread_self()](const std::stop_token& over) {
+            end_when_stopped(repository.world().stop, session.get(), loop, over);
+        });
         fuse_loop_config loop{};
         loop.max_idle_threads = 4;
         fuse_loop_mt(session.get(), &loop);
     }
-    if (!repository.world().stop.requested()) fuse_unmount(session.get());
+    fuse_unmount(session.get());
 }
 
 }  // namespace holdfast::mount

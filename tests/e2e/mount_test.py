@@ -1,6 +1,7 @@
 """Snapshots as a read-only folder."""
 
 import concurrent.futures
+import contextlib
 import os
 import random
 import signal
@@ -29,7 +30,8 @@ class Mounting(Case):
 
     def end_of(self, child):
         child.send_signal(signal.SIGINT)
-        self.assertEqual(child.wait(30), 0)
+        _, said = child.communicate(timeout=30)
+        self.assertEqual(child.returncode, 0, said.decode())
         self.assertFalse(os.path.ismount(self.mounted))
 
     def same(self, expected, found):
@@ -76,6 +78,20 @@ class WithFuse(Mounting):
                 file.seek(at)
                 self.assertEqual(file.read(5000), noise("large", 20_000_000)[at:at + 5000])
         self.end_of(child)
+
+    def test_it_ends_while_files_are_open_and_read(self):
+        self.tree.mkdir()
+        (self.tree / "large").write_bytes(noise("large", 8_000_000))
+        self.backup(f"files:{self.tree}")
+        for _ in range(5):
+            child = self.mount(f"latest:{self.tree}")
+            opened = os.open(self.mounted / "large", os.O_RDONLY)
+            self.assertEqual(os.pread(opened, 5000, 0), noise("large", 8_000_000)[:5000])
+            self.end_of(child)
+            with self.assertRaises(OSError):
+                os.pread(opened, 5000, 7_000_000)
+            with contextlib.suppress(OSError):
+                os.close(opened)
 
     def test_many_read_at_once_in_any_order_more_than_is_kept_in_memory(self):
         self.tree.mkdir()
