@@ -276,6 +276,30 @@ environments:
         self.restore("latest", self.server.url(), "--existing", "missing", "--into-source")
         self.assertEqual(len(self.mongo.find("shop", "orders")), 20)
 
+    def test_hooks_run_around_a_restore(self):
+        log = self.folder / "log"
+        say = f"echo {{}} $HOLDFAST_RESULT $HOLDFAST_SOURCE $HOLDFAST_TARGET >> {log}"
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"""version: 1
+sources:
+  shop:
+    kind: mongodb
+    url: "{self.server.url("shop")}"
+    hooks: {{before: ["{say.format("before")}"], after: ["{say.format("after")}"], on_failure: ["{say.format("failed")}"]}}
+""")
+        self.backup("-c", config, "shop")
+        restore = ("-c", config, "restore", "latest", "--source", "shop", "--to", self.other.url())
+        self.fails(16, *restore, "--hook-before", "exit 3", says="nothing was written")
+        self.assertNotIn("shop", self.there.databases())
+        self.holdfast(*restore)
+        self.assert_same()
+        self.fails(16, *restore, "--hook-after", "exit 4", "--existing", "drop", says="exit status 4")
+        target = self.other.url()
+        self.assertEqual(log.read_text().splitlines(), [
+            f"before pending shop {target}", f"failed target_failed shop {target}",
+            f"before pending shop {target}", f"after ok shop {target}",
+            f"before pending shop {target}", f"after ok shop {target}", f"failed target_failed shop {target}"])
+
     def test_beside_and_swap_and_back(self):
         self.there.insert("shop", "orders", {"_id": "in use"})
         self.mongo.command("shop", {"drop": "odd/name.%2F"})  # FerretDB cannot name it in a command of another database

@@ -497,6 +497,59 @@ TEST_F(MongoReplay, CollectionsAreWrittenAtTheSameTime) {
     EXPECT_TRUE(met);
 }
 
+TEST_F(MongoReplay, DocumentsOfOneCollectionAreWrittenAtTheSameTimeAndInOrderAroundCommands) {
+    constexpr int count = 5000;
+    std::mutex mutex;
+    std::condition_variable changed;
+    int inside = 0;
+    bool met = false, is_in_order = true;
+    std::map<std::string, int> writes;
+    model_.before_write = [&](const Namespace& name) {
+        std::unique_lock lock(mutex);
+        ++writes[name.text()];
+        if (name.text() == "shop.b" && writes["shop.a"] != 3) is_in_order = false;
+        if (++inside == 2) met = true;
+        changed.notify_all();
+        constexpr std::chrono::seconds patience{60};
+        changed.wait_for(lock, patience, [&] { return met; });
+        --inside;
+    };
+    const auto each = [&](auto work) {
+        for (int id = 0; id < count; ++id) work(id, fmt::format(R"({{"_id": {}}})", id));
+    };
+    each([&](int id, const std::string& key) {
+        if (id % 3 != 0) return;  // of the base
+        model_.documents["shop.a"][json(key)] = json(fmt::format(R"({{"_id": {}, "n": 0}})", id));
+    });
+    const auto update = [&](const std::string& ns, const std::string& key, int n) {
+        entry("u", ns, fmt::format(R"({{"$v": 2, "diff": {{"u": {{"n": {}}}}}}})", n),
+              fmt::format(R"({{"o2": {}}})", key));
+    };
+    each([&](int id, const std::string& key) {
+        if (id % 3 != 0) entry("i", "shop.a", fmt::format(R"({{"_id": {}, "n": 0}})", id));
+        update("shop.a", key, 1);
+        if (id % 7 == 0) entry("d", "shop.a", key);
+        if (id % 14 == 0) entry("i", "shop.a", fmt::format(R"({{"_id": {}, "again": true, "n": 5}})", id));
+    });
+    entry("c", "shop.$cmd", R"({"renameCollection": "shop.a", "to": "shop.b"})");
+    each([&](int id, const std::string& key) {
+        if (id % 5 == 0 && (id % 7 != 0 || id % 14 == 0)) update("shop.b", key, 2);
+    });
+    play();
+
+    std::map<std::string, std::string> expected;
+    each([&](int id, const std::string& key) {
+        if (id % 7 == 0 && id % 14 != 0) return;
+        const int n = id % 5 == 0 ? 2 : id % 14 == 0 ? 5 : 1;
+        const std::string again = id % 14 == 0 ? R"("again": true, )" : "";
+        expected[json(key)] = json(fmt::format(R"({{"_id": {}, {}"n": {}}})", id, again, n));
+    });
+    EXPECT_TRUE(model_.documents["shop.b"] == expected);
+    EXPECT_TRUE(met) << "no two writes of a collection were under way at once";
+    EXPECT_TRUE(is_in_order) << "what is behind a command was written before it";
+    EXPECT_EQ(writes, (std::map<std::string, int>{{"shop.a", 3}, {"shop.b", 1}}));
+}
+
 // "WHAT ITEM COUNT" of each event.
 std::vector<std::string> told_of(const Bytes& journal) {
     std::vector<std::string> seen;
