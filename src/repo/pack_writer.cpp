@@ -96,6 +96,8 @@ void PackWriter::send(PackKind kind, std::vector<std::unique_ptr<SectionBuilder>
         ++on_their_way_;
     }
     if (!outgoing_.push(std::move(pack))) rethrow_if_failed();
+    std::unique_lock lock(mutex_);
+    arrived_.wait(lock, [&] { return on_their_way_ < uploads_max; });
 }
 
 void PackWriter::upload() {

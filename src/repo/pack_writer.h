@@ -3,7 +3,8 @@
 // Shape    id → known? → compress → seal → open again → section → pack → store: add() is that line
 // Errors   unreachable, no_space, corrupt (a chunk did not open again); the first one is thrown by every later call
 // Threads  add() and add_node() from any thread: the caller does the work; uploads run on threads of their own
-// Limits   at most one open section a calling thread and kind, and uploads_max packs on their way
+// Limits   at most one open section a calling thread and kind; who sends a pack while uploads_max are on their way waits,
+//          without an open one
 // I1  a place is handed out by take_finished() only after the store confirmed its pack
 #pragma once
 
@@ -55,6 +56,7 @@ public:
 
 private:
     static constexpr std::size_t rooms_max = 1;
+    static constexpr std::size_t outgoing_max = 64;  // never reached: senders wait before
     struct Outgoing {
         PackKind kind;
         Bytes bytes;
@@ -90,7 +92,7 @@ private:
     std::size_t on_their_way_ = 0;
     std::condition_variable arrived_;
 
-    BoundedQueue<Outgoing> outgoing_{1};
+    BoundedQueue<Outgoing> outgoing_{outgoing_max};
     std::vector<std::jthread> uploaders_;
 };
 
