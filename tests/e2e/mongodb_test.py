@@ -41,6 +41,13 @@ class Mongodb(Case):
         self.mongo.command("shop", {"createIndexes": "orders", "indexes": [
             {"key": {"customer": 1, "text": -1}, "name": "by customer"}, {"key": {"text": 1}, "name": "text", "unique": True}]})
 
+    def configured(self, text="", **source):
+        """A configuration whose source `shop` is the first server's database of that name."""
+        keys = {"kind": "mongodb", "url": self.server.url("shop"), **source}
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"version: 1\nsources:\n  shop: {json.dumps(keys)}\n{text}\n")
+        return config
+
     def restore_newest(self, *args):
         """As of the latest instant of the source's window."""
         at = self.holdfast("windows", "--json").document()["windows"][-1]["to"]
@@ -148,11 +155,7 @@ sources:
 
     def test_writes_during_the_capture_are_replayed_to_one_instant(self):
         self.fill(400)
-        config = self.folder / "holdfast.yaml"
-        config.write_text(f"""version: 1
-sources:
-  shop: {{kind: mongodb, url: "{self.server.url("shop")}", server_program: "{server_program()}"}}
-""")
+        config = self.configured(server_program=server_program())
         child = self.start("-c", config, "backup", "shop")
         i = 0
         # Both are written together, so they are equal at every instant.
@@ -253,13 +256,7 @@ class Existing(Mongodb):
         self.assertNotIn("orders", text)
 
     def test_environments_and_their_guard(self):
-        config = self.folder / "holdfast.yaml"
-        config.write_text(f"""version: 1
-sources:
-  shop: {{kind: mongodb, url: "{self.server.url("shop")}"}}
-environments:
-  staging: {{shop: "env:STAGING"}}
-""")
+        config = self.configured('environments: {staging: {shop: "env:STAGING"}}')
         self.backup("-c", config, "shop")
         restore = ("-c", config, "restore", "latest", "--source", "shop", "--to", "staging")
         self.holdfast(*restore, env={"STAGING": self.other.url()})
@@ -279,14 +276,8 @@ environments:
     def test_hooks_run_around_a_restore(self):
         log = self.folder / "log"
         say = f"echo {{}} $HOLDFAST_RESULT $HOLDFAST_SOURCE $HOLDFAST_TARGET >> {log}"
-        config = self.folder / "holdfast.yaml"
-        config.write_text(f"""version: 1
-sources:
-  shop:
-    kind: mongodb
-    url: "{self.server.url("shop")}"
-    hooks: {{before: ["{say.format("before")}"], after: ["{say.format("after")}"], on_failure: ["{say.format("failed")}"]}}
-""")
+        config = self.configured(hooks={"before": [say.format("before")], "after": [say.format("after")],
+                                        "on_failure": [say.format("failed")]})
         self.backup("-c", config, "shop")
         restore = ("-c", config, "restore", "latest", "--source", "shop", "--to", self.other.url())
         self.fails(16, *restore, "--hook-before", "exit 3", says="nothing was written")
@@ -356,16 +347,8 @@ class Dumps(Mongodb):
 class Proof(Mongodb):
     def test_a_snapshot_is_proved_in_a_server_of_its_own(self):
         self.fill(10)
-        config = self.folder / "holdfast.yaml"
-        config.write_text(f"""version: 1
-sources:
-  shop:
-    kind: mongodb
-    url: "{self.server.url("shop")}"
-    server_program: "{server_program()}"
-    checks:
-      - {{sql: '{{"count": "orders"}}', expect: "10", database: shop}}
-""")
+        config = self.configured(server_program=server_program(),
+                                 checks=[{"sql": '{"count": "orders"}', "expect": "10", "database": "shop"}])
         self.backup("-c", config, "shop")
         line = self.holdfast("-c", config, "prove", "shop", "--level", "V4", "--json").lines()[-1]
         self.assertEqual((line["result"], line["level"]), ("pass", "V4"), json.dumps(line, indent=1))
@@ -388,11 +371,7 @@ sources:
 class Instants(Mongodb):
     def test_random_writes_come_back_as_of_any_instant(self):
         self.mongo.insert("shop", "seed", {"_id": 0})
-        config = self.folder / "holdfast.yaml"
-        config.write_text(f"""version: 1
-sources:
-  shop: {{kind: mongodb, url: "{self.server.url("shop")}"}}
-""")
+        config = self.configured()
         self.holdfast("-c", config, "follow", "shop", "--once")
         rng = random.Random(11)
         model, moments, states = {}, [], []
@@ -532,11 +511,7 @@ sources:
 
     def test_retention_keeps_the_base_that_the_window_needs(self):
         self.mongo.insert("shop", "a", {"_id": 1})
-        config = self.folder / "holdfast.yaml"
-        config.write_text(f"""version: 1
-sources:
-  shop: {{kind: mongodb, url: "{self.server.url("shop")}", window: 7d}}
-""")
+        config = self.configured(window="7d")
         verb = lambda *args: self.holdfast("-c", config, *args)
         verb("follow", "shop", "--once")
         self.mongo.insert("shop", "a", {"_id": 2})
@@ -573,11 +548,7 @@ sources:
 
     def test_a_canary_tells_up_to_when_a_restore_reaches(self):
         self.mongo.insert("shop", "a", {"_id": 1})
-        config = self.folder / "holdfast.yaml"
-        config.write_text(f"""version: 1
-sources:
-  shop: {{kind: mongodb, url: "{self.server.url("shop")}", canary: 200ms}}
-""")
+        config = self.configured(canary="200ms")
         said = self.folder / "follow.log"
         child = self.start("-c", config, "follow", "shop", "--flush", "200ms", stdout=subprocess.DEVNULL, stderr=said.open("wb"))
         records = lambda: sum(each["records"] for each in self.holdfast("windows", "--json").document()["windows"])
