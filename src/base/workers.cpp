@@ -1,6 +1,8 @@
 #include "base/workers.h"
 
 #include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/error.h"
 
@@ -8,7 +10,15 @@ namespace holdfast {
 
 namespace {
 
+constexpr int nicer = 10;
+
 thread_local const Workers* pool_of_this_thread = nullptr;
+
+// Threads of Linux have priorities of their own.
+void lower_priority() {
+    const auto self = static_cast<id_t>(::gettid());
+    ::setpriority(PRIO_PROCESS, self, ::getpriority(PRIO_PROCESS, self) + nicer);
+}
 
 }  // namespace
 
@@ -20,7 +30,8 @@ std::size_t core_count() {
     return std::max(1U, std::thread::hardware_concurrency());
 }
 
-Workers::Workers(std::size_t count, std::size_t waiting_max) : waiting_max_(waiting_max) {
+Workers::Workers(std::size_t count, std::size_t waiting_max, Priority priority)
+    : waiting_max_(waiting_max), priority_(priority) {
     threads_.reserve(count);
     for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { run(); });
 }
@@ -83,6 +94,7 @@ bool Workers::help() {
 
 void Workers::run() {
     pool_of_this_thread = this;
+    if (priority_ == Priority::low) lower_priority();
     std::unique_lock lock(mutex_);
     while (true) {
         work_.wait(lock, [&] { return ending_ || !waiting_.empty(); });

@@ -9,6 +9,7 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <exception>
 #include <functional>
@@ -22,7 +23,10 @@ class Workers {
 public:
     using Task = std::function<void()>;
 
-    Workers(std::size_t count, std::size_t waiting_max);
+    // Threads of low priority leave the processor to whoever else wants it.
+    enum class Priority : std::uint8_t { usual, low };
+
+    Workers(std::size_t count, std::size_t waiting_max, Priority priority = Priority::usual);
     ~Workers();  // drops what waits, joins, forgets errors
     Workers(const Workers&) = delete;
     Workers& operator=(const Workers&) = delete;
@@ -45,6 +49,7 @@ private:
     void rethrow(std::exception_ptr failure) const;
 
     const std::size_t waiting_max_;
+    const Priority priority_;
     mutable std::mutex mutex_;
     // guarded by mutex_
     std::condition_variable work_;

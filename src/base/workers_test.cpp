@@ -1,6 +1,7 @@
 #include "base/workers.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <latch>
@@ -35,6 +36,20 @@ TEST(Workers, tasks_run_at_the_same_time) {
     std::latch both(2);
     for (int i = 0; i < 2; ++i) workers.submit([&] { both.arrive_and_wait(); });
     workers.finish();
+}
+
+TEST(Workers, of_low_priority_leave_the_processor_to_others) {
+    const auto priority_in = [](Workers::Priority priority) {
+        std::atomic<int> found{0};
+        Workers workers(1, 1, priority);
+        workers.submit([&] { found = ::getpriority(PRIO_PROCESS, 0); });
+        workers.finish();
+        return found.load();
+    };
+    const int own = ::getpriority(PRIO_PROCESS, 0);
+    EXPECT_EQ(priority_in(Workers::Priority::usual), own);
+    EXPECT_EQ(priority_in(Workers::Priority::low), std::min(own + 10, 19));
+    EXPECT_EQ(::getpriority(PRIO_PROCESS, 0), own);
 }
 
 TEST(Workers, the_first_error_reaches_whoever_joins_with_his_notes) {

@@ -133,6 +133,36 @@ private:
     std::unordered_map<std::uint64_t, File> files_;
 };
 
+// Items that are stored before their turn.
+class Ahead {
+public:
+    explicit Ahead(Contents& contents) : contents_(contents) {}
+    void add(const std::shared_ptr<const Batch>& batch) {
+        for (std::size_t number = 0; number < batch->entries.size(); ++number) {
+            auto job = std::make_shared<ItemJob>();
+            job->batch = batch;
+            job->number = number;
+            jobs_.emplace(batch->entries[number].item.path, job);
+            contents_.submit(std::move(job));
+        }
+        contents_.start_run();  // the next ones may be long in coming
+    }
+    // Null when the item was not.
+    std::shared_ptr<ItemJob> take(const std::string& path) {
+        auto node = jobs_.extract(path);
+        return node ? std::move(node.mapped()) : nullptr;
+    }
+    // What was stored and is not in the snapshot would be lost in silence.
+    void end() const {
+        if (!jobs_.empty())
+            throw Error{Code::internal, "{} was stored before its turn, which never came", jobs_.begin()->first};
+    }
+
+private:
+    Contents& contents_;
+    std::unordered_map<std::string, std::shared_ptr<ItemJob>> jobs_;
+};
+
 // Rows are believed only while every chunk they name is still there.
 class PresentChunks {
 public:
@@ -190,11 +220,17 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
     Line line(contents, assembly);
 
     LinkedFiles linked;
+    Ahead ahead(contents);
     Batch next;
     while (capture->next(next)) {
         world.stop.check();
         const auto batch = std::make_shared<const Batch>(std::move(next));
         next = {};
+        if (batch->is_ahead) {
+            ahead.add(batch);
+            session.publish_if_due();
+            continue;
+        }
         if (previous.state) previous.state->begin_folder(batch->folder);
         for (std::size_t number = 0; number < batch->entries.size(); ++number) {
             const Batch::Entry& entry = batch->entries[number];
@@ -209,6 +245,10 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
                 continue;
             }
             ++(row ? draft.counts.changed : draft.counts.added);
+            if (auto job = ahead.take(entry.item.path)) {
+                line.add(std::move(job));
+                continue;
+            }
             auto job = std::make_shared<ItemJob>();
             job->batch = batch;
             job->number = number;
@@ -222,6 +262,7 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
         }
         session.publish_if_due();
     }
+    ahead.end();
     contents.end();
     line.finish();
     if (previous.state && previous.state->lost_blocks() > 0)

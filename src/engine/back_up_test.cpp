@@ -411,6 +411,30 @@ private:
     Stop& stop_;
 };
 
+TEST_F(BackUp, what_comes_before_its_turn_is_read_once_and_stored_in_its_place) {
+    const auto repository = world_.open();
+    MemorySource source(tree_);
+    source.ahead = {"/srv/large", "/srv/empty", "/srv/0/0/file-0", "/srv/4/2/file-14", "/srv/sparse"};
+    Progress progress;
+    const BackupReport report = engine::back_up(source, *repository, {}, progress);
+    EXPECT_EQ(source.opened, tree_.size());
+    EXPECT_EQ(report.snapshot.counts.added, report.snapshot.items);
+    EXPECT_EQ(restored(report.snapshot.id), contents_of(tree_));
+    std::uint64_t opened = 0;
+    EXPECT_EQ(back_up({}, &opened).snapshot.root, report.snapshot.root);
+    EXPECT_EQ(opened, 0);
+}
+
+TEST_F(BackUp, what_came_before_its_turn_must_come_again) {
+    const auto repository = world_.open();
+    MemorySource source(tree_);
+    source.ahead = {"/srv/large"};
+    source.forgets_them = true;
+    Progress progress;
+    EXPECT_THROW(engine::back_up(source, *repository, {}, progress), Error);
+    EXPECT_TRUE(world_.open()->snapshots().empty());
+}
+
 TEST_F(BackUp, stops_in_the_middle_of_an_item) {
     const auto repository = world_.open();
     EndlessSource source(world_.sim.stop);

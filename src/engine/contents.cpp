@@ -39,7 +39,8 @@ Contents::Contents(Capture& capture, repo::PackWriter& packs, const repo::Keyrin
       lines_(lines),
       small_max_(keys.config().small_file_max),
       block_bytes_(keys.config().chunk_sizes.max + 1024 * 1024),
-      workers_(workers, workers_waiting_max) {}
+      workers_(workers, workers_waiting_max,
+               capture.keeps_a_server_waiting() ? Workers::Priority::low : Workers::Priority::usual) {}
 
 Contents::~Contents() = default;
 

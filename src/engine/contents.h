@@ -59,6 +59,8 @@ public:
 
     // In item order. Items without content are completed, files read and stored.
     void submit(std::shared_ptr<ItemJob> job);
+    // Small items that wait for more of them wait no longer.
+    void start_run();
     // No more jobs come.
     void end();
     void wait(const ItemJob& job);
@@ -96,7 +98,6 @@ private:
         }
     };
 
-    void start_run();
     void take_finished_runs();
     void read_run(Run& run);
     void read_small(Run& run, Member& member);

@@ -78,6 +78,9 @@ struct Batch {
     std::string folder;  // the folder whose items these are
     std::vector<Entry> entries;
     std::shared_ptr<void> handle;  // the source's own (an open folder)
+    // Before their turn: files to be stored now, which come again, under the same names, in a later batch; they are not
+    // opened again then.
+    bool is_ahead = false;
 };
 
 struct CaptureSummary {
@@ -93,7 +96,9 @@ struct CaptureSummary {
 class Capture {
 public:
     virtual ~Capture() = default;
-    // False at the end. A folder may come in several batches; batches come in tree order.
+    // True where a server waits until all that it sends is taken: what stores meanwhile leaves the processor to both.
+    virtual bool keeps_a_server_waiting() const { return false; }
+    // False at the end. A folder may come in several batches; batches come in tree order, but for those that are ahead.
     virtual bool next(Batch& batch) = 0;
     // Adds what an unchanged item does not need. A finding when the item has vanished or is unreadable; it is
     // then left out of the snapshot.

@@ -29,8 +29,8 @@ private:
 
 class MemoryCapture final : public Capture {
 public:
-    MemoryCapture(const MemoryTree& tree, std::uint64_t& opened, std::optional<Facts> facts)
-        : tree_(tree), opened_(opened), facts_(std::move(facts)) {
+    MemoryCapture(const MemoryTree& tree, MemorySource& source)
+        : tree_(tree), opened_(source.opened), facts_(source.facts) {
         std::map<std::string, Batch::Entry> entries;  // by tree key
         const auto add = [&](const std::string& path, ItemKind kind, const MemoryFile* file) {
             Batch::Entry entry;
@@ -51,9 +51,14 @@ public:
             for (std::string_view folder = split_path(path).first; !folder.empty(); folder = split_path(folder).first)
                 add(std::string(folder), ItemKind::folder, nullptr);
         }
+        for (const std::string& path : source.ahead)
+            batches_.push_back({std::string(split_path(path).first), {entries.at(tree_key(path))}, nullptr, true});
+        if (source.forgets_them)
+            for (const std::string& path : source.ahead) entries.erase(tree_key(path));
         for (auto& [key, entry] : entries) {
             const std::string folder(split_path(entry.item.path).first);
-            if (batches_.empty() || batches_.back().folder != folder) batches_.push_back({folder, {}, nullptr});
+            if (batches_.empty() || batches_.back().is_ahead || batches_.back().folder != folder)
+                batches_.push_back({folder, {}, nullptr});
             batches_.back().entries.push_back(std::move(entry));
         }
     }
@@ -84,7 +89,7 @@ private:
 }  // namespace
 
 std::unique_ptr<Capture> MemorySource::begin(const CaptureRequest&) {
-    return std::make_unique<MemoryCapture>(tree_, opened, facts);
+    return std::make_unique<MemoryCapture>(tree_, *this);
 }
 
 Rebuild::Ticket MemoryTarget::begin_item(const Item& item) {

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "base/bytes.h"
@@ -26,7 +27,9 @@ public:
     std::string kind() const override { return "files"; }
     std::vector<std::string> describe() const override { return {"memory"}; }
     std::unique_ptr<Capture> begin(const CaptureRequest& request) override;
-    std::uint64_t opened = 0;  // files that were read
+    std::uint64_t opened = 0;     // files that were read
+    std::set<std::string> ahead;  // files that are given before their turn, too
+    bool forgets_them = false;    // and never in their turn
     std::optional<Facts> facts;
 
 private:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+import re
 import signal
 import subprocess
 import time
@@ -197,17 +198,32 @@ class Parts(Following):
         self.backup(source.url(), "--name", "s")
         set_by = {}
         # Whichever key comes first, the right of one of the last two ends behind it.
-        for rule in ("", "+set", "(+set ~a*)", "(+set ~b*)"):
+        for rule in ("", "+set", "+set +msetnx", "(+set ~a*)", "(+set ~b*)", "+set (+msetnx ~a*)"):
             with self.subTest(rule):
                 other = self.server()
                 other.run("ACL", "SETUSER", "it", "on", ">pw", "~*", "+restore", "+info", "+select", "+ping", "+dbsize",
-                          *filter(None, [rule]))
+                          *re.findall(r"\(.*?\)|\S+", rule))
                 self.restore("latest", f"redis://it:pw@127.0.0.1:{other.port}", "--no-verify")
                 self.assertEqual(other.digest(), source.digest())
                 set_by[rule] = int(other.run("INFO", "commandstats").split("cmdstat_set:calls=")[1].split(",")[0])
         self.assertEqual(set_by[""], 0)
         self.assertEqual(set_by["+set"], 3050 + 1)  # and the question whether it may
+        self.assertEqual(set_by["+set +msetnx"], 100 + 1)  # those with an expiry
+        self.assertEqual(set_by["+set (+msetnx ~a*)"], 3050 + 1)
         self.assertEqual(sorted(set_by[each] > 0 for each in ("(+set ~a*)", "(+set ~b*)")), [False, True])
+
+    def test_a_key_that_is_there_is_no_other_keys_loss(self):
+        source, target = self.server(), self.server()
+        source.send([["SET", f"k{i}", i] for i in range(1000)] + [["SELECT", 3], *(["SET", f"k{i}", i] for i in range(500))])
+        self.backup(source.url(), "--name", "s")
+        target.send([["SET", "k77", "new"], ["SELECT", 3], ["SET", "k7", "new"], ["SET", "k499", "new"]])
+        said = self.restore("latest", target.url(), "--existing", "missing", "--no-verify")
+        self.assertEqual(json.loads(said.out)["unchanged"], 3)
+        self.assertEqual((target.run("GET", "k77"), target.run("GET", "k7", database=3)), ("new", "new"))
+        self.assertEqual(target.run("GET", "k78"), "78")
+        self.assertEqual((target.run("DBSIZE"), target.run("DBSIZE", database=3)), ("1000", "500"))
+        self.restore("latest", target.url(), "--existing", "replace")
+        self.assertEqual(target.digest(), source.digest())
 
     def test_nothing_is_written_before_all_was_looked_at(self):
         source = self.filled()

@@ -1,6 +1,7 @@
 // sources/redis/capture.h: the data of one server at one instant, as items of keys.
 //
-// Shape    begin_capture() asks the server by PSYNC; capture_of() takes RDB bytes from wherever they come
+// Shape    begin_capture() asks the server by PSYNC; capture_of() takes RDB bytes from wherever they come, all of them
+//          before it returns; capture_while_reading() takes them from a thread of its own when that helps
 // Errors   source_failed, corrupt, newer_format; nothing is captured then
 // Threads  as Capture says
 // Source   doc/format/redis.md
@@ -34,6 +35,7 @@ struct RdbOrigin {
 };
 
 std::unique_ptr<Capture> capture_of(World& world, RdbOrigin origin, const RdbInput::Read& read);
+std::unique_ptr<Capture> capture_while_reading(World& world, RdbOrigin origin, RdbInput::Read read);
 std::unique_ptr<Capture> begin_capture(World& world, const CaptureOptions& options);
 
 // About how much each of its databases has; nothing when the account may not ask.

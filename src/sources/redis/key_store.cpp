@@ -25,19 +25,8 @@ constexpr std::size_t row_bytes = KeyId::size + ValueId::size + 4 + 8;
 constexpr std::uint64_t large_bit = 1ULL << 63;
 constexpr std::size_t place_bytes = 8;
 
-// The order of ids, which memcmp() would be called for millions of times.
-bool is_before(const KeyId& a, const KeyId& b) {
-    const auto half = [](const KeyId& id, std::size_t at) {
-        std::uint64_t out = 0;
-        std::memcpy(&out, id.bytes.data() + at, 8);
-        return std::endian::native == std::endian::little ? __builtin_bswap64(out) : out;
-    };
-    const std::uint64_t first = half(a, 0), second = half(b, 0);
-    return first != second ? first < second : half(a, 8) < half(b, 8);
-}
-
-void sort_by_id(std::vector<KeyStore::Row>& rows) {
-    std::ranges::sort(rows, [](const KeyStore::Row& a, const KeyStore::Row& b) { return is_before(a.id, b.id); });
+void sort_by_id(std::vector<KeySpool::Row>& rows) {
+    std::ranges::sort(rows, [](const KeySpool::Row& a, const KeySpool::Row& b) { return is_before(a.id, b.id); });
 }
 
 }  // namespace
@@ -49,18 +38,18 @@ unsigned bucket_bits_for(std::uint64_t bytes) {
 }
 
 // Bytes of one bucket in areas of the spool, and behind them those that wait in its slot.
-struct KeyStore::Run {
+struct KeySpool::Run {
     std::vector<std::uint64_t> areas;
     std::uint64_t bytes = 0;
     std::size_t waiting = 0;
 };
 
-struct KeyStore::Bucket {
+struct KeySpool::Bucket {
     Run rows;
     Run records;
 };
 
-struct KeyStore::Database {
+struct KeySpool::Database {
     unsigned bits = 0;
     std::vector<Bucket> buckets;
 };
@@ -74,18 +63,25 @@ KeyStore::KeyStore(World& world, BucketBits bits, ByteView seed, std::optional<s
       bits_(std::move(bits)),
       seed_(to_bytes(seed)),
       only_(only),
-      spool_(world),
-      hashing_(std::make_unique<Hashing>()) {
-    HF_ASSERT(seed_.size() == crypto_shorthash_KEYBYTES);
-}
+      keys_(std::make_unique<KeySpool>(world)),
+      fingerprint_(Secret(seed)),
+      hashing_(std::make_unique<Hashing>()) {}
 
 KeyStore::~KeyStore() = default;
 
-KeyStore::Database& KeyStore::database(std::uint64_t number) {
+KeySpool::KeySpool(World& world) : spool_(world) {}
+KeySpool::~KeySpool() = default;
+
+void KeySpool::clear(World& world) {
+    databases_.clear();
+    spool_.clear(world);
+}
+
+KeySpool::Database& KeyStore::database(std::uint64_t number) {
     if (filling_ != nullptr && filling_number_ == number) return *filling_;
-    std::unique_ptr<Database>& place = databases_[number];
+    std::unique_ptr<KeySpool::Database>& place = keys_->databases_[number];
     if (!place) {
-        place = std::make_unique<Database>();
+        place = std::make_unique<KeySpool::Database>();
         place->bits = std::min(bits_(number), bucket_bits_max);
         place->buckets.resize(std::size_t{1} << place->bits);
     }
@@ -96,7 +92,7 @@ KeyStore::Database& KeyStore::database(std::uint64_t number) {
 }
 
 // A server gives one database after the other, so that only one needs slots.
-void KeyStore::begin_filling(Database& database) {
+void KeyStore::begin_filling(KeySpool::Database& database) {
     filling_ = &database;
     const std::size_t buckets = database.buckets.size();
     record_slot_ = std::clamp(std::bit_floor(slots_bytes / buckets), record_slot_min, area_bytes);
@@ -104,7 +100,7 @@ void KeyStore::begin_filling(Database& database) {
     slots_.resize(buckets * (row_slot_ + record_slot_));
 }
 
-void KeyStore::put(Run& run, std::size_t slot, std::size_t slot_bytes, ByteView bytes) {
+void KeyStore::put(KeySpool::Run& run, std::size_t slot, std::size_t slot_bytes, ByteView bytes) {
     std::uint8_t* const to = slots_.data() + slot;
     while (!bytes.empty()) {
         const std::size_t some = std::min(bytes.size(), slot_bytes - run.waiting);
@@ -112,12 +108,12 @@ void KeyStore::put(Run& run, std::size_t slot, std::size_t slot_bytes, ByteView 
         run.waiting += some;
         bytes = bytes.subspan(some);
         if (run.waiting < slot_bytes) return;
-        write(run, {to, slot_bytes});
+        keys_->write(run, {to, slot_bytes});
         run.waiting = 0;
     }
 }
 
-void KeyStore::write(Run& run, ByteView bytes) {
+void KeySpool::write(Run& run, ByteView bytes) {
     while (!bytes.empty()) {
         const std::size_t at = run.bytes % area_bytes;
         if (at == 0) run.areas.push_back(spool_.reserve(area_bytes));
@@ -128,7 +124,7 @@ void KeyStore::write(Run& run, ByteView bytes) {
     }
 }
 
-Bytes KeyStore::read(const Run& run) const {
+Bytes KeySpool::read(const Run& run) const {
     Bytes out(run.bytes);
     for (std::size_t at = 0; at < out.size(); at += area_bytes)
         spool_.read(run.areas[at / area_bytes],
@@ -162,7 +158,7 @@ void KeyStore::value(ByteView raw) {
     if (passes_over_) return;
     if (large_) {
         crypto_generichash_update(&hashing_->state, raw.data(), raw.size());
-        spool_.append(raw);
+        keys_->spool_.append(raw);
         large_bytes_ += raw.size();
         return;
     }
@@ -170,30 +166,29 @@ void KeyStore::value(ByteView raw) {
     if (small_.size() <= hashed_bytes + small_max) return;
     crypto_generichash_init(&hashing_->state, seed_.data(), seed_.size(), crypto_generichash_BYTES_MIN);
     crypto_generichash_update(&hashing_->state, small_.data(), small_.size());
-    large_ = spool_.append(ByteView(small_).subspan(hashed_bytes));
+    large_ = keys_->spool_.append(ByteView(small_).subspan(hashed_bytes));
     large_bytes_ = small_.size() - hashed_bytes;
     small_.clear();
 }
 
-// SipHash for what lies in memory as a whole: for some hundred bytes much less work.
+// GMAC for what lies in memory as a whole: for some hundred bytes much less work.
 ValueId KeyStore::value_id() {
     std::array<std::uint8_t, crypto_generichash_BYTES_MIN> hash{};
-    static_assert(crypto_shorthash_BYTES == ValueId::size);
     if (large_)
         crypto_generichash_final(&hashing_->state, hash.data(), hash.size());
     else
-        crypto_shorthash(hash.data(), small_.data(), small_.size(), seed_.data());
-    return ValueId::from(hash);
+        hash = fingerprint_(small_);
+    return ValueId::from(ByteView(hash).first(ValueId::size));
 }
 
 void KeyStore::end_key(const RdbKey& key, const Value& value) {
     if (passes_over_) return;
-    if (++keys_ % 1024 == 0) world_.stop.check();
+    if (++count_ % 1024 == 0) world_.stop.check();
     counts_.end_key(key, value);
-    Database& place = database(key.database);
+    KeySpool::Database& place = database(key.database);
     const KeyId id = key_id(as_bytes(key.name));
     const std::size_t number = (std::size_t{id.bytes[0]} << 8 | id.bytes[1]) >> (16 - place.bits);
-    Bucket& bucket = place.buckets[number];
+    KeySpool::Bucket& bucket = place.buckets[number];
     // The server's compression is undone: the repository's does better without it, in less time.
     if (value.unpacked && !large_) {
         small_.resize(hashed_bytes);
@@ -216,30 +211,37 @@ void KeyStore::end_key(const RdbKey& key, const Value& value) {
     put(bucket.rows, slot, row_slot_, row_);
     put(bucket.records, slot + row_slot_, record_slot_, head_);
     put(bucket.records, slot + row_slot_, record_slot_, content);
+    bytes_ += head_.size() + bytes;
 }
 
 void KeyStore::flush() {
     if (filling_ == nullptr) return;
     std::size_t slot = 0;
-    for (Bucket& bucket : filling_->buckets) {
-        write(bucket.rows, ByteView(slots_).subspan(slot, std::exchange(bucket.rows.waiting, 0)));
+    for (KeySpool::Bucket& bucket : filling_->buckets) {
+        keys_->write(bucket.rows, ByteView(slots_).subspan(slot, std::exchange(bucket.rows.waiting, 0)));
         slot += row_slot_;
-        write(bucket.records, ByteView(slots_).subspan(slot, std::exchange(bucket.records.waiting, 0)));
+        keys_->write(bucket.records, ByteView(slots_).subspan(slot, std::exchange(bucket.records.waiting, 0)));
         slot += record_slot_;
     }
     filling_ = nullptr;
     Bytes().swap(slots_);
 }
 
-std::vector<std::uint64_t> KeyStore::databases() const {
+std::unique_ptr<KeySpool> KeyStore::take(std::unique_ptr<KeySpool> next) {
+    flush();
+    bytes_ = 0;
+    return std::exchange(keys_, std::move(next));
+}
+
+std::vector<std::uint64_t> KeySpool::databases() const {
     std::vector<std::uint64_t> out;
     for (const auto& [number, each] : databases_) out.push_back(number);
     return out;
 }
 
-unsigned KeyStore::bits(std::uint64_t database) const { return databases_.at(database)->bits; }
+unsigned KeySpool::bits(std::uint64_t database) const { return databases_.at(database)->bits; }
 
-std::vector<KeyStore::Row> KeyStore::rows_in_order(const Bucket& bucket) const {
+std::vector<KeySpool::Row> KeySpool::rows_in_order(const Bucket& bucket) const {
     const Bytes bytes = read(bucket.rows);
     std::vector<Row> out(bytes.size() / row_bytes);
     std::uint64_t at = 0;
@@ -257,13 +259,13 @@ std::vector<KeyStore::Row> KeyStore::rows_in_order(const Bucket& bucket) const {
     return out;
 }
 
-std::vector<KeyStore::Row> KeyStore::rows(std::uint64_t database, std::size_t bucket) const {
+std::vector<KeySpool::Row> KeySpool::rows(std::uint64_t database, std::size_t bucket) const {
     std::vector<Row> out = rows_in_order(databases_.at(database)->buckets[bucket]);
     sort_by_id(out);
     return out;
 }
 
-std::unique_ptr<KeyStore::Loaded> KeyStore::load(std::uint64_t database, std::size_t number) const {
+std::unique_ptr<KeySpool::Loaded> KeySpool::load(std::uint64_t database, std::size_t number) const {
     const Bucket& bucket = databases_.at(database)->buckets[number];
     auto out = std::make_unique<Loaded>();
     out->rows = rows_in_order(bucket);
@@ -272,12 +274,12 @@ std::unique_ptr<KeyStore::Loaded> KeyStore::load(std::uint64_t database, std::si
     return out;
 }
 
-ByteView KeyStore::Loaded::record(const Row& row) const {
+ByteView KeySpool::Loaded::record(const Row& row) const {
     return ByteView(bytes).subspan(row.at + (row.is_large ? place_bytes : 0),
                                    row.head_bytes + (row.is_large ? 0 : row.value_bytes));
 }
 
-std::uint64_t KeyStore::Loaded::value_place(const Row& row) const {
+std::uint64_t KeySpool::Loaded::value_place(const Row& row) const {
     return ByteReader(ByteView(bytes).subspan(row.at, place_bytes), "the spool").u64();
 }
 

@@ -11,7 +11,7 @@ constexpr std::size_t unset = ~std::size_t{0};
 
 }  // namespace
 
-BucketPlan plan_bucket(const Remembered& before, const std::vector<KeyStore::Row>& keys, const NewLayer& fresh) {
+BucketPlan plan_bucket(const Remembered& before, const std::vector<KeySpool::Row>& keys, const NewLayer& fresh) {
     // Where each key lies; `unset`: in the new layer.
     std::vector<std::size_t> place(keys.size(), unset);
     struct Gone {
@@ -31,7 +31,7 @@ BucketPlan plan_bucket(const Remembered& before, const std::vector<KeyStore::Row
         }
     };
     for (std::size_t i = 0; i < keys.size(); ++i) {
-        while (at < before.rows.size() && before.rows[at].id < keys[i].id) pass(before.rows[at++]);
+        while (at < before.rows.size() && is_before(before.rows[at].id, keys[i].id)) pass(before.rows[at++]);
         const bool known = at < before.rows.size() && before.rows[at].id == keys[i].id;
         if (known && before.rows[at].value_id == keys[i].value_id)
             place[i] = before.rows[at].layer;

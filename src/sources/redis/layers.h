@@ -5,7 +5,7 @@
 // Threads  pure
 // I1  without memory of earlier captures everything becomes one new layer: what is lost costs space, never a key
 // I2  a layer's item can be made anew at any time from the keys that lie in it now, as newer layers say the rest
-// Source   ADR 7; doc/format/redis.md
+// Source   ADR 8; doc/format/redis.md
 #pragma once
 
 #include <vector>
@@ -44,6 +44,6 @@ struct BucketPlan {
 struct NewLayer {
     LayerId id;
 };
-BucketPlan plan_bucket(const Remembered& before, const std::vector<KeyStore::Row>& keys, const NewLayer& fresh);
+BucketPlan plan_bucket(const Remembered& before, const std::vector<KeySpool::Row>& keys, const NewLayer& fresh);
 
 }  // namespace holdfast::redis

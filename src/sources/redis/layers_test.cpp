@@ -14,10 +14,10 @@ using Model = std::map<int, std::uint64_t>;  // key to version of its value
 
 KeyId id_of(int key) { return key_id(as_bytes(std::to_string(key))); }
 
-std::vector<KeyStore::Row> keys_of(const Model& model) {
-    std::map<KeyId, KeyStore::Row> sorted;
+std::vector<KeySpool::Row> keys_of(const Model& model) {
+    std::map<KeyId, KeySpool::Row> sorted;
     for (const auto& [key, value] : model) {
-        KeyStore::Row each;
+        KeySpool::Row each;
         each.id = id_of(key);
         each.head_bytes = static_cast<std::uint32_t>(16 + std::to_string(key).size());
         each.value_bytes = 100;
@@ -26,7 +26,7 @@ std::vector<KeyStore::Row> keys_of(const Model& model) {
         each.value_id = ValueId::from(bytes);
         sorted.emplace(each.id, each);
     }
-    std::vector<KeyStore::Row> out;
+    std::vector<KeySpool::Row> out;
     for (auto& [id, each] : sorted) out.push_back(each);
     return out;
 }
@@ -36,7 +36,7 @@ using Stored = std::map<KeyId, ValueId>;  // zero: gone
 // What a repository has of the layers, and what a restore makes of them.
 class Repository {
 public:
-    void store(const BucketPlan& plan, const std::vector<KeyStore::Row>& keys) {
+    void store(const BucketPlan& plan, const std::vector<KeySpool::Row>& keys) {
         now_.clear();
         for (std::size_t layer = 0; layer < plan.now.layers.size(); ++layer) {
             const LayerId id = plan.now.layers[layer].id;

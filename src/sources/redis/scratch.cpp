@@ -94,7 +94,7 @@ public:
     std::vector<Finding> finish() override {
         std::vector<Finding> findings = folder_->finish();
         throwaway_.start();
-        const Bytes seed(16);
+        const Bytes seed(crypto::key_bytes);
         KeyStore store(
             world_, [](std::uint64_t) { return buckets_bits; }, seed);
         read_all(store);
@@ -133,11 +133,11 @@ private:
     };
 
     template <class Each>
-    void for_wanted(const KeyStore& store, std::uint64_t database, const Each& each) const {
-        for (std::size_t bucket = 0; bucket < std::size_t{1} << store.bits(database); ++bucket) {
+    void for_wanted(const KeySpool& keys, std::uint64_t database, const Each& each) const {
+        for (std::size_t bucket = 0; bucket < std::size_t{1} << keys.bits(database); ++bucket) {
             world_.stop.check();
-            const auto loaded = store.load(database, bucket);
-            for (const KeyStore::Row& row : loaded->rows) {
+            const auto loaded = keys.load(database, bucket);
+            for (const KeySpool::Row& row : loaded->rows) {
                 const ByteView record = loaded->record(row);
                 HeadReader reader;
                 RecordReader(reader).feed(record.first(row.head_bytes));
@@ -152,16 +152,16 @@ private:
     // All databases are named before the first key is written, so that a refusal comes before the first change.
     void give(const KeyStore& store) {
         std::vector<std::uint64_t> databases;
-        for (const std::uint64_t number : store.databases())
-            for_wanted(store, number, [&](const Wanted&) {
+        for (const std::uint64_t number : store.keys().databases())
+            for_wanted(store.keys(), number, [&](const Wanted&) {
                 databases.push_back(number);
                 return false;
             });
         for (const std::uint64_t number : databases) target_->add_database(number);
         give_server(store);
         for (const std::uint64_t number : databases)
-            for_wanted(store, number, [&](const Wanted& key) {
-                give_key(store, number, key);
+            for_wanted(store.keys(), number, [&](const Wanted& key) {
+                give_key(store.keys(), number, key);
                 return true;
             });
     }
@@ -184,7 +184,7 @@ private:
         reader.end();
     }
 
-    void give_key(const KeyStore& store, std::uint64_t database, const Wanted& key) {
+    void give_key(const KeySpool& keys, std::uint64_t database, const Wanted& key) {
         std::int64_t expiry = key.head.expiry_ms;
         if (!choice_.take_expiry(expiry)) return;
         target_->begin_key({database, key.head.name, expiry, key.head.type}, key.head.value_bytes);
@@ -192,7 +192,7 @@ private:
             Bytes piece(piece_bytes);
             for (std::uint64_t at = 0; at < key.head.value_bytes; at += piece.size()) {
                 piece.resize(std::min<std::uint64_t>(piece_bytes, key.head.value_bytes - at));
-                store.read_value(*key.large + at, piece);
+                keys.read_value(*key.large + at, piece);
                 target_->value(piece);
             }
         } else {

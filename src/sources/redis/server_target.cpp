@@ -24,6 +24,10 @@ constexpr int keys_at_once = 1000;
 // Up to this many bytes a value is in memory as a whole, and a string may go by SET.
 constexpr std::uint64_t whole_bytes_max = 64 * 1024;
 
+// Strings in one command.
+constexpr std::size_t several_max = 32;
+constexpr std::size_t several_bytes_max = 64 * 1024;
+
 void append_number(Bytes& out, char mark, std::uint64_t number) {
     std::array<char, 24> text;
     text[0] = mark;
@@ -144,9 +148,9 @@ public:
             write_all(keys);
         }
         begin_writing();
+        send_several();
         lanes_.drain();
         restore_unset();
-        lanes_.drain();
         restore_functions();
     }
 
@@ -173,6 +177,7 @@ private:
     void write_begin(const RdbKey& key, std::uint64_t value_bytes) {
         begin_writing();
         restore_unset();
+        if (key.database != several_.database) send_several();
         lanes_.select(database_here(key.database));
         key_ = key;
         value_bytes_ = value_bytes;
@@ -216,27 +221,63 @@ private:
     }
 
     void write_whole() {
-        if (goes_by_set()) {
-            lanes_.begin(key_.name, whole_.size());
+        const bool by_set = goes_by_set();
+        if (by_set && may_set_several_ && key_.expiry_ms == no_expiry) return add_to_several();
+        lanes_.begin(key_.name, whole_.size());
+        command_.clear();
+        if (by_set) {
             append_set();
-            lanes_.put(command_);
-            Bytes kept;
-            kept.reserve(16 + whole_.size());
-            ByteWriter out(kept);
-            out.u64(key_.database);
-            out.u64(static_cast<std::uint64_t>(key_.expiry_ms));
-            out.raw(whole_);
+            Bytes kept{alone};
+            append_kept(kept);
             lanes_.keep(std::move(kept));
         } else {
-            lanes_.begin(key_.name, whole_.size());
-            command_.clear();
             append_restore_head(command_);
             append(command_, whole_);
             // Over type and value, which lie one behind the other.
             append_restore_end(command_, crc64(0, ByteView(command_).last(1 + whole_.size())));
-            lanes_.put(command_);
         }
+        lanes_.put(command_);
         lanes_.end();
+    }
+
+    // One command for many strings costs a server less than one for each.
+    void add_to_several() {
+        if (several_.count == 0) {
+            several_.first = key_.name;
+            several_.database = key_.database;
+            several_.kept = {among_several};
+        }
+        append_argument(several_.arguments, as_bytes(key_.name));
+        append_argument(several_.arguments, plain_);
+        append_kept(several_.kept);
+        if (++several_.count == several_max || several_.arguments.size() >= several_bytes_max) send_several();
+    }
+
+    void send_several() {
+        if (several_.count == 0) return;
+        const bool fails = options_.present != Present::replace;
+        command_.clear();
+        append_number(command_, '*', 1 + 2 * several_.count);
+        append_argument(command_, as_bytes(fails ? "MSETNX" : "MSET"));
+        lanes_.begin(several_.first, command_.size() + several_.arguments.size());
+        lanes_.put(command_);
+        lanes_.put(several_.arguments);
+        lanes_.keep(std::exchange(several_.kept, {}));
+        if (fails) lanes_.done_when_one();
+        lanes_.end();
+        several_.arguments.clear();
+        several_.count = 0;
+    }
+
+    // Of a string that may have to be sent once more.
+    void append_kept(Bytes& kept) const {
+        ByteWriter out(kept);
+        out.u64(key_.database);
+        out.u64(static_cast<std::uint64_t>(key_.expiry_ms));
+        out.u64(key_.name.size());
+        out.raw(as_bytes(key_.name));
+        out.u64(whole_.size());
+        out.raw(whole_);
     }
 
     // SET costs a server less than RESTORE, which looks for damage and parses; who may not SET can still RESTORE. In a
@@ -257,7 +298,6 @@ private:
     void append_set() {
         const bool fails = options_.present != Present::replace;
         const bool expires = key_.expiry_ms != no_expiry;
-        command_.clear();
         append_number(command_, '*', 3U + (fails ? 1U : 0U) + (expires ? 2U : 0U));
         append_argument(command_, as_bytes("SET"));
         append_argument(command_, as_bytes(key_.name));
@@ -268,19 +308,23 @@ private:
         append_argument(command_, as_bytes(std::to_string(key_.expiry_ms)));
     }
 
-    // What SET may do with some keys only.
+    // What SET may do with some keys only, and what came to nothing for another key's sake. It goes in smaller steps then.
     void restore_unset() {
+        if (unset_.empty()) return;
+        send_several();
         while (!unset_.empty()) {
-            for (const Unset& each : std::exchange(unset_, {})) {
-                ByteReader in(each.kept, "a key that was sent");
-                key_.database = in.u64();
-                key_.expiry_ms = static_cast<std::int64_t>(in.u64());
-                key_.name = each.name;
-                key_.type = rdb_type_string;
-                whole_ = to_bytes(in.raw(in.left()));
-                value_bytes_ = whole_.size();
-                lanes_.select(database_here(key_.database));
-                write_whole();
+            for (const Bytes& kept : std::exchange(unset_, {})) {
+                ByteReader in(ByteView(kept).subspan(1), "keys that were sent");
+                while (in.left() > 0) {
+                    key_.database = in.u64();
+                    key_.expiry_ms = static_cast<std::int64_t>(in.u64());
+                    key_.name = as_text(in.raw(in.u64()));
+                    key_.type = rdb_type_string;
+                    whole_ = to_bytes(in.raw(in.u64()));
+                    value_bytes_ = whole_.size();
+                    lanes_.select(database_here(key_.database));
+                    write_whole();
+                }
             }
             lanes_.drain();
         }
@@ -434,9 +478,13 @@ private:
     }
 
     void refused(const std::string& name, const Reply& got, ByteView kept) {
-        if (got.text.starts_with("NOPERM") && !kept.empty()) {
-            may_set_ = false;
-            unset_.push_back({name, to_bytes(kept)});
+        const bool is_one_there = got.kind == Reply::Kind::number && got.number == 0;  // MSETNX
+        if (!kept.empty() && (is_one_there || got.text.starts_with("NOPERM"))) {
+            if (kept[0] == among_several)
+                may_set_several_ = false;
+            else
+                may_set_ = false;
+            unset_.push_back(to_bytes(kept));
             return;
         }
         if (got.kind == Reply::Kind::number)
@@ -496,12 +544,18 @@ private:
     std::optional<WaitingKeys> waiting_;  // until it is known that none of them is there
     Bytes functions_;
     std::uint64_t module_aux_ = 0;
-    struct Unset {
-        std::string name;
-        Bytes kept;  // database, expiry, value as in the snapshot
-    };
-    std::vector<Unset> unset_;
+    // Whether they went alone; of each key database, expiry, name, value as in the snapshot.
+    static constexpr std::uint8_t alone = 0, among_several = 1;
+    std::vector<Bytes> unset_;
     std::optional<bool> may_set_;
+    bool may_set_several_ = true;
+    struct {
+        std::string first;  // name
+        std::uint64_t database = 0;
+        std::size_t count = 0;
+        Bytes arguments;
+        Bytes kept;
+    } several_;  // strings that wait for more of them
     bool has_pxat_ = false;
     Bytes command_;
     Bytes plain_;

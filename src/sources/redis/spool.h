@@ -7,12 +7,13 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <string>
 
 #include "base/bytes.h"
 #include "base/file.h"
-#include "base/secret.h"
 #include "base/world.h"
+#include "crypto/stream_cipher.h"
 
 namespace holdfast::redis {
 
@@ -26,13 +27,13 @@ public:
     void read(std::uint64_t offset, MutableByteView into) const;
     // The bytes up to here are not needed again; their room is given back.
     void forget_before(std::uint64_t offset);
+    // Nothing of it is needed again. Its room is kept, and used for what comes.
+    void clear(World& world);
     std::uint64_t room() const;  // that the file system still has
     std::uint64_t size() const { return size_.load(std::memory_order_acquire); }
 
 private:
-    void apply(std::uint64_t offset, ByteView in, std::uint8_t* out) const;
-
-    Secret key_;
+    std::unique_ptr<const crypto::StreamCipher> cipher_;  // each place is written once, or again with what it had
     Fd file_;
     Bytes sealed_;
     std::atomic<std::uint64_t> size_{0};

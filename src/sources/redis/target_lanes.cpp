@@ -87,7 +87,7 @@ void TargetLanes::select(std::uint64_t database) {
 
 void TargetLanes::begin(const std::string& name, std::uint64_t bytes) {
     is_kept_ = is_cluster() && bytes <= kept_bytes_max;
-    sending_ = {name, {}, {}, 0, false};
+    sending_ = {name, {}, {}, 0, false, false};
     if (is_cluster() && !is_kept_)
         find_place(name);
     else
@@ -168,7 +168,7 @@ void TargetLanes::take(Lane& lane) {
             Lane& there = lane_at(place);
             if (!is_for_good) {
                 there.connection.put({"ASKING"});
-                there.sent.push_back({"", {}, {}, 0, true});
+                there.sent.push_back({"", {}, {}, 0, true, false});
             }
             there.connection.put_raw(sent.command);
             if (++sent.moves > moves_max) refused_(sent.name, got, sent.kept);
@@ -178,8 +178,9 @@ void TargetLanes::take(Lane& lane) {
         send_again(std::move(sent), got);
         return;
     }
-    const bool is_there = got.kind == Reply::Kind::number && got.number > 0;  // EXISTS
-    if (got.is_error() || got.kind == Reply::Kind::nil || is_there) refused_(sent.name, got, sent.kept);
+    // Other numbers are of EXISTS: of what is there.
+    const bool is_undone = got.kind == Reply::Kind::number && got.number != (sent.is_done_when_one ? 1 : 0);
+    if (got.is_error() || got.kind == Reply::Kind::nil || is_undone) refused_(sent.name, got, sent.kept);
 }
 
 // For a moment nobody serves its slot.

@@ -35,6 +35,7 @@ public:
     void put(ByteView bytes);
     void put(std::string_view text) { put(as_bytes(text)); }
     void keep(Bytes&& kept) { sending_.kept = std::move(kept); }
+    void done_when_one() { sending_.is_done_when_one = true; }  // its answer is 1 when it is done, else 0
     void end();
     void drain();
 
@@ -45,6 +46,7 @@ private:
         Bytes kept;
         int moves = 0;
         bool is_asking = false;  // the answer of what only announces the next one
+        bool is_done_when_one = false;
     };
     struct Lane {
         Lane(World& world, const Endpoint& endpoint) : connection(world, endpoint, Code::target_failed) {}
