@@ -1,8 +1,18 @@
 #include "base/bytes.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace holdfast {
+
+void grow(Bytes& bytes, std::size_t least) {
+    Bytes larger;
+    larger.reserve(std::max(least, 2 * bytes.capacity()));
+    larger.resize(bytes.size());
+    if (!bytes.empty()) std::memcpy(larger.data(), bytes.data(), bytes.size());
+    bytes.swap(larger);
+}
 
 std::string to_hex(ByteView bytes) {
     static constexpr char digits[] = "0123456789abcdef";

@@ -42,9 +42,12 @@ inline ByteView as_bytes(std::string_view text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 inline std::string_view as_text(ByteView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
-// memcpy, where vector::insert would go byte by byte through the allocator.
+// Twice the room, by memcpy; a vector that grows by itself goes byte by byte through the allocator.
+void grow(Bytes& bytes, std::size_t least);
+// memcpy, where vector::insert would go byte by byte through the allocator. `bytes` is not of `to`.
 inline void append(Bytes& to, ByteView bytes) {
     const std::size_t at = to.size();
+    if (bytes.size() > to.capacity() - at) grow(to, at + bytes.size());
     to.resize(at + bytes.size());
     if (!bytes.empty()) std::memcpy(to.data() + at, bytes.data(), bytes.size());
 }

@@ -29,6 +29,18 @@ Error error_of(const std::function<void()>& run) {
     return Error{Code::internal, "none"};
 }
 
+TEST(Bytes, what_is_appended_stands_behind_what_was_there) {
+    Bytes grown;
+    std::string expected;
+    for (int i = 0; i < 1000; ++i) {
+        const std::string piece(static_cast<std::size_t>(i % 50), static_cast<char>('a' + i % 26));
+        append(grown, as_bytes(piece));
+        expected += piece;
+        ASSERT_EQ(as_text(grown), expected);
+    }
+    EXPECT_LE(grown.capacity(), 4 * grown.size());
+}
+
 TEST(Bytes, hex_goes_there_and_back) {
     const Bytes bytes{0x00, 0x0f, 0xa5, 0xff};
     EXPECT_EQ(to_hex(bytes), "000fa5ff");

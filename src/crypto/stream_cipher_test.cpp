@@ -34,7 +34,8 @@ Bytes by_definition(const Secret& key, std::uint64_t offset, ByteView in) {
         const std::uint64_t at = offset + i;
         if (i == 0 || at % 16 == 0) {
             std::array<std::uint8_t, 16> counter{};
-            for (std::size_t byte = 0; byte < 8; ++byte) counter[15 - byte] = static_cast<std::uint8_t>(at / 16 >> (8 * byte));
+            for (std::size_t byte = 0; byte < 8; ++byte)
+                counter[15 - byte] = static_cast<std::uint8_t>(at / 16 >> (8 * byte));
             int done = 0;
             EVP_EncryptUpdate(context.get(), stream.data(), &done, counter.data(), 16);
         }

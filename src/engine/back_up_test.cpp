@@ -435,6 +435,30 @@ TEST_F(BackUp, what_came_before_its_turn_must_come_again) {
     EXPECT_TRUE(world_.open()->snapshots().empty());
 }
 
+// What a restore takes of packs of contents.
+class CountedReads final : public StoreDecorator {
+public:
+    using StoreDecorator::StoreDecorator;
+    std::optional<Bytes> read_range(std::string_view name, std::uint64_t offset, std::size_t bytes) override {
+        auto out = inner().read_range(name, offset, bytes);
+        if (out && name.starts_with("data/")) bytes_read += out->size();
+        return out;
+    }
+    std::atomic<std::uint64_t> bytes_read{0};
+};
+
+TEST_F(BackUp, items_that_share_a_chunk_are_restored_in_order_without_reading_it_for_each) {
+    const BackupReport report = back_up();
+    CountedReads store(world_.store);
+    const auto repository = world_.open_through(store);
+    MemoryTarget target;
+    target.is_sequential = true;
+    Progress progress;
+    restore(*repository, {report.snapshot.id, {}, {}, {}}, target, progress);
+    EXPECT_EQ(target.files, contents_of(tree_));
+    EXPECT_LT(store.bytes_read, 2 * report.snapshot.bytes.stored);
+}
+
 TEST_F(BackUp, stops_in_the_middle_of_an_item) {
     const auto repository = world_.open();
     EndlessSource source(world_.sim.stop);

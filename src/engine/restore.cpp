@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <limits>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -39,6 +40,38 @@ std::vector<std::size_t> left_out(const std::vector<repo::ReadRun>& runs, std::s
         if (!planned[number]) out.push_back(number);
     return out;
 }
+
+// Chunks of which an item has a part only: items near it have the others.
+class SharedChunks {
+public:
+    using Plain = std::shared_ptr<const Bytes>;
+    // Null when it is not here.
+    Plain find(const repo::ChunkId& id) {
+        const std::lock_guard lock(mutex_);
+        const auto at = std::ranges::find(newest_first_, id, &Kept::id);
+        if (at == newest_first_.end()) return nullptr;
+        newest_first_.splice(newest_first_.begin(), newest_first_, at);
+        return at->plain;
+    }
+    void keep(const repo::ChunkId& id, const Plain& plain) {
+        const std::lock_guard lock(mutex_);
+        if (std::ranges::find(newest_first_, id, &Kept::id) != newest_first_.end()) return;
+        newest_first_.push_front({id, plain});
+        bytes_ += plain->size();
+        for (; bytes_ > bytes_max; newest_first_.pop_back()) bytes_ -= newest_first_.back().plain->size();
+    }
+
+private:
+    static constexpr std::size_t bytes_max = 16 * 1024 * 1024;
+    struct Kept {
+        repo::ChunkId id;
+        Plain plain;
+    };
+    std::mutex mutex_;
+    // guarded by mutex_; some dozens
+    std::list<Kept> newest_first_;
+    std::size_t bytes_ = 0;
+};
 
 // Items whose bytes go out in order, each from one worker, several at once.
 class InOrder {
@@ -124,8 +157,9 @@ private:
             const repo::ChunkId& id = entry.content[i].chunk;
             if (entry.content[i].is_hole() || plain.contains(id)) continue;
             const auto there = before.find(id);
-            plain.emplace(id, there == before.end() ? nullptr : there->second);
-            if (there == before.end()) ids.push_back(id);
+            auto known = there == before.end() ? shared_.find(id) : there->second;
+            if (!known) ids.push_back(id);
+            plain.emplace(id, std::move(known));
         }
         before.clear();
         std::optional<std::string> lost;
@@ -163,6 +197,7 @@ private:
                 }
                 rebuild_.write(ticket, at, ByteView(*bytes).subspan(extent.offset, extent.length));
                 progress_.bytes += extent.length;
+                if (extent.length < bytes->size()) shared_.keep(extent.chunk, bytes);
             }
             at += extent.length;
         }
@@ -181,6 +216,7 @@ private:
     Rebuild& rebuild_;
     Progress& progress_;
     RestoreReport& report_;
+    SharedChunks shared_;
     std::atomic<bool> given_up_{false};
     std::mutex mutex_;  // guards report_.damaged, cause_
     std::exception_ptr cause_;

@@ -45,7 +45,9 @@ public:
     void end_item(const Ticket& ticket) override;
     void abandon_item(const Ticket& ticket, const Finding& finding) override;
     Summary finish() override;
+    bool sequential() const override { return is_sequential; }
 
+    bool is_sequential = false;
     std::map<std::string, std::string> files;
     std::vector<Finding> abandoned;
 

@@ -245,6 +245,7 @@ private:
         if (several_.count == 0) {
             several_.first = key_.name;
             several_.database = key_.database;
+            several_.kept.reserve(several_bytes_max + whole_bytes_max);
             several_.kept = {among_several};
         }
         append_argument(several_.arguments, as_bytes(key_.name));
