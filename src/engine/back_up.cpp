@@ -146,6 +146,7 @@ public:
             contents_.submit(std::move(job));
         }
         contents_.start_run();  // the next ones may be long in coming
+        contents_.rethrow_if_failed();
     }
     // Null when the item was not.
     std::shared_ptr<ItemJob> take(const std::string& path) {
@@ -222,7 +223,16 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
     LinkedFiles linked;
     Ahead ahead(contents);
     Batch next;
-    while (capture->next(next)) {
+    // A source may fail because what it gave was not taken: what failed first is told.
+    const auto has_next = [&] {
+        try {
+            return capture->next(next);
+        } catch (...) {
+            contents.rethrow_if_failed();
+            throw;
+        }
+    };
+    while (has_next()) {
         world.stop.check();
         const auto batch = std::make_shared<const Batch>(std::move(next));
         next = {};

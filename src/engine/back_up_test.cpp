@@ -459,6 +459,81 @@ TEST_F(BackUp, items_that_share_a_chunk_are_restored_in_order_without_reading_it
     EXPECT_LT(store.bytes_read, 2 * report.snapshot.bytes.stored);
 }
 
+// Gives large items before their turn, until it is full.
+class AheadCapture final : public Capture {
+public:
+    explicit AheadCapture(std::size_t& given) : given_(given) {}
+    bool next(Batch& batch) override {
+        if (given_ == batches_max) return false;
+        Batch::Entry entry;
+        entry.item.path = fmt::format("/{}", given_++);
+        entry.item.kind = ItemKind::file;
+        entry.expected_bytes = item_bytes;
+        batch = {"/", {entry}, nullptr, true};
+        return true;
+    }
+    std::optional<Finding> complete(const Batch&, Item&) override { return std::nullopt; }
+    Opened open(const Batch&, const Batch::Entry& entry) override {
+        return {std::make_unique<Data>(std::stoull(entry.item.path.substr(1)) + 1), std::nullopt};
+    }
+    CaptureSummary finish() override { return {}; }
+
+    static constexpr std::size_t batches_max = 200;
+
+private:
+    static constexpr std::size_t item_bytes = 4'000'000;
+    class Data final : public ItemData {
+    public:
+        explicit Data(std::uint64_t seed) : random_(seed) {}
+        Piece read(MutableByteView into) override {
+            const std::size_t some = std::min(into.size(), left_);
+            for (std::size_t at = 0; at + 8 <= some; at += 8) {
+                const std::uint64_t number = random_();
+                std::memcpy(into.data() + at, &number, 8);
+            }
+            left_ -= some;
+            return {some, 0};
+        }
+
+    private:
+        std::mt19937_64 random_;
+        std::size_t left_ = item_bytes;
+    };
+    std::size_t& given_;
+};
+
+class AheadSource final : public Source {
+public:
+    std::string name() const override { return "ahead"; }
+    std::string kind() const override { return "files"; }
+    std::vector<std::string> describe() const override { return {}; }
+    std::unique_ptr<Capture> begin(const CaptureRequest&) override { return std::make_unique<AheadCapture>(given); }
+    std::size_t given = 0;
+};
+
+class FullStore final : public StoreDecorator {
+public:
+    using StoreDecorator::StoreDecorator;
+    Created create(std::string_view name, ByteView bytes) override {
+        if (name.starts_with("data/")) throw Error{Code::no_space, "the store is full"};
+        return inner().create(name, bytes);
+    }
+};
+
+TEST_F(BackUp, a_store_that_is_full_is_told_while_items_still_come_before_their_turn) {
+    FullStore store(world_.store);
+    const auto repository = world_.open_through(store);
+    AheadSource source;
+    Progress progress;
+    try {
+        engine::back_up(source, *repository, {}, progress);
+        FAIL() << "it went on to the end";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::no_space) << error.message();
+    }
+    EXPECT_LT(source.given, AheadCapture::batches_max);
+}
+
 TEST_F(BackUp, stops_in_the_middle_of_an_item) {
     const auto repository = world_.open();
     EndlessSource source(world_.sim.stop);

@@ -64,6 +64,8 @@ public:
     // No more jobs come.
     void end();
     void wait(const ItemJob& job);
+    // What ended the workers, if something did.
+    void rethrow_if_failed() const { workers_.rethrow_if_failed(); }
     std::uint64_t bytes_read() const { return bytes_read_; }
 
 private:

@@ -224,6 +224,10 @@ class Parts(Following):
         self.assertEqual((target.run("DBSIZE"), target.run("DBSIZE", database=3)), ("1000", "500"))
         self.restore("latest", target.url(), "--existing", "replace")
         self.assertEqual(target.digest(), source.digest())
+        # Servers differ in what they take.
+        other = self.server("--rename-command", "MSETNX", "hidden")
+        self.restore("latest", other.url())
+        self.assertEqual(other.digest(), source.digest())
 
     def test_nothing_is_written_before_all_was_looked_at(self):
         source = self.filled()

@@ -245,8 +245,7 @@ private:
         if (several_.count == 0) {
             several_.first = key_.name;
             several_.database = key_.database;
-            several_.kept.reserve(several_bytes_max + whole_bytes_max);
-            several_.kept = {among_several};
+            several_.kept.assign(1, among_several);
         }
         append_argument(several_.arguments, as_bytes(key_.name));
         append_argument(several_.arguments, plain_);
@@ -263,7 +262,7 @@ private:
         lanes_.begin(several_.first, command_.size() + several_.arguments.size());
         lanes_.put(command_);
         lanes_.put(several_.arguments);
-        lanes_.keep(std::exchange(several_.kept, {}));
+        lanes_.keep(to_bytes(several_.kept));
         if (fails) lanes_.done_when_one();
         lanes_.end();
         several_.arguments.clear();
@@ -479,12 +478,14 @@ private:
     }
 
     void refused(const std::string& name, const Reply& got, ByteView kept) {
-        const bool is_one_there = got.kind == Reply::Kind::number && got.number == 0;  // MSETNX
-        if (!kept.empty() && (is_one_there || got.text.starts_with("NOPERM"))) {
-            if (kept[0] == among_several)
-                may_set_several_ = false;
-            else
-                may_set_ = false;
+        // Several are set or none is; whatever the reason, it is one key's, or this command's.
+        if (!kept.empty() && kept[0] == among_several) {
+            may_set_several_ = false;
+            unset_.push_back(to_bytes(kept));
+            return;
+        }
+        if (!kept.empty() && got.text.starts_with("NOPERM")) {
+            may_set_ = false;
             unset_.push_back(to_bytes(kept));
             return;
         }

@@ -4,7 +4,7 @@
 //          order. A key comes once, so no layer hides what another says
 // Errors   those of reading come from next()
 // Threads  as Capture says
-// Limits   40 bytes a layer, 24 bytes a key in a spool
+// Limits   24 bytes a key in a spool; about 1 kB a layer here and in the engine, until all are listed
 #pragma once
 
 #include "sources/redis/key_capture.h"

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <future>
 #include <map>
+#include <thread>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -182,6 +184,22 @@ TEST_F(StagedCaptureTest, DataThatEndsInTheMiddleIsNoCapture) {
         EXPECT_EQ(error.code(), Code::corrupt);
     }
     EXPECT_FALSE(MemoryReader::open(memory_path(origin())));
+}
+
+TEST_F(StagedCaptureTest, WhoNeverBeginsWaitsForNothing) {
+    const Bytes rdb = rdb_of(10'000);
+    std::promise<void> was_read;
+    RdbInput::Read read = reading(rdb);
+    StagedCapture capture(
+        world_, origin(),
+        [&](MutableByteView into) {
+            const std::size_t got = read(into);
+            if (got == 0) was_read.set_value();
+            return got;
+        },
+        stage_bytes);
+    was_read.get_future().wait();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // until the last stage waits behind another one
 }
 
 TEST_F(StagedCaptureTest, WhoStopsInTheMiddleWaitsForNothing) {

@@ -47,6 +47,7 @@ Stages::~Stages() {
         const std::lock_guard lock(mutex_);
         is_over_ = true;
     }
+    changed_.notify_all();
     thread_.join();
 }
 
@@ -102,8 +103,10 @@ std::unique_ptr<KeySpool> Stages::next() {
         changed_.notify_all();
         return std::move(ready_);
     }
-    if (problem_) std::rethrow_exception(problem_);
-    return nullptr;
+    if (!problem_) return nullptr;
+    Error error = as_error(problem_);
+    error.add_notes(current_notes());
+    throw error;
 }
 
 void Stages::release(std::unique_ptr<KeySpool> keys) {
