@@ -133,15 +133,20 @@ private:
     std::unordered_map<std::uint64_t, File> files_;
 };
 
+std::shared_ptr<ItemJob> job_of(const std::shared_ptr<const Batch>& batch, std::size_t number) {
+    auto job = std::make_shared<ItemJob>();
+    job->batch = batch;
+    job->number = number;
+    return job;
+}
+
 // Items that are stored before their turn.
 class Ahead {
 public:
     explicit Ahead(Contents& contents) : contents_(contents) {}
     void add(const std::shared_ptr<const Batch>& batch) {
         for (std::size_t number = 0; number < batch->entries.size(); ++number) {
-            auto job = std::make_shared<ItemJob>();
-            job->batch = batch;
-            job->number = number;
+            auto job = job_of(batch, number);
             jobs_.emplace(batch->entries[number].item.path, job);
             contents_.submit(std::move(job));
         }
@@ -259,9 +264,7 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
                 line.add(std::move(job));
                 continue;
             }
-            auto job = std::make_shared<ItemJob>();
-            job->batch = batch;
-            job->number = number;
+            auto job = job_of(batch, number);
             if (row && !entry.based_on.empty() && (*row)->version == state_tag(keys, entry.based_on) &&
                 present.all_of((*row)->content))
                 job->earlier = std::make_shared<Earlier>((*row)->content);

@@ -13,8 +13,6 @@ namespace holdfast::redis {
 
 namespace {
 
-constexpr std::size_t seed_bytes = crypto::key_bytes;
-
 // A database may have any size: a bucket is in memory as a whole, and is an item of its own.
 constexpr unsigned unknown_bits = 8;
 

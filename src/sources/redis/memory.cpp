@@ -15,7 +15,6 @@ namespace holdfast::redis {
 namespace {
 
 constexpr std::string_view magic = "HFREDIS3";
-constexpr std::size_t seed_bytes = crypto::key_bytes;
 constexpr std::size_t buffer_bytes = 256 * 1024;
 constexpr std::size_t trailer_bytes = 16;
 constexpr std::uint32_t rows_max = 1 << 28;

@@ -24,6 +24,9 @@ struct ByText {
 };
 using BitsByDatabase = std::map<std::uint64_t, unsigned, ByText>;
 
+// Of the key under which values are hashed.
+constexpr std::size_t seed_bytes = crypto::key_bytes;
+
 class MemoryReader {
 public:
     // Nothing when there is none, or it is damaged.

@@ -36,10 +36,8 @@ struct StagedCapture::Ahead {
 
 StagedCapture::StagedCapture(World& world, RdbOrigin origin, RdbInput::Read read, std::uint64_t stage_bytes)
     : KeyCapture(world, std::move(origin), nullptr),
-      rows_(world),
-      stages_(world, store_, std::move(read), stage_bytes) {}
-
-StagedCapture::~StagedCapture() { stage_.reset(); }
+      stages_(world, store_, std::move(read), stage_bytes),
+      rows_(world) {}
 
 bool StagedCapture::next(Batch& batch) {
     if (!is_read_) {

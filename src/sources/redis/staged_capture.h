@@ -19,7 +19,6 @@ class StagedCapture final : public KeyCapture {
 public:
     // A stage has `stage_bytes` of records or more.
     StagedCapture(World& world, RdbOrigin origin, RdbInput::Read read, std::uint64_t stage_bytes);
-    ~StagedCapture() override;
     bool keeps_a_server_waiting() const override { return true; }
     bool next(Batch& batch) override;
 
@@ -39,6 +38,7 @@ private:
     bool next_ahead(Batch& batch);
     void add_ahead(Batch& batch, std::uint64_t database, std::size_t bucket);
 
+    Stages stages_;  // before stage_, which is given back to it
     Spool rows_;
     std::map<std::uint64_t, Buckets, ByText> parts_;
     std::shared_ptr<const KeySpool> stage_;
@@ -46,7 +46,6 @@ private:
     std::size_t bucket_ = 0;
     std::uint32_t number_ = 0;  // of the stage's layers
     bool is_read_ = false;
-    Stages stages_;  // last: it reads into the store
 };
 
 }  // namespace holdfast::redis
