@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 
-from common import touch_memory
+from common import use_memory
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -501,6 +501,7 @@ def one_round(tree, tools, ops, number, options, work):
             target = f"{work}/restored-{tree.name}-{number}-{t.name}"
             try:
                 oldest = t.oldest() if op == "prune" else None
+                use_memory(work)
                 os.sync()
                 time.sleep(0.05)
                 if op in ("first", "nothing", "changed"):
@@ -774,7 +775,6 @@ def bench(options):
         say("bench: removing what an earlier run left; ext4 avoids the inodes of it for some minutes, which makes restores slower")
         shutil.rmtree(work)
         os.makedirs(work)
-    touch_memory()
     load = os.getloadavg()[0]
     if load > 0.5:
         say(f"bench: warning: the machine is busy (load {load:.1f}); the figures will say so too")

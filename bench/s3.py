@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""holdfast, restic and kopia in one run on the same MinIO, without and with a delay.
+"""holdfast, restic and kopia in one run on the same MinIO, near, far, and far behind a connection's window.
 
     bench/peers.sh restic kopia
     bench/s3.py --holdfast build/release/holdfast                       # a tree of 2.2 GB, a file of 5 GB
     bench/s3.py --holdfast build/release/holdfast --scale 0.02          # the same of 1/50 of the size: does it run?
-    bench/s3.py --holdfast … --what tree --delays 0.03 --rounds 1
+    bench/s3.py --holdfast … --what tree --links 0.03 --rounds 1
+    bench/s3.py --holdfast … --links 0.03/64                            # of an answer 64 KiB a round trip and connection
     bench/s3.py --holdfast … --what opening                             # a million chunks, by a machine that has no cache
 
 In a round each operation is run by one tool after the other, in an order that rotates; ratios are medians of those within the
@@ -29,7 +30,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests/e2e"))
 
 from bench import Holdfast, Kopia, Restic, Run, compare, empty, measure_tree, warm  # noqa: E402
-from common import AT_LEAST, AT_MOST, Bench, arguments, main  # noqa: E402
+from common import AT_LEAST, AT_MOST, Bench, arguments, main, use_memory  # noqa: E402
 from s3 import PASSWORD, USER, Minio  # noqa: E402
 
 TREE_BYTES, FILE_BYTES = 2_200_000_000, 5_000_000_000
@@ -79,16 +80,26 @@ class S3Kopia(InBucket, Kopia):
                   "--no-persist-credentials")
 
 
-class Afar:
-    """The server at a port, further away."""
+class Link:
+    """The way to the server: "SECONDS" that a round trip takes longer, "SECONDS/KIB" with a window for each connection's answers."""
 
-    def __init__(self, port, seconds):
-        self.child = subprocess.Popen([sys.executable, HERE / "delay.py", str(port), str(seconds)], stdout=subprocess.PIPE)
-        self.port = int(self.child.stdout.readline())
+    def __init__(self, words):
+        seconds, _, kib = words.partition("/")
+        self.seconds, self.window = float(seconds), int(kib or 0) << 10
+        self.name = f"{self.seconds * 1000:.0f} ms" + (f", window of {kib} KiB" if kib else "")
+
+    def begin(self, port):
+        self.child, self.port = None, port
+        if self.seconds > 0:
+            window = [str(self.window)] if self.window else []
+            self.child = subprocess.Popen([sys.executable, HERE / "delay.py", str(port), str(self.seconds), *window],
+                                          stdout=subprocess.PIPE)
+            self.port = int(self.child.stdout.readline())
 
     def close(self):
-        self.child.terminate()
-        self.child.wait()
+        if self.child:
+            self.child.terminate()
+            self.child.wait()
 
 
 def make_tree(folder, size, seed=1):
@@ -105,9 +116,11 @@ def make_tree(folder, size, seed=1):
 def make_file(path, size):
     path.parent.mkdir(parents=True)
     chance = random.Random(5)
+    letters = (b"ACGT\n" * 52)[:256]
     with open(path, "wb") as file:
         while size > 0:
-            piece = chance.randbytes(min(size, 1 << 22)) if chance.random() < 0.5 else bytes(chance.choices(b"ACGT\n", k=1 << 20)) * 4
+            noise = chance.randbytes(1 << 22)
+            piece = noise if chance.random() < 0.5 else noise[:1 << 20].translate(letters) * 4
             size -= file.write(piece[:size])
 
 
@@ -115,20 +128,18 @@ class S3(Bench):
     def __init__(self, options, folder):
         super().__init__(options, folder)
         self.what = options.what.split(",")
-        self.delays = [float(each) for each in options.delays.split(",")]
         self.minio = Minio()
-        self.afar = {delay: Afar(self.minio.port, delay) for delay in self.delays if delay > 0}
+        self.links = [Link(each) for each in options.links.split(",")]
+        for each in self.links:
+            each.begin(self.minio.port)
         self.ratios = {}
         self.openings = {}
         self.numbers = itertools.count()
 
     def close(self):
-        for each in self.afar.values():
+        for each in self.links:
             each.close()
         self.minio.stop()
-
-    def port(self, delay):
-        return self.afar[delay].port if delay > 0 else self.minio.port
 
     def fresh_bucket(self):
         shutil.rmtree(self.minio.folder / "data" / BUCKET, ignore_errors=True)
@@ -169,38 +180,39 @@ class S3(Bench):
                         f"{BUCKET}/many", f"{tool.base}/key", str(chunks)], env=tool.environment(), check=True)
         # Every backup makes the logs behind the checkpoint longer, until the next prune.
         for command, args in (("snapshots", []), ("backup", [f"files:{tree}"])):
-            for delay in self.delays:
-                tool.place(self.port(delay), "many")
+            for link in self.links:
+                tool.place(link.port, "many")
                 for _ in range(self.options.rounds):
                     shutil.rmtree(tool.home)
                     os.makedirs(tool.home)
                     run = Run()
                     tool.call("-r", tool.repo, command, *args, run=run)
                     asked = json.loads(tool.output("-r", tool.repo, "stats", "--requests", "--json"))["commands"][command]
-                    name = f"holdfast {command} without a cache, {delay * 1000:.0f} ms"
+                    name = f"holdfast {command} without a cache, {link.name}"
                     self.add(name, asked["bytes"]["received"], run.wall, run.cpu, run.peak)
                     print(f"    {asked}")
                     if command == "snapshots":
-                        self.openings[name] = (asked["requests"], asked["bytes"]["received"] / chunks, delay)
+                        self.openings[name] = (asked["requests"], asked["bytes"]["received"] / chunks, link)
 
     def compare(self, what, tree):
         _, size = measure_tree(tree)
-        for delay in self.delays:
+        for link in self.links:
             for number in range(self.options.rounds):
                 warm(tree)
                 self.fresh_bucket()
-                tools = [tool.place(self.port(delay), tool.name) for tool in self.tools()]
+                tools = [tool.place(link.port, tool.name) for tool in self.tools()]
                 for tool in tools:
                     tool.prepare()
                 tools = tools[number % len(tools):] + tools[:number % len(tools)]
                 for op in ("first", "nothing", "restore"):
-                    self.one(what, tree, size, delay, op, tools)
+                    self.one(what, tree, size, link, op, tools)
                 if any(tool.name == "holdfast" for tool in tools):
-                    self.plain_reads(what, delay)
+                    self.plain_reads(what, link)
 
-    def one(self, what, tree, size, delay, op, tools):
+    def one(self, what, tree, size, link, op, tools):
         seconds = {}
         for tool in tools:
+            use_memory(self.folder)
             os.sync()
             run, target = Run(), self.folder / f"restored-{next(self.numbers)}"
             if op == "restore":
@@ -210,25 +222,25 @@ class S3(Bench):
             else:
                 tool.backup(str(tree), run, op)
             seconds[tool.name] = run.wall
-            self.add(f"{tool.name} {what} {op}, {delay * 1000:.0f} ms", size, run.wall, run.cpu, run.peak)
+            self.add(f"{tool.name} {what} {op}, {link.name}", size, run.wall, run.cpu, run.peak)
         peers = [each for name, each in seconds.items() if name != "holdfast"]
         if "holdfast" in seconds and peers:
-            self.ratios.setdefault((what, op, delay), []).append(min(peers) / seconds["holdfast"])
+            self.ratios.setdefault((what, op, link), []).append(min(peers) / seconds["holdfast"])
 
-    def plain_reads(self, what, delay):
+    def plain_reads(self, what, link):
         """Every pack of contents, in ranges, by READERS connections: what a restore at the best can reach."""
         lengths = {key: self.length(key) for key in self.minio.keys(BUCKET, "holdfast/data/")}
         work = [(key, at, min(RANGE, length - at)) for key, length in lengths.items() for at in range(0, length, RANGE)]
         lock = threading.Lock()
 
         def read():
-            link = http.client.HTTPConnection("127.0.0.1", self.port(delay), timeout=60)
+            connection = http.client.HTTPConnection("127.0.0.1", link.port, timeout=60)
             while True:
                 with lock:
                     if not work:
-                        return link.close()
+                        return connection.close()
                     key, at, count = work.pop()
-                self.minio.request("GET", f"/{BUCKET}/{key}", headers={"range": f"bytes={at}-{at + count - 1}"}, link=link)
+                self.minio.request("GET", f"/{BUCKET}/{key}", headers={"range": f"bytes={at}-{at + count - 1}"}, link=connection)
 
         began, used = time.monotonic(), time.process_time()
         readers = [threading.Thread(target=read) for _ in range(READERS)]
@@ -236,27 +248,27 @@ class S3(Bench):
             each.start()
         for each in readers:
             each.join()
-        self.add(f"plain reads of the packs, {what}, {delay * 1000:.0f} ms", sum(lengths.values()), time.monotonic() - began,
+        self.add(f"plain reads of the packs, {what}, {link.name}", sum(lengths.values()), time.monotonic() - began,
                  time.process_time() - used)
 
     def length(self, key):
         return int(self.minio.head(BUCKET, key)["content-length"])
 
     def judge(self):
-        for (what, op, delay), ratios in self.ratios.items():
-            self.aim(f"{what}, {op}, {delay * 1000:.0f} ms: times as fast as the fastest peer", statistics.median(ratios),
-                     AT_LEAST, AIMS[op][delay > 0])
+        for (what, op, link), ratios in self.ratios.items():
+            self.aim(f"{what}, {op}, {link.name}: times as fast as the fastest peer", statistics.median(ratios),
+                     AT_LEAST, AIMS[op][link.seconds > 0])
         for what in ("tree", "5 GB file", "large file"):
-            for delay in self.delays:
-                reads = f"plain reads of the packs, {what}, {delay * 1000:.0f} ms"
-                restore = f"holdfast {what} restore, {delay * 1000:.0f} ms"
-                if delay > 0 and reads in self.rows and restore in self.rows:
-                    self.aim(f"{what}, restore, {delay * 1000:.0f} ms: share of plain reads", self.ratio(reads, restore),
+            for link in self.links:
+                reads = f"plain reads of the packs, {what}, {link.name}"
+                restore = f"holdfast {what} restore, {link.name}"
+                if link.seconds > 0 and reads in self.rows and restore in self.rows:
+                    self.aim(f"{what}, restore, {link.name}: share of plain reads", self.ratio(reads, restore),
                              AT_LEAST, 0.8)
-        for name, (requests, bytes_each, delay) in self.openings.items():
+        for name, (requests, bytes_each, link) in self.openings.items():
             self.aim(f"{name}: requests", requests, AT_MOST, OPENING_REQUESTS)
             self.aim(f"{name}: bytes a chunk", bytes_each, AT_MOST, OPENING_BYTES)
-            if delay > 0:
+            if link.seconds > 0:
                 self.aim(f"{name}: seconds", self.median(name), AT_MOST, OPENING_SECONDS)
         if any(name.startswith("holdfast") for name in self.rows):
             self.aim("memory of holdfast, MB", self.memory(), AT_MOST, MEMORY)
@@ -265,7 +277,9 @@ class S3(Bench):
 if __name__ == "__main__":
     parser = arguments(__doc__)
     parser.add_argument("--what", default="tree,file", help="of tree, file, opening")
-    parser.add_argument("--delays", default="0,0.03", help="seconds that a round trip takes longer")
+    parser.add_argument("--links", default="0,0.03,0.03/64",
+                        help="ways to the server: seconds that a round trip takes longer, or /KIB with it that a connection carries "
+                             "of an answer in one")
     parser.add_argument("--scale", type=float, default=1.0, help="of the sizes")
     parser.add_argument("--tree", type=pathlib.Path, help="a tree that is there")
     parser.add_argument("--tools", default="holdfast,restic,kopia")

@@ -11,6 +11,7 @@
 #include "codec/compress.h"
 #include "repo/credential_file.h"
 #include "repo/names.h"
+#include "store/in_parts.h"
 #include "store/read_back.h"
 
 namespace holdfast::app {
@@ -191,6 +192,7 @@ std::unique_ptr<Store> Context::open_store_of(const RepositoryChoice& choice, Na
     store = std::make_unique<MeasuredStore>(std::move(store), meter);
     const Bandwidth& limit = globals.limit;
     if (limit.up != 0 || limit.down != 0) store = std::make_unique<LimitedStore>(std::move(store), limit, world);
+    store = std::make_unique<ReadInParts>(std::move(store), world.clock);
     if (choice.reads_back) store = std::make_unique<ReadBackStore>(std::move(store));
     return store;
 }

@@ -49,7 +49,7 @@ class Contents {
 public:
     static constexpr std::uint64_t run_bytes = 1024 * 1024;
     static constexpr std::size_t run_items = 256;
-    static constexpr std::size_t workers_waiting_max = 8;
+    static constexpr std::size_t workers_waiting_max = 6;
     static constexpr std::uint64_t spread_bytes = 16 * 1024 * 1024;  // larger files use all workers
     static constexpr std::int64_t line_extents_max = 768 * 1024;     // of items that are lines, all together
 

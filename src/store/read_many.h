@@ -15,7 +15,7 @@
 namespace holdfast {
 
 constexpr std::size_t requests_at_once = 16;
-constexpr std::size_t streams_at_once = 8;
+constexpr std::size_t streams_at_once = 6;
 
 // How many threads, each of which fetches and then unpacks, keep the way to the store and this machine's cores busy.
 std::size_t readers_of(const Store& store);

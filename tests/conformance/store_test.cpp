@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "conformance/store_suite.h"
+#include "store/in_parts.h"
 #include "store/limit.h"
 #include "store/measure.h"
 #include "store/retry.h"
@@ -55,6 +56,12 @@ StoreOpener limited_place() {
     });
 }
 
+StoreOpener place_in_parts() {
+    return sim_place([](SimPlace& place) {
+        return std::make_unique<ReadInParts>(std::make_unique<StoreDecorator>(place.memory), place.sim.clock);
+    });
+}
+
 StoreOpener faultless_place() {
     return sim_place([](SimPlace& place) { return std::make_unique<FaultyStore>(place.memory, place.sim); });
 }
@@ -77,6 +84,7 @@ INSTANTIATE_TEST_SUITE_P(Stores, StoreSuite,
                                          StoreKind{"local_with_temporary_files", linked_place},
                                          StoreKind{"local_without_hard_links", renamed_place},
                                          StoreKind{"measured", measured_place}, StoreKind{"limited", limited_place},
+                                         StoreKind{"read_in_parts", place_in_parts},
                                          StoreKind{"faulty_without_faults", faultless_place},
                                          StoreKind{"retried_faulty", retried_place}),
                          kind_name);

@@ -1,5 +1,7 @@
 // clients/s3/admission.h: how many requests may be under way: more while all goes well, half when the store is too busy.
 //
+// Shape    one more for each success until the store is too busy for the first time, then one more for each round of them
+//
 // Threads  all members from any
 #pragma once
 
@@ -24,9 +26,10 @@ public:
         ~Pass() {
             const std::lock_guard lock(owner_.mutex_);
             owner_.under_way_ -= 1;
-            // One more for each round of successes, half at once when the store asks to slow down.
-            owner_.allowed_ = slow_ ? std::max(1.0, owner_.allowed_ / 2)
-                                    : std::min(owner_.most_, owner_.allowed_ + 1 / owner_.allowed_);
+            owner_.was_slow_ = owner_.was_slow_ || slow_;
+            const double more = owner_.was_slow_ ? 1 / owner_.allowed_ : 1;
+            owner_.allowed_ =
+                slow_ ? std::max(1.0, owner_.allowed_ / 2) : std::min(owner_.most_, owner_.allowed_ + more);
             owner_.changed_.notify_all();
         }
         Pass(const Pass&) = delete;
@@ -48,6 +51,7 @@ private:
     // guarded by mutex_
     double allowed_;
     double under_way_ = 0;
+    bool was_slow_ = false;
     const double most_;
 };
 

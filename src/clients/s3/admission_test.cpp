@@ -14,8 +14,17 @@ void succeed(Admission& admission, int times) {
 }
 void be_told_to_slow_down(Admission& admission) { Admission::Pass(admission).slow_down(); }
 
-TEST(Admission, grows_by_one_for_each_round_of_successes_up_to_the_most) {
-    Admission admission(4, 6);
+TEST(Admission, grows_by_one_for_each_success_until_the_store_is_too_busy_for_the_first_time) {
+    Admission admission(4, 10);
+    succeed(admission, 4);
+    EXPECT_EQ(admission.allowed(), 8.0);
+    succeed(admission, 100);
+    EXPECT_EQ(admission.allowed(), 10.0) << "the most";
+}
+
+TEST(Admission, grows_by_one_for_each_round_of_successes_then) {
+    Admission admission(8, 6);
+    be_told_to_slow_down(admission);
     succeed(admission, 4);
     EXPECT_GT(admission.allowed(), 4.8);
     EXPECT_LE(admission.allowed(), 5.0);
