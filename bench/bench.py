@@ -205,8 +205,7 @@ class Holdfast(Tool):
         self.call("-r", self.repo, "check", "--read-data", run=run)
 
     def prune(self, oldest, run):
-        self.call("-r", self.repo, "forget", oldest, run=run)
-        self.call("-r", self.repo, "prune", run=run)
+        self.call("-r", self.repo, "forget", oldest, "--prune", run=run)
 
 
 class Restic(Tool):

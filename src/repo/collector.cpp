@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "base/workers.h"
 #include "repo/attestation.h"
 #include "repo/distrust.h"
 #include "repo/names.h"
@@ -19,33 +20,35 @@ namespace {
 
 constexpr Nanoseconds silence_max = 24 * 3600 * one_second;
 constexpr std::size_t small_packs_max = 8;  // more of them are put together
+constexpr std::size_t packs_at_once = 2;    // are read and compared with their names
 
 // Copies kept chunks of packs as they are, section by section.
 class Repacker {
 public:
     Repacker(Repository& repository, Session& session) : repository_(repository), session_(session) {}
 
-    // False when the pack is not what its name says: to copy it would make its damage the only copy.
-    bool take(const PackRef& ref, const std::set<std::uint32_t>& keep) {
+    // Nothing when the pack is not what its name says: to copy it would make its damage the only copy. From any thread.
+    std::optional<Bytes> read(const PackRef& ref) const {
         const std::string object = ref.object();
-        const auto bytes = repository_.store().read(object);
-        if (!bytes || PackId{crypto::sha256(*bytes)} != ref.id) {
-            repository_.world().log.warning(fmt::format("{} is {} and stays as it is; run `holdfast check --read-data`",
-                                                        object, bytes ? "damaged" : "missing"));
-            return false;
-        }
+        auto bytes = repository_.store().read(object);
+        if (bytes && PackId{crypto::sha256(*bytes)} == ref.id) return bytes;
+        repository_.world().log.warning(fmt::format("{} is {} and stays as it is; run `holdfast check --read-data`",
+                                                    object, bytes ? "damaged" : "missing"));
+        return std::nullopt;
+    }
+    void take(const PackRef& ref, ByteView bytes, const std::set<std::uint32_t>& keep) {
+        const std::string object = ref.object();
         struct Section {
             SectionPlace place;
             std::vector<std::pair<ChunkRecord, std::uint32_t>> chunks;
         };
         std::vector<Section> sections;
-        scan_pack(*bytes, object, [&](const SectionPlace& place, const ChunkRecord& record, std::uint32_t offset) {
+        scan_pack(bytes, object, [&](const SectionPlace& place, const ChunkRecord& record, std::uint32_t offset) {
             if (!keep.contains(offset)) return;
             if (sections.empty() || sections.back().place.offset != place.offset) sections.push_back({place, {}});
             sections.back().chunks.emplace_back(record, offset);
         });
-        for (const Section& section : sections) copy(*bytes, section.place, section.chunks, ref.kind);
-        return true;
+        for (const Section& section : sections) copy(bytes, section.place, section.chunks, ref.kind);
     }
     void finish() {
         for (const PackKind kind : {PackKind::data, PackKind::meta, PackKind::state}) send(kind);
@@ -297,10 +300,20 @@ void Collector::repack(Survey& survey) {
     if (survey.rewritten.empty()) return;
     Session session(repository_, Session::Mode::write);
     Repacker repacker(repository_, session);
-    for (const PackUse& use : std::exchange(survey.rewritten, {})) {
+    const std::vector<PackUse> packs = std::exchange(survey.rewritten, {});
+    for (std::size_t begin = 0; begin < packs.size(); begin += packs_at_once) {
         repository_.world().stop.check();
-        const bool taken = repacker.take(use.pack, kept_offsets_[use.pack.id]);
-        (taken ? survey.rewritten : survey.kept).push_back(use);
+        const std::size_t count = std::min(packs_at_once, packs.size() - begin);
+        std::array<std::optional<Bytes>, packs_at_once> read;
+        Workers readers(count, count);
+        for (std::size_t i = 0; i < count; ++i)
+            readers.submit([&, i] { read[i] = repacker.read(packs[begin + i].pack); });
+        readers.finish();
+        for (std::size_t i = 0; i < count; ++i) {
+            const PackUse& use = packs[begin + i];
+            if (read[i]) repacker.take(use.pack, *read[i], kept_offsets_[use.pack.id]);
+            (read[i] ? survey.rewritten : survey.kept).push_back(use);
+        }
     }
     repacker.finish();
     session.publish_and_close();  // the copies are found from here on; only now may the originals be condemned
