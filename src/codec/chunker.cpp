@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 
 #include "base/error.h"
 #include "crypto/crypto.h"
@@ -24,20 +25,37 @@ Gear gear_from(const Secret& key) {
 
 std::uint64_t roll(const Gear& gear, std::uint64_t hash, std::uint8_t byte) { return (hash << 1) + gear[byte]; }
 
+// A stretch of bytes is hashed in lanes at the same time, each over a part of it: one alone would wait for each of its additions.
+constexpr std::size_t lanes = 4;
+constexpr std::size_t lane_bytes = 1024;
+constexpr std::size_t stretch_bytes = lanes * lane_bytes;
+
+// Is the hash below the threshold after any of `bytes`? If not, it is `hash` after all of them.
+bool has_cut(const Gear& gear, std::uint64_t threshold, std::uint64_t& hash,
+             std::span<const std::uint8_t, stretch_bytes> bytes) {
+    std::array<std::uint64_t, lanes> hashes{hash};
+    for (std::size_t lane = 1; lane < lanes; ++lane)
+        for (const std::uint8_t byte : bytes.subspan(lane * lane_bytes - window_bytes, window_bytes))
+            hashes[lane] = roll(gear, hashes[lane], byte);
+    for (std::size_t i = 0; i < lane_bytes; i += 2)
+#pragma GCC unroll 2
+        for (std::size_t k = i; k < i + 2; ++k)
+#pragma GCC unroll 4
+            for (std::size_t lane = 0; lane < lanes; ++lane) {
+                hashes[lane] = roll(gear, hashes[lane], bytes[lane * lane_bytes + k]);
+                if (hashes[lane] < threshold) [[unlikely]]
+                    return true;
+            }
+    hash = hashes.back();
+    return false;
+}
+
 // How many of `bytes` up to and with the first after which the hash is below the threshold; 0 when none is.
-// Eight bytes a round of the loop: one byte then costs two loads, an add and a test, which is one cycle.
 std::size_t bytes_to_cut(const Gear& gear, std::uint64_t threshold, std::uint64_t hash, ByteView bytes) {
-    constexpr std::size_t stride = 8;
     std::size_t at = 0;
-    for (; at + stride <= bytes.size(); at += stride) {
-        const auto eight = bytes.subspan(at).first<stride>();
-#pragma GCC unroll 8
-        for (std::size_t i = 0; i < stride; ++i) {
-            hash = roll(gear, hash, eight[i]);
-            if (hash < threshold) [[unlikely]]
-                return at + i + 1;
-        }
-    }
+    while (at + stretch_bytes <= bytes.size() &&
+           !has_cut(gear, threshold, hash, bytes.subspan(at).first<stretch_bytes>()))
+        at += stretch_bytes;
     for (; at < bytes.size(); ++at) {
         hash = roll(gear, hash, bytes[at]);
         if (hash < threshold) return at + 1;

@@ -54,6 +54,29 @@ TEST(Chunker, cuts_do_not_depend_on_how_bytes_arrive) {
     }
 }
 
+// Chunks of 4096 bytes and more are searched in lanes, the rest byte by byte: neither passes a cut over or sees another one.
+TEST(Chunker, cuts_at_the_first_place_that_may_be_one_wherever_it_lies) {
+    const ChunkSizes sizes{.min = 64, .mean = 20'000, .max = 60'000};
+    const Chunker chunker(sizes, key_of(0));
+    std::set<std::size_t> seen;  // lanes and the rest
+    for (std::uint64_t seed = 0; seed < 200; ++seed) {
+        const Bytes data = noise(seed, 20'000 + 97 * seed);
+        const std::size_t cut = chunker.first_cut(data, true);
+        // What ends just before a cut has none, and with it as its last byte has just that one.
+        if (cut == data.size()) continue;
+        EXPECT_EQ(chunker.first_cut(ByteView(data).first(cut), false), cut) << seed;
+        EXPECT_EQ(chunker.first_cut(ByteView(data).first(cut - 1), false), 0U) << seed;
+        // The same 64 bytes cut wherever they come first.
+        for (const std::size_t earlier : {std::size_t{1}, std::size_t{64}, std::size_t{1000}, std::size_t{3000}}) {
+            if (cut < sizes.min + earlier) continue;
+            EXPECT_EQ(chunker.first_cut(ByteView(data).subspan(earlier), true), cut - earlier)
+                << seed << " " << earlier;
+        }
+        seen.insert((cut - sizes.min) / 1024 % 4);
+    }
+    EXPECT_EQ(seen.size(), 4U);
+}
+
 TEST(Chunker, makes_chunks_within_its_limits_and_near_its_mean) {
     const Bytes data = noise(3, 2 << 20);
     std::vector<std::size_t> sizes = chunk_sizes(Chunker(small, key_of(0)), data);
