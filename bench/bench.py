@@ -501,6 +501,8 @@ def one_round(tree, tools, ops, number, options, work):
             try:
                 oldest = t.oldest() if op == "prune" else None
                 use_memory(work)
+                if op in ("first", "nothing", "changed"):
+                    warm(tree.path)
                 os.sync()
                 time.sleep(0.05)
                 if op in ("first", "nothing", "changed"):

@@ -162,11 +162,13 @@ def use_memory(folder):
     # In a process of its own: what this one has had at most its children would be said to have had, too.
     child = os.fork() if free > 0 else None
     if child == 0:
-        with open(hole, "rb", buffering=0) as file:
-            file.seek(at)
-            while file.read(1 << 22):
-                pass
-        os._exit(0)
+        try:
+            with open(hole, "rb", buffering=0) as file:
+                file.seek(at)
+                while file.read(1 << 22):
+                    pass
+        finally:
+            os._exit(0)
     if child:
         os.waitpid(child, 0)
 
@@ -184,16 +186,18 @@ def main(bench_type, parser):
     options.holdfast = options.holdfast.resolve()
     mark = options.folder / "holdfast-bench-removed"
     await_inodes(mark)
-    with tempfile.TemporaryDirectory(prefix="holdfast-bench-", dir=options.folder) as name:
-        folder = pathlib.Path(name)
-        folder.chmod(0o755)
-        use_memory(folder)
-        bench = bench_type(options, folder)
-        try:
-            bench.run()
-        finally:
-            bench.close()
-        bench.judge()
-        met = bench.report()
-    mark.touch()
+    try:
+        with tempfile.TemporaryDirectory(prefix="holdfast-bench-", dir=options.folder) as name:
+            folder = pathlib.Path(name)
+            folder.chmod(0o755)
+            use_memory(folder)
+            bench = bench_type(options, folder)
+            try:
+                bench.run()
+            finally:
+                bench.close()
+            bench.judge()
+            met = bench.report()
+    finally:
+        mark.touch()
     sys.exit(0 if met or not options.gate else 1)

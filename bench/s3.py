@@ -213,6 +213,8 @@ class S3(Bench):
         seconds = {}
         for tool in tools:
             use_memory(self.folder)
+            if op != "restore":
+                warm(tree)
             os.sync()
             run, target = Run(), self.folder / f"restored-{next(self.numbers)}"
             if op == "restore":

@@ -190,9 +190,9 @@ std::unique_ptr<Store> Context::open_store_of(const RepositoryChoice& choice, Na
     std::shared_ptr<TrafficMeter>& meter = traffic_[store->url()];
     if (!meter) meter = std::make_shared<TrafficMeter>();
     store = std::make_unique<MeasuredStore>(std::move(store), meter);
+    store = std::make_unique<ReadInParts>(std::move(store));
     const Bandwidth& limit = globals.limit;
     if (limit.up != 0 || limit.down != 0) store = std::make_unique<LimitedStore>(std::move(store), limit, world);
-    store = std::make_unique<ReadInParts>(std::move(store), world.clock);
     if (choice.reads_back) store = std::make_unique<ReadBackStore>(std::move(store));
     return store;
 }

@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <system_error>
+
 #include "base/error.h"
 
 namespace holdfast {
@@ -33,7 +35,14 @@ std::size_t core_count() {
 Workers::Workers(std::size_t count, std::size_t waiting_max, Priority priority)
     : waiting_max_(waiting_max), priority_(priority) {
     threads_.reserve(count);
-    for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { run(); });
+    try {
+        for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { run(); });
+    } catch (const std::system_error& error) {
+        // Those that could be made do the work.
+        if (threads_.empty())
+            throw Error{Code::failed, "cannot make a thread: {}", error.code().message()}.hint(
+                "Too many processes or threads run here, or their number is limited.");
+    }
 }
 
 Workers::~Workers() {

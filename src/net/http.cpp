@@ -230,6 +230,10 @@ HttpResponse HttpClient::send(const HttpRequest& request) {
     long status = 0;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     exchange.response.status = static_cast<int>(status);
+    curl_off_t first_us = 0, last_us = 0;
+    curl_easy_getinfo(curl, CURLINFO_STARTTRANSFER_TIME_T, &first_us);
+    curl_easy_getinfo(curl, CURLINFO_TOTAL_TIME_T, &last_us);
+    exchange.response.took = Nanoseconds{last_us - first_us} * 1000;
     return std::move(exchange.response);
 }
 

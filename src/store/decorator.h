@@ -26,6 +26,7 @@ public:
     void remove(std::string_view name) override { inner_.remove(name); }
     void foresee(const Foreseen& soon) override { inner_.foresee(soon); }
     std::optional<Nanoseconds> clock_ahead() const override { return inner_.clock_ahead(); }
+    std::optional<double> connection_speed() const override { return inner_.connection_speed(); }
     std::optional<std::uint64_t> bytes_free() override { return inner_.bytes_free(); }
 
 protected:

@@ -8,34 +8,22 @@
 // Threads  as store.h; the parts are read by threads of their own
 #pragma once
 
-#include <mutex>
-#include <optional>
-
 #include "store/decorator.h"
 
 namespace holdfast {
 
 class ReadInParts final : public StoreDecorator {
 public:
+    using StoreDecorator::StoreDecorator;
+
     static constexpr std::size_t parts_max = 4;
     static constexpr std::size_t part_bytes_min = 256 * 1024;
-    static constexpr double slow_below = 8e6;  // of one connection
-
-    ReadInParts(std::unique_ptr<Store> inner, const Clock& clock) : StoreDecorator(std::move(inner)), clock_(clock) {}
+    static constexpr double slow_below = 8e6;  // Store::connection_speed()
 
     std::optional<Bytes> read_range(std::string_view name, std::uint64_t offset, std::size_t bytes) override;
 
 private:
-    // Shorter ranges say more of a round trip than of what a connection carries.
-    static constexpr std::size_t telling_bytes_min = 2 * part_bytes_min;
-
-    std::optional<Bytes> timed(std::string_view name, std::uint64_t offset, std::size_t bytes);
     std::size_t parts_of(std::size_t bytes) const;
-
-    const Clock& clock_;
-    mutable std::mutex mutex_;
-    // guarded by mutex_
-    std::optional<double> speed_;  // of one connection, of late
 };
 
 }  // namespace holdfast

@@ -66,6 +66,8 @@ public:
     virtual void foresee(const Foreseen&) {}
     // The store's clock less ours, when it answered last, to the second; nothing: it does not tell.
     virtual std::optional<Nanoseconds> clock_ahead() const { return std::nullopt; }
+    // Bytes a second that one connection carried of late, when the store is far and knows.
+    virtual std::optional<double> connection_speed() const { return std::nullopt; }
     // Bytes that can still be written, when the store knows.
     virtual std::optional<std::uint64_t> bytes_free() { return std::nullopt; }
 };

@@ -56,10 +56,15 @@ StoreOpener limited_place() {
     });
 }
 
+class SlowStore final : public StoreDecorator {
+public:
+    using StoreDecorator::StoreDecorator;
+    std::optional<double> connection_speed() const override { return 1e6; }
+};
+
 StoreOpener place_in_parts() {
-    return sim_place([](SimPlace& place) {
-        return std::make_unique<ReadInParts>(std::make_unique<StoreDecorator>(place.memory), place.sim.clock);
-    });
+    return sim_place(
+        [](SimPlace& place) { return std::make_unique<ReadInParts>(std::make_unique<SlowStore>(place.memory)); });
 }
 
 StoreOpener faultless_place() {

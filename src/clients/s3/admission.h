@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 
 namespace holdfast::s3 {
@@ -26,19 +27,27 @@ public:
         ~Pass() {
             const std::lock_guard lock(owner_.mutex_);
             owner_.under_way_ -= 1;
-            owner_.was_slow_ = owner_.was_slow_ || slow_;
-            const double more = owner_.was_slow_ ? 1 / owner_.allowed_ : 1;
-            owner_.allowed_ =
-                slow_ ? std::max(1.0, owner_.allowed_ / 2) : std::min(owner_.most_, owner_.allowed_ + more);
+            if (end_ == End::slow) {
+                owner_.was_slow_ = true;
+                owner_.allowed_ = std::max(1.0, owner_.allowed_ / 2);
+            } else if (end_ == End::success) {
+                owner_.allowed_ =
+                    std::min(owner_.most_, owner_.allowed_ + (owner_.was_slow_ ? 1 / owner_.allowed_ : 1));
+            }
             owner_.changed_.notify_all();
         }
         Pass(const Pass&) = delete;
         Pass& operator=(const Pass&) = delete;
-        void slow_down() { slow_ = true; }
+        void succeeded() {
+            if (end_ != End::slow) end_ = End::success;
+        }
+        void slow_down() { end_ = End::slow; }
 
     private:
+        enum class End : std::uint8_t { failure, success, slow };
+
         Admission& owner_;
-        bool slow_ = false;
+        End end_ = End::failure;
     };
     double allowed() const {
         const std::lock_guard lock(mutex_);

@@ -10,6 +10,9 @@ namespace holdfast::s3 {
 namespace {
 
 void succeed(Admission& admission, int times) {
+    for (int i = 0; i < times; ++i) Admission::Pass(admission).succeeded();
+}
+void fail(Admission& admission, int times) {
     for (int i = 0; i < times; ++i) const Admission::Pass pass(admission);
 }
 void be_told_to_slow_down(Admission& admission) { Admission::Pass(admission).slow_down(); }
@@ -40,6 +43,15 @@ TEST(Admission, halves_at_once_when_the_store_is_too_busy_and_grows_again) {
     EXPECT_EQ(admission.allowed(), 1.0) << "one request is always allowed";
     succeed(admission, 50);
     EXPECT_GT(admission.allowed(), 8.0);
+}
+
+TEST(Admission, learns_nothing_from_what_failed) {
+    Admission admission(4, 10);
+    fail(admission, 20);
+    EXPECT_EQ(admission.allowed(), 4.0);
+    be_told_to_slow_down(admission);
+    fail(admission, 20);
+    EXPECT_EQ(admission.allowed(), 2.0);
 }
 
 TEST(Admission, never_lets_more_through_than_it_allows) {

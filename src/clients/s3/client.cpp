@@ -140,7 +140,10 @@ net::HttpResponse S3Client::send_once(const Call& call, const Credentials& crede
         const std::lock_guard lock(mutex_);
         clock_ahead_ = there - world_.clock.now();
     }
-    if (is_busy(response.status, error_code(response))) pass.slow_down();
+    if (is_busy(response.status, error_code(response)))
+        pass.slow_down();
+    else if (response.status < 500)
+        pass.succeeded();
     return response;
 }
 
@@ -285,6 +288,7 @@ std::optional<Bytes> S3Client::get_range(const std::string& key, std::uint64_t o
     if (is_absent(call, response)) return std::nullopt;
     if (response.status == 416) return Bytes{};
     if (response.status != 200 && response.status != 206) fail(call, response);
+    learn_speed(response);
     if (response.status == 206) {
         // An answer without a length ends where the connection does.
         const std::string said = header(response, "content-range");  // "bytes 0-99/5000"
@@ -382,6 +386,19 @@ std::optional<std::string> S3Client::bucket_setting(const std::string& name, std
     const std::string code = error_code(response);
     if (response.status == 404 && !code.empty() && code != "NoSuchBucket") return std::nullopt;
     fail(call, response);
+}
+
+void S3Client::learn_speed(const net::HttpResponse& answer) {
+    if (answer.body.size() < telling_bytes_min) return;
+    const double seconds = static_cast<double>(std::max<Nanoseconds>(1, answer.took)) / one_second;
+    const double speed = std::min(telling_speed_max, static_cast<double>(answer.body.size()) / seconds);
+    const std::lock_guard lock(mutex_);
+    speed_ = (3 * speed_.value_or(speed) + speed) / 4;
+}
+
+std::optional<double> S3Client::connection_speed() const {
+    const std::lock_guard lock(mutex_);
+    return speed_;
 }
 
 std::optional<Nanoseconds> S3Client::clock_ahead() const {

@@ -80,10 +80,17 @@ public:
     std::optional<std::string> bucket_setting(const std::string& name, std::string_view action);
     // The store's clock less ours, when it answered last; to the second.
     std::optional<Nanoseconds> clock_ahead() const;
+    // Bytes a second of one connection, of late: of answers to get_range() behind their first byte. What is fast is told
+    // as telling_speed_max.
+    std::optional<double> connection_speed() const;
 
     const Place& place() const { return place_; }
 
 private:
+    // A shorter answer may have been on its way whole when its first byte came.
+    static constexpr std::size_t telling_bytes_min = 256 * 1024;
+    static constexpr double telling_speed_max = 32e6;
+
     struct Call {
         std::string method;
         std::string key = {};
@@ -95,6 +102,7 @@ private:
         std::string_view action = {};  // "s3:PutObject"
     };
     net::HttpResponse send(const Call& call);
+    void learn_speed(const net::HttpResponse& answer);
     net::HttpResponse send_once(const Call& call, const Credentials& credentials, Admission::Pass& pass);
     bool is_absent(const Call& call, const net::HttpResponse& response) const;
     // A body that came with the checksum of other bytes, again and again the same, lies so in the store.
@@ -116,6 +124,7 @@ private:
     // guarded by mutex_
     std::vector<std::unique_ptr<net::HttpClient>> idle_;
     std::optional<Nanoseconds> clock_ahead_;
+    std::optional<double> speed_;
     struct Damaged {
         std::string hash;  // of the body that came
         int times = 0;

@@ -109,6 +109,7 @@ void S3Store::list(std::string_view prefix, const std::function<void(const Objec
 }
 
 std::optional<Nanoseconds> S3Store::clock_ahead() const { return client_->clock_ahead(); }
+std::optional<double> S3Store::connection_speed() const { return client_->connection_speed(); }
 
 bool S3Store::list_versions(const std::function<void(const ObjectVersion&)>& each) {
     if (client_->place().is_google)

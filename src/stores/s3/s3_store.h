@@ -37,6 +37,7 @@ public:
     void list(std::string_view prefix, const std::function<void(const ObjectInfo&)>& each) override;
     void remove(std::string_view name) override;
     std::optional<Nanoseconds> clock_ahead() const override;
+    std::optional<double> connection_speed() const override;
     bool list_versions(const std::function<void(const ObjectVersion&)>& each) override;
     std::optional<Bytes> read_version(const ObjectVersion& version) override;
 
