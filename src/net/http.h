@@ -43,7 +43,7 @@ struct HttpResponse {
     int status = 0;
     std::map<std::string, std::string> headers;  // names in lower case; of several alike the last one
     Bytes body;
-    Nanoseconds took = 0;      // from the first byte of the answer to the last
+    Nanoseconds took = 0;     // from the first byte of the answer to the last
     bool was_resent = false;  // on a connection that had died: the server may have heard the request before
 };
 
