@@ -198,7 +198,6 @@ class S3(Bench):
         _, size = measure_tree(tree)
         for link in self.links:
             for number in range(self.options.rounds):
-                warm(tree)
                 self.fresh_bucket()
                 tools = [tool.place(link.port, tool.name) for tool in self.tools()]
                 for tool in tools:

@@ -1,6 +1,6 @@
 // base/workers.h: threads that are joined, whose first error stops the rest and reaches whoever joins.
 //
-// Shape    Workers pool{count}; pool.submit(task); pool.finish();
+// Shape    Workers pool{count}; pool.submit(task); pool.finish(); fewer threads where no more can be made, failed for none
 // Errors   finish() rethrows the first error of a task, with the joiner's notes added; later tasks are dropped
 // Threads  submit() from any thread, also from a task; finish() from the owner
 // Limits   submit() from outside waits while `waiting_max` tasks wait; from inside a task it never waits but

@@ -25,7 +25,7 @@ Gear gear_from(const Secret& key) {
 
 std::uint64_t roll(const Gear& gear, std::uint64_t hash, std::uint8_t byte) { return (hash << 1) + gear[byte]; }
 
-// A stretch of bytes is hashed in lanes at the same time, each over a part of it: one alone would wait for each of its additions.
+// A stretch of bytes is hashed in lanes at the same time, each over a part of it: one alone would wait for each addition.
 constexpr std::size_t lanes = 4;
 constexpr std::size_t lane_bytes = 1024;
 constexpr std::size_t stretch_bytes = lanes * lane_bytes;
@@ -37,15 +37,13 @@ bool has_cut(const Gear& gear, std::uint64_t threshold, std::uint64_t& hash,
     for (std::size_t lane = 1; lane < lanes; ++lane)
         for (const std::uint8_t byte : bytes.subspan(lane * lane_bytes - window_bytes, window_bytes))
             hashes[lane] = roll(gear, hashes[lane], byte);
-    for (std::size_t i = 0; i < lane_bytes; i += 2)
-#pragma GCC unroll 2
-        for (std::size_t k = i; k < i + 2; ++k)
+    for (std::size_t i = 0; i < lane_bytes; ++i)
 #pragma GCC unroll 4
-            for (std::size_t lane = 0; lane < lanes; ++lane) {
-                hashes[lane] = roll(gear, hashes[lane], bytes[lane * lane_bytes + k]);
-                if (hashes[lane] < threshold) [[unlikely]]
-                    return true;
-            }
+        for (std::size_t lane = 0; lane < lanes; ++lane) {
+            hashes[lane] = roll(gear, hashes[lane], bytes[lane * lane_bytes + i]);
+            if (hashes[lane] < threshold) [[unlikely]]
+                return true;
+        }
     hash = hashes.back();
     return false;
 }

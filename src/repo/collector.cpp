@@ -301,14 +301,14 @@ void Collector::repack(Survey& survey) {
     Session session(repository_, Session::Mode::write);
     Repacker repacker(repository_, session);
     const std::vector<PackUse> packs = std::exchange(survey.rewritten, {});
+    Workers readers(packs_at_once, packs_at_once);
     for (std::size_t begin = 0; begin < packs.size(); begin += packs_at_once) {
         repository_.world().stop.check();
         const std::size_t count = std::min(packs_at_once, packs.size() - begin);
         std::array<std::optional<Bytes>, packs_at_once> read;
-        Workers readers(count, count);
         for (std::size_t i = 0; i < count; ++i)
             readers.submit([&, i] { read[i] = repacker.read(packs[begin + i].pack); });
-        readers.finish();
+        readers.drain();
         for (std::size_t i = 0; i < count; ++i) {
             const PackUse& use = packs[begin + i];
             if (read[i]) repacker.take(use.pack, *read[i], kept_offsets_[use.pack.id]);

@@ -1,7 +1,6 @@
 #include "store/in_parts.h"
 
 #include <algorithm>
-#include <limits>
 #include <vector>
 
 #include "store/read_many.h"
@@ -33,8 +32,8 @@ std::optional<Bytes> ReadInParts::read_range(std::string_view name, std::uint64_
 }
 
 std::size_t ReadInParts::parts_of(std::size_t bytes) const {
-    const double speed = connection_speed().value_or(std::numeric_limits<double>::infinity());
-    return speed < slow_below ? std::clamp<std::size_t>(bytes / part_bytes_min, 1, parts_max) : 1;
+    if (connection_speed().value_or(slow_below) >= slow_below) return 1;
+    return std::clamp<std::size_t>(bytes / part_bytes_min, 1, parts_max);
 }
 
 }  // namespace holdfast

@@ -1,6 +1,6 @@
 // store/in_parts.h: reads a large range of a far store in parts at the same time, where one connection alone is slow.
 //
-// A connection carries a window of bytes for each round trip, however wide the way to the store is: many carry many windows.
+// A connection carries a window of bytes for each round trip, however wide the way to the store is: many carry many.
 //
 // Shape    read_range() is one request while a connection carries slow_below or more, then up to parts_max of them
 // Units    bytes; bytes a second

@@ -125,6 +125,9 @@ TEST_P(StoreSuite, an_object_of_32_mib_reads_back_as_it_was_created) {
     const auto end = store().read_range("data/big", size - 1000, 2000);
     ASSERT_TRUE(end);
     EXPECT_TRUE(equal(*end, ByteView(bytes).last(1000)));
+    const auto middle = store().read_range("data/big", 1'000'001, 3'000'000);
+    ASSERT_TRUE(middle);
+    EXPECT_TRUE(equal(*middle, ByteView(bytes).subspan(1'000'001, 3'000'000)));
 }
 
 TEST_P(StoreSuite, any_byte_may_be_anywhere_in_an_object) {

@@ -1,7 +1,6 @@
 // clients/s3/admission.h: how many requests may be under way: more while all goes well, half when the store is too busy.
 //
 // Shape    one more for each success until the store is too busy for the first time, then one more for each round of them
-//
 // Threads  all members from any
 #pragma once
 
