@@ -23,6 +23,7 @@ struct Counts {
     std::uint64_t removed = 0;
     std::uint64_t content = 0;
     std::uint64_t metadata = 0;
+    bool operator==(const Counts&) const = default;
 
     void count(engine::Change change) {
         switch (change) {
@@ -75,6 +76,9 @@ int run_diff(Context& context, const DiffChoice& choice) {
             context.out.line(fmt::format("{} {}", sign_of(difference.change), printable(difference.path)));
         }
     });
+    // That nothing differs below a path that neither has says nothing.
+    if (!below.empty() && counts == Counts{})
+        engine::list(*repository, *from.snapshot, below, false, [](const Item&) { return false; });
     if (context.out.is_json()) {
         context.out.record({{"type", "summary"},
                             {"schema", "holdfast.diff/1"},

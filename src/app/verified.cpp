@@ -257,7 +257,9 @@ void fail_if_not_equal(const Verified& verified) {
     throw Error{Code::corrupt, "the target is not equal to the snapshot: {}",
                 counted(static_cast<std::uint64_t>(failed), "check failed", "checks failed")}
         .unharmed("the snapshot is unharmed")
-        .hint("Restore again; something else may have written to the target meanwhile.");
+        .hint(
+            "Restore again, into a folder with --overwrite: --in-place takes files that have the size and time of the "
+            "snapshot for equal. Something else may have written to the target meanwhile.");
 }
 
 void add_hook_options(Options& options, HookOptions& hooks) {

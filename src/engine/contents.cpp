@@ -128,9 +128,11 @@ void Contents::read_run(Run& run) {
     changed_.notify_all();
 }
 
-ItemData::Piece Contents::read_piece(ItemData& data, MutableByteView into) {
+ItemData::Piece Contents::read_piece(ItemJob& job, ItemData& data, MutableByteView into) {
     stop_.check();
-    return data.read(into);
+    const ItemData::Piece piece = data.read(into);
+    if (piece.is_broken) job.left_out = true;
+    return piece;
 }
 
 void Contents::read_small(Run& run, Member& member) {
@@ -146,7 +148,7 @@ void Contents::read_small(Run& run, Member& member) {
     while (true) {
         const std::size_t at = run.bytes.size();
         run.bytes.resize(at + room);
-        const ItemData::Piece piece = read_piece(*opened.data, MutableByteView(run.bytes).subspan(at));
+        const ItemData::Piece piece = read_piece(job, *opened.data, MutableByteView(run.bytes).subspan(at));
         run.bytes.resize(at + piece.bytes);
         if (piece.bytes == 0 && piece.hole == 0) break;
         const bool grew = run.bytes.size() - start > 2 * small_max_;
@@ -165,6 +167,7 @@ void Contents::read_small(Run& run, Member& member) {
         room = piece.bytes < room ? 512 : 64 * 1024;
     }
     if (auto finding = opened.data->verdict()) job.findings.push_back(std::move(*finding));
+    if (job.left_out) run.bytes.resize(start);
     job.item.size = run.bytes.size() - start;
     bytes_read_ += job.item.size;
     progress_.bytes += job.item.size;
@@ -260,7 +263,7 @@ void Contents::read_stream(const std::shared_ptr<ItemJob>& job, ItemData& data, 
             begin = 0;
         }
         const ItemData::Piece piece = hole > 0 ? ItemData::Piece{0, std::exchange(hole, 0)}
-                                               : read_piece(data, MutableByteView(*block).subspan(end));
+                                               : read_piece(*job, data, MutableByteView(*block).subspan(end));
         for (const ItemData::RecordEnd& record : piece.records)
             cutter.record(end - begin + record.at, record.bytes, record.hash);
         end += piece.bytes;
@@ -321,7 +324,7 @@ void Contents::read_lines(const std::shared_ptr<ItemJob>& job, ItemData& data) {
         lines_.record(path, expected), keys_.config().chunk_sizes, line_extents_left_, store);
     Bytes buffer(lines_read_bytes);
     while (true) {
-        const ItemData::Piece piece = read_piece(data, buffer);
+        const ItemData::Piece piece = read_piece(*job, data, buffer);
         HF_ASSERT(piece.hole == 0);
         if (piece.bytes == 0) break;
         bytes_read_ += piece.bytes;

@@ -103,7 +103,8 @@ private:
     void take_finished_runs();
     void read_run(Run& run);
     void read_small(Run& run, Member& member);
-    ItemData::Piece read_piece(ItemData& data, MutableByteView into);
+    // Of an item that cannot be read on, an end like any other: it is left out.
+    ItemData::Piece read_piece(ItemJob& job, ItemData& data, MutableByteView into);
     void bundle_run(Run& run);
     void put_in_bundle(const Member& member, ByteView bytes);
     void close_bundle();

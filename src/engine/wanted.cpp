@@ -1,6 +1,8 @@
 #include "engine/wanted.h"
 
 #include <algorithm>
+#include <map>
+#include <ranges>
 #include <set>
 
 #include "base/error.h"
@@ -23,7 +25,7 @@ void walk_selected(repo::Repository& repository, const RestorePlan& plan,
     const repo::Snapshot& snapshot = snapshot_of(repository, plan.snapshot);
     const Selection selection(plan.include, plan.exclude);
     repo::TreeReader tree(repository.keys(), repository.chunks(), snapshot.root);
-    std::vector<repo::TreeEntry> ancestors;  // folders passed, not wanted by themselves
+    std::map<std::string, repo::TreeEntry, std::less<>> passed;  // folders that are not wanted by themselves
     bool any = false;
     bool going = true;
     tree.walk("", [&](repo::TreeEntry&& entry) {
@@ -36,19 +38,18 @@ void walk_selected(repo::Repository& repository, const RestorePlan& plan,
         }
         const bool is_wanted = selection.wants(path);
         if (!is_wanted && !comes_along(path)) {
-            if (entry.item.kind == ItemKind::folder && !plan.include.empty()) ancestors.push_back(std::move(entry));
+            if (entry.item.kind == ItemKind::folder && !plan.include.empty())
+                passed.emplace(std::string(path), std::move(entry));
             return true;
         }
         any = any || is_wanted;
-        if (!ancestors.empty()) {
-            std::vector<repo::TreeEntry> leading;
-            std::erase_if(ancestors, [&](repo::TreeEntry& folder) {
-                const bool leads = is_within(path, folder.item.path);
-                if (leads) leading.push_back(std::move(folder));
-                return leads;
-            });
-            for (repo::TreeEntry& folder : leading) going = going && each(std::move(folder));
+        std::vector<repo::TreeEntry> leading;
+        for (std::string_view at = path; !passed.empty() && !at.empty() && at != "/";) {
+            at = split_path(at).first;
+            const auto folder = passed.find(at);
+            if (folder != passed.end()) leading.push_back(std::move(passed.extract(folder).mapped()));
         }
+        for (repo::TreeEntry& folder : leading | std::views::reverse) going = going && each(std::move(folder));
         going = going && each(std::move(entry));
         return going;
     });

@@ -291,7 +291,10 @@ void FolderRebuild::make_special(const Place& place, const Item& item) {
             const std::string text = fmt::format("cannot create a {}: {}", name_of(item.kind), errno_text(errno));
             return context_.findings.count(Finding::Kind::unsupported, text, item.path);
         }
-        Present present{.mode = 0, .uid = context_.target.uid(), .gid = context_.target.gid(), .is_new = true};
+        Present present{.mode = 0600 & ~context_.target.umask(),
+                        .uid = context_.target.uid(),
+                        .gid = context_.target.gid(),
+                        .is_new = true};
         if (!place.folder->is_plain && fstatat(place.fd(), place.name.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0)
             present = present_of(found);
         context_.metadata.set_by_name(place.fd(), place.name.c_str(), item.kind, metadata_of(item), present,

@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -61,19 +59,6 @@ Item link_item(const std::string& path, const std::string& link) {
 }
 
 bool anything(const std::string&) { return true; }
-
-void mount_for_this_process(const std::string& folder) {
-    const uid_t uid = own_uid();
-    const gid_t gid = own_gid();
-    ASSERT_EQ(::unshare(CLONE_NEWNS | (uid == 0 ? 0 : CLONE_NEWUSER)), 0) << errno_text(errno);
-    if (uid != 0) {
-        std::ofstream("/proc/self/setgroups") << "deny";
-        std::ofstream("/proc/self/uid_map") << uid << " " << uid << " 1";
-        std::ofstream("/proc/self/gid_map") << gid << " " << gid << " 1";
-    }
-    ASSERT_EQ(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0) << errno_text(errno);
-    ASSERT_EQ(::mount("tmpfs", folder.c_str(), "tmpfs", 0, nullptr), 0) << errno_text(errno);
-}
 
 class FolderRebuildTest : public testing::Test {
 protected:
@@ -165,6 +150,22 @@ TEST_F(FolderRebuildTest, leaves_the_metadata_of_a_target_that_was_there) {
     ASSERT_EQ(::chmod(target_.c_str(), 0700), 0);
     restore_small(request());
     EXPECT_EQ(stat_of(".").st_mode & 07777, 0700U);
+}
+
+TEST_F(FolderRebuildTest, in_place_gives_the_target_nothing_of_a_folder_that_only_leads) {
+    make_folder("");
+    ASSERT_EQ(::chmod(target_.c_str(), 0700), 0);
+    const auto restore = [&](Wholeness wholeness) {
+        const auto rebuild = rebuild_into_folder(request(Existing::in_place));
+        Item top = folder_item("/");
+        mark_wholeness(top, wholeness);
+        put(*rebuild, top);
+        put(*rebuild, folder_item("/d"));
+        rebuild->finish();
+        return stat_of(".").st_mode & 07777;
+    };
+    EXPECT_EQ(restore(Wholeness::leading), 0700U);
+    EXPECT_EQ(restore(Wholeness::in_part), 0755U);
 }
 
 TEST_F(FolderRebuildTest, refuses_a_target_that_is_a_file) {
@@ -417,6 +418,46 @@ TEST_F(FolderRebuildTest, deletes_others_in_empty_folders_and_on_the_way) {
     EXPECT_EQ(names_at("b/d"), std::vector<std::string>{"file"});
 }
 
+TEST_F(FolderRebuildTest, deletes_nothing_of_a_folder_that_comes_after_a_larger_one) {
+    make_folder("a/img");
+    write_text("a/img/gone", "x");
+    make_folder("img");
+    RebuildRequest asked = request(Existing::in_place);
+    asked.may_delete = anything;
+    const auto rebuild = rebuild_into_folder(asked);
+    // As a selection gives them: "/a" only when the first of what is wanted in it comes.
+    for (const char* path : {"/", "/img", "/a", "/a/img"}) put(*rebuild, folder_item(path, 0750));
+    put(*rebuild, file_item("/a/img/file", "1"), "1");
+    put(*rebuild, file_item("/img/file", "2"), "2");
+    const Rebuild::Summary summary = rebuild->finish();
+    EXPECT_EQ(summary.items_deleted, 1U);
+    EXPECT_EQ(names_at("a/img"), std::vector<std::string>{"file"});
+    EXPECT_EQ(names_at("img"), std::vector<std::string>{"file"});
+    for (const char* path : {"a", "img"}) {
+        EXPECT_EQ(stat_of(path).st_mtim.tv_sec, 1'000'000'000) << path;
+        EXPECT_EQ(stat_of(path).st_mode & 07777, 0750U) << path;
+    }
+}
+
+TEST_F(FolderRebuildTest, replaces_no_symlink_by_a_folder_that_only_leads) {
+    const std::string elsewhere = outside_.path() + "/elsewhere";
+    std::filesystem::create_directories(elsewhere + "/e");
+    make_folder("");
+    std::filesystem::create_symlink(elsewhere, at("d"));
+    const auto rebuild = rebuild_into_folder(request(Existing::overwrite));
+    Item leading = folder_item("/d");
+    mark_wholeness(leading, Wholeness::leading);
+    put(*rebuild, leading);
+    put(*rebuild, folder_item("/d/e"));
+    put(*rebuild, file_item("/d/e/file", "x"), "x");
+    const Rebuild::Summary summary = rebuild->finish();
+    ASSERT_FALSE(summary.findings.empty());
+    EXPECT_EQ(summary.findings[0].path, "/d");
+    EXPECT_NE(summary.findings[0].text.find("symlink"), std::string::npos);
+    EXPECT_EQ(std::filesystem::read_symlink(at("d")), elsewhere);
+    EXPECT_TRUE(std::filesystem::is_empty(elsewhere + "/e"));
+}
+
 TEST_F(FolderRebuildTest, deletes_nothing_that_is_to_be_spared_however_deep_it_lies) {
     restore_small(request());
     write_text("d/extra", "x");
@@ -598,7 +639,7 @@ TEST_F(FolderRebuildTest, a_name_that_cannot_be_a_link_is_a_copy) {
     // With a file system of its own in the target, that nobody else sees.
     EXPECT_EXIT(
         {
-            mount_for_this_process(at("d"));
+            mount_for_this_process({at("d")});
             restore();
             restore();
             write_text("d/early", "of another day");
@@ -759,6 +800,24 @@ TEST_F(FolderRebuildTest, says_once_what_it_may_not_do) {
     ASSERT_EQ(summary.findings.size(), 1U);
     EXPECT_NE(summary.findings[0].text.find("100 items"), std::string::npos);
     EXPECT_EQ(stat_of("100").st_mode & 07777, 0755U);
+}
+
+TEST_F(FolderRebuildTest, tells_where_times_are_kept_less_exactly) {
+    make_folder("seconds");
+    EXPECT_EXIT(
+        {
+            mount_for_this_process({at("seconds")}, "mqueue");
+            const auto rebuild = rebuild_into_folder(request(Existing::in_place));
+            for (const char* path : {"/one", "/seconds/one", "/seconds/two"}) put(*rebuild, file_item(path, ""));
+            const Rebuild::Summary summary = rebuild->finish();
+            EXPECT_EQ(summary.findings.size(), 1U);
+            for (const Finding& finding : summary.findings) {
+                EXPECT_EQ(finding.items, 2U);
+                EXPECT_TRUE(finding.text.starts_with("times cannot be set")) << finding.text;
+            }
+            std::exit(HasFailure() ? 1 : 0);
+        },
+        testing::ExitedWithCode(0), "");
 }
 
 TEST_F(FolderRebuildTest, ends_when_it_is_told_to_stop) {

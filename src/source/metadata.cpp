@@ -83,8 +83,7 @@ bool MetadataWriter::set(int fd, const Metadata& wanted, const Present& present,
     const Step step{fd, nullptr, ItemKind::file, wanted, path};
     const bool changed = set_all(step, present);
     if (present.has_times && !changed) return false;
-    const std::array<timespec, 2> times{timespec{0, UTIME_OMIT}, timespec{wanted.mtime_s, wanted.mtime_ns}};
-    if (futimens(fd, times.data()) != 0) cannot(step, "times", errno);
+    set_times(step);
     return true;
 }
 
@@ -93,8 +92,7 @@ bool MetadataWriter::set_by_name(int folder, const char* name, ItemKind kind, co
     const Step step{folder, name, kind, wanted, path};
     const bool changed = set_all(step, present);
     if (present.has_times && !changed) return false;
-    const std::array<timespec, 2> times{timespec{0, UTIME_OMIT}, timespec{wanted.mtime_s, wanted.mtime_ns}};
-    if (utimensat(folder, name, times.data(), AT_SYMLINK_NOFOLLOW) != 0) cannot(step, "times", errno);
+    set_times(step);
     return true;
 }
 
@@ -168,6 +166,20 @@ bool MetadataWriter::set_mode(const Step& step, const Present& now, bool always)
         step.name != nullptr ? chmod_by_name(step.fd, step.name, mode) : (::fchmod(step.fd, mode) == 0 ? 0 : errno);
     if (error != 0) cannot(step, "mode", error);
     return true;
+}
+
+void MetadataWriter::set_times(const Step& step) {
+    const Metadata& wanted = step.wanted;
+    const std::array<timespec, 2> times{timespec{0, UTIME_OMIT}, timespec{wanted.mtime_s, wanted.mtime_ns}};
+    const bool is_open = step.name == nullptr;
+    if ((is_open ? futimens(step.fd, times.data())
+                 : utimensat(step.fd, step.name, times.data(), AT_SYMLINK_NOFOLLOW)) != 0)
+        return cannot(step, "times", errno);
+    struct stat now {};
+    if ((is_open ? fstat(step.fd, &now) : fstatat(step.fd, step.name, &now, AT_SYMLINK_NOFOLLOW)) != 0) return;
+    if (now.st_mtim.tv_sec == wanted.mtime_s && now.st_mtim.tv_nsec == std::int64_t{wanted.mtime_ns}) return;
+    findings_.count(Finding::Kind::unsupported, "times cannot be set: this file system keeps them less exactly",
+                    step.path());
 }
 
 void MetadataWriter::cannot(const Step& step, std::string_view what, int error) {

@@ -72,6 +72,7 @@ private:
     enum class Which : std::uint8_t { plain, acls };
     bool set_attributes(const Step& step, const AttributeList& current, Which which);
     bool set_mode(const Step& step, const Present& now, bool always);
+    void set_times(const Step& step);
     bool set_all(const Step& step, Present now);
     void cannot(const Step& step, std::string_view what, int error);
 

@@ -36,9 +36,12 @@ RebuildFolders::RebuildFolders(RebuildContext& context) : context_(context), top
     way_.push_back(top_);
 }
 
-// A target that somebody made for this is his, unless it stands for a folder of the snapshot.
+// A target that somebody made for this is his, unless it stands for a folder of the snapshot: for the one whose contents go
+// to it, or for a "/" that was captured.
 void RebuildFolders::set_top(const Item& item) {
-    const bool stands_for_item = !context_.request.strip.empty() || context_.request.existing != Existing::refuse;
+    const bool is_captured = wholeness_of(item) != Wholeness::leading || context_.target.path() == "/";
+    const bool stands_for_item =
+        !context_.request.strip.empty() || (context_.request.existing != Existing::refuse && is_captured);
     if (!stands_for_item && !context_.target.was_made()) return;
     top_->metadata = metadata_of(item);
     top_->wholeness = wholeness_of(item);
@@ -71,7 +74,9 @@ void RebuildFolders::make(const TargetFolderPointer& in, const std::string& name
     sub.metadata = metadata_of(item);
     sub.wholeness = wholeness_of(item);
     make_here(in, sub, item.path);
-    in->sub_folders.push_back(std::move(sub));
+    // A folder that only leads to others comes when the first of them does.
+    const auto at = std::ranges::lower_bound(in->sub_folders, name, {}, &TargetFolder::SubFolder::name);
+    in->sub_folders.insert(at, std::move(sub));
 }
 
 void RebuildFolders::make_here(const TargetFolderPointer& in, TargetFolder::SubFolder& sub,
@@ -98,6 +103,10 @@ void RebuildFolders::make_here(const TargetFolderPointer& in, TargetFolder::SubF
     } else if (S_ISDIR(stat.st_mode)) {
         sub.existed = true;
         sub.is_blocked = false;
+    } else if (S_ISLNK(stat.st_mode) && sub.wholeness == Wholeness::leading) {
+        context_.findings.add({item_path, Finding::Kind::unsupported,
+                               "is a symlink here, and a folder that only leads to what was captured there: restore "
+                               "SNAPSHOT:FOLDER --to where that folder is"});
     } else if (context_.clear_way(in->folder, sub.name, item_path, stat.st_mode)) {
         if (!is_dry_run && mkdirat(open.get(), sub.name.c_str(), mode) != 0)
             return context_.failed("create", item_path, errno);
@@ -206,7 +215,7 @@ void RebuildFolders::find_others(const TargetFolderPointer& folder) {
     const int error = open ? listing.list(open.get()) : open.error;
     if (error != 0) return context_.failed("list", folder->item_path(), error);
     listing.sort();
-    std::ranges::sort(folder->names);  // a folder that only leads to others comes when the first of them does
+    std::ranges::sort(folder->names);
     for (std::size_t i = 0; i < listing.size(); ++i) {
         std::string name = listing.name(i);
         const bool is_marker = folder == top_ && name == restore_marker;

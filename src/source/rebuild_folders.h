@@ -48,7 +48,7 @@ struct TargetFolder {
     Wholeness wholeness = Wholeness::leading;  // not whole: what the snapshot lacks of it may well exist
 
     // used by the thread that begins items
-    std::deque<SubFolder> sub_folders;  // begun, not entered
+    std::deque<SubFolder> sub_folders;  // begun, not entered; by name
     std::vector<std::string> names;     // of items in it, when others are to be deleted
     std::vector<std::string> others;
 

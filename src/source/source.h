@@ -53,14 +53,15 @@ public:
         std::uint64_t same = 0;       // …or as many bytes as lie at same_from of the earlier content; all 0: the end
         std::uint64_t same_from = 0;  // only after Capture::open_changed()
         std::span<const RecordEnd> records = {};  // that end in these bytes; valid until the next read()
+        bool is_broken = false;                   // this item cannot be read on: it is left out, and verdict() says why
     };
     virtual ~ItemData() = default;
-    // Fills `into` as far as it can (short only before a hole or the end). Throws source_failed.
+    // Fills `into` as far as it can (short only before a hole or the end). Throws source_failed when the capture is void.
     virtual Piece read(MutableByteView into) = 0;
     // Its bytes are records, and chunks end where records do.
     virtual bool has_records() const { return false; }
-    // After the end: a finding when the item changed while it was read (its bytes are kept all the same), and the
-    // size that was in fact read is what counts.
+    // After the end: a finding when the item changed while it was read (its bytes are kept all the same, and the
+    // size that was in fact read is what counts), or could not be read to its end.
     virtual std::optional<Finding> verdict() { return std::nullopt; }
 };
 

@@ -233,6 +233,8 @@ private:
         must(::mkfifo(at("special/fifo").c_str(), 0600) == 0, "create", "fifo");
         chmod("special/fifo", 0622);
         set_time(at("special/fifo"), 1'000'000, 3);
+        must(::mkfifo(at("special/closed fifo").c_str(), 0) == 0, "create", "closed fifo");
+        chmod("special/closed fifo", 0);
         const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
         sockaddr_un address{};
         address.sun_family = AF_UNIX;

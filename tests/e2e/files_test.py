@@ -330,6 +330,55 @@ class Files(Case):
         self.restore(self.whole(), self.out)
         self.assertEqual((self.out / "good").read_bytes(), b"good")
 
+    def test_a_file_that_cannot_be_read_ends_no_backup(self):
+        self.tree.mkdir()
+        (self.tree / "good").write_bytes(b"good")
+        # Its bytes begin where no memory is: the kernel says that there is an input/output error.
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"version: 1\nsources:\n  all: {{kind: files, paths: [{self.tree}, /proc/self/mem]}}\n")
+        lines = self.holdfast("--config", config, "backup", "all", "--json", code=3).lines()
+        self.assertEqual([line["path"] for line in lines if line["type"] == "finding"], ["/proc/self/mem"])
+        self.restore(self.whole(), self.out)
+        self.assertEqual((self.out / "good").read_bytes(), b"good")
+        self.assertNotIn("/proc/self/mem", self.holdfast("ls", "latest", "--recursive").text)
+
+    def test_an_exclude_of_a_restore_is_one_of_a_backup(self):
+        for name in ("app/node_modules/x", "app/a", "node_modules/y", "app/etc/ssh/z", "app/etc/k"):
+            (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.tree / name).write_bytes(name.encode())
+        self.backup(f"files:{self.tree}")
+
+        def restored(*args):
+            out = self.folder / f"out{len(list(self.folder.iterdir()))}"
+            self.restore(self.whole(), out, *args)
+            return {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
+
+        self.assertEqual(restored("--exclude", "node_modules", "--exclude", "etc/ssh"), {"app/a", "app/etc/k"})
+        self.assertEqual(restored("--exclude", "app/**/z", "--exclude", "node_modules/**"), {"app/a", "app/etc/k"})
+        self.assertEqual(restored("--include", "etc/ssh"), {"app/etc/ssh/z"})
+        self.assertEqual(restored("--include", "node_modules"), {"app/node_modules/x", "node_modules/y"})
+        (self.tree / "app/node_modules/new").write_bytes(b"new")
+        (self.tree / "app/new").write_bytes(b"new")
+        self.restore(self.whole(), self.tree, "--in-place", "--delete", "--yes", "--exclude", "node_modules")
+        self.assertTrue((self.tree / "app/node_modules/new").exists())
+        self.assertFalse((self.tree / "app/new").exists())
+
+    def test_a_selection_with_delete_removes_nothing_that_it_restored(self):
+        for name in ("a/img/x", "img/y", "a/other"):
+            (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.tree / name).write_bytes(name.encode())
+        self.backup(f"files:{self.tree}")
+        (self.tree / "a/img/new").write_bytes(b"new")
+        self.holdfast("restore", "latest", "--in-place", "--delete", "--yes", "--include", "**/img")
+        found = {str(p.relative_to(self.tree)) for p in self.tree.rglob("*") if p.is_file()}
+        self.assertEqual(found, {"a/img/x", "img/y", "a/other"})
+
+    def test_nothing_differs_only_where_there_is_something(self):
+        (self.tree / "sub").mkdir(parents=True)
+        self.backup(f"files:{self.tree}")
+        self.assertEqual(self.holdfast("diff", "latest", "latest", self.tree / "sub").text.strip(), "")
+        self.fails(1, "diff", "latest", "latest", self.tree / "sup", says="has no", hints="find")
+
     def test_excludes_leave_out_what_they_name(self):
         self.tree.mkdir()
         for name in ("keep.txt", "a.tmp", "sub/b.tmp", "sub/keep", "cache/CACHEDIR.TAG", "cache/x", "tagged/.nobackup", "tagged/y"):

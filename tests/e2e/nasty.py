@@ -129,6 +129,7 @@ def metadata(root):
             write(folder / f"folder {mode:04o}" / "inside", b"inside")
         os.chmod(folder / f"folder {mode:04o}", mode)
     os.mkfifo(folder / "fifo", 0o640)
+    os.mkfifo(folder / "closed fifo", 0)
     sock = socket.socket(socket.AF_UNIX)
     before = os.open(".", os.O_RDONLY)
     os.chdir(folder)  # the path of a socket is short

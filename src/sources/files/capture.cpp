@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/item.h"
@@ -105,11 +106,25 @@ void FilesCapture::add_path(const std::string& path) {
     } else if (error == 0 && !has_path_) {
         links_.set_home(device_of(stat));
     }
+    tell_of_symlink(path);
     has_path_ = true;
     if (!add_root(top_, path) && !is_reached_without_symlink(path))
         findings_.add({path, Finding::Kind::unsupported,
                        "lies behind a symlink inside another path of this source; give the folder it leads "
                        "to instead"});
+}
+
+// Whoever named it may think that what it leads to is backed up.
+void FilesCapture::tell_of_symlink(const std::string& path) {
+    Stat stat;
+    if (stat_at(AT_FDCWD, path.c_str(), stat) != 0 || !S_ISLNK(stat.stx_mode)) return;
+    if (stat_following(AT_FDCWD, path.c_str(), stat) != 0 || !is_folder(stat)) return;
+    std::error_code failed;
+    const std::string folder = std::filesystem::canonical(path, failed).string();
+    findings_.add(
+        {path, Finding::Kind::unsupported,
+         fmt::format("is a symlink, and stored as that; what it leads to is not: make {} a path of the source",
+                     failed ? "that folder" : folder)});
 }
 
 bool FilesCapture::is_reached_without_symlink(const std::string& path) const {
@@ -153,28 +168,36 @@ std::optional<Finding> FilesCapture::complete(const Batch& batch, Item& item) {
 
 // What a snapshot does not have of such a folder must not be deleted by a restore.
 Wholeness FilesCapture::how_captured(int folder, const char* name, const Item& item) {
-    const auto [root, is_given] = root_of(item.path);
-    if (!root->whole) return Wholeness::leading;
+    const Within within = within_of(item.path);
+    if (!within.is_whole) return Wholeness::leading;
     if (!is_root_user_ && faccessat(folder, name, R_OK | X_OK, AT_EACCESS) != 0) return Wholeness::in_part;
     if (!treats_folders(options_) && !options_.one_file_system) return Wholeness::whole;
     const OpenedFd inside = open_in(*cache_, folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!inside || leaves_out_names(*cache_, inside.fd.get(), item.path, options_)) return Wholeness::in_part;
+    if (!options_.one_file_system || within.given == item.path) return Wholeness::whole;
     Stat own, above;
-    const bool is_elsewhere = options_.one_file_system && !is_given && stat_open(inside.fd.get(), own) == 0 &&
-                              stat_open(folder, above) == 0 && device_of(own) != device_of(above);
-    return is_elsewhere ? Wholeness::in_part : Wholeness::whole;
+    const bool is_elsewhere =
+        stat_open(inside.fd.get(), own) == 0 && stat_open(folder, above) == 0 && device_of(own) != device_of(above);
+    // On the way to a path that lies on another file system, the folder above may be of that one already.
+    const bool leads_away = within.leads_on && (stat_at(AT_FDCWD, std::string(within.given).c_str(), above) != 0 ||
+                                                device_of(own) != device_of(above));
+    return is_elsewhere || leads_away ? Wholeness::in_part : Wholeness::whole;
 }
 
-// The root that an item lies in or leads to, and whether it is the very path that was given.
-std::pair<const Root*, bool> FilesCapture::root_of(std::string_view path) const {
+FilesCapture::Within FilesCapture::within_of(std::string_view path) const {
     const Root* root = &top_;
-    std::size_t at = 1;
-    while (!root->whole && at < path.size()) {
+    Within out{root->whole, root->given ? "/" : "", false};
+    for (std::size_t at = 1; at < path.size();) {
         const std::size_t end = std::min(path.find('/', at), path.size());
-        root = root->children.find(path.substr(at, end - at))->second.get();
+        const auto child = root->children.find(path.substr(at, end - at));
+        if (child == root->children.end()) return out;
+        root = child->second.get();
+        out.is_whole = root->whole;
+        if (root->given) out.given = path.substr(0, end);
         at = end + 1;
     }
-    return {root, at >= path.size()};
+    out.leads_on = !root->children.empty();
+    return out;
 }
 
 Capture::Opened FilesCapture::open(const Batch& batch, const Batch::Entry& entry) {
@@ -191,8 +214,12 @@ Capture::Opened FilesCapture::open(const Batch& batch, const Batch::Entry& entry
         return {nullptr, std::move(finding)};
     }
     const bool is_sparse = entry.expected_bytes < entry.item.size;
-    std::string version = entry.version.empty() ? version_of(stat, 0) : entry.version;
-    return {std::make_unique<FileData>(std::move(file.fd), path, entry.item.size, is_sparse, std::move(version)),
+    // Where the version is not known, what tells a change since then is what the item says.
+    const Item& item = entry.item;
+    const bool is_as_listed =
+        stat.stx_size == item.size && stat.stx_mtime.tv_sec == item.mtime_s && stat.stx_mtime.tv_nsec == item.mtime_ns;
+    std::string version = !entry.version.empty() ? entry.version : is_as_listed ? version_of(stat, 0) : "";
+    return {std::make_unique<FileData>(std::move(file.fd), path, item.size, is_sparse, std::move(version)),
             std::nullopt};
 }
 

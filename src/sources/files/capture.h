@@ -54,7 +54,14 @@ private:
     void add_paths();
     void add_path(const std::string& path);
     bool is_reached_without_symlink(const std::string& path) const;
-    std::pair<const Root*, bool> root_of(std::string_view path) const;
+    void tell_of_symlink(const std::string& path);
+    // Where an item lies among the paths of the source.
+    struct Within {
+        bool is_whole = false;   // in one of them, or it is one
+        std::string_view given;  // the nearest of them, of the item's path
+        bool leads_on = false;   // there are others below it
+    };
+    Within within_of(std::string_view path) const;
     Wholeness how_captured(int folder, const char* name, const Item& item);
     Finding told(std::string path, int error);
 

@@ -13,7 +13,7 @@ namespace {
 constexpr unsigned wanted = STATX_BASIC_STATS;
 
 // Times wrap after 584 years, which makes no two of them equal that can be met. At most 55 bytes are one
-// block of SHA-256, and one is what each file of a rescan costs.
+// block of SHA-256, and one is what each file of a rescan costs that has one name.
 struct Version {
     std::uint64_t inode;
     std::uint64_t size;  // of a folder, whose size differs by file system, the treatment
@@ -109,6 +109,10 @@ std::string version_of(const Stat& stat, std::uint32_t treatment) {
     return std::string(bytes_of(make_version(stat, treatment)));
 }
 
+bool is_still(const Stat& stat, std::string_view version) {
+    return version.substr(0, sizeof(Version)) == bytes_of(make_version(stat, 0));
+}
+
 void fill_entry(Batch::Entry& entry, std::string_view folder, std::string_view name, const Stat& stat,
                 std::uint32_t treatment, LinkNumbers& links) {
     Item& item = entry.item;
@@ -137,8 +141,11 @@ void fill_entry(Batch::Entry& entry, std::string_view folder, std::string_view n
     } else if (item.kind == ItemKind::char_device || item.kind == ItemKind::block_device) {
         item.device = gnu_dev_makedev(stat.stx_rdev_major, stat.stx_rdev_minor);
     }
-    if (stat.stx_nlink > 1 && !is_folder(stat)) item.hard_link = links.number(stat);
     entry.version = bytes_of(make_version(stat, treatment));
+    if (stat.stx_nlink > 1 && !is_folder(stat)) {
+        item.hard_link = links.number(stat);
+        entry.version.append(reinterpret_cast<const char*>(&item.hard_link), sizeof item.hard_link);
+    }
 }
 
 }  // namespace holdfast::files

@@ -1,7 +1,8 @@
 // sources/files/entry.h: an item, and what tells that it is unchanged, from what stat says of it.
 //
-// Shape    a version is inode, size, mtime, ctime, mode, owner, links and treatment as fixed-size numbers.
-//          The device is not in it: its number changes when the machine starts again
+// Shape    a version is inode, size, mtime, ctime, mode, owner, links and treatment as fixed-size numbers; an entry's has
+//          the number of its hard links behind it, which may be another one in the next capture. The device is not in
+//          it: its number changes when the machine starts again
 // Threads  LinkNumbers may be used from any thread
 #pragma once
 
@@ -52,6 +53,8 @@ private:
 // to the source's and for other file systems, the others hash the options.
 constexpr std::uint32_t treatment_partial = 1;
 std::string version_of(const Stat& stat, std::uint32_t treatment);
+// Whether a file has this version, which an entry may have extended.
+bool is_still(const Stat& stat, std::string_view version);
 void fill_entry(Batch::Entry& entry, std::string_view folder, std::string_view name, const Stat& stat,
                 std::uint32_t treatment, LinkNumbers& links);
 

@@ -99,20 +99,24 @@ TEST(Roots, are_absolute_without_resolving_symlinks) {
     EXPECT_TRUE(absolute_path("x").ends_with("/x"));
 }
 
-TEST(Roots, swallow_what_lies_below_them) {
+TEST(Roots, know_what_lies_below_them) {
     Root top;
-    EXPECT_TRUE(add_root(top, "/srv/a"));
     EXPECT_TRUE(add_root(top, "/etc"));
-    EXPECT_FALSE(add_root(top, "/etc/ssl"));
+    EXPECT_FALSE(add_root(top, "/etc/ssl/certs"));
     EXPECT_FALSE(add_root(top, "/etc"));
+    EXPECT_TRUE(add_root(top, "/srv/a"));
     EXPECT_FALSE(top.whole);
-    EXPECT_TRUE(top.children.at("etc")->whole);
-    EXPECT_TRUE(top.children.at("etc")->children.empty());
+    const Root& etc = *top.children.at("etc");
+    EXPECT_TRUE(etc.whole && etc.given);
+    const Root& ssl = *etc.children.at("ssl");
+    EXPECT_TRUE(ssl.whole && !ssl.given);
+    EXPECT_TRUE(ssl.children.at("certs")->given);
     EXPECT_FALSE(top.children.at("srv")->whole);
     EXPECT_TRUE(top.children.at("srv")->children.at("a")->whole);
-    EXPECT_TRUE(add_root(top, "/"));
-    EXPECT_TRUE(top.whole);
-    EXPECT_TRUE(top.children.empty());
+    Root all;
+    EXPECT_TRUE(add_root(all, "/"));
+    EXPECT_FALSE(add_root(all, "/a"));
+    EXPECT_TRUE(all.whole);
 }
 
 TEST(Listing, sorts_by_bytes) {

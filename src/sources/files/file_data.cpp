@@ -30,7 +30,10 @@ ItemData::Piece FileData::read(MutableByteView into) {
         const std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(left, into.size() - done));
         const ssize_t got = ::pread(fd_.get(), into.data() + done, want, static_cast<off_t>(at_));
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) throw Error{Code::source_failed, "cannot read {}: {}", path_, errno_text(errno)};
+        if (got < 0) {
+            broken_ = errno;
+            return {.is_broken = true};
+        }
         if (got == 0) {  // shorter than it was
             data_end_ = at_;
             break;
@@ -58,9 +61,10 @@ std::uint64_t FileData::find_hole() {
 }
 
 std::optional<Finding> FileData::verdict() {
+    if (broken_ != 0) return Finding{path_, Finding::Kind::unreadable, "cannot be read: " + errno_text(broken_)};
     Stat now;
     const int error = stat_open(fd_.get(), now);
-    if (error == 0 && (version_.empty() || version_of(now, 0) == version_)) return std::nullopt;
+    if (error == 0 && is_still(now, version_)) return std::nullopt;
     return Finding{path_, Finding::Kind::changed, "changed while it was read"};
 }
 

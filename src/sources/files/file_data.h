@@ -1,6 +1,6 @@
 // sources/files/file_data.h: the bytes of one file, with its holes, and whether it kept still meanwhile.
 //
-// Errors   source_failed when a read fails
+// Errors   a read that fails breaks off this file alone
 // Threads  one reader
 // Limits   reads as many bytes as the file had when it was stat'ed: one that grows is cut there, and found
 //          changed
@@ -27,9 +27,10 @@ private:
     const std::string path_;
     const std::uint64_t size_;
     const bool is_sparse_;
-    const std::string version_;  // when it was stat'ed; empty: not known
+    const std::string version_;  // when it was stat'ed; empty: it changed since then
     std::uint64_t at_ = 0;
     std::uint64_t data_end_ = 0;  // of the run of data that `at_` is in
+    int broken_ = 0;              // the errno of the read that failed
 };
 
 }  // namespace holdfast::files

@@ -21,7 +21,8 @@ constexpr std::array options_table{
     SourceOption{"exclude_if_present", SourceOption::Type::list,
                  "leave out what lies in folders that hold a file of this name"},
     SourceOption{"exclude_larger", SourceOption::Type::size, "leave out files larger than this"},
-    SourceOption{"one_file_system", SourceOption::Type::flag, "other file systems mounted below are empty folders"},
+    SourceOption{"one_file_system", SourceOption::Type::flag,
+                 "other file systems mounted below are empty folders, unless they are paths of the source"},
 };
 
 struct Settings {

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -162,6 +161,9 @@ TEST_F(FilesSourceTest, follows_symlinks_on_the_way_but_not_at_the_end) {
     EXPECT_EQ(seen.at("link").item.kind, ItemKind::symlink);
     EXPECT_EQ(seen.at("link").item.link, at("real"));
     EXPECT_EQ(seen.size(), 2U);
+    // Whoever named it may have meant what it leads to.
+    ASSERT_EQ(findings_.size(), 1U);
+    EXPECT_NE(findings_[0].text.find(at("real")), std::string::npos);
     capture({{"paths", {top_, at("link/data")}}});
     ASSERT_EQ(findings_.size(), 1U);
     EXPECT_EQ(findings_[0].kind, Finding::Kind::unsupported);
@@ -214,6 +216,41 @@ TEST_F(FilesSourceTest, leaves_out_what_its_options_say) {
     EXPECT_EQ(paths({{"paths", {top_}}, {"exclude", {top_ + "/*", "!keep"}}}),
               (Names{"", "keep", "keep/b.tmp", "keep/c"}));
     EXPECT_EQ(error_of([&] { capture({{"paths", {top_}}, {"exclude_from", {at("gone")}}}); }).code(), Code::config);
+}
+
+TEST_F(FilesSourceTest, goes_into_other_file_systems_where_a_path_says_so) {
+    folder("other");
+    folder("third");
+    const auto look = [&] {
+        for (const char* name : {"other/given/deep/1", "other/beside/2", "other/given 2/3", "third/4", "5"}) file(name);
+        const SourceOptions one{{"one_file_system", {"true"}}, {"paths", {top_}}};
+        EXPECT_EQ(paths(one), (Names{"", "5", "other", "third"}));
+        SourceOptions given = one;
+        for (const char* name : {"other/given/deep", "other/given 2"}) given["paths"].push_back(at(name));
+        const auto seen = capture(given);
+        EXPECT_TRUE(findings_.empty());
+        Names found;
+        for (const auto& [path, each] : seen) found.push_back(path);
+        EXPECT_EQ(found, (Names{"", "5", "other", "other/given", "other/given 2", "other/given 2/3", "other/given/deep",
+                                "other/given/deep/1", "third"}));
+        // What of a folder was not captured is not to be deleted by a restore.
+        for (const char* path : {"other", "other/given", "third"})
+            EXPECT_EQ(wholeness_of(seen.at(path).item), Wholeness::in_part) << path;
+        for (const char* path : {"", "other/given/deep", "other/given 2"})
+            EXPECT_EQ(wholeness_of(seen.at(path).item), Wholeness::whole) << path;
+        given["paths"].push_back(at("third"));
+        const auto more = capture(given);
+        EXPECT_EQ(wholeness_of(more.at("third").item), Wholeness::whole);
+        EXPECT_NE(more.at("third").version, seen.at("third").version);
+        EXPECT_TRUE(more.contains("third/4"));
+    };
+    EXPECT_EXIT(
+        {
+            mount_for_this_process({at("other"), at("third")});
+            look();
+            std::exit(HasFailure() ? 1 : 0);
+        },
+        testing::ExitedWithCode(0), "");
 }
 
 TEST_F(FilesSourceTest, refuses_options_that_make_no_sense) {
@@ -301,6 +338,47 @@ TEST_F(FilesSourceTest, takes_nothing_for_unchanged_by_the_stamps_of_a_clock_tha
     for (timespec (*const behind)() : {+[] { return by(-3600); }, +[] { return by(-2); }})
         EXPECT_FALSE(has_version(behind));
     EXPECT_TRUE(has_version(+[] { return by(3600); }));
+}
+
+TEST_F(FilesSourceTest, finds_out_that_a_file_without_a_version_changed_since_it_was_listed) {
+    file("grows", "1");
+    file("stays", "1");
+    files::WalkOptions options;
+    options.now = +[] { return by(-3600); };
+    files::FilesCapture capture(world_, "test", {top_}, options);
+    std::map<std::string, bool> changed;
+    Batch batch;
+    while (capture.next(batch))
+        for (const Batch::Entry& entry : batch.entries) {
+            if (entry.item.kind != ItemKind::file) continue;
+            ASSERT_TRUE(entry.version.empty());
+            if (entry.item.path == at("grows")) file("grows", "longer");
+            const Capture::Opened opened = capture.open(batch, entry);
+            Bytes buffer(100);
+            while (opened.data->read(buffer).bytes > 0) {
+            }
+            changed[entry.item.path] = opened.data->verdict().has_value();
+        }
+    EXPECT_EQ(changed, (std::map<std::string, bool>{{at("grows"), true}, {at("stays"), false}}));
+}
+
+TEST_F(FilesSourceTest, breaks_off_a_file_that_cannot_be_read) {
+    // Memory at address 0, where nothing lies.
+    const std::string path = "/proc/self/mem";
+    const auto from = source({{"paths", {path}}});
+    const auto capture = from->begin({world_});
+    std::optional<Finding> finding;
+    Batch batch;
+    while (capture->next(batch))
+        for (const Batch::Entry& entry : batch.entries) {
+            if (entry.item.path != path) continue;
+            const Capture::Opened opened = capture->open(batch, entry);
+            Bytes buffer(100);
+            EXPECT_TRUE(opened.data->read(buffer).is_broken);
+            finding = opened.data->verdict();
+        }
+    ASSERT_TRUE(finding);
+    EXPECT_EQ(finding->kind, Finding::Kind::unreadable);
 }
 
 TEST_F(FilesSourceTest, finds_out_that_a_file_changes_while_it_is_read) {
@@ -400,6 +478,18 @@ TEST_F(FilesSourceTest, numbers_hard_links_alike) {
     EXPECT_EQ(seen.at("a/1").item.hard_link, seen.at("b/2").item.hard_link);
     EXPECT_EQ(seen.at("alone").item.hard_link, 0U);
     EXPECT_EQ(seen.at("b").item.hard_link, 0U);
+}
+
+TEST_F(FilesSourceTest, numbers_that_change_are_a_change_of_the_file) {
+    file("a/1");
+    std::filesystem::create_hard_link(at("a/1"), at("a/2"));
+    file("a/alone");
+    const auto before = capture();
+    // Another device comes first, which numbers are by.
+    const auto after = capture({{"paths", {"/dev/null", top_}}});
+    EXPECT_NE(before.at("a/1").item.hard_link, after.at("a/1").item.hard_link);
+    EXPECT_NE(before.at("a/1").version, after.at("a/1").version);
+    EXPECT_EQ(before.at("a/alone").version, after.at("a/alone").version);
 }
 
 TEST_F(FilesSourceTest, walks_down_deeper_than_any_path_may_be_long) {

@@ -51,6 +51,12 @@ bool filter(FdCache& cache, int folder, const std::string& path, const WalkOptio
     return tag.has_value();
 }
 
+bool is_given(const Root* root, std::string_view name) {
+    if (root == nullptr) return false;
+    const auto child = root->children.find(name);
+    return child != root->children.end() && child->second->given;
+}
+
 }  // namespace
 
 std::uint32_t treatment_by(const WalkOptions& options) {
@@ -99,6 +105,7 @@ Lister::Found Lister::list(const Place& place) {
     auto large = std::make_shared<LargeFolder>();
     large->folder = place.folder;
     large->path = place.folder->path();
+    large->root = place.root;
     large->device = place.device;
     if (options_.one_file_system) {
         Stat stat;
@@ -107,13 +114,15 @@ Lister::Found Lister::list(const Place& place) {
             return found;
         }
         if (!large->device) large->device = device_of(stat);
-        if (*large->device != device_of(stat)) return found;
+        const bool ends_here = *large->device != device_of(stat);
+        if (ends_here && place.root != nullptr && !place.root->children.empty()) return list_named(place, open.get());
+        if (ends_here) return found;
     }
     if (const int error = large->listing.list(open.get()); error != 0) findings_.add(finding_of(large->path, error));
     filter(cache_, open.get(), large->path, options_, large->listing);
     large->listing.sort();
     found.folders = std::make_unique<SubFolders>();
-    found.folders->parent = {place.folder, nullptr, large->device};
+    found.folders->parent = {place.folder, place.root, large->device};
     if (large->listing.size() <= options_.batch_entries_max) {
         found.batch.handle = place.folder;
         stat_entries(*large, 0, large->listing.size(), open.get(), found.batch, found.folders.get());
@@ -130,21 +139,37 @@ Lister::Found Lister::list_named(const Place& place, int folder) {
     found.batch.handle = place.folder;
     found.batch.folder = place.folder->path();
     found.folders = std::make_unique<SubFolders>();
-    found.folders->parent = {place.folder, place.root, {}};
+    found.folders->parent = {place.folder, place.root, place.device};
     for (const auto& [name, root] : place.root->children) {
         Stat stat;
-        const int error =
-            root->whole ? stat_at(folder, name.c_str(), stat) : stat_following(folder, name.c_str(), stat);
-        if (error != 0) {
+        Batch::Entry entry;
+        if (const int error = stat_named(folder, name, *root, found.batch.folder, entry, stat); error != 0) {
             findings_.add(finding_of(join_path(found.batch.folder, name), error));
             continue;
         }
-        if (root->whole) ++roots_found_;
-        const std::uint32_t treatment = !is_folder(stat) ? 0 : root->whole ? treatment_ : treatment_partial;
-        fill_entry(found.batch.entries.emplace_back(), found.batch.folder, name, stat, treatment, links_);
+        if (root->given) ++roots_found_;
         if (is_folder(stat)) found.folders->add(name);
+        found.batch.entries.push_back(std::move(entry));
     }
     return found;
+}
+
+// An errno, 0 for success.
+int Lister::stat_named(int folder, const std::string& name, const Root& root, const std::string& above,
+                       Batch::Entry& entry, Stat& stat) {
+    const auto look = [&] {
+        return root.whole ? stat_at(folder, name.c_str(), stat) : stat_following(folder, name.c_str(), stat);
+    };
+    int error = look();
+    if (error == 0 && is_fresh(stat, options_.now())) {
+        wait_until_past(stat.stx_ctime, options_.now);
+        error = look();
+    }
+    if (error != 0) return error;
+    const std::uint32_t treatment = !is_folder(stat) ? 0 : root.given ? treatment_ : treatment_partial;
+    fill_entry(entry, above, name, stat, treatment, links_);
+    if (is_fresh(stat, options_.now())) entry.version.clear();
+    return 0;
 }
 
 void Lister::sort_out_sub_folders(const LargeFolder& large, int folder, SubFolders& folders) {
@@ -221,7 +246,8 @@ void Lister::set_entry(Batch::Entry& entry, const LargeFolder& large, const char
     std::uint32_t treatment = 0;
     if (is_folder(stat)) {
         treatment = treatment_;
-        if (large.device && *large.device != device_of(stat)) treatment |= treatment_partial;
+        if (large.device && *large.device != device_of(stat) && !is_given(large.root, name))
+            treatment |= treatment_partial;
     }
     fill_entry(entry, large.path, name, stat, treatment, links_);
 }

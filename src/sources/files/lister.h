@@ -43,14 +43,15 @@ bool leaves_out_names(FdCache& cache, int folder, const std::string& path, const
 // A folder to list, and what the source says about it.
 struct Place {
     Folder::Pointer folder;
-    const Root* root = nullptr;           // chooses among the names, null when all are captured
-    std::optional<std::uint64_t> device;  // that of the path that the source names
+    const Root* root = nullptr;           // chooses among the names, or knows paths below; null: all are captured
+    std::optional<std::uint64_t> device;  // that of the path that the source names, once it was listed
 };
 
 // A large folder whose entries are stat'ed in pieces.
 struct LargeFolder {
     Folder::Pointer folder;
     std::string path;
+    const Root* root = nullptr;  // as of its Place
     std::optional<std::uint64_t> device;
     Listing listing;
 };
@@ -103,6 +104,8 @@ public:
 
 private:
     Found list_named(const Place& place, int folder);
+    int stat_named(int folder, const std::string& name, const Root& root, const std::string& above, Batch::Entry& entry,
+                   Stat& stat);
     void stat_entries(const LargeFolder& large, std::size_t first, std::size_t end, int folder, Batch& batch,
                       SubFolders* folders);
     void set_entry(Batch::Entry& entry, const LargeFolder& large, const char* name, const Stat& stat);

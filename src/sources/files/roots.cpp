@@ -1,6 +1,7 @@
 #include "sources/files/roots.h"
 
 #include <filesystem>
+#include <utility>
 
 #include "base/text.h"
 
@@ -26,15 +27,15 @@ bool add_root(Root& top, std::string_view path) {
     Root* at = &top;
     for (const std::string& name : split(path, '/')) {
         if (name.empty()) continue;
-        if (at->whole) return false;
         std::unique_ptr<Root>& child = at->children[name];
-        if (!child) child = std::make_unique<Root>();
+        if (!child) {
+            child = std::make_unique<Root>();
+            child->whole = at->whole;
+        }
         at = child.get();
     }
-    if (at->whole) return false;
-    at->whole = true;
-    at->children.clear();
-    return true;
+    at->given = true;
+    return !std::exchange(at->whole, true);
 }
 
 }  // namespace holdfast::files

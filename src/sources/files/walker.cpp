@@ -144,11 +144,13 @@ Walker::Steps::iterator Walker::expand(Steps::iterator step) {
             more.next += name.size() + 1;
             const auto folder = steps_.emplace(step);
             Place& place = folder->place;
-            if (more.parent.root != nullptr) place.root = more.parent.root->children.find(name)->second.get();
+            if (more.parent.root != nullptr)
+                if (const auto root = more.parent.root->children.find(name); root != more.parent.root->children.end())
+                    place.root = root->second.get();
             const bool leads_on = place.root != nullptr && !place.root->whole;
             place.folder = Folder::below(more.parent.folder, std::move(name),
                                          leads_on ? Folder::Access::follow : Folder::Access::read);
-            place.device = more.parent.device;
+            if (place.root == nullptr || !place.root->given) place.device = more.parent.device;
             return folder;
         }
         if (step->kind != Step::Kind::more_pieces && step->kind != Step::Kind::more_folders) return step;
