@@ -98,13 +98,31 @@ void print_table(Output& out, const engine::ForgetReport& report, bool explain) 
     if (!table.empty()) table.print(out);
 }
 
-std::uint64_t pruned(Context& context, repo::Repository& repository, const engine::ForgetPlan& plan) {
+engine::PruneReport pruned(Context& context, repo::Repository& repository, const engine::ForgetPlan& plan) {
     engine::Progress progress;
     const ProgressLine line(context.out, context.world.clock, progress, "pruning");
     engine::PrunePlan prune;
     prune.windows = plan.windows;
-    const engine::PruneReport report = engine::prune(repository, prune, progress);
-    return report.bytes_freed + report.journal_bytes_freed;
+    prune.trust_clock = plan.trust_clock;
+    return engine::prune(repository, prune, progress);
+}
+
+void print(Output& out, const ForgetChoice& choice, const engine::ForgetReport& report,
+           const std::optional<engine::PruneReport>& collected) {
+    const bool only_shown = choice.dry_run || choice.explain;
+    std::optional<std::uint64_t> freed;
+    if (collected) freed = collected->bytes_freed + collected->journal_bytes_freed;
+    if (out.is_json()) {
+        print_json(out, report, freed, only_shown);
+        return;
+    }
+    if (out.quiet) return;
+    print_table(out, report, choice.explain);
+    out.line(fmt::format("{} {}, {} {}{}", only_shown ? "would remove" : "removed",
+                         counted(report.remove.size(), "snapshot", "snapshots"), only_shown ? "keep" : "kept",
+                         human_count(report.keep.size()), freed ? fmt::format(", freed {}", human_bytes(*freed)) : ""));
+    if (!only_shown && !freed && !report.remove.empty())
+        out.say("`holdfast prune` gives their space back; `forget --prune` does both.");
 }
 
 int run_simulation(Context& context, const ForgetChoice& choice, const repo::Repository& repository) {
@@ -121,27 +139,16 @@ int run_forget(Context& context, const ForgetChoice& choice) {
     engine::ForgetPlan plan = plan_of(context, choice, *repository);
     engine::ForgetReport report = engine::forget(*repository, plan);
     const bool only_shown = choice.dry_run || choice.explain;
-    const std::string removed = counted(report.remove.size(), "snapshot", "snapshots");
     if (!only_shown && !report.remove.empty()) {
-        if (!context.confirm(fmt::format("Forget {}?", removed)))
+        if (!context.confirm(fmt::format("Forget {}?", counted(report.remove.size(), "snapshot", "snapshots"))))
             throw Error{Code::cancelled, "the answer was no"}.unharmed("nothing was forgotten");
         plan.dry_run = false;
         report = engine::forget(*repository, plan);
     }
-    std::optional<std::uint64_t> freed;
-    if (choice.prune && !only_shown) freed = pruned(context, *repository, plan);
-    Output& out = context.out;
-    if (out.is_json()) {
-        print_json(out, report, freed, only_shown);
-        return 0;
-    }
-    if (out.quiet) return 0;
-    print_table(out, report, choice.explain);
-    out.line(fmt::format("{} {}, {} {}{}", only_shown ? "would remove" : "removed", removed,
-                         only_shown ? "keep" : "kept", human_count(report.keep.size()),
-                         freed ? fmt::format(", freed {}", human_bytes(*freed)) : ""));
-    if (!only_shown && !freed && !report.remove.empty())
-        out.say("`holdfast prune` gives their space back; `forget --prune` does both.");
+    std::optional<engine::PruneReport> collected;
+    if (choice.prune && !only_shown) collected = pruned(context, *repository, plan);
+    print(context.out, choice, report, collected);
+    if (collected) require_all_kept(*collected);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/output.h"
 #include "app/part_name.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -38,6 +39,23 @@ std::string source_with_journal(const repo::Repository& repository, const std::s
                                : Error{Code::not_found, "there is no journal of {}", name};
     if (all.empty()) throw std::move(error).hint("`holdfast follow SOURCE` makes one.");
     throw std::move(error).hint(fmt::format("There are journals of: {}.", join(all, ", ")));
+}
+
+void require_all_kept(const engine::PruneReport& report) {
+    if (report.journals_left.empty()) return;
+    std::vector<std::string> sources;
+    for (const auto& [source, why] : report.journals_left) sources.push_back(source);
+    const bool one = sources.size() == 1;
+    throw Error{Code::partial,
+                "the {} of {} {}: {}",
+                one ? "journal" : "journals",
+                join(sources, ", "),
+                one ? "was left as it is" : "were left as they are",
+                report.journals_left.front().why}
+        .unharmed("nothing was removed there")
+        .hint(
+            "A clock that jumped: correct it, or say --clock-is-right when it is right. Damage: `holdfast check` says "
+            "what it is.");
 }
 
 }  // namespace holdfast::app

@@ -1,6 +1,6 @@
 // app/journals.h: what the command line and the configuration say about journals.
 //
-// Errors   usage
+// Errors   usage, partial
 #pragma once
 
 #include <string>
@@ -16,5 +16,8 @@ engine::JournalWindows journal_windows(Context& context, const repo::Repository&
 
 // The one source of this name that has a journal; empty: the only one. not_found else.
 std::string source_with_journal(const repo::Repository& repository, const std::string& name);
+
+// partial when prune had to leave journals as they were.
+void require_all_kept(const engine::PruneReport& report);
 
 }  // namespace holdfast::app

@@ -19,7 +19,7 @@ policy::ClockMark mark_now(const Clock& clock) {
 Error jumped(std::string_view what) {
     return Error{Code::retention, "retention cannot be trusted to this machine's clock: {}", what}
         .unharmed("nothing was forgotten")
-        .hint("Correct the clock. If it is right now, `forget --clock-is-right` goes on.");
+        .hint("Correct the clock. If it is right now, --clock-is-right of `forget` or `prune` goes on.");
 }
 
 }  // namespace

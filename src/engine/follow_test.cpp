@@ -473,6 +473,39 @@ TEST_F(Follow, forget_never_takes_the_base_of_a_window_and_prune_what_no_window_
     EXPECT_EQ(windows().size(), 1U);
 }
 
+TEST_F(Follow, prune_expires_nothing_by_a_clock_that_jumped_until_it_is_trusted) {
+    write(2);
+    once();
+    const Nanoseconds begin = now();
+    for (int i = 0; i < 4; ++i) {
+        write(10);
+        once();
+        world_.sim.clock.advance(3600 * one_second);
+        back_up(source_, *repository_, {}, progress_);
+        repository_->refresh();
+    }
+    PrunePlan plan;
+    plan.windows = {{"logged", 30 * 86400 * one_second}};
+    EXPECT_EQ(prune(*repository_, plan, progress_).journal_bytes_freed, 0U);
+    world_.sim.clock.set_now(now() + 400 * 86400 * one_second);
+    for (const bool dry_run : {true, false}) {
+        plan.dry_run = dry_run;
+        const PruneReport refused = prune(*repository_, plan, progress_);
+        EXPECT_EQ(refused.journal_bytes_freed, 0U);
+        ASSERT_EQ(refused.journals_left.size(), 1U);
+        EXPECT_EQ(refused.journals_left[0].source, "logged");
+        EXPECT_NE(refused.journals_left[0].why.find("put forward by 400 d"), std::string::npos);
+    }
+    EXPECT_TRUE(world_.sim.log.contains("the journal of logged is left as it is"));
+    EXPECT_EQ(restored_at(begin), log_.state(begin));
+    EXPECT_TRUE(prune(*repository_, {}, progress_).journals_left.empty()) << "without a window no clock is asked";
+    EXPECT_EQ(restored_at(begin), log_.state(begin));
+    plan.trust_clock = true;
+    const PruneReport trusting = prune(*repository_, plan, progress_);
+    EXPECT_TRUE(trusting.journals_left.empty());
+    EXPECT_GT(trusting.journal_bytes_freed, 0U);
+}
+
 TEST_F(Follow, the_base_of_a_window_is_protected_when_it_is_named) {
     write(2);
     once();

@@ -1,5 +1,9 @@
 #include "engine/journals.h"
 
+#include <algorithm>
+
+#include "base/error.h"
+#include "engine/clock_guard.h"
 #include "engine/windows.h"
 #include "repo/segment_pack.h"
 
@@ -11,6 +15,17 @@ Nanoseconds window_of(const JournalWindows& windows, const std::string& source) 
     for (const std::string& name : {source, source.substr(0, source.rfind('@'))})
         if (const auto at = windows.find(name); at != windows.end()) return at->second;
     return 0;
+}
+
+// Nothing: its clock may say what is old.
+std::optional<Error> clock_refusal(const repo::Repository& repository, bool trust) {
+    try {
+        check_clock(repository, trust);
+    } catch (const Error& error) {
+        if (error.code() != Code::retention) throw;
+        return error;
+    }
+    return std::nullopt;
 }
 
 }  // namespace
@@ -27,18 +42,29 @@ std::set<repo::SnapshotId> bases_of_windows(const repo::Repository& repository, 
 }
 
 void keep_journals(const repo::Repository& repository, const PrunePlan& plan, PruneReport& report) {
-    for (const std::string& source : sources_with_journals(repository)) {
+    const auto leave = [&](const std::string& source, const std::string& why) {
+        repository.world().log.warning(fmt::format("the journal of {} is left as it is: {}", source, why));
+        report.journals_left.push_back({source, why});
+    };
+    const std::vector<std::string> sources = sources_with_journals(repository);
+    const bool by_clock =
+        std::ranges::any_of(sources, [&](const std::string& source) { return window_of(plan.windows, source) != 0; });
+    const std::optional<Error> clock = by_clock ? clock_refusal(repository, plan.trust_clock) : std::nullopt;
+    for (const std::string& source : sources) {
         const Note note{"keeping the journal of {}", source};
+        const Nanoseconds window = window_of(plan.windows, source);
+        if (window != 0 && clock) {
+            leave(source, clock->message());
+            continue;
+        }
         repo::Journal journal(repository, source);
         journal.read();
         if (!journal.damage().empty()) {
             const repo::Journal::Damage& first = journal.damage().front();
-            repository.world().log.warning(
-                fmt::format("the journal of {} is left as it is: {}: {}", source, first.object, first.why.message()));
+            leave(source, fmt::format("{}: {}", first.object, first.why.message()));
             continue;
         }
-        const Needed kept =
-            needed(journal, repository.snapshots(), window_of(plan.windows, source), repository.world().clock.now());
+        const Needed kept = needed(journal, repository.snapshots(), window, repository.world().clock.now());
         if (plan.dry_run) {
             for (std::size_t i = 0; i < kept.segments.size(); ++i)
                 if (!kept.segments[i]) report.journal_bytes_freed += journal.segments()[i].stored();

@@ -12,7 +12,8 @@ namespace holdfast::engine {
 // Bases that windows need: they are not to be forgotten.
 std::set<repo::SnapshotId> bases_of_windows(const repo::Repository& repository, const JournalWindows& windows);
 
-// Removes what no window needs, and puts together what is left in many small objects.
+// Removes what no window needs, and puts together what is left in many small objects. Journals that are damaged, or have a
+// window while the clock cannot be trusted, are left alone, which is a warning.
 void keep_journals(const repo::Repository& repository, const PrunePlan& plan, PruneReport& report);
 
 }  // namespace holdfast::engine

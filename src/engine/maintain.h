@@ -67,6 +67,7 @@ struct PrunePlan {
     bool dry_run = false;
     double unused_max = 0.05;  // share of the stored bytes that may stay unused
     JournalWindows windows = {};
+    bool trust_clock = false;               // for windows: although this machine's clock jumped
     std::uint64_t checkpoint_entries = 64;  // so many of the logs since the last checkpoint make one due
 };
 struct PruneReport {
@@ -77,7 +78,12 @@ struct PruneReport {
     std::uint64_t bytes_freed = 0;
     std::uint64_t journal_bytes_freed = 0;
     std::uint64_t segments_packed = 0;
-    std::vector<std::string> waiting_for;  // sessions: "signer 3f2a… lane 1, host a, open since 2026-…"
+    struct LeftJournal {
+        std::string source;
+        std::string why;
+    };
+    std::vector<LeftJournal> journals_left;  // as they were: nothing of them expired
+    std::vector<std::string> waiting_for;    // sessions: "signer 3f2a… lane 1, host a, open since 2026-…"
 };
 PruneReport prune(repo::Repository& repository, const PrunePlan& plan, Progress& progress);
 

@@ -670,6 +670,31 @@ class Follow(Following):
         events = [line for line in self.holdfast("history", "s", "--json").lines() if line["type"] == "event"]
         self.assertEqual([(each["what"], each["count"]) for each in events], [("delete", 200), ("truncate", 0)])
 
+    def test_a_clock_that_jumped_ends_no_window(self):
+        source = self.server()
+        for value in range(3):
+            source.run("SET", "a", value)
+            self.holdfast("follow", source.url(), "--name", "s", "--once")
+            self.backup(source.url(), "--name", "s")
+        time.sleep(1.1)
+        self.holdfast("prune", "--journal-window", "1d")
+        before = self.window()
+        mark = next(self.home.rglob("clock"))
+        boot, steady, wall = mark.read_text().split()
+        month = (30 * 24 + 12) * 3600 * 10**9
+        mark.write_text(f"{boot} {steady} {int(wall) - month}\n")
+        refused = self.fails(3, "prune", "--journal-window", "1s", says="the journal of s was left as it is",
+                             hints="--clock-is-right")
+        self.assertIn("put forward by 30 d", refused.errors)
+        lines = self.holdfast("prune", "--journal-window", "1s", "--json", code=3).lines()
+        told = next(line for line in lines if line["type"] == "summary")["journals"]
+        self.assertEqual(([each["source"] for each in told["left"]], told["freed"]), (["s"], 0))
+        self.fails(3, "forget", self.snapshots()[1]["id"], "--prune", "--journal-window", "1s", says="the journal of s was left")
+        self.assertEqual(self.window()["from"], before["from"])
+        self.holdfast("prune")
+        self.holdfast("prune", "--journal-window", "1s", "--clock-is-right")
+        self.assertGreater(self.window()["from"], before["from"])
+
     def test_another_history_begins_a_new_window(self):
         source = self.server()
         source.run("SET", "a", "1")
