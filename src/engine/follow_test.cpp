@@ -7,6 +7,7 @@
 #include "engine/back_up.h"
 #include "engine/maintain.h"
 #include "engine/restore.h"
+#include "repo/names.h"
 #include "testing/memory_log.h"
 #include "testing/small_repository.h"
 
@@ -504,6 +505,39 @@ TEST_F(Follow, prune_expires_nothing_by_a_clock_that_jumped_until_it_is_trusted)
     const PruneReport trusting = prune(*repository_, plan, progress_);
     EXPECT_TRUE(trusting.journals_left.empty());
     EXPECT_GT(trusting.journal_bytes_freed, 0U);
+}
+
+TEST_F(Follow, prune_takes_nothing_of_a_journal_while_it_cannot_see_all_bases) {
+    const auto key = testing_support::test_key("another key, whose log is damaged");
+    const repo::SignerId other = repository_->add_key(key, {"other", repo::Role::writer});
+    {
+        const auto theirs =
+            repo::Repository::open(std::make_unique<StoreDecorator>(world_.store), key, {}, world_.sim.world());
+        write(2);
+        follow(source_, *theirs, theirs->world(), {.once = true}, {}, progress_);
+    }
+    const Nanoseconds instant = now();
+    log_.start_again("second");
+    write(2);
+    once();
+    ASSERT_EQ(windows().size(), 2U);
+    const std::string entry = repo::names::log_entry(other, 0, 1);
+    world_.flip(entry, world_.store.read(entry)->size() / 2);
+    for (const bool dry_run : {true, false}) {
+        const auto fresh = world_.open();
+        ASSERT_EQ(fresh->snapshots().size(), 1U);
+        PrunePlan plan;
+        plan.dry_run = dry_run;
+        try {
+            prune(*fresh, plan, progress_);
+            FAIL() << "it pruned what it does not wholly know";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), Code::corrupt);
+        }
+    }
+    world_.flip(entry, world_.store.read(entry)->size() / 2);
+    EXPECT_EQ(windows().size(), 2U);
+    EXPECT_EQ(restored_at(instant), log_.state(instant));
 }
 
 TEST_F(Follow, the_base_of_a_window_is_protected_when_it_is_named) {

@@ -30,6 +30,7 @@ void collect(repo::Repository& repository, const PrunePlan& plan, PruneReport& r
     };
     repository.refresh();
     repository.read_collections();
+    collector.require_whole_logs();  // or bases are not seen, and what they need of journals goes
     keep_journals(repository, plan, report);
     // What an earlier run left comes first: collections are settled one after another.
     if (!plan.dry_run && !add(collector.settle())) return;

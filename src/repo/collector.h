@@ -42,6 +42,8 @@ class Collector {
 public:
     explicit Collector(Repository& repository) : repository_(repository) {}
 
+    // Whoever does not know all that was committed must not delete. corrupt
+    void require_whole_logs() const;
     Survey survey(double unused_max);
     // What turns out to be damaged goes from `rewritten` to `kept`.
     void repack(Survey& survey);
@@ -57,8 +59,6 @@ public:
     Settled settle();
 
 private:
-    // Whoever does not know all that was committed must not collect.
-    void require_whole_logs() const;
     std::uint64_t last_collection();
     void stamp_every_lane(std::uint64_t number);
     std::vector<SessionName> sessions_before(std::uint64_t number);
