@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/stopped.h"
 #include "engine/back_up.h"
 #include "engine/windows.h"
 #include "repo/segment_pack.h"
@@ -324,7 +325,9 @@ private:
         return base.line == run_start_.position.line && base.at < run_start_.position.at;
     }
 
+    // As far as this key may, and it never ends the following: a `prune` does the same.
     void compact_if_due() {
+        if (!repository_.keys().may_collect(repository_.keys().own_id())) return;
         const Nanoseconds now = world_.clock.steady();
         if (now - compacted_ < plan_.compact_every) return;
         compacted_ = now;
@@ -333,7 +336,7 @@ private:
             journal.read();
             repo::compact_journal(repository_, journal, {});
         } catch (const Error& error) {
-            if (!is_of_store(error)) throw;
+            if (is_stop(error.code())) throw;
             world_.log.warning(
                 fmt::format("the journal of {} stays in many objects: {}", source_.name(), error.message()));
         }

@@ -97,6 +97,10 @@ protected:
         return target.state();
     }
 
+    std::unique_ptr<repo::Repository> open_with(const repo::Unlock& key) {
+        return repo::Repository::open(std::make_unique<StoreDecorator>(world_.store), key, {}, world_.sim.world());
+    }
+
     // In a world that was not stopped.
     void look_again() {
         after_.clock.set_now(now());
@@ -315,6 +319,48 @@ TEST_F(Follow, an_idle_source_costs_a_segment_a_minute) {
     EXPECT_GE(windows()[0].to.time, until - 61 * one_second) << "idle time counts as reached";
 }
 
+TEST_F(Follow, a_writers_key_goes_on_for_hours_and_leaves_compaction_to_who_may) {
+    const auto key = testing_support::test_key("a key that may write and nothing else");
+    repository_->add_key(key, {"writer", repo::Role::writer});
+    write(3);
+    const auto theirs = open_with(key);
+    follow(source_, *theirs, theirs->world(), {.once = true}, {}, progress_);
+    const Nanoseconds until = now() + 3 * 3600 * one_second;
+    std::size_t rounds = 0;
+    Quiet quiet(source_, world_.sim.world(), until, rounds);
+    try {
+        follow(quiet, *theirs, theirs->world(), {}, {}, progress_);
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::cancelled) << error.message();
+    }
+    EXPECT_GE(now(), until);
+    for (const std::string& name : world_.store.names("journal/")) EXPECT_EQ(name.find('-'), std::string::npos) << name;
+    look_again();
+    EXPECT_EQ(windows().size(), 1U);
+    EXPECT_GT(prune(*repository_, {}, progress_).segments_packed, 100U);
+    EXPECT_EQ(windows().size(), 1U);
+}
+
+// A store that refuses to remove.
+class Keeps final : public StoreDecorator {
+public:
+    using StoreDecorator::StoreDecorator;
+    void remove(std::string_view name) override { throw Error{Code::denied, "{} may not be removed", name}; }
+};
+
+TEST_F(Follow, what_keeps_a_journal_in_many_objects_does_not_end_it) {
+    write(3);
+    once();
+    Keeps keeps(world_.store);
+    const auto kept = world_.open_through(keeps);
+    const Nanoseconds until = now() + 3 * 3600 * one_second;
+    std::size_t rounds = 0;
+    Quiet quiet(source_, world_.sim.world(), until, rounds);
+    EXPECT_THROW(follow(quiet, *kept, kept->world(), {}, {}, progress_), Error);
+    EXPECT_GE(now(), until);
+    EXPECT_TRUE(world_.sim.log.contains("the journal of logged stays in many objects"));
+}
+
 // A store that is away for a while, and whoever follows counts how often the log was opened.
 class Away final : public StoreDecorator {
 public:
@@ -511,8 +557,7 @@ TEST_F(Follow, prune_takes_nothing_of_a_journal_while_it_cannot_see_all_bases) {
     const auto key = testing_support::test_key("another key, whose log is damaged");
     const repo::SignerId other = repository_->add_key(key, {"other", repo::Role::writer});
     {
-        const auto theirs =
-            repo::Repository::open(std::make_unique<StoreDecorator>(world_.store), key, {}, world_.sim.world());
+        const auto theirs = open_with(key);
         write(2);
         follow(source_, *theirs, theirs->world(), {.once = true}, {}, progress_);
     }

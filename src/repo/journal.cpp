@@ -1,7 +1,6 @@
 #include "repo/journal.h"
 
 #include <algorithm>
-#include <set>
 
 #include "repo/names.h"
 #include "repo/segment_pack.h"
@@ -46,7 +45,15 @@ bool Journal::read_segment(const Slot& slot) {
 void Journal::read_pack(const std::string& object) {
     if (packs_read_[object]) return;
     try {
-        for (Segment& segment : read_segment_pack(repository_, object)) {
+        auto segments = read_segment_pack(repository_, object);
+        if (!segments) {
+            repository_.world().log.warning(
+                fmt::format("{} is passed over: it was put together by someone who may not do that", object));
+            passed_over_.insert(object);
+            packs_read_[object] = true;
+            return;
+        }
+        for (Segment& segment : *segments) {
             const Slot slot{segment.lane, segment.number};
             take(std::move(segment), slot, object);
         }

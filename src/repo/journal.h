@@ -12,6 +12,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -63,6 +64,8 @@ public:
     void read_content(Segment segment, const std::function<void(ByteView)>& each);
     // Single objects of which a pack has a copy.
     const std::vector<std::string>& superseded() const { return superseded_; }
+    // What has the name of a pack and is by someone who may not put segments together. It harms nobody.
+    const std::set<std::string>& passed_over() const { return passed_over_; }
 
 private:
     bool read_segment(const Slot& slot);
@@ -78,6 +81,7 @@ private:
     std::vector<Segment> segments_;
     std::vector<Damage> damage_;
     std::vector<std::string> superseded_;
+    std::set<std::string> passed_over_;
 };
 
 class JournalWriter {

@@ -43,6 +43,29 @@ protected:
             journal.read_content(segment, [&](ByteView bytes) { out += as_text(bytes); });
         return out;
     }
+    std::unique_ptr<Repository> open_as(const NewKey& key) {
+        const Unlock unlock = testing_support::test_key("the key of " + key.label + std::string(32, '.'));
+        repository_->add_key(unlock, key);
+        return Repository::open(std::make_unique<StoreDecorator>(world_.store), unlock, {}, world_.sim.world());
+    }
+    // As of single segments, whoever may do that.
+    std::string put_pack(Repository& by, std::vector<Segment> rows) {
+        Bytes segments;
+        for (Segment& row : rows) {
+            row.offset = segments.size();
+            append(segments, *world_.store.read(row.object));
+        }
+        const Bytes table = encode_segment_table(by.keys(), rows, world_.sim.random);
+        Bytes out;
+        ByteWriter writer(out);
+        writer.u32(static_cast<std::uint32_t>(table.size()));
+        writer.raw(table);
+        writer.raw(segments);
+        const Segment& first = rows.front();
+        const std::string object = names::segment_pack(first.source_tag, first.lane, first.number, rows.back().number);
+        world_.store.create(object, out);
+        return object;
+    }
     std::string object_of(std::uint32_t lane, std::uint64_t number) {
         return names::segment(source_tag(repository_->keys(), "orders"), lane, number);
     }
@@ -241,6 +264,38 @@ TEST_F(JournalTest, compaction_refuses_what_is_damaged) {
     const Journal before = read();
     EXPECT_THROW(compact_journal(*repository_, before, {}), Error);
     EXPECT_TRUE(world_.store.read(object)) << "nothing is removed";
+}
+
+TEST_F(JournalTest, compaction_leaves_alone_what_another_one_is_at) {
+    write_lane(100, 40, false);
+    world_.sim.clock.advance(2 * 3600 * one_second);
+    const Journal before = read();
+    world_.store.remove(object_of(0, 5));
+    const auto objects = world_.store.objects().size();
+    EXPECT_EQ(compact_journal(*repository_, before, {}).packs, 0U);
+    EXPECT_EQ(world_.store.objects().size(), objects);
+}
+
+TEST_F(JournalTest, a_pack_by_one_who_may_not_make_it_is_passed_over_and_stops_nothing) {
+    write_lane(100, 40, false);
+    world_.sim.clock.advance(2 * 3600 * one_second);
+    Journal before = read();
+    const std::string all = content(before);
+    const auto writer = open_as({"writer", Role::writer});
+    const std::string object =
+        put_pack(*writer, {before.segments().begin(), before.segments().end() - 1});  // the name that compaction takes
+    Journal between = read();
+    EXPECT_TRUE(between.damage().empty());
+    EXPECT_TRUE(between.superseded().empty());
+    EXPECT_EQ(content(between), all);
+    EXPECT_TRUE(world_.sim.log.contains(object + " is passed over"));
+    EXPECT_EQ(compact_journal(*repository_, between, {}).segments, 40U);
+    EXPECT_TRUE(world_.store.read(object)) << "only a collector's objects are packs";
+    Journal after = read();
+    EXPECT_TRUE(after.damage().empty());
+    EXPECT_EQ(after.runs().size(), 1U);
+    EXPECT_EQ(content(after), all);
+    EXPECT_FALSE(world_.store.read(object_of(0, 5)));
 }
 
 TEST_F(JournalTest, expiry_removes_what_is_not_kept_and_never_the_newest) {

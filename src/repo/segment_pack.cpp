@@ -1,5 +1,6 @@
 #include "repo/segment_pack.h"
 
+#include <algorithm>
 #include <map>
 #include <span>
 #include <utility>
@@ -59,16 +60,24 @@ std::vector<Group> groups_of(const Journal& journal, const CompactLimits& limits
     return out;
 }
 
-Bytes read_single(const Repository& repository, const Segment& segment) {
+// Nothing: it is gone, and another compaction was here.
+std::optional<Bytes> read_single(const Repository& repository, const Segment& segment) {
     auto bytes = repository.store().read(segment.object);
-    if (!bytes || bytes->size() != segment.stored() ||
+    if (!bytes) return std::nullopt;
+    if (bytes->size() != segment.stored() ||
         crypto::sha256(ByteView(*bytes).subspan(4, segment.head_bytes)) != segment.hash ||
         crypto::sha256(ByteView(*bytes).subspan(4 + segment.head_bytes)) != segment.section_hash)
         throw Error{Code::corrupt, "{} is not what its head says", segment.object}.hint("Run `holdfast check`.");
-    return std::move(*bytes);
+    return bytes;
 }
 
-void compact(const Repository& repository, Group group) {
+std::string pack_name(Group group) {
+    const Segment& first = group.front();
+    return names::segment_pack(first.source_tag, first.lane, first.number, group.back().number);
+}
+
+// False: it stays as it is.
+bool compact(const Repository& repository, Group group) {
     std::vector<Segment> rows(group.begin(), group.end());
     std::uint64_t bytes = 0;
     for (Segment& row : rows) row.offset = std::exchange(bytes, bytes + row.stored());
@@ -78,16 +87,20 @@ void compact(const Repository& repository, Group group) {
     ByteWriter writer(out);
     writer.u32(static_cast<std::uint32_t>(table.size()));
     writer.raw(table);
-    for (const Segment& row : rows) writer.raw(read_single(repository, row));
-    const Segment& first = group.front();
-    const std::string object = names::segment_pack(first.source_tag, first.lane, first.number, group.back().number);
+    for (const Segment& row : rows) {
+        const auto single = read_single(repository, row);
+        if (!single) return false;
+        writer.raw(*single);
+    }
+    const std::string object = pack_name(group);
     repository.store().create(object, out);  // when it exists, another collector was as far as this
-    const std::vector<Segment> there = read_segment_pack(repository, object);
-    for (std::size_t i = 0; i < group.size(); ++i)
-        if (there.size() != group.size() || there[i].hash != group[i].hash)
-            throw Error{Code::corrupt, "{} does not hold the segments that its name says", object}.unharmed(
-                "the segments are still there");
+    const auto there = read_segment_pack(repository, object);
+    const bool same = there && std::ranges::equal(*there, group, {}, &Segment::hash, &Segment::hash);
+    if (!same)
+        throw Error{Code::corrupt, "{} does not hold the segments that its name says", object}.unharmed(
+            "the segments are still there");
     for (const Segment& segment : group) repository.store().remove(segment.object);
+    return true;
 }
 
 }  // namespace
@@ -120,11 +133,10 @@ Bytes encode_segment_table(const Keyring& keys, const std::vector<Segment>& segm
     return sign(SignedKind::segment_pack, keys.repository(), keys.secrets().signer, payload);
 }
 
-std::vector<Segment> decode_segment_table(const Keyring& keys, ByteView bytes, std::string_view what) {
+std::optional<std::vector<Segment>> decode_segment_table(const Keyring& keys, ByteView bytes, std::string_view what) {
     const SignedView view = parse_signed(bytes, SignedKind::segment_pack, what);
     keys.verify(view, what);
-    if (!keys.may_collect(view.author))
-        throw Error{Code::corrupt, "{} was put together by someone who may not do that", what};
+    if (!keys.may_collect(view.author)) return std::nullopt;
     ByteReader reader(view.payload, what);
     if (reader.u8() != version) reader.fail("it is of a version that this one does not know");
     const std::uint64_t tag = reader.u64();
@@ -173,17 +185,18 @@ std::vector<Segment> decode_segment_table(const Keyring& keys, ByteView bytes, s
     return out;
 }
 
-std::vector<Segment> read_segment_pack(const Repository& repository, const std::string& object) {
+std::optional<std::vector<Segment>> read_segment_pack(const Repository& repository, const std::string& object) {
     Store& store = repository.store();
     auto bytes = store.read_range(object, 0, table_guess);
-    if (!bytes) return {};  // gone since it was listed
+    if (!bytes) return std::vector<Segment>{};  // gone since it was listed
     ByteReader reader(*bytes, object);
     const std::size_t table_bytes = reader.u32();
     if (table_bytes > table_max) reader.fail("the length of its table makes no sense");
     if (4 + table_bytes > bytes->size()) bytes = store.read_range(object, 0, 4 + table_bytes);
     if (!bytes || bytes->size() < 4 + table_bytes) throw Error{Code::corrupt, "{} ends within its table", object};
     auto out = decode_segment_table(repository.keys(), ByteView(*bytes).subspan(4, table_bytes), object);
-    for (Segment& segment : out) {
+    if (!out) return std::nullopt;
+    for (Segment& segment : *out) {
         segment.object = object;
         segment.offset += 4 + table_bytes;
     }
@@ -193,9 +206,12 @@ std::vector<Segment> read_segment_pack(const Repository& repository, const std::
 Compacted compact_journal(const Repository& repository, const Journal& journal, const CompactLimits& limits) {
     for (const std::string& object : journal.superseded()) repository.store().remove(object);
     Compacted out;
-    for (const Group group : groups_of(journal, limits, repository.world().clock.now())) {
+    for (Group group : groups_of(journal, limits, repository.world().clock.now())) {
         repository.world().stop.check();
-        compact(repository, group);
+        // What lies under a name already and is no pack stays: who removed it might remove what another one just put there.
+        while (group.size() > 1 && journal.passed_over().contains(pack_name(group)))
+            group = group.first(group.size() - 1);
+        if (group.size() < limits.segments_min || !compact(repository, group)) continue;
         ++out.packs;
         out.segments += group.size();
     }

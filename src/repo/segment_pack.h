@@ -6,6 +6,7 @@
 // Source   doc/format/journal.md; review.md C4
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "repo/repository.h"
@@ -15,9 +16,10 @@ namespace holdfast::repo {
 
 class Journal;
 
-std::vector<Segment> read_segment_pack(const Repository& repository, const std::string& object);
+// Nothing: it was put together by someone who may not do that.
+std::optional<std::vector<Segment>> read_segment_pack(const Repository& repository, const std::string& object);
 Bytes encode_segment_table(const Keyring& keys, const std::vector<Segment>& segments, Random& random);
-std::vector<Segment> decode_segment_table(const Keyring& keys, ByteView bytes, std::string_view what);
+std::optional<std::vector<Segment>> decode_segment_table(const Keyring& keys, ByteView bytes, std::string_view what);
 
 struct CompactLimits {
     std::uint64_t pack_bytes = 32 * 1024 * 1024;
