@@ -490,6 +490,28 @@ TEST_F(Follow, a_source_without_a_log_is_refused) {
     }
 }
 
+TEST_F(Follow, a_key_that_is_for_other_sources_or_may_not_write_is_refused) {
+    write(2);
+    const auto key = [](const char* label) { return testing_support::test_key(label + std::string(32, '.')); };
+    repository_->add_key(key("ours"), {"ours", repo::Role::writer, {"logged"}});
+    repository_->add_key(key("other"), {"other", repo::Role::writer, {"uploads"}});
+    repository_->add_key(key("reader"), {"reader", repo::Role::reader});
+    for (const char* label : {"other", "reader"}) {
+        const auto refused = open_with(key(label));
+        try {
+            follow(source_, *refused, refused->world(), {.once = true}, {}, progress_);
+            FAIL() << label;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), Code::denied) << error.message();
+        }
+        EXPECT_TRUE(world_.store.names("journal/").empty()) << label;
+    }
+    const auto ours = open_with(key("ours"));
+    follow(source_, *ours, ours->world(), {.once = true}, {}, progress_);
+    repository_->refresh();
+    EXPECT_EQ(windows().size(), 1U);
+}
+
 TEST_F(Follow, forget_never_takes_the_base_of_a_window_and_prune_what_no_window_needs) {
     write(2);
     once();

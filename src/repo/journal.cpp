@@ -16,11 +16,21 @@ constexpr std::size_t head_guess = 2048;  // enough for a head, as a rule
 Journal::Journal(const Repository& repository, std::string source)
     : repository_(repository), source_(std::move(source)), tag_(source_tag(repository.keys(), source_)) {}
 
-void Journal::take(Segment segment, const Slot& slot, const std::string& object) {
+std::optional<Error> Journal::fault_of(const Segment& segment, const Slot& slot, const std::string& object) const {
     if (segment.source_tag != tag_ || segment.lane != slot.lane || segment.number != slot.number)
-        throw Error{Code::corrupt, "{} is the segment of another place", object};
+        return Error{Code::corrupt, "{} is the segment of another place", object};
+    const std::string who = segment.author.short_hex();
+    if (!repository_.keys().may_back_up(segment.author, source_))
+        return Error{Code::corrupt, "{} has a segment by {}, who may not back up {}", object, who, source_};
+    return std::nullopt;
+}
+
+// What is wrong with it, or it is known from here on.
+std::optional<Error> Journal::take(Segment segment, const Slot& slot, const std::string& object) {
+    if (auto fault = fault_of(segment, slot, object)) return fault;
     segment.object = object;
     known_.insert_or_assign(slot, std::move(segment));
+    return std::nullopt;
 }
 
 // False: there is none.
@@ -34,7 +44,8 @@ bool Journal::read_segment(const Slot& slot) {
         const std::size_t wanted = 4 + head_bytes_of(*bytes, object);
         if (wanted > bytes->size()) bytes = store.read_range(object, 0, wanted);
         if (!bytes || bytes->size() < wanted) throw Error{Code::corrupt, "{} ends within its head", object};
-        take(decode_head(repository_.keys(), ByteView(*bytes).subspan(4, wanted - 4), object), slot, object);
+        const ByteView head = ByteView(*bytes).subspan(4, wanted - 4);
+        if (auto fault = take(decode_head(repository_.keys(), head, object), slot, object)) throw std::move(*fault);
     } catch (const Error& error) {
         if (error.code() != Code::corrupt && error.code() != Code::denied) throw;
         damage_.push_back({object, error});
@@ -53,10 +64,12 @@ void Journal::read_pack(const std::string& object) {
             packs_read_[object] = true;
             return;
         }
+        std::optional<Error> fault;  // of one row, which is nothing against the others
         for (Segment& segment : *segments) {
             const Slot slot{segment.lane, segment.number};
-            take(std::move(segment), slot, object);
+            if (auto found = take(std::move(segment), slot, object)) fault = std::move(found);
         }
+        if (fault) throw std::move(*fault);
         packs_read_[object] = true;
     } catch (const Error& error) {
         if (error.code() != Code::corrupt && error.code() != Code::denied) throw;
@@ -153,6 +166,7 @@ void Journal::read_content(Segment segment, const std::function<void(ByteView)>&
     Segment signed_one = decode_head(repository_.keys(), head, segment.object);
     if (signed_one.hash != segment.hash)
         throw Error{Code::corrupt, "{} is not the segment it should be", segment.object};
+    if (auto fault = fault_of(signed_one, {segment.lane, segment.number}, segment.object)) throw std::move(*fault);
     signed_one.object = segment.object;
     open_section(repository_.keys(), signed_one, ByteView(*bytes).subspan(4 + segment.head_bytes), each);
 }

@@ -6,7 +6,8 @@
 // I1  create-if-absent of the next number is commit and fence in one
 // I2  never in the chunk index, never deduplicated; a collection does not know of it
 // I3  each head has the hash of the one before, through all lanes: what is missing shows
-// I4  what a store did not take in time is put again as it was, so a process does not stand in its own way
+// I4  only segments by who may back up the source are of it; of a pack the table says who that is until content is read
+// I5  what a store did not take in time is put again as it was, so a process does not stand in its own way
 // Source   doc/format/journal.md; review.md C4
 #pragma once
 
@@ -70,7 +71,8 @@ public:
 private:
     bool read_segment(const Slot& slot);
     void read_pack(const std::string& object);
-    void take(Segment segment, const Slot& slot, const std::string& object);
+    std::optional<Error> fault_of(const Segment& segment, const Slot& slot, const std::string& object) const;
+    std::optional<Error> take(Segment segment, const Slot& slot, const std::string& object);
 
     const Repository& repository_;
     const std::string source_;

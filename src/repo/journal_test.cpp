@@ -48,6 +48,21 @@ protected:
         repository_->add_key(unlock, key);
         return Repository::open(std::make_unique<StoreDecorator>(world_.store), unlock, {}, world_.sim.world());
     }
+    Segment segment_in(const std::string& object) {
+        const Bytes bytes = *world_.store.read(object);
+        const std::uint32_t head = head_bytes_of(bytes, object);
+        Segment out = decode_head(repository_->keys(), ByteView(bytes).subspan(4, head), object);
+        out.object = object;
+        return out;
+    }
+    // What one adds whose key is for another source.
+    void add_as_thief(std::uint64_t number) {
+        const auto thief = open_as({"thief", Role::writer, {"uploads"}});
+        JournalWriter writer(*thief, "orders");
+        writer.begin({.continues = false, .at = at(number), .take_over = true});
+        writer.append({as_bytes("forged\n"), at(number + 1), 1, false});
+        writer.end();
+    }
     // As of single segments, whoever may do that.
     std::string put_pack(Repository& by, std::vector<Segment> rows) {
         Bytes segments;
@@ -296,6 +311,59 @@ TEST_F(JournalTest, a_pack_by_one_who_may_not_make_it_is_passed_over_and_stops_n
     EXPECT_EQ(after.runs().size(), 1U);
     EXPECT_EQ(content(after), all);
     EXPECT_FALSE(world_.store.read(object_of(0, 5)));
+}
+
+TEST_F(JournalTest, a_key_that_is_for_other_sources_cannot_write_it) {
+    write_lane(100, 3, false);
+    add_as_thief(103);
+    Journal journal = read();
+    EXPECT_EQ(content(journal), "record 101\nrecord 102\nrecord 103\n");
+    std::set<std::string> refused;
+    for (const Journal::Damage& each : journal.damage()) refused.insert(each.object);
+    ASSERT_EQ(refused, (std::set<std::string>{object_of(1, 0), object_of(1, 1), object_of(1, 2)}));
+    EXPECT_NE(journal.damage()[0].why.message().find("who may not back up orders"), std::string::npos);
+    EXPECT_FALSE(JournalWriter(*repository_, "orders").last()) << "a new run begins, as nobody knows what led there";
+    write_lane(110, 2, false);
+    Journal after = read();
+    EXPECT_EQ(after.runs().back().to, at(112));
+    EXPECT_EQ(content(after).find("forged"), std::string::npos);
+}
+
+// As earlier versions put them together, which did not ask who wrote them.
+TEST_F(JournalTest, what_another_sources_key_wrote_is_refused_in_a_pack_and_the_rest_of_it_is_there) {
+    write_lane(100, 3, false);
+    write_lane(103, 3, true);
+    add_as_thief(106);
+    const Segment forged = segment_in(object_of(2, 1));
+    std::vector<Segment> rows;
+    for (const std::uint64_t number : {0U, 1U, 2U}) rows.push_back(segment_in(object_of(1, number)));
+    rows[1].author = forged.author;
+    const std::string pack = put_pack(*repository_, rows);
+    for (const Segment& row : rows) world_.store.remove(row.object);
+    Journal journal = read();
+    ASSERT_FALSE(journal.damage().empty());
+    EXPECT_EQ(journal.damage()[0].object, pack);
+    EXPECT_EQ(content(journal), "record 101\nrecord 102\nrecord 103\nrecord 105\nrecord 106\n");
+    Journal again = read();
+    again.read();
+    EXPECT_EQ(again.damage()[0].object, pack) << "it is told each time";
+}
+
+TEST_F(JournalTest, a_table_that_names_another_author_gives_no_content) {
+    add_as_thief(100);
+    std::vector<Segment> rows;
+    for (const std::uint64_t number : {0U, 1U}) rows.push_back(segment_in(object_of(0, number)));
+    for (Segment& row : rows) row.author = repository_->keys().own_id();
+    put_pack(*repository_, rows);
+    for (const Segment& row : rows) world_.store.remove(row.object);
+    Journal journal = read();
+    ASSERT_EQ(journal.segments().size(), 2U);
+    try {
+        content(journal);
+        FAIL() << "what a key for other sources wrote was read";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::corrupt);
+    }
 }
 
 TEST_F(JournalTest, expiry_removes_what_is_not_kept_and_never_the_newest) {

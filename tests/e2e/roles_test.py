@@ -49,6 +49,9 @@ class Roles(Case):
         self.fails(12, "key", "add", env={**self.writer, "HOLDFAST_NEW_PASSWORD": "x"}, says="may not add keys")
         self.fails(12, "backup", f"files:{self.tree}", "--name", "orders", env=self.writer, says="may not back up orders",
                    hints="uploads")
+        self.fails(12, "follow", "redis://127.0.0.1:1", "--name", "orders", "--once", env=self.writer,
+                   says="may not follow orders", hints="uploads")
+        self.fails(12, "follow", "redis://127.0.0.1:1", "--name", "orders", "--once", env=self.reader, says="may not follow")
         out = self.folder / "out"
         self.holdfast("restore", f"latest:{self.tree}", "--to", out, env=self.reader)
         self.assertEqual(contents(out), contents(self.tree))
