@@ -99,6 +99,21 @@ class Imported(Redis):
         self.fails(15, "import", copy, "--source", "s", says="makes no sense")
         self.assertEqual(self.snapshots(), [])
 
+    def test_a_folder_that_lacks_a_file_is_refused(self):
+        source = self.filled(*AOF)
+        rewrite(source)
+        source.send([["SET", "later", "x"]])
+        for lost in ("*.incr.aof", "*.base.rdb"):
+            copy = self.folder / f"without {lost[2:6]}"
+            shutil.copytree(source.data, copy)
+            next(copy.glob(f"appendonlydir/{lost}")).unlink()
+            config = self.folder / "holdfast.yaml"
+            config.write_text(f"version: 1\nsources:\n  s: {{kind: redis, method: aof, data_dir: \"{copy}\"}}\n")
+            said = {"says": f"{lost[1:]}: no such file or directory, which the manifest names", "hints": "All files"}
+            self.fails(15, "import", copy, "--source", "s", **said)
+            self.fails(15, "-c", config, "backup", "s", **said)
+        self.assertEqual(self.snapshots(), [])
+
 
 class Followed(Following):
     def test_every_instant_across_rewrites_and_restarts(self):

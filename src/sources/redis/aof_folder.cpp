@@ -139,8 +139,11 @@ AofFolder::AofFolder(std::string path) : path_(std::move(path)) {
         try {
             for (const AofEntry& entry : entries)
                 if (entry.type != 'h') files_.push_back({entry, open_file(path_ + "/" + entry.name)});
-        } catch (const Error&) {
-            if (attempt == attempts_max) throw;
+        } catch (const Error& error) {
+            // A rewrite may have removed it.
+            if (attempt < attempts_max) continue;
+            throw Error{Code::source_failed, "{}, which the manifest names", error.message()}.hint(
+                "All files that the manifest names are needed, and must be readable.");
         }
         if (read_manifest(path_) == entries && !files_.empty()) break;
         if (attempt == attempts_max)
