@@ -252,6 +252,52 @@ class Parts(Following):
         self.fails(16, "restore", "latest", "--to", target.url(), says="has functions already", hints="FUNCTION FLUSH")
         self.assertEqual(target.run("DBSIZE"), "0")
 
+    def test_nothing_is_dropped_before_what_would_be_refused_is(self):
+        source = self.filled("--databases", "32")
+        source.run("SET", "in twenty", 1, database=20)
+        self.backup(source.url(), "--name", "s")
+        drop = ("restore", "latest", "--existing", "drop", "--to")
+        kept = [["SET", "a", "new"], ["SELECT", 3], ["SET", "b", "new"]]
+
+        def refused(to, target, **said):
+            digest = target.digest()
+            result = self.fails(16, *drop, to, **said)
+            self.assertIn("nothing was changed at the target", " ".join(result.errors.split()))
+            self.assertEqual(target.digest(), digest)
+
+        few = self.server()
+        few.send(kept)
+        refused(few.url(), few, says="has no database 20", hints="--include NUMBER")
+        target = self.server("--databases", "32")
+        target.send(kept)
+        target.run("SET", "held", 1)
+        account = f"redis://it:pw@127.0.0.1:{target.port}"
+        rights = "+info +select +ping +dbsize +set +mset +msetnx +flushdb +function"
+        target.run("ACL", "SETUSER", "it", "on", ">pw", "~*", *rights.split())
+        refused(account, target, says="refuses RESTORE", hints="+restore")
+        target.run("ACL", "SETUSER", "it", "+restore", "-function")
+        refused(account, target, says="refuses FUNCTION RESTORE", hints="+function")
+        target.run("ACL", "SETUSER", "it", "+function")
+        # It is full of what is dropped.
+        target.send([["SELECT", 0], ["SET", "much", b"x" * (40 << 20)], ["CONFIG", "SET", "maxmemory", "30mb"]])
+        self.holdfast(*drop, account, "--no-verify")
+        self.assertEqual(target.digest(), source.digest())
+
+    def test_a_target_that_is_too_old_keeps_what_it_has(self):
+        source, target = self.server(), self.server()
+        source.run("SET", "a", "old")
+        self.backup(source.url(), "--name", "s")
+        dump = self.folder / "newer.rdb"
+        self.holdfast("export", "latest", "--as", "rdb", "--to", dump)
+        bytes_ = bytearray(dump.read_bytes())
+        bytes_[5:9], bytes_[-8:] = b"0011", bytes(8)  # of 7.2; without a checksum
+        dump.write_bytes(bytes_)
+        self.holdfast("import", dump, "--source", "newer", "--time", "2024-01-31")
+        target.run("SET", "b", "new")
+        self.fails(16, "restore", "newer", "--existing", "drop", "--to", target.url(), says="too old for data of RDB version 11",
+                   hints="a newer one")
+        self.assertEqual(target.run("GET", "b"), "new")
+
     def test_beside_then_in_its_place(self):
         source = self.server()
         source.send([["SET", "a", "old"]])

@@ -20,6 +20,7 @@ namespace {
 constexpr std::uint64_t restore_bytes_max = 512ULL * 1024 * 1024 - 64;
 constexpr std::size_t footer_bytes = 10;
 constexpr int keys_at_once = 1000;
+constexpr Nanoseconds look_every = one_second / 20;
 
 // Up to this many bytes a value is in memory as a whole, and a string may go by SET.
 constexpr std::uint64_t whole_bytes_max = 64 * 1024;
@@ -98,8 +99,8 @@ public:
             throw Error{Code::usage, "a cluster has only database 0, not {}", here}
                 .unharmed("nothing was changed at the target")
                 .hint("One captured database goes there by --include NUMBER and a target that ends in /0.");
-        if (options_.present != Present::fail) return;
         lanes_.select(here);
+        if (options_.present != Present::fail) return;
         const std::uint64_t keys = keys_there();
         if (keys == 0) return;
         if (!is_part_)
@@ -147,7 +148,7 @@ public:
             waiting_.reset();
             write_all(keys);
         }
-        begin_writing();
+        begin_writing({});
         send_several();
         lanes_.drain();
         restore_unset();
@@ -175,7 +176,7 @@ private:
     }
 
     void write_begin(const RdbKey& key, std::uint64_t value_bytes) {
-        begin_writing();
+        begin_writing(key.name);
         restore_unset();
         if (key.database != several_.database) send_several();
         lanes_.select(database_here(key.database));
@@ -388,7 +389,7 @@ private:
     void empty() {
         lanes_.for_each([&](Connection& master, const Slots& served) {
             if (slots_.all() || !lanes_.is_cluster()) {
-                master.ask({"FLUSHDB"});
+                master.ask({"FLUSHDB", "ASYNC"});
                 return;
             }
             for (std::size_t slot = 0; slot < slots_.size(); ++slot)
@@ -407,15 +408,34 @@ private:
         }
     }
 
-    // Once all databases were looked at, so that a refusal comes before the first change.
-    void begin_writing() {
+    // Once all databases were looked at, so that a refusal comes before the first change. `first`: the key; there may be
+    // none.
+    void begin_writing(const std::optional<std::string>& first) {
         if (std::exchange(has_begun_, true)) return;
         refuse_functions();
         if (options_.present != Present::drop) return;
+        lanes_.for_each([&](Connection& master, const Slots& served) {
+            if (first && (served & slots_).any()) try_restore(master, served, *first);
+            if (has_functions_) try_function_restore(master);
+        });
         for (const std::uint64_t number : databases_) {
             lanes_.select(database_here(number));
             empty();
         }
+        wait_until_freed();
+    }
+
+    // Until then a server that is near its maxmemory takes nothing.
+    void wait_until_freed() {
+        lanes_.for_each([&](Connection& master, const Slots&) {
+            const auto pending = [&] {
+                return info_value(master.ask({"INFO", "memory"}).text, "lazyfree_pending_objects");
+            };
+            for (std::string left = pending(); !left.empty() && left != "0"; left = pending()) {
+                world_.stop.check();
+                world_.clock.sleep(look_every);
+            }
+        });
     }
 
     // They come last, and would be refused then.
@@ -426,6 +446,47 @@ private:
         throw Error{Code::target_failed, "the server at {} has functions already", endpoint_.place()}
             .unharmed("nothing was written to the target")
             .hint("--existing missing leaves them as they are; FUNCTION FLUSH removes them.");
+    }
+
+    // Version and rights are looked at before the value, and no value has this type: nothing is written.
+    void try_restore(Connection& master, const Slots& served, const std::string& first) {
+        std::string name = first;
+        for (int i = 0; !served[static_cast<std::size_t>(slot_of(name))]; ++i) name = fmt::format("holdfast {}", i);
+        constexpr std::uint8_t no_type = 0xff;
+        Bytes payload{no_type};
+        append(payload, dump_footer(crc64(0, payload), version_));
+        const Reply got = master.try_ask({"RESTORE", name, "0", std::string(as_text(payload)), "REPLACE"});
+        if (got.text.find("Bad data format") != std::string::npos) return;
+        if (is_for_now(got)) return;
+        if (is_too_new(got)) throw too_old().unharmed("nothing was changed at the target");
+        refuse_before_change(master, got, "RESTORE");
+    }
+
+    // It looks at the payload once the account may ask.
+    static void try_function_restore(Connection& master) {
+        const Reply got = master.try_ask({"FUNCTION", "RESTORE", "no payload", "APPEND"});
+        if (!is_too_new(got) && !is_for_now(got)) refuse_before_change(master, got, "FUNCTION RESTORE");
+    }
+
+    // What it is full of goes first; and a slot may be on its way.
+    static bool is_for_now(const Reply& got) { return got.text.starts_with("OOM") || is_move(got); }
+
+    [[noreturn]] static void refuse_before_change(const Connection& master, const Reply& got,
+                                                  std::string_view command) {
+        throw Error{Code::target_failed, "the server at {} refuses {}: {}", master.endpoint().place(), command,
+                    printable(got.text)}
+            .unharmed("nothing was changed at the target")
+            .hint("An account of a target needs +restore and all keys, and +function where there are functions.");
+    }
+
+    static bool is_too_new(const Reply& got) {
+        return got.text.find("DUMP payload version or checksum") != std::string::npos;
+    }
+
+    Error too_old() const {
+        return Error{Code::target_failed, "the server at {} is too old for data of RDB version {}", endpoint_.place(),
+                     version_}
+            .hint("Restore into a server of the version that was captured, or a newer one.");
     }
 
     void append_restore_head(Bytes& out) const {
@@ -502,10 +563,7 @@ private:
                 .unharmed("keys that are there already were left as they are")
                 .hint("--existing missing leaves them alone, replace gives them their captured values.");
         }
-        if (got.text.find("DUMP payload version or checksum") != std::string::npos)
-            throw Error{Code::target_failed, "the server at {} is too old for data of RDB version {}",
-                        endpoint_.place(), version_}
-                .hint("Restore into a server of the version that was captured, or a newer one.");
+        if (is_too_new(got)) throw too_old();
         if (got.text.find("Bad data format") != std::string::npos)
             throw Error{Code::target_failed, "the server at {} cannot read the value of key {}", endpoint_.place(),
                         printable(name)}

@@ -18,11 +18,6 @@ constexpr std::uint64_t kept_bytes_max = 256 * 1024;
 constexpr int moves_max = 100;
 constexpr Nanoseconds pause_between_moves = one_second / 10;
 
-bool is_move(const Reply& got) {
-    return got.is_error() && (got.text.starts_with("MOVED ") || got.text.starts_with("ASK ") ||
-                              got.text.starts_with("TRYAGAIN") || got.text.starts_with("CLUSTERDOWN"));
-}
-
 // "MOVED 3999 127.0.0.1:6381"; without a host it is the one that said so.
 std::pair<std::string, int> place_in(const std::string& text, const std::string& host) {
     const std::size_t at = text.rfind(' ') + 1, colon = text.rfind(':');
@@ -34,6 +29,11 @@ std::pair<std::string, int> place_in(const std::string& text, const std::string&
 }
 
 }  // namespace
+
+bool is_move(const Reply& got) {
+    return got.is_error() && (got.text.starts_with("MOVED ") || got.text.starts_with("ASK ") ||
+                              got.text.starts_with("TRYAGAIN") || got.text.starts_with("CLUSTERDOWN"));
+}
 
 TargetLanes::TargetLanes(World& world, const Endpoint& endpoint, Refused refused)
     : world_(world), endpoint_(endpoint), refused_(std::move(refused)) {
@@ -81,7 +81,14 @@ void TargetLanes::for_each(const std::function<void(Connection&, const Slots&)>&
 void TargetLanes::select(std::uint64_t database) {
     if (selected_ == database) return;
     drain();
-    any().ask({"SELECT", fmt::format("{}", database)});
+    const Reply got = any().try_ask({"SELECT", fmt::format("{}", database)});
+    if (got.text.find("out of range") != std::string::npos)
+        throw Error{Code::target_failed, "the server at {} has no database {}", endpoint_.place(), database}
+            .unharmed("nothing was changed at the target")
+            .hint(
+                "Its configuration says how many it has (databases); a single one comes under another number by "
+                "--include NUMBER and a target that ends in /NUMBER.");
+    if (got.is_error()) any().fail(got, "SELECT");
     selected_ = database;
 }
 

@@ -19,6 +19,9 @@
 
 namespace holdfast::redis {
 
+// The slot of what was asked for is elsewhere, or on its way there.
+bool is_move(const Reply& got);
+
 class TargetLanes {
 public:
     // `kept` is what keep() was given.
