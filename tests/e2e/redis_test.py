@@ -309,6 +309,15 @@ class Parts(Following):
         self.holdfast("restore", "--unswap", "--beside", "9", "--to", source.url(0))
         self.assertEqual(source.run("GET", "a"), "wrong")
 
+    def test_there_must_be_something_to_go_back_to(self):
+        server = self.server()
+        server.send([["SET", "a", 1], ["SELECT", 9], ["SET", "b", 1]])
+        unswap = ("restore", "--unswap", "--to", server.url(0), "--beside")
+        self.fails(16, *unswap, "8", says="database 8 at", hints="DBSIZE")
+        self.assertEqual(server.run("GET", "a"), "1")
+        self.holdfast(*unswap, "9")
+        self.assertEqual((server.run("GET", "b"), server.run("GET", "a", database=9)), ("1", "1"))
+
     def test_expired_keys_are_handled_by_choice(self):
         source = self.server()
         source.send([["SET", "short", "x", "PX", 300], ["SET", "long", "x", "EX", 1000]])
