@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "sources/redis/aof_folder.h"
 #include "sources/redis/aof_watch.h"
+#include "sources/redis/clock_watch.h"
 #include "sources/redis/commands.h"
 #include "sources/redis/journal_form.h"
 #include "sources/redis/server_files.h"
@@ -91,6 +92,10 @@ private:
     }
 
     bool takes_up(const Moment& from) {
+        if (lies_ahead(world_.clock, from.time)) {
+            start_.why_not = dated_ahead;
+            return false;
+        }
         number_ = aof_number(from.position.at);
         open_new_files();
         const auto found = files_.find(number_);
@@ -133,7 +138,15 @@ private:
         const auto found = files_.find(number_);
         if (found == files_.end()) return fail("the append-only file that was followed is gone");
         const std::uint64_t size = size_of(found->second);
-        const Nanoseconds now = world_.clock.now();
+        const Nanoseconds known_until = std::max(last_.time, quiet_);
+        const Nanoseconds now = std::max(world_.clock.now(), known_until);
+        if (const Nanoseconds step = clock_watch_.step(); step < 0) {
+            return fail(clock_was_set(step));
+        } else if (step > 0) {
+            world_.log.warning(fmt::format("{}: {}", options_.source, clock_was_set(step)));
+            if (dark_from_ == 0) dark_from_ = known_until;
+            return;
+        }
         if (size < read_) return fail("the append-only file became shorter than it was");
         try {
             scan(found->second, std::min(size, read_ + piece_bytes));
@@ -256,6 +269,7 @@ private:
     std::vector<Pause> pauses_;  // among them
     Nanoseconds dark_from_ = 0;  // a pause, of which is nothing known yet
     AofWatch watch_{world_, options_};
+    ClockWatch clock_watch_{world_.clock};
     bool is_written_here_ = false;  // at the last look the server wrote to the file at hand, and to no other
     std::string under_;             // process and settings when that was so; empty: it never was
     std::uint64_t leads_on_ = 0;    // number of a file that the server began while it had the one at hand

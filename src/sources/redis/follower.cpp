@@ -12,6 +12,7 @@
 #include "clients/redis/discover.h"
 #include "sources/redis/advice.h"
 #include "sources/redis/capture.h"
+#include "sources/redis/clock_watch.h"
 #include "sources/redis/commands.h"
 #include "sources/redis/journal_form.h"
 #include "sources/redis/replication.h"
@@ -149,15 +150,17 @@ public:
           options_(options),
           once_(request.once),
           endpoint_(discover(request.world, options.endpoint, options.prefer_replica, Code::source_failed)),
-          spool_(request.world) {
+          spool_(request.world),
+          clock_watch_(request.world.clock) {
         sampler_.emplace(world_, endpoint_, options_.slots);
         refuse_relative_times();
         advise();
         SyncRequest sync;
-        if (request.from) sync.from = request.from->position;
+        const bool lies_before = request.from && !lies_ahead(world_.clock, request.from->time);
+        if (lies_before) sync.from = request.from->position;
         replication_ = std::make_unique<Replication>(world_, endpoint_, sync);
         start_.continues = replication_->continues();
-        start_.why_not = replication_->why_not();
+        start_.why_not = request.from && !lies_before ? dated_ahead : replication_->why_not();
         start_.at = {replication_->position(), replication_->answered()};
         if (start_.continues) start_.at.time = request.from->time;
         line_ = start_.at.position.line;
@@ -279,7 +282,7 @@ private:
     void run() noexcept {
         try {
             replication_->acknowledge(start_.continues ? start_.at.position.at : 0);  // the server waits for the first
-            while (!stopping_ && !world_.stop.requested()) {
+            while (!stopping_ && !world_.stop.requested() && !is_broken_) {
                 try {
                     step();
                 } catch (const Error& error) {
@@ -287,7 +290,7 @@ private:
                         wait_for_room(error);
                     else if (error.code() != Code::source_failed)
                         throw;
-                    if (!reconnect(error)) break;
+                    if (is_broken_ || !reconnect(error)) break;
                 }
             }
         } catch (...) {
@@ -322,7 +325,9 @@ private:
         replication_.reset();
         world_.log.warning(
             fmt::format("{}: {}; the server is left until half of it is stored", options_.source, why.message()));
-        samples_.assign(1, {boundary_.at, world_.clock.now(), 0});
+        samples_.clear();
+        add_sample({boundary_.at, world_.clock.now(), 0});
+        if (is_broken_) return;
         cut_where_due();
         const std::uint64_t most = unstored();
         do {
@@ -361,7 +366,7 @@ private:
     void sample_if_due() {
         const Nanoseconds now = world_.clock.steady();
         if (const auto sample = sampler_->answer(line_)) {
-            samples_.push_back(*sample);
+            add_sample(*sample);
             sampled_at_ = now;
             if (sample->offset <= received_) heard_at_ = now;
         }
@@ -369,7 +374,23 @@ private:
         sample_at_ = now + sample_every;
         sampler_->ask();
         // By what has come: later than it was made, never earlier. That there is no more nobody has said.
-        if (now - sampled_at_ > unknown_after) samples_.push_back({received_, world_.clock.now(), 0});
+        if (now - sampled_at_ > unknown_after) add_sample({received_, world_.clock.now(), 0});
+    }
+
+    // A replay ends at the first stretch that is dated after what is wanted: none may be dated before another.
+    void add_sample(const Sample& sample) {
+        const Nanoseconds step = clock_watch_.step();
+        if (step == 0) {
+            samples_.push_back(sample);
+        } else if (step > 0) {
+            world_.log.warning(fmt::format("{}: {}", options_.source, clock_was_set(step)));
+            samples_.clear();
+            if (dark_from_ == 0) dark_from_ = known_until_;
+        } else {
+            const std::lock_guard lock(mutex_);
+            is_broken_ = true;
+            broken_because_ = clock_was_set(step);
+        }
     }
 
     // Where a stretch may end.
@@ -409,9 +430,9 @@ private:
         const std::lock_guard lock(mutex_);
         if (boundary_.at > cut_) {
             if (dark_from_ != 0) cuts_.push_back({{cut_, cut_, 0, 0}, 0, {}, std::exchange(dark_from_, 0)});
-            for (; !places_.empty(); places_.pop_front()) cut_at(places_.front(), sample.answered);
-            cut_at(boundary_, sample.answered);
-            known_until_ = sample.answered;
+            known_until_ = std::max(known_until_, sample.answered);
+            for (; !places_.empty(); places_.pop_front()) cut_at(places_.front(), known_until_);
+            cut_at(boundary_, known_until_);
         } else if (cuts_.empty() && sample.offset <= cut_) {
             quiet_until_ = std::max(quiet_until_, sample.no_more_until);
             known_until_ = std::max(known_until_, sample.no_more_until);
@@ -504,6 +525,7 @@ private:
     const Endpoint endpoint_;
     std::optional<Sampler> sampler_;
     Spool spool_;
+    ClockWatch clock_watch_;
     std::unique_ptr<Replication> replication_;
     Start start_;
     std::uint64_t goal_ = 0;
@@ -544,7 +566,7 @@ private:
     std::uint64_t cut_ = 0;
     std::uint64_t safe_ = 0;
     Nanoseconds quiet_until_ = 0;
-    bool is_broken_ = false;
+    bool is_broken_ = false;  // written by the thread only
     std::exception_ptr failure_;
     std::jthread reader_;
 };

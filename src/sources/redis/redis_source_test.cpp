@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <deque>
 #include <map>
@@ -235,6 +236,114 @@ TEST_F(RedisSourceTest, OnceEndsWithWhatWasThere) {
     EXPECT_FALSE(anew->start().continues);
     EXPECT_NE(anew->start().why_not, "");
 }
+
+// The machine's, until it is set.
+class SetClock final : public Clock {
+public:
+    Nanoseconds now() const override { return system_clock().now() + ahead_; }
+    Nanoseconds steady() const override { return system_clock().steady(); }
+    void set(Nanoseconds by) { ahead_ += by; }
+
+private:
+    std::atomic<Nanoseconds> ahead_{0};
+};
+
+class ClockOfFollower : public RedisSourceTest, public ::testing::WithParamInterface<const char*> {
+protected:
+    std::unique_ptr<Source> followed() {
+        return redis_source_type.make("test", {{"argument", {server_.url()}}, {"method", {GetParam()}}});
+    }
+
+    // What comes until a key of this name was read, or the window ends.
+    struct Read {
+        Follower::Came came{};
+        std::vector<Moment> moments;
+        std::vector<Pause> pauses;
+    };
+    Read read_until(Follower& follower, const std::string& key) {
+        Read out;
+        const Nanoseconds give_up = clock_.steady() + 30 * one_second;
+        for (std::string bytes; clock_.steady() < give_up && bytes.find(key) == std::string::npos;) {
+            JournalPiece piece;
+            out.came = follower.read(piece, one_second);
+            if (out.came == Follower::Came::broken) break;
+            if (out.came == Follower::Came::idle) continue;
+            bytes += as_text(piece.bytes);
+            out.moments.push_back(piece.last);
+            out.pauses.insert(out.pauses.end(), piece.pauses.begin(), piece.pauses.end());
+        }
+        return out;
+    }
+    void set(const std::string& key) { server_.send(redis_command({"SET", key, "x"})); }
+
+    RedisServer server_{{"--appendonly", "yes"}};
+    SetClock clock_;
+    World set_world_{clock_, system_random(), stop_, stderr_log(Level::error)};
+};
+
+TEST_P(ClockOfFollower, SetBackItEndsTheWindow) {
+    const auto source = followed();
+    auto follower = source->follow({set_world_, {}, false});
+    take(*follower->base());
+    set("before");
+    const Read before = read_until(*follower, "before");
+    ASSERT_EQ(before.came, Follower::Came::piece);
+    clock_.set(-100 * one_second);
+    set("after");
+    const Read after = read_until(*follower, "after");
+    EXPECT_EQ(after.came, Follower::Came::broken);
+    EXPECT_EQ(follower->broken_because(), "the clock of this machine was set back by 100 s");
+    const Moment last = after.moments.empty() ? before.moments.back() : after.moments.back();
+    EXPECT_GE(last.time, before.moments.back().time);
+    // Nor does one go on that finds it set back.
+    follower = source->follow({set_world_, last, false});
+    EXPECT_FALSE(follower->start().continues);
+    EXPECT_EQ(follower->start().why_not, "the clock of this machine was set back behind what was followed");
+    EXPECT_LE(follower->start().at.time, clock_.now());
+    take(*follower->base());
+    set("anew");
+    const Read anew = read_until(*follower, "anew");
+    ASSERT_EQ(anew.came, Follower::Came::piece);
+    EXPECT_LE(anew.moments.back().time, clock_.now());
+}
+
+TEST_P(ClockOfFollower, SetAheadItLeavesATimeOfWhichNobodyKnows) {
+    auto follower = followed()->follow({set_world_, {}, false});
+    take(*follower->base());
+    set("before");
+    const Read before = read_until(*follower, "before");
+    ASSERT_EQ(before.came, Follower::Came::piece);
+    const Nanoseconds was = clock_.now();
+    clock_.set(100 * one_second);
+    set("after");
+    const Read after = read_until(*follower, "after");
+    ASSERT_EQ(after.came, Follower::Came::piece);
+    EXPECT_GT(after.moments.back().time, was + 100 * one_second);
+    ASSERT_EQ(after.pauses.size(), 1U);
+    EXPECT_LE(after.pauses[0].from, was);
+    EXPECT_GE(after.pauses[0].to, was + 100 * one_second);
+}
+
+TEST_P(ClockOfFollower, BroughtBackALittleNothingIsDatedBeforeWhatCameBefore) {
+    auto follower = followed()->follow({set_world_, {}, false});
+    take(*follower->base());
+    Nanoseconds time = 0;
+    for (int turn = 0; turn < 10; ++turn) {
+        const std::string key = "turn" + std::to_string(turn);
+        set(key);
+        const Read read = read_until(*follower, key);
+        ASSERT_EQ(read.came, Follower::Came::piece);
+        for (const Moment& moment : read.moments) {
+            EXPECT_GE(moment.time, time);
+            time = moment.time;
+        }
+        EXPECT_TRUE(read.pauses.empty());
+        clock_.set(-one_second / 2);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, ClockOfFollower, ::testing::Values("psync", "aof"),
+                         [](const auto& method) { return std::string(method.param); });
 
 TEST_F(RedisSourceTest, AServerThatDiesInTheMiddleIsAFailure) {
     RedisServer server;
