@@ -1,10 +1,12 @@
 """Redis: keys go out and come back in another server; DEBUG DIGEST of real servers is the judge."""
 
+import contextlib
 import itertools
 import json
 import random
 import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -941,6 +943,51 @@ class Sentinel(Following):
         window, = self.holdfast("windows", "s", "--json").document()["windows"]
         server, _ = self.restored(window["to"], "after")
         self.assertEqual(server.digest(), replica.digest())
+
+    def test_a_master_that_is_none_any_more_is_left_although_it_answers(self):
+        master = self.server("--repl-ping-replica-period", "1")
+        way = Proxy(self, master.port)  # of who watches it, too
+        replica = self.server("--replicaof", f"127.0.0.1 {way.port}")
+        wait_until(lambda: "master_link_status:up" in replica.run("INFO", "replication"), "the replica is in step")
+        port = self.sentinel(way)
+        wait_until(lambda: b"num-slaves\n1\n" in subprocess.run(["redis-cli", "-p", str(port), "SENTINEL", "MASTER", "carts"],
+                                                                capture_output=True, check=False).stdout, "it knows the replica")
+        child, log = self.told(f"redis://127.0.0.1:{port}?sentinel=carts")
+        wait_until(lambda: master.run("WAIT", 2, 100) == "2", "it follows")
+        begin = now()
+        wait_until(lambda: self.reached(log) > begin, "an idle master is seen")
+        # Who replicates it goes on; nobody else reaches it.
+        way.is_dark = True
+        for state in way.connections:
+            for end in () if state["replica"] else state["ends"]:
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+        wait_until(lambda: "role:master" in replica.run("INFO", "replication"), "the replica takes over")
+        self.assertIn("role:master", master.run("INFO", "replication"))
+        replica.send([["SET", f"n{i}", i] for i in range(100)])
+        wait_until(lambda: replica.run("WAIT", 1, 100) == "1", "it follows the new master")
+        self.wait_for_tick(replica, now())
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        server, _ = self.restored(self.window()["to"], "after")
+        self.assertEqual(server.digest(), replica.digest())
+
+    def test_sentinels_that_are_gone_end_nothing(self):
+        master = self.server()
+        port = self.sentinel(master)
+        child, log = self.told(f"redis://127.0.0.1:{port}?sentinel=carts")
+        begin = now()
+        wait_until(lambda: self.reached(log) > begin, "an idle master is seen")
+        before = re.findall("sync_.*", master.run("INFO", "stats"))
+        subprocess.run(["redis-cli", "-p", str(port), "SHUTDOWN"], check=False, capture_output=True)
+        time.sleep(1)
+        gone = now()
+        time.sleep(5)
+        self.assertLess(self.reached(log), gone)  # nobody knows
+        self.wait_for_tick(master, gone)
+        self.assertEqual(re.findall("sync_.*", master.run("INFO", "stats")), before)
+        child.send_signal(signal.SIGTERM)
+        child.wait()
 
     def test_sentinel_names_the_master_and_a_replica_is_preferred(self):
         master = self.server()

@@ -1,6 +1,7 @@
 #include "clients/redis/discover.h"
 
 #include <charconv>
+#include <functional>
 #include <tuple>
 
 #include "base/text.h"
@@ -51,8 +52,10 @@ std::vector<std::pair<std::string, int>> places_of(const Endpoint& endpoint) {
     return out;
 }
 
+using PassedOver = std::function<void(const Endpoint& sentinel, const Error& why)>;
+
 // The first Sentinel that knows the master.
-Endpoint master_of(World& world, const Endpoint& endpoint, Code failure) {
+Endpoint master_of(World& world, const Endpoint& endpoint, Code failure, const PassedOver& passed_over) {
     Endpoint sentinel = endpoint;
     sentinel.sentinel.clear();
     sentinel.database.reset();
@@ -65,7 +68,7 @@ Endpoint master_of(World& world, const Endpoint& endpoint, Code failure) {
             return ask_sentinel(world, endpoint, sentinel, failure);
         } catch (const Error& error) {
             if (error.code() != failure || i + 1 == places.size()) throw;
-            world.log.warning(fmt::format("the Sentinel at {} is passed over: {}", sentinel.place(), error.message()));
+            passed_over(sentinel, error);
         }
     }
 }
@@ -91,8 +94,20 @@ Endpoint master_of_slot(World& world, const Endpoint& endpoint, Code failure) {
 
 }  // namespace
 
+std::optional<Endpoint> named_master(World& world, const Endpoint& endpoint, Code failure) {
+    try {
+        return master_of(world, endpoint, failure, [](const Endpoint&, const Error&) {});
+    } catch (const Error& error) {
+        if (error.code() != failure) throw;
+        return std::nullopt;
+    }
+}
+
 Endpoint discover(World& world, const Endpoint& endpoint, bool prefer_replica, Code failure) {
-    const Endpoint master = !endpoint.sentinel.empty() ? master_of(world, endpoint, failure)
+    const auto say = [&](const Endpoint& sentinel, const Error& why) {
+        world.log.warning(fmt::format("the Sentinel at {} is passed over: {}", sentinel.place(), why.message()));
+    };
+    const Endpoint master = !endpoint.sentinel.empty() ? master_of(world, endpoint, failure, say)
                             : endpoint.slot            ? master_of_slot(world, endpoint, failure)
                                                        : endpoint;
     if (!prefer_replica) return master;

@@ -13,4 +13,7 @@ namespace holdfast::redis {
 // the master need not fork; the master when there is none.
 Endpoint discover(World& world, const Endpoint& endpoint, bool prefer_replica, Code failure);
 
+// The master that the first Sentinel that knows one names, without a word of those before; nothing when none does.
+std::optional<Endpoint> named_master(World& world, const Endpoint& endpoint, Code failure);
+
 }  // namespace holdfast::redis

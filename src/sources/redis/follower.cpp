@@ -15,6 +15,7 @@
 #include "sources/redis/clock_watch.h"
 #include "sources/redis/commands.h"
 #include "sources/redis/journal_form.h"
+#include "sources/redis/master_watch.h"
 #include "sources/redis/replication.h"
 #include "sources/redis/spool.h"
 
@@ -149,7 +150,8 @@ public:
         : world_(request.world),
           options_(options),
           once_(request.once),
-          endpoint_(discover(request.world, options.endpoint, options.prefer_replica, Code::source_failed)),
+          master_(discover(request.world, options.endpoint, false, Code::source_failed)),
+          endpoint_(server_to_follow(master_, options.prefer_replica)),
           spool_(request.world),
           clock_watch_(request.world.clock) {
         sampler_.emplace(world_, endpoint_, options_.slots);
@@ -235,6 +237,10 @@ private:
         bool is_mark() const { return line || dark_from != 0; }
     };
 
+    Endpoint server_to_follow(const Endpoint& master, bool prefers_replica) {
+        return prefers_replica ? discover(world_, master, true, Code::source_failed) : master;
+    }
+
     std::uint64_t ask_for_goal() {
         if (const auto sample = sampler_->ask_and_wait(line_)) return sample->offset;
         if (!start_.continues) return start_.at.position.at;
@@ -269,6 +275,7 @@ private:
 
     void begin_reading() {
         is_reading_ = true;
+        if (!options_.endpoint.sentinel.empty() && !once_) master_watch_.emplace(world_, options_.endpoint, master_);
         sampled_at_ = heard_at_ = world_.clock.steady();
         {
             const std::lock_guard lock(mutex_);
@@ -335,8 +342,16 @@ private:
         } while (!stopping_ && !world_.stop.requested() && unstored() > most / 2);
     }
 
+    // The old master may go on for long as if nothing had happened.
+    void look_at_master() {
+        if (!master_watch_) return;
+        if (const std::string another = master_watch_->another(); !another.empty())
+            throw Error{Code::source_failed, "the master is {} now, as Sentinels say", another};
+    }
+
     void step() {
         look_at_spool();
+        look_at_master();
         acknowledge_if_due();
         sample_if_due();
         buffer_.resize(read_bytes);
@@ -434,9 +449,11 @@ private:
             for (; !places_.empty(); places_.pop_front()) cut_at(places_.front(), known_until_);
             cut_at(boundary_, known_until_);
         } else if (cuts_.empty() && sample.offset <= cut_) {
-            quiet_until_ = std::max(quiet_until_, sample.no_more_until);
-            known_until_ = std::max(known_until_, sample.no_more_until);
-            if (sample.no_more_until > dark_from_) dark_from_ = 0;  // nothing happened meanwhile
+            const Nanoseconds no_more_until =
+                master_watch_ ? std::min(sample.no_more_until, master_watch_->known_until()) : sample.no_more_until;
+            quiet_until_ = std::max(quiet_until_, no_more_until);
+            known_until_ = std::max(known_until_, no_more_until);
+            if (no_more_until > dark_from_) dark_from_ = 0;  // nothing happened meanwhile
         }
         changed_.notify_all();
     }
@@ -456,10 +473,12 @@ private:
         bool prefers_replica = options_.prefer_replica;
         while (!stopping_ && !world_.stop.requested()) {
             try {
-                const Endpoint endpoint = discover(world_, options_.endpoint, prefers_replica, Code::source_failed);
+                const Endpoint master = discover(world_, options_.endpoint, false, Code::source_failed);
+                const Endpoint endpoint = server_to_follow(master, prefers_replica);
                 replication_ =
                     std::make_unique<Replication>(world_, endpoint, SyncRequest{.from = Position{line_, received_}});
                 sampler_.emplace(world_, endpoint, options_.slots);
+                if (master_watch_) master_watch_->now_followed(master);
                 // Another replica may not be as far as this follower; its master is.
                 if (replication_->continues() || !std::exchange(prefers_replica, false)) break;
             } catch (const Error& error) {
@@ -522,7 +541,9 @@ private:
     World& world_;
     const CaptureOptions options_;
     const bool once_;
-    const Endpoint endpoint_;
+    const Endpoint master_;
+    const Endpoint endpoint_;  // the master, or a replica of it
+    std::optional<MasterWatch> master_watch_;
     std::optional<Sampler> sampler_;
     Spool spool_;
     ClockWatch clock_watch_;
