@@ -1,7 +1,9 @@
 """Redis: its own files as a source (append-only files, BGSAVE), followed, captured and imported."""
 
+import itertools
 import shutil
 import signal
+import threading
 import time
 
 from harness import SCALE, main, wait_until
@@ -41,6 +43,45 @@ class Captured(Redis):
         self.backup("-c", config, "s")
         self.restore("latest", self.folder / "out")
         self.assertEqual(self.started_on(self.folder / "out").digest(), digest)
+
+    def test_files_of_another_server_are_not_taken_for_its_own(self):
+        source, other = self.filled(*AOF), self.server(*AOF)
+        other.send([["SET", "other's", 1], ["SAVE"]])
+        time.sleep(2)
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"version: 1\nsources:\n  s: {{kind: redis, url: \"{source.url()}\", method: bgsave, "
+                          f"data_dir: {other.data}}}\n")
+        self.fails(15, "-c", config, "backup", "s", says=["written before", f"reading {other.data}/dump.rdb"], hints="data_dir")
+        config.write_text(config.read_text().replace(str(other.data), str(source.data)))
+        self.backup("-c", config, "s")
+        # As on another machine, where a server of the same settings runs.
+        files, kept = source.data / "appendonlydir", self.folder / "kept"
+        files.rename(kept)
+        shutil.copytree(other.data / "appendonlydir", files)
+        self.fails(15, "backup", source.url(), "--name", "s", "--method", "aof", says="is not the folder of", hints="data_dir")
+        shutil.rmtree(files)
+        kept.rename(files)
+        self.backup(source.url(), "--name", "s", "--method", "aof")
+
+    def test_a_folder_that_is_written_to_and_rewritten_meanwhile_is_its_own(self):
+        source = self.filled(*AOF)
+        over = threading.Event()
+
+        def write():
+            for turn in itertools.count():
+                if over.is_set():
+                    return
+                source.send([["SET", f"k{turn}:{i}", "x" * 100] for i in range(1000)])
+                if turn % 5 == 0:
+                    source.try_run("BGREWRITEAOF")
+        writing = threading.Thread(target=write)
+        writing.start()
+        try:
+            for _ in range(4 * SCALE):
+                self.backup(source.url(), "--name", "s", "--method", "aof")
+        finally:
+            over.set()
+            writing.join()
 
     def test_a_server_without_append_only_files_is_told_so(self):
         source = self.server()

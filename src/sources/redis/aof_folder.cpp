@@ -95,7 +95,8 @@ std::string find_manifest(const std::string& folder) {
     std::error_code problem;
     for (const auto& entry : std::filesystem::directory_iterator(folder, problem)) {
         const std::string name = entry.path().filename();
-        if (!name.ends_with(manifest_end)) continue;
+        // "temp-…" is one that is about to take its place.
+        if (!name.ends_with(manifest_end) || name.starts_with("temp-")) continue;
         if (!out.empty()) return "";
         out = name;
     }

@@ -32,6 +32,7 @@ struct RdbOrigin {
     std::map<std::string, std::string> settings = {};  // by item
     // Of `moment`; the RDB data says it when they are the server's own.
     std::optional<std::uint32_t> stream_database = {};
+    std::int64_t written_since_s = 0;  // since 1970, by the server's clock: RDB data of before are not its; 0: any are
 };
 
 std::unique_ptr<Capture> capture_of(World& world, RdbOrigin origin, const RdbInput::Read& read);

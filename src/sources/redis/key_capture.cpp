@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 
 #include "base/error.h"
@@ -73,7 +74,21 @@ unsigned KeyCapture::choose_bits(std::uint64_t number) const {
     return fitting;
 }
 
+// "ctime" is when the server began to write.
+void KeyCapture::refuse_old() const {
+    if (origin_.written_since_s == 0) return;
+    const auto& aux = store_.counts().aux_fields();
+    std::int64_t written = 0;
+    if (const auto found = aux.find("ctime"); found != aux.end())
+        std::from_chars(found->second.data(), found->second.data() + found->second.size(), written);
+    if (written >= origin_.written_since_s) return;
+    throw Error{Code::source_failed, "the RDB file was written before {} was asked for it: it is not that server's",
+                origin_.place}
+        .hint("Name the server's own folder, as it is seen on this machine, by `data_dir`.");
+}
+
 void KeyCapture::end_reading(const BitsByDatabase& bits) {
+    refuse_old();
     if (const std::uint64_t opaque = store_.counts().opaque(); opaque > 0)
         world_.log.info(
             fmt::format("{} of modules are kept as they are; only a server with the same modules reads "

@@ -41,6 +41,7 @@ protected:
 private:
     KeyCapture(World& world, RdbOrigin origin, std::unique_ptr<MemoryReader>&& before, const Bytes& seed);
     std::string stream_database() const;
+    void refuse_old() const;
     unsigned choose_bits(std::uint64_t number) const;
     void add_top(Batch& batch) const;
 

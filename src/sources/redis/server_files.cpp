@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -21,6 +22,14 @@ namespace {
 constexpr std::uint64_t bytes_at_least = 64 * 1024 * 1024;
 constexpr Nanoseconds look_every = one_second / 10;
 constexpr Nanoseconds wait_for_others = 600 * one_second;  // a BGSAVE or a rewrite that runs already
+constexpr int attempts_max = 20;
+constexpr std::uint64_t first_base_bytes_max = 4096;  // of an empty server; it counts it only when it is started again
+
+std::int64_t number_in(std::string_view text) {
+    std::int64_t out = 0;
+    std::from_chars(text.data(), text.data() + text.size(), out);
+    return out;
+}
 
 std::string setting(Connection& connection, const std::string& name) {
     const Reply got = connection.ask({"CONFIG", "GET", name});
@@ -33,6 +42,12 @@ std::string setting(Connection& connection, const std::string& name) {
 
 Connection connected(World& world, const CaptureOptions& options) {
     return {world, discover(world, options.endpoint, false, Code::source_failed), Code::source_failed};
+}
+
+// Its clock for this may be a tick behind, over the end of a second.
+std::int64_t seconds_at(Connection& connection) {
+    const Reply got = connection.ask({"TIME"});
+    return got.list.empty() ? 0 : number_in(got.list[0].text) - 1;
 }
 
 // Ends with a file that was written from its beginning to its end since.
@@ -115,8 +130,42 @@ std::unique_ptr<Capture> capture_rdb_file(World& world, const std::string& path,
     });
 }
 
+namespace {
+
+std::uint64_t written_bytes(Connection& connection) {
+    return static_cast<std::uint64_t>(
+        number_in(info_value(connection.ask({"INFO", "persistence"}).text, "aof_current_size")));
+}
+
+// A folder of the same name may be another machine's; who named it himself knows. Meanwhile it grows, and a rewrite
+// makes it smaller.
+AofFolder open_append_folder(World& world, const CaptureOptions& options) {
+    const std::string path = append_folder(world, options);
+    if (!options.data_dir.empty()) return AofFolder(path);
+    Connection connection = connected(world, options);
+    for (int attempt = 0;; ++attempt) {
+        const std::uint64_t least = written_bytes(connection);
+        AofFolder folder(path);
+        const std::uint64_t found = folder.bytes();
+        const std::uint64_t most = written_bytes(connection);
+        if (least <= found && found <= most + first_base_bytes_max) return folder;
+        if (attempt == attempts_max)
+            throw Error{Code::source_failed,
+                        "{} is not the folder of {}: it has {} bytes, and the server wrote {}",
+                        path,
+                        connection.endpoint().place(),
+                        found,
+                        most}
+                .hint("Name the server's own folder, as it is seen on this machine, by `data_dir`.");
+        world.stop.check();
+        world.clock.sleep(look_every);
+    }
+}
+
+}  // namespace
+
 AppendFolderCapture capture_append_folder(World& world, const CaptureOptions& options) {
-    const AofFolder folder(append_folder(world, options));
+    const AofFolder folder = open_append_folder(world, options);
     Sandbox sandbox(world, default_sandbox_root(), folder.bytes() + bytes_at_least);
     const std::string data = sandbox.work() + "/data";
     RdbOrigin origin{options.source, options.endpoint.shown()};
@@ -137,9 +186,12 @@ std::unique_ptr<Capture> capture_by_bgsave(World& world, const CaptureOptions& o
     if (options.endpoint.database) origin.only = static_cast<std::uint64_t>(*options.endpoint.database);
     describe_server(world, origin, connection, options);
     origin.about.push_back({"", "about instant", fmt::format("{}", world.clock.now() / 1'000'000)});
+    origin.written_since_s = seconds_at(connection);
     save_in_background(world, connection);
     const std::string folder = options.data_dir.empty() ? setting(connection, "dir") : options.data_dir;
-    return capture_rdb_file(world, folder + "/" + setting(connection, "dbfilename"), std::move(origin));
+    const std::string path = folder + "/" + setting(connection, "dbfilename");
+    const Note note{"reading {}", path};
+    return capture_rdb_file(world, path, std::move(origin));
 }
 
 }  // namespace holdfast::redis
