@@ -3,14 +3,16 @@
 import contextlib
 import itertools
 import json
+import pathlib
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import time
 
-from harness import SCALE, free_port, main, wait_until
+from harness import PROGRAM, SCALE, free_port, main, wait_until
 from redis_case import Following, Proxy, Redis, Scripted, everything, now
 from s3 import Minio
 from s3 import Proxy as S3Proxy
@@ -384,6 +386,40 @@ class Parts(Following):
         self.assertIn("server functions digest", verified("--to", whole.url()))
         self.assertEqual((whole.run("GET", "short"), whole.run("PTTL", "short")), ("lives", "-1"))
         self.holdfast(*at, "--to", whole.url(), "--dry-run")
+
+    def test_a_server_program_that_only_bin_dir_names(self):
+        programs, nothing = self.folder / "programs", self.folder / "nothing"
+        programs.mkdir()
+        nothing.touch()
+        for name in ("redis-server", "redis-check-rdb", "redis-check-aof"):
+            shutil.copy(f"/usr/bin/{name}", programs)
+        self.folder.chmod(0o755)
+
+        def run(*args, code=0):
+            """As on a machine that has no redis-server where packages put it."""
+            there = pathlib.Path("/usr/bin/redis-server").resolve()
+            done = subprocess.run(["unshare", "-m", "sh", "-c", 'mount --bind "$1" "$2" && shift 2 && exec "$@"', "sh", nothing, there,
+                                   PROGRAM, *map(str, args)], env=self.environment, capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+            return done.stdout + done.stderr
+        source, target = self.server(), self.server()
+        config = self.folder / "holdfast.yaml"
+        config.write_text(json.dumps({"version": 1, "sources": {"s": {
+            "kind": "redis", "url": source.url(), "bin_dir": str(programs)}}}))
+        source.run("SET", "a", 1)
+        run("-c", config, "follow", "s", "--once")
+        source.run("SET", "b", 1)
+        run("-c", config, "follow", "s", "--once")
+        at = ("restore", "--source", "s", "--at", self.window()["to"], "--json", "--to")
+        self.assertIn('"result":"pass"', run("-c", config, *at, self.folder / "whole"))
+        self.assertEqual(self.started_on(self.folder / "whole").digest(), source.digest())
+        run("-c", config, *at, target.url())
+        self.assertEqual(target.digest(), source.digest())
+        config.write_text('{"version": 1}')
+        part = ("--include", "0/b")
+        self.assertIn("bin_dir", run("-c", config, *at, self.folder / "part", *part, code=15))
+        run("-c", config, *at, self.folder / "part", *part, "--bin-dir", programs)
+        self.assertEqual(self.started_on(self.folder / "part").run("GET", "b"), "1")
 
     def test_targets_that_take_no_writes(self):
         source = self.filled()

@@ -15,6 +15,7 @@
 #include "clients/redis/cluster.h"
 #include "clients/redis/discover.h"
 #include "sandbox/sandbox.h"
+#include "source/option_values.h"
 #include "sources/redis/counts.h"
 #include "sources/redis/names.h"
 #include "sources/redis/own_place.h"
@@ -81,25 +82,29 @@ RdbCounts count_servers(World& world, const Endpoint& endpoint, const Facts& exp
 }
 
 // What only a server can say: what a folder holds together with its changes. One in a sandbox loads a copy.
-RdbCounts count_changed_folder(World& world, const std::string& folder, const Facts& expected) {
+RdbCounts count_changed_folder(const MeasureRequest& request) {
+    const std::string& folder = request.target;
     std::uint64_t bytes = 0;
     const std::string parts = folder + "/appendonlydir";
     for (const auto& entry : std::filesystem::directory_iterator(parts)) bytes += entry.file_size();
-    Sandbox sandbox(world, default_sandbox_root(), bytes);
+    Sandbox sandbox(request.world, default_sandbox_root(), bytes);
     const std::string data = sandbox.work() + "/data";
-    Throwaway throwaway(sandbox, data, {.captured_version = captured_version(expected)});
+    Throwaway throwaway(
+        sandbox, data,
+        {.bin_dir = option_text(request.options, "bin_dir"), .captured_version = captured_version(request.expected)});
     std::filesystem::create_directories(data);
     std::filesystem::copy(parts, data + "/appendonlydir", std::filesystem::copy_options::recursive);
     throwaway.start();
     RdbCounts out;
-    count_server(world, Endpoint::parse(throwaway.url()), out);
+    count_server(request.world, Endpoint::parse(throwaway.url()), out);
     return out;
 }
 
-RdbCounts count_folder(World& world, const std::string& folder, const Facts& expected) {
+RdbCounts count_folder(const MeasureRequest& request) {
+    const std::string& folder = request.target;
     const std::string changes = folder + "/appendonlydir/appendonly.aof.1.incr.aof";
     struct stat info {};
-    if (::stat(changes.c_str(), &info) == 0 && info.st_size > 0) return count_changed_folder(world, folder, expected);
+    if (::stat(changes.c_str(), &info) == 0 && info.st_size > 0) return count_changed_folder(request);
     const std::string path = folder + "/appendonlydir/appendonly.aof.1.base.rdb";
     const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file) throw Error{Code::target_failed, "cannot open {}: {}", path, errno_text(errno)};
@@ -146,7 +151,7 @@ Facts measure(const MeasureRequest& request) {
         std::erase_if(expected, [&](std::uint64_t number) {
             return std::ranges::find(request.only, fmt::format("{}", number)) == request.only.end();
         });
-    if (!is_url(request.target)) return count_folder(request.world, request.target, request.expected).facts(expected);
+    if (!is_url(request.target)) return count_folder(request).facts(expected);
     const Endpoint given = discover(request.world, Endpoint::parse(request.target), false, Code::target_failed);
     Endpoint endpoint = given;
     endpoint.database.reset();

@@ -62,6 +62,11 @@ constexpr std::array restore_table{
     SourceOption{"existing", Type::text, "what is there already: fail (default), drop, missing or replace"},
     SourceOption{"beside", Type::text, "restore into this database, and leave the one in use alone"},
     SourceOption{"expired", Type::text, "Redis keys whose time has come since: drop (default), keep or shift"},
+    SourceOption{"bin_dir", Type::text, "the folder of redis-server, for --at and comparisons"},
+};
+
+constexpr std::array import_table{
+    SourceOption{"bin_dir", Type::text, "the folder of redis-server"},
 };
 
 std::vector<std::unique_ptr<Source>> masters(const CaptureOptions& options, const std::vector<Shard>& shards);
@@ -284,6 +289,7 @@ const SourceType redis_source_type{
     .swap = redis::swap,
     .not_comparable = redis::not_comparable,
     .dump_format = redis::dump_format,
+    .import_options = redis::import_table,
     .load_dump = redis::load_dump,
     .live_place = redis::live_place,
     .is_own_place = redis::is_own_place,

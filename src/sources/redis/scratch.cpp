@@ -68,7 +68,9 @@ public:
     Scratch(const RebuildRequest& request, std::unique_ptr<KeyTarget> target, KeyChoice choice)
         : world_(request.world),
           sandbox_(request.world, default_sandbox_root(), bytes_at_least),
-          throwaway_(sandbox_, sandbox_.work() + "/data", {.captured_version = captured_version(request.facts)}),
+          throwaway_(sandbox_, sandbox_.work() + "/data",
+                     {.bin_dir = option_text(request.options, "bin_dir"),
+                      .captured_version = captured_version(request.facts)}),
           folder_(data_folder({.world = request.world,
                                .target = throwaway_.data(),
                                .sync = false,
