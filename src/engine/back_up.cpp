@@ -192,6 +192,14 @@ private:
 
 }  // namespace
 
+void require_right_to_write(const repo::Keyring& keys, const std::string& source, const char* what) {
+    keys.require(repo::Right::back_up, what);
+    if (!keys.may_back_up(keys.own_id(), source))
+        throw Error{Code::denied, "this key may not {} {}", what, source}
+            .unharmed("nothing was written")
+            .hint(fmt::format("It is for {}; `--name` calls a source so.", join(keys.own().sources, ", ")));
+}
+
 BackupReport back_up(Source& source, repo::Repository& repository, const BackupPlan& plan, Progress& progress) {
     World& world = repository.world();
     const std::string name = source.name();
@@ -207,12 +215,7 @@ BackupReport back_up(Source& source, repo::Repository& repository, const BackupP
     draft.describes = source.describe();
     draft.time = plan.time.value_or(world.clock.now());
 
-    repository.keys().require(repo::Right::back_up, "back up");
-    if (!repository.keys().may_back_up(repository.keys().own_id(), name))
-        throw Error{Code::denied, "this key may not back up {}", name}
-            .unharmed("nothing was written")
-            .hint(
-                fmt::format("It is for {}; `--name` calls a source so.", join(repository.keys().own().sources, ", ")));
+    require_right_to_write(repository.keys(), name, "back up");
     repository.write_in(plan.domain);
     repo::Session session(repository, plan.dry_run ? repo::Session::Mode::dry_run : repo::Session::Mode::write);
     Previous previous = plan.reread ? Previous{} : read_previous(repository, draft, session);

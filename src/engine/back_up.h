@@ -1,6 +1,6 @@
 // engine/back_up.h: the verb that makes a snapshot of a source.
 //
-// Errors   source_failed (nothing is committed), unreachable, no_space, fenced, cancelled
+// Errors   denied (nothing is written), source_failed (nothing is committed), unreachable, no_space, fenced, cancelled
 #pragma once
 
 #include <map>
@@ -28,6 +28,9 @@ struct BackupReport {
     double seconds = 0;
     std::vector<Finding> findings;
 };
+
+// Denied where this key may not write what is of a source; `what` it would do: "back up".
+void require_right_to_write(const repo::Keyring& keys, const std::string& source, const char* what);
 
 BackupReport back_up(Source& source, repo::Repository& repository, const BackupPlan& plan, Progress& progress);
 

@@ -6,10 +6,8 @@
 
 #include "base/error.h"
 #include "base/stopped.h"
-#include "base/text.h"
 #include "engine/back_up.h"
 #include "engine/windows.h"
-#include "repo/keys.h"
 #include "repo/segment_pack.h"
 #include "store/decorator.h"
 
@@ -381,21 +379,13 @@ private:
     BaseOnTheSide base_;  // the last: ends before what it uses
 };
 
-void require_right_to_follow(const repo::Keyring& keys, const std::string& source) {
-    keys.require(repo::Right::back_up, "follow a source");
-    if (!keys.may_back_up(keys.own_id(), source))
-        throw Error{Code::denied, "this key may not follow {}", source}
-            .unharmed("nothing was written")
-            .hint(fmt::format("It is for {}; `--name` calls a source so.", join(keys.own().sources, ", ")));
-}
-
 }  // namespace
 
 FollowReport follow(Source& source, repo::Repository& repository, World& world, const FollowPlan& plan,
                     const FollowEvents& events, Progress& progress) {
     const std::string name = source.name();
     const Note note{"following {}", name};
-    require_right_to_follow(repository.keys(), name);
+    require_right_to_write(repository.keys(), name, "follow");
     repository.write_in(plan.domain);
     return Following(source, repository, world, plan, events, progress).run();
 }

@@ -615,12 +615,25 @@ TEST_F(Follow, the_base_of_a_window_is_protected_when_it_is_named) {
     ForgetPlan plan;
     plan.ids = {repository_->snapshots().front().id};
     plan.allow_last = true;
-    try {
-        forget(*repository_, plan);
-        FAIL() << "the base of a window was forgotten";
-    } catch (const Error& error) {
-        EXPECT_EQ(error.code(), Code::retention);
-    }
+    plan.windows = {{"logged", 30 * 86400 * one_second}};
+    const auto refusal = [&] {
+        try {
+            forget(*repository_, plan);
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), Code::retention);
+            return error.message();
+        }
+        return std::string("nothing refused it");
+    };
+    EXPECT_NE(refusal().find("is the base of a window"), std::string::npos);
+    // A clock that jumped does not say that the window is over.
+    log_.start_again("second");
+    write(2);
+    once();
+    world_.sim.clock.set_now(now() + 400 * 86400 * one_second);
+    EXPECT_NE(refusal().find("put forward by 400 d"), std::string::npos);
+    plan.trust_clock = true;
+    EXPECT_EQ(refusal(), "nothing refused it");
 }
 
 }  // namespace

@@ -72,7 +72,7 @@ void choose_by_rule(const std::vector<repo::Snapshot>& snapshots, const ForgetPl
 // What a window begins with stays as long as the window does.
 void keep_bases(const repo::Repository& repository, const ForgetPlan& plan, ForgetReport& report) {
     if (report.remove.empty()) return;
-    const std::set<repo::SnapshotId> bases = bases_of_windows(repository, plan.windows);
+    const std::set<repo::SnapshotId> bases = bases_of_windows(repository, plan.windows, plan.trust_clock);
     std::erase_if(report.remove, [&](const Verdict& verdict) {
         const repo::Snapshot& snapshot = verdict.snapshot;
         if (!bases.contains(snapshot.id)) return false;

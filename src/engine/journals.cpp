@@ -17,8 +17,11 @@ Nanoseconds window_of(const JournalWindows& windows, const std::string& source) 
     return 0;
 }
 
-// Nothing: its clock may say what is old.
-std::optional<Error> clock_refusal(const repo::Repository& repository, bool trust) {
+// Nothing: the clock may say what is old, or no window asks it.
+std::optional<Error> clock_refusal(const repo::Repository& repository, const std::vector<std::string>& sources,
+                                   const JournalWindows& windows, bool trust) {
+    if (std::ranges::all_of(sources, [&](const std::string& source) { return window_of(windows, source) == 0; }))
+        return std::nullopt;
     try {
         check_clock(repository, trust);
     } catch (const Error& error) {
@@ -30,9 +33,12 @@ std::optional<Error> clock_refusal(const repo::Repository& repository, bool trus
 
 }  // namespace
 
-std::set<repo::SnapshotId> bases_of_windows(const repo::Repository& repository, const JournalWindows& windows) {
+std::set<repo::SnapshotId> bases_of_windows(const repo::Repository& repository, const JournalWindows& windows,
+                                            bool trust_clock) {
     std::set<repo::SnapshotId> out;
-    for (const std::string& source : sources_with_journals(repository)) {
+    const std::vector<std::string> sources = sources_with_journals(repository);
+    if (auto refusal = clock_refusal(repository, sources, windows, trust_clock)) throw std::move(*refusal);
+    for (const std::string& source : sources) {
         repo::Journal journal(repository, source);
         journal.read();
         out.merge(
@@ -47,9 +53,7 @@ void keep_journals(const repo::Repository& repository, const PrunePlan& plan, Pr
         report.journals_left.push_back({source, why});
     };
     const std::vector<std::string> sources = sources_with_journals(repository);
-    const bool by_clock =
-        std::ranges::any_of(sources, [&](const std::string& source) { return window_of(plan.windows, source) != 0; });
-    const std::optional<Error> clock = by_clock ? clock_refusal(repository, plan.trust_clock) : std::nullopt;
+    const std::optional<Error> clock = clock_refusal(repository, sources, plan.windows, plan.trust_clock);
     for (const std::string& source : sources) {
         const Note note{"keeping the journal of {}", source};
         const Nanoseconds window = window_of(plan.windows, source);

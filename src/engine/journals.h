@@ -9,8 +9,9 @@
 
 namespace holdfast::engine {
 
-// Bases that windows need: they are not to be forgotten.
-std::set<repo::SnapshotId> bases_of_windows(const repo::Repository& repository, const JournalWindows& windows);
+// Bases that windows need: they are not to be forgotten. Throws retention when the clock cannot say what they need.
+std::set<repo::SnapshotId> bases_of_windows(const repo::Repository& repository, const JournalWindows& windows,
+                                            bool trust_clock);
 
 // Removes what no window needs, and puts together what is left in many small objects. Journals that are damaged, or have a
 // window while the clock cannot be trusted, are left alone, which is a warning.
