@@ -334,6 +334,17 @@ class Dumps(Mongodb):
             self.assert_same("shop")
             self.fails(1, "export", "latest", "--source", "shop", "--as", "directory", "--to", dump, says="exists already")
 
+    def test_a_dump_that_lost_the_documents_of_a_collection_is_not_imported(self):
+        self.fill(50)
+        self.backup(self.server.url("shop"), "--name", "shop")
+        dump = self.folder / "dump"
+        self.holdfast("export", "latest", "--source", "shop", "--as", "directory", "--to", dump)
+        (dump / "shop/orders.bson").unlink()
+        self.fails(15, "import", dump, "--source", "old", says="its documents (orders.bson) are not there", hints="use another")
+        self.assertEqual(len(self.snapshots()), 1)
+        (dump / "shop/orders.bson").touch()
+        self.holdfast("import", dump, "--source", "old")
+
     def test_a_cut_dump_is_not_imported(self):
         self.fill(50)
         self.backup(self.server.url("shop"))

@@ -173,10 +173,24 @@ private:
         }
         if (find(out.options, "timeseries")) out.type = "timeseries";
         const auto file = data.find(name_of_dump_file(dump_file_name(out.stored_name())));
-        if (file == data.end()) return out;
+        if (file == data.end()) {
+            if (!out.is_view()) refuse_without_data(out, metadata);
+            return out;
+        }
         files_[item_path(out.name)] = file->second.string();
         data.erase(file);
         return out;
+    }
+
+    // mongodump writes all metadata first, and of an empty collection an empty file, too.
+    [[noreturn]] static void refuse_without_data(const Collection& collection, const fs::path& metadata) {
+        const std::string file = dump_file_name(collection.stored_name()) + std::string(bson_suffix);
+        throw Error{Code::source_failed, "{} tells of a collection, and its documents ({}) are not there",
+                    metadata.string(), file}
+            .unharmed("nothing of the dump was kept")
+            .hint(fmt::format("The dump did not come to its end, or lost a file: use another. If the collection was "
+                              "empty, put an empty {} there.",
+                              file));
     }
 
     // In the folder of `admin`, and in that of a database which was dumped with its own (--dumpDbUsersAndRoles).

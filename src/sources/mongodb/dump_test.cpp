@@ -251,6 +251,29 @@ TEST_F(MongoDump, CollectionsWithoutADatabaseAreOfTheOneThatIsNamed) {
     EXPECT_THROW(captured("bare.tar"), Error) << "of which database?";
 }
 
+TEST_F(MongoDump, ACollectionWithoutItsDocumentsIsRefused) {
+    const auto metadata = as_bytes(R"({"options": {}, "indexes": [], "collectionName": "orders"})");
+    const auto expect_refusal = [&](const std::string& file) {
+        try {
+            captured("dump");
+            FAIL();
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), Code::source_failed);
+            EXPECT_THAT(error.message(), HasSubstr("its documents (" + file + ") are not there"));
+            EXPECT_THAT(error.hint(), HasSubstr("put an empty " + file));
+        }
+    };
+    write("dump/shop/other.bson", orders_);
+    write("dump/shop/orders.metadata.json", metadata);
+    write("dump/shop/paid.metadata.json", as_bytes(R"({"options": {"viewOn": "orders", "pipeline": []}})"));
+    expect_refusal("orders.bson");
+    write("dump/shop/orders.bson", {});
+    EXPECT_EQ(captured("dump").at("shop/orders"), Bytes());
+    write("dump/shop/points.metadata.json", as_bytes(R"({"options": {"timeseries": {"timeField": "at"}}})"));
+    write("dump/shop/points.bson", {});  // that of its buckets counts
+    expect_refusal("system.buckets.points.bson");
+}
+
 TEST_F(MongoDump, WhatIsCutOrDamagedIsNotTaken) {
     const Bytes archive = exported("archive"), tar = exported("tar");
     for (const auto& [name, bytes] : {std::pair<std::string, const Bytes&>("cut.archive", archive), {"cut.tar", tar}}) {
