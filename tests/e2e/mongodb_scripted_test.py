@@ -307,6 +307,38 @@ class Journals(Scripted):
         self.assertEqual(set(orders), {0, 1, 3, 4, 5, 6, 7})
         self.assertEqual((orders[3], orders[4]), ({"_id": 3, "deep": {"er": 1}}, {"_id": 4, "whole": True}))
 
+    def indexes(self, target):
+        return [each["name"] for each in target.databases["shop"]["orders"].indexes]
+
+    def test_an_index_that_is_being_built_comes_back_when_it_is_done(self):
+        ready, done, aborted = ({"v": 2, "key": {name: 1}, "name": name} for name in ("ready", "done", "aborted"))
+        orders = self.databases["shop"]["orders"]
+        orders.indexes.append(ready)
+        orders.building = [done, aborted]
+        self.command({"startIndexBuild": "orders", "indexes": orders.building}, self.ORDERS)
+        self.follow()
+        target = self.server({}, StoringMongo)
+        self.restore("latest", target.url())
+        self.assertEqual(self.indexes(target), ["_id_", "ready"])
+        self.command({"abortIndexBuild": "orders", "indexes": [aborted], "cause": {"code": 11000}}, self.ORDERS)
+        self.command({"commitIndexBuild": "orders", "indexes": [done]}, self.ORDERS)
+        self.follow()
+        target = self.server({}, StoringMongo)
+        self.restore_newest(target)
+        self.assertEqual(self.indexes(target), ["_id_", "ready", "done"])
+
+    def test_indexes_of_a_server_that_does_not_tell_which_are_being_built(self):
+        self.databases["shop"]["orders"].indexes.append({"v": 2, "key": {"x": 1}, "name": "x"})
+        self.set.faults.append(lambda verb, document: error(40415, "Location40415", "BSON field 'listIndexes.includeBuildUUIDs' is an unknown field.")
+                               if "includeBuildUUIDs" in document else None)
+        self.backup(self.set.url("shop"))
+        target = self.server({}, StoringMongo)
+        self.restore("latest", target.url())
+        self.assertEqual(self.indexes(target), ["_id_", "x"])
+        self.set.faults.append(lambda verb, document: error(13, "Unauthorized", "not authorized on shop to execute command { listIndexes: 1 }")
+                               if verb == "listIndexes" else None)
+        self.fails(15, "backup", self.set.url("shop"), says="not authorized on shop", hints="may not `listIndexes`")
+
     def changed(self):
         """A window with changes of `orders`, of a collection that it made and of one that it dropped; `still` has none."""
         self.databases["shop"]["still"] = Collection([{"_id": i} for i in range(3)], uuid=b"that stays still")

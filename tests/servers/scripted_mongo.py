@@ -16,7 +16,7 @@ import struct
 import threading
 import time
 
-from mongo_wire import (OP_MSG, OP_QUERY, OP_REPLY, Command, Date, Int64, Raw, Timestamp, decode, elements, encode,
+from mongo_wire import (OP_MSG, OP_QUERY, OP_REPLY, Command, Date, Int64, Raw, Timestamp, Uuid, decode, elements, encode,
                         message, part, read_message)
 
 CLUSTER_TIME = Timestamp(1_700_000_000 << 32 | 5)
@@ -27,6 +27,7 @@ class Collection:
         self.documents = [Raw(each) if isinstance(each, bytes) else Raw(encode(each)) for each in documents]
         self.kind, self.options, self.uuid = kind, options or {}, uuid
         self.indexes = [{"v": 2, "key": {"_id": 1}, "name": "_id_"}] + (indexes or [])
+        self.building = []  # indexes
         self.ids = None
 
     def place(self, bound):
@@ -208,7 +209,11 @@ class ScriptedMongo:
         return self.cursor(document, out)
 
     def do_listindexes(self, document):
-        return self.cursor(document, self.databases[document["$db"]][document["listIndexes"]].indexes)
+        here = self.databases[document["$db"]][document["listIndexes"]]
+        building = here.building
+        if document.get("includeBuildUUIDs"):
+            building = [{"spec": each, "buildUUID": Uuid(os.urandom(16))} for each in building]
+        return self.cursor(document, here.indexes + building)
 
     def do_collstats(self, document):
         documents = self.databases[document["$db"]].get(document["collStats"], Collection()).documents

@@ -379,7 +379,7 @@ void Applier::apply_command(const OplogEntry& entry) {
     const auto first = Elements(entry.object).begin();
     if (first == Elements(entry.object).end()) throw Error{Code::corrupt, "a command in the oplog is empty"};
     const std::string_view verb = first->name;
-    if (is_one_of(verb, {"startIndexBuild", "abortIndexBuild", "dbCheck"})) return;
+    if (is_one_of(verb, {"startIndexBuild", "dbCheck"})) return;
     if (verb == "applyOps") return apply_many(entry);
     if (verb == "commitTransaction") return apply_parts(entry.transaction(), entry);
     if (verb == "abortTransaction") return forget_parts(entry.transaction());
@@ -420,6 +420,10 @@ void Applier::apply_to(const Namespace& name, const OplogEntry& entry, bool is_o
     } else if (verb == "commitIndexBuild") {
         for (const Element& each : Elements(document_of(entry.object, "indexes")))
             if (each.is_document()) add_index(each.value);
+    } else if (verb == "abortIndexBuild") {
+        // Snapshots of earlier versions hold what was being built.
+        for (const Element& each : Elements(document_of(entry.object, "indexes")))
+            if (each.is_document()) target_.drop_index(name, text_of(each.value, "name"));
     } else if (is_one_of(verb, {"dropIndexes", "deleteIndexes", "dropIndex", "deleteIndex"})) {
         target_.drop_index(name, text_of(entry.object, "index"));
     } else if (is_one_of(verb, {"collMod", "convertToCapped"})) {

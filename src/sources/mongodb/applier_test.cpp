@@ -201,6 +201,18 @@ TEST_F(MongoReplay, CommandsMakeRenameAndDropCollectionsAndIndexes) {
     EXPECT_THAT(model_.commands, Contains(AllOf(HasSubstr("collMod"), HasSubstr("validator"))));
 }
 
+TEST_F(MongoReplay, AnIndexThatWasBeingBuiltIsThereWhenItIsDoneAndNotWhenItWasAborted) {
+    entry("c", "shop.$cmd", R"({"create": "a"})");
+    entry("c", "shop.$cmd", R"({"startIndexBuild": "a", "indexes": [{"name": "x"}, {"name": "y"}]})");
+    play();
+    EXPECT_THAT(model_.indexes["shop.a"], IsEmpty());
+    model_.indexes["shop.a"] = {"of the base", "y"};
+    entry("c", "shop.$cmd", R"({"abortIndexBuild": "a", "indexes": [{"name": "y"}], "cause": {"code": 11000}})");
+    entry("c", "shop.$cmd", R"({"commitIndexBuild": "a", "indexes": [{"name": "x"}]})");
+    play();
+    EXPECT_THAT(model_.indexes["shop.a"], ElementsAre("of the base", "x"));
+}
+
 TEST_F(MongoReplay, AnUnknownKindOrCommandStopsBeforeAnythingBehindItIsApplied) {
     const auto stops = [&](const std::string& said) {
         entry("i", "shop.b", R"({"_id": "behind"})");

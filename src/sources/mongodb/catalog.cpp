@@ -25,14 +25,22 @@ bool is_of_id(ByteView index) {
 }
 
 void add_indexes(Client& client, Collection& collection) {
-    const Reply asked = client.ask(collection.name.database, command("listIndexes", collection.name.collection));
+    const Namespace& name = collection.name;
+    // Else what is still being built, and may never be, is listed like the others.
+    Bytes list = Builder().text("listIndexes", name.collection).boolean("includeBuildUUIDs", true).done();
+    Reply asked = client.ask(name.database, list);
+    if (!asked.ok() && asked.code != server_code::namespace_not_found) {  // servers before 4.4 know no such option
+        list = command("listIndexes", name.collection);
+        asked = client.ask(name.database, list);
+    }
     // Dropped meanwhile, or a kind that has none.
     if (asked.code == server_code::namespace_not_found) return;
-    if (!asked.ok()) client.fail(asked, "listing the indexes of " + collection.name.text());
-    Cursor cursor(client, collection.name.database, command("listIndexes", collection.name.collection), {});
+    if (!asked.ok()) client.fail(asked, "listing the indexes of " + name.text());
+    Cursor cursor(client, name.database, std::move(list), {});
     while (true) {
         const ByteView index = cursor.next();
         if (index.empty()) break;
+        if (find(index, "buildUUID")) continue;
         Bytes kept = without(index, {"ns"});
         if (is_of_id(index) && !find(index, "clustered"))
             collection.id_index = std::move(kept);
