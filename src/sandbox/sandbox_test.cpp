@@ -1,7 +1,10 @@
 #include "sandbox/sandbox.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,10 +12,13 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <functional>
 #include <thread>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "sandbox/mount_lock.h"
 #include "sandbox/process.h"
 
 namespace holdfast {
@@ -39,6 +45,24 @@ protected:
         const auto end = process.wait_until(std::chrono::steady_clock::now() + 30s);
         EXPECT_TRUE(end.has_value()) << command;
         return process.log_tail();
+    }
+    // In a process of its own, by whose mounts nobody else is harmed.
+    static bool among_mounts_of_its_own(const std::function<bool()>& act) {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            const uid_t uid = ::geteuid();
+            const gid_t gid = ::getegid();
+            if (::unshare(uid == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0) ::_exit(2);
+            if (uid != 0) {
+                std::ofstream("/proc/self/setgroups") << "deny";
+                std::ofstream("/proc/self/gid_map") << fmt::format("{} {} 1", gid, gid);
+                std::ofstream("/proc/self/uid_map") << fmt::format("{} {} 1", uid, uid);
+            }
+            if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) ::_exit(3);
+            ::_exit(act() ? 0 : 1);
+        }
+        int status = 0;
+        return ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     }
     static bool is_alive(pid_t pid) { return ::kill(pid, 0) == 0; }
 };
@@ -70,6 +94,42 @@ TEST_F(SandboxTest, only_programs_and_the_own_folder_can_be_seen) {
     EXPECT_EQ(said("cat " + secret, {.readable = {secret}, .identity = SandboxProcessOptions::Identity::owner}),
               "secret");
     EXPECT_EQ(said("touch here && ls"), "here\n");
+}
+
+TEST_F(SandboxTest, what_is_mounted_below_a_folder_that_it_sees_is_read_only_too) {
+    const std::string seen = folder_.path() + "/seen", below = seen + "/below", out = folder_.path() + "/out";
+    std::filesystem::create_directories(below);
+    ASSERT_TRUE(among_mounts_of_its_own([&] {
+        if (::mount("tmpfs", below.c_str(), "tmpfs", 0, "mode=0777") != 0) return false;
+        write_file_durably(out,
+                           as_bytes(said("cd " + below + " && echo $(grep ' '$PWD' ' /proc/self/mountinfo); touch new",
+                                         {.readable = {seen}})));
+        return true;
+    }));
+    const Bytes text = read_file(out);
+    EXPECT_THAT(as_text(text), HasSubstr(below + " ro,nosuid"));
+    EXPECT_THAT(as_text(text), HasSubstr("Read-only file system"));
+}
+
+TEST_F(SandboxTest, mounts_are_locked_with_all_below_them_or_not_without_a_word) {
+    const std::string source = folder_.path() + "/source", top = folder_.path() + "/top";
+    const std::string below = "/b\\elow it\n", link = folder_.path() + "/link";
+    std::filesystem::create_directories(source + below);
+    std::filesystem::create_directory(top);
+    std::filesystem::create_directory_symlink(folder_.path(), link);
+    const auto can_write = [](const std::string& folder) {
+        const Fd fd(::open((folder + "/new").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+        return fd || errno != EROFS;
+    };
+    for (const auto lock : {lock_mounts, lock_mounts_one_by_one}) {
+        EXPECT_EQ(lock(top.c_str(), MS_RDONLY), EINVAL) << "this is no mount";
+        EXPECT_TRUE(among_mounts_of_its_own([&] {
+            return ::mount("tmpfs", (source + below).c_str(), "tmpfs", 0, nullptr) == 0 &&
+                   ::mount(source.c_str(), top.c_str(), nullptr, MS_BIND | MS_REC, nullptr) == 0 &&
+                   can_write(top + below) && lock((link + "/top").c_str(), MS_RDONLY | MS_NOSUID) == 0 &&
+                   !can_write(top) && !can_write(top + below) && can_write(source) && can_write(source + below);
+        }));
+    }
 }
 
 TEST_F(SandboxTest, it_is_nobody_and_cannot_become_somebody) {

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include <set>
 
 #include "base/file.h"
+#include "sandbox/mount_lock.h"
 
 namespace holdfast {
 
@@ -81,20 +81,6 @@ private:
     std::set<std::string> made_;
 };
 
-// Flags that a mount has must stay when it is made read-only, where it is another user's.
-unsigned long kept_flags(const char* path) {
-    struct statvfs info {};
-    if (::statvfs(path, &info) != 0) return 0;
-    unsigned long out = 0;
-    if ((info.f_flag & ST_NOSUID) != 0) out |= MS_NOSUID;
-    if ((info.f_flag & ST_NODEV) != 0) out |= MS_NODEV;
-    if ((info.f_flag & ST_NOEXEC) != 0) out |= MS_NOEXEC;
-    if ((info.f_flag & ST_NOATIME) != 0) out |= MS_NOATIME;
-    if ((info.f_flag & ST_NODIRATIME) != 0) out |= MS_NODIRATIME;
-    if ((info.f_flag & ST_RELATIME) != 0) out |= MS_RELATIME;
-    return out;
-}
-
 int write_text(const ViewStep& step) {
     const int fd = ::open(step.target.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0) return errno;
@@ -107,9 +93,7 @@ int write_text(const ViewStep& step) {
 int bind(const ViewStep& step, unsigned long flags) {
     const char* target = step.target.c_str();
     if (::mount(step.source.c_str(), target, nullptr, MS_BIND | MS_REC, nullptr) != 0) return errno;
-    // Whoever runs here may not write there anyway; this is one more lock.
-    if (flags != 0) ::mount(nullptr, target, nullptr, MS_BIND | MS_REMOUNT | flags | kept_flags(target), nullptr);
-    return 0;
+    return flags == 0 ? 0 : lock_mounts(target, flags);
 }
 
 int carry_out(const ViewStep& step) {
