@@ -475,7 +475,8 @@ class Journals(Scripted):
         for verb in ("create", "insert", "update", "delete", "createindexes", "drop", "collmod", "converttocapped"):
             setattr(target, "do_" + verb, lambda document: {"ok": 1.0, "n": len(document.get("documents", []))})
         self.restore_newest(target, "--no-verify")
-        said = [{name: value for name, value in each.items() if name != "lsid" and not name.startswith("$")} for each in target.commands]
+        said = [{name: value for name, value in each.items() if name not in ("lsid", "writeConcern") and not name.startswith("$")}
+                for each in target.commands]
         of = lambda verb: [each for each in said if next(iter(each)) == verb]
         self.assertEqual(of("collMod"), [{"collMod": "orders", "validator": {"x": {"$exists": True}}}])
         self.assertEqual(of("convertToCapped"), [{"convertToCapped": "orders", "size": 9999}])
@@ -949,6 +950,14 @@ class Targets(Scripted):
         self.target.do_insert = lambda document: error(14031, "OutOfDiskSpace", "available disk space of 1 bytes is less than required")
         self.restoring(18, says="available disk space")
 
+    def test_what_a_set_does_not_confirm_is_not_restored(self):
+        for verb in ("create", "insert"):
+            done = getattr(self.target, "do_" + verb)
+            setattr(self.target, "do_" + verb, lambda document: {**done(document), "writeConcernError": {
+                "code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting for replication timed out"}})
+            self.restoring(16, says="waiting for replication timed out", hints="fewer members of the set have confirmed it")
+            setattr(self.target, "do_" + verb, done)
+
     def test_a_missing_privilege_is_named(self):
         self.target.do_insert = lambda document: error(
             13, "Unauthorized", "not authorized on shop to execute command { insert: \"orders\", ordered: false }")
@@ -1011,7 +1020,7 @@ class IntoServers(Scripted):
         for name, asked in made.items():
             options = databases["shop"][name].options
             self.assertEqual({option: asked.get(option) for option in options}, options, name)
-            self.assertEqual({option for option in asked if option[0] != "$"} - set(options) - {"lsid"}, {"create"}, name)
+            self.assertEqual({option for option in asked if option[0] != "$"} - set(options) - {"lsid", "writeConcern"}, {"create"}, name)
         self.assert_holds(databases, *[f"shop.{name}" for name in ("orders", "odd", "system.buckets.points", "log", "tree", "ttl")])
         self.assertEqual(self.target.databases["shop"]["log"].documents, databases["shop"]["log"].documents)
         index, = [each for each in self.steps("createIndexes") if each["createIndexes"] == "ttl"]
@@ -1019,6 +1028,31 @@ class IntoServers(Scripted):
                                              "partialFilterExpression": {"x": 1}}])
         self.assertNotIn("tree", {each["createIndexes"] for each in self.steps("createIndexes")})
         self.assertEqual(self.steps("create", "insert", "createIndexes")[-1]["create"], "paid")
+
+    WRITES = ("create", "insert", "update", "delete", "createIndexes", "drop", "renameCollection")
+
+    def write_concerns(self, options, *args, **kinds):
+        """What each write of a restore asks for, and no read does."""
+        self.target = self.server({}, StoringMongo, **kinds)
+        self.holdfast("restore", "latest", "--source", "shop", "--to", self.target.url() + options, *args)
+        reads = [each for each in self.target.commands if next(iter(each)) not in self.WRITES and "writeConcern" in each]
+        self.assertEqual(reads, [])
+        return {next(iter(each)): each.get("writeConcern") for each in self.steps(*self.WRITES)}
+
+    def test_writes_ask_for_what_the_address_says_else_for_most_of_the_set(self):
+        databases = self.shop()
+        databases["shop"]["orders"].indexes.append({"v": 2, "key": {"x": 1}, "name": "x"})
+        self.captured(databases)
+        for options, expected in (("", {"w": "majority"}), ("?w=2&journal=true", {"w": 2, "j": True}),
+                                  ("?wtimeoutMS=5000", {"w": "majority", "wtimeout": 5000}), ("?w=0", {"w": "majority"})):
+            self.assertEqual(self.write_concerns(options), {verb: expected for verb in ("create", "insert", "createIndexes")}, options)
+        alone = {"hello": {"setName": None, "hosts": None, "primary": None}}
+        for options, expected in (("", None), ("?w=0", None), ("?journal=true", {"j": True})):
+            self.assertEqual(self.write_concerns(options, **alone), {verb: expected for verb in ("create", "insert", "createIndexes")}, options)
+        there = self.target.databases
+        self.target = self.server(there, StoringMongo)
+        self.holdfast("restore", "latest", "--source", "shop", "--to", self.target.url("shop"), "--beside", "shop_new", "--swap", "--no-verify")
+        self.assertEqual({each["writeConcern"]["w"] for each in self.steps("renameCollection")}, {"majority"})
 
     def test_documents_come_back_byte_for_byte_also_over_others(self):
         databases = self.shop(0)

@@ -291,6 +291,17 @@ class Existing(Mongodb):
             f"before pending shop {target}", f"after ok shop {target}",
             f"before pending shop {target}", f"after ok shop {target}", f"failed target_failed shop {target}"])
 
+    def test_a_write_concern_of_the_address_is_taken(self):
+        self.mongo.command("shop", {"drop": "odd/name.%2F"})  # as below
+        self.there.insert("shop", "orders", {"_id": "in use"})
+        self.backup(self.server.url("shop"))
+        target = self.other.url("shop", w="majority", journal="true")
+        for existing in ("drop", "replace"):
+            self.restore("latest", target, "--existing", existing)
+            self.assert_same()
+        self.restore("latest", target, "--beside", "shop_new", "--swap")
+        self.assert_same()
+
     def test_beside_and_swap_and_back(self):
         self.there.insert("shop", "orders", {"_id": "in use"})
         self.mongo.command("shop", {"drop": "odd/name.%2F"})  # FerretDB cannot name it in a command of another database

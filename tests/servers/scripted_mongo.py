@@ -295,7 +295,7 @@ class StoringMongo(ScriptedMongo):
         name, here = document["create"], self.databases.setdefault(document["$db"], {})
         if name in here:
             return error(48, "NamespaceExists", f"Collection already exists. NS: {document['$db']}.{name}")
-        options = {each: value for each, value in document.items() if each not in ("create", "lsid") and each[0] != "$"}
+        options = {each: value for each, value in document.items() if each not in ("create", "lsid", "writeConcern") and each[0] != "$"}
         kind = "view" if "viewOn" in options else "timeseries" if "timeseries" in options else "collection"
         here[name] = Collection(kind=kind, options=options)
         if "clusteredIndex" in options:

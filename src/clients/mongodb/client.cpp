@@ -3,6 +3,8 @@
 #include <mongoc/mongoc.h>
 
 #include <algorithm>
+#include <array>
+#include <memory>
 
 #include "base/text.h"
 
@@ -54,6 +56,33 @@ struct Answer {
     }
 };
 
+// What takes a write concern, of what a target is asked for.
+bool is_write(ByteView command) {
+    constexpr std::array<std::string_view, 10> writes{
+        "insert", "update",       "delete",           "create",  "createIndexes",
+        "drop",   "dropDatabase", "renameCollection", "collMod", "convertToCapped"};
+    return std::ranges::find(writes, Elements(command).begin()->name) != writes.end();
+}
+
+struct FreeConcern {
+    void operator()(mongoc_write_concern_t* concern) const { mongoc_write_concern_destroy(concern); }
+};
+
+// As the address says it, else what an election does not take back. Restores wait for answers whatever it says.
+Bytes write_concern(const mongoc_client_t* client, bool is_set) {
+    const std::unique_ptr<mongoc_write_concern_t, FreeConcern> concern(
+        mongoc_write_concern_copy(mongoc_client_get_write_concern(client)));
+    if (!mongoc_write_concern_is_acknowledged(concern.get()))
+        mongoc_write_concern_set_w(concern.get(), MONGOC_WRITE_CONCERN_W_DEFAULT);
+    if (is_set && mongoc_write_concern_get_w(concern.get()) == MONGOC_WRITE_CONCERN_W_DEFAULT)
+        mongoc_write_concern_set_w(concern.get(), MONGOC_WRITE_CONCERN_W_MAJORITY);
+    bson_t holder = BSON_INITIALIZER;
+    mongoc_write_concern_append(concern.get(), &holder);
+    Bytes out = to_bytes(document_of({bson_get_data(&holder), holder.len}, "writeConcern"));
+    bson_destroy(&holder);
+    return Elements(out).begin() == Elements(out).end() ? Bytes() : out;
+}
+
 // Of "not authorized on shop to execute command { find: "orders", …" what was not granted: "`find` on `shop`".
 std::string lacking_privilege(const std::string& message) {
     constexpr std::string_view where = "not authorized on ", what = " to execute command { ";
@@ -78,6 +107,11 @@ std::string hint_for(std::int64_t code, const std::string& message) {
                    "minSnapshotHistoryWindowInSeconds.";
         case server_code::cursor_not_found:
             return "The server ended the reading (a restart, an election, or it took too long); try again.";
+        case server_code::write_concern_failed:
+        case server_code::unknown_write_concern:
+        case server_code::unsatisfiable_write_concern:
+            return "It is written, and fewer members of the set have confirmed it than `w` in the target's address "
+                   "says (without it: most of them). See that they are up, or say another `w`.";
         default:
             break;
     }
@@ -133,6 +167,8 @@ void Client::connect(bool for_writes) {
     const bson_t* const said = mongoc_server_description_hello_response(chosen);
     hello_ = to_bytes({bson_get_data(said), said->len});
     mongoc_server_description_destroy(chosen);
+    if (failure_ == Code::target_failed)
+        write_concern_ = write_concern(handle_->client, !text_of(hello_, "setName").empty());
 
     // Cursors stay within the session that began them.
     mongoc_session_opt_t* const options = mongoc_session_opts_new();
@@ -166,6 +202,8 @@ Reply Client::receive(const std::string& database, ByteView command, Received& i
         bson_destroy(&options);
         throw Error{failure_, "{}: {}", endpoint_.shown(), printable(&problem.message[0])};
     }
+    if (!write_concern_.empty() && is_write(command))
+        bson_append_document(&options, "writeConcern", -1, View(write_concern_).get());
     bson_destroy(&answer.reply);
     const View view(command);
     // A secondary answers only who says that one may.
@@ -174,6 +212,13 @@ Reply Client::receive(const std::string& database, ByteView command, Received& i
     bson_destroy(&options);
     into = answer.taken();
     Reply out;
+    const bool is_done = ok || answer.error.domain == MONGOC_ERROR_WRITE_CONCERN;
+    if (const auto concern = find(into.view(), "writeConcernError"); is_done && concern && concern->is_document()) {
+        out.is_unconfirmed = true;
+        out.code = number_of(concern->value, "code", server_code::write_concern_failed);
+        out.message = printable(text_of(concern->value, "errmsg"));
+        return out;
+    }
     if (ok) return out;
     out.message = printable(&answer.error.message[0]);
     if (answer.error.domain == MONGOC_ERROR_SERVER || find(into.view(), "codeName")) {

@@ -1,7 +1,7 @@
 // clients/mongodb/client.h: one connection to one MongoDB server, for commands and cursors of raw BSON.
 //
 // Errors   the code that the caller chose (source_failed, target_failed), with what the server said and what to do;
-//          no_space when it says so; cancelled, terminated
+//          no_space when it says so; cancelled, terminated. What was written and not confirmed is refused, too
 // Threads  one owner; cursors belong to their client's thread
 // Limits   a reply is in memory: up to 16 MB and a document
 // Source   libmongoc for addresses, servers, TLS and authentication; commands and cursors are our own documents
@@ -24,8 +24,9 @@ namespace holdfast::mongodb {
 struct Reply {
     Bytes document;
     std::int64_t code = 0;
-    std::string message;
-    bool ok() const { return code == 0; }
+    std::string message = {};
+    bool is_unconfirmed = false;  // it was done, but not by as many members of the set as was asked for
+    bool ok() const { return code == 0 && !is_unconfirmed; }
 };
 
 // What a server answered, where libmongoc has put it: batches of megabytes are not copied.
@@ -44,7 +45,8 @@ namespace server_code {
 constexpr std::int64_t unauthorized = 13, authentication_failed = 18, namespace_not_found = 26, index_not_found = 27,
                        cursor_not_found = 43, namespace_exists = 48, command_not_found = 59, capped_position_lost = 136,
                        not_implemented = 238, snapshot_too_old = 239, out_of_disk_space = 14031, duplicate_key = 11000,
-                       illegal_operation = 20, no_such_database = 60;
+                       illegal_operation = 20, no_such_database = 60, write_concern_failed = 64,
+                       unknown_write_concern = 79, unsatisfiable_write_concern = 100;
 }
 
 class Client {
@@ -81,6 +83,7 @@ private:
     std::unique_ptr<Handle> handle_;
     std::string server_;
     Bytes hello_;
+    Bytes write_concern_;  // of what a target is told to write; empty: the server's own
 };
 
 // What a find, an aggregate or a list gives, document by document.

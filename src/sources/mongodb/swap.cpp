@@ -74,27 +74,29 @@ private:
         std::ranges::stable_sort(collections, {}, [](const Collection& each) { return each.is_view(); });
         for (const Collection& each : collections) {
             try {
-                rename(each, to);
+                rename(each, to, done);
             } catch (Error& error) {
                 error.set_unharmed(done.empty() ? "nothing was renamed" : "renamed so far: " + join(done, "; "));
                 throw;
             }
-            done.push_back(fmt::format("{} -> {}", each.name.text(), Namespace{to, each.name.collection}.text()));
         }
         // Some servers keep a database whose last collection went.
         if (list_collections(client_, from).empty()) (void)client_.run(from, command("dropDatabase", 1));
     }
 
-    void rename(const Collection& collection, const std::string& to) {
+    void rename(const Collection& collection, const std::string& to, std::vector<std::string>& done) {
         const Namespace target{to, collection.name.collection};
+        const auto tell = [&] { done.push_back(fmt::format("{} -> {}", collection.name.text(), target.text())); };
         if (!collection.is_view() && collection.type != "timeseries") {
             const Reply reply = client_.ask(
                 "admin", Builder().text("renameCollection", collection.name.text()).text("to", target.text()).done());
+            if (reply.ok() || reply.is_unconfirmed) tell();
             if (reply.ok()) return;
             if (reply.code != server_code::not_implemented) client_.fail(reply, "renaming " + collection.name.text());
         }
         copy(collection, target);
         (void)client_.run(collection.name.database, command("drop", collection.name.collection));
+        tell();
     }
 
     // For servers and kinds of collections that cannot be renamed.

@@ -80,7 +80,8 @@ void DocumentWriter::send() {
     builder_.end(list_);
     const Bytes command = builder_.done();
     const Reply reply = client_.ask(name_.database, command);
-    if (!reply.ok() && !find(reply.document, "writeErrors")) client_.fail(reply, "writing " + name_.text());
+    if (reply.is_unconfirmed || (!reply.ok() && !find(reply.document, "writeErrors")))
+        client_.fail(reply, "writing " + name_.text());
     count(command, reply.document);
     kind_ = Kind::none;
 }
@@ -105,9 +106,6 @@ bool DocumentWriter::is_there(ByteView document, ByteView refusal) {
 }
 
 void DocumentWriter::count(const Bytes& command, const Bytes& reply) {
-    if (const auto concern = find(reply, "writeConcernError"); concern && concern->is_document())
-        throw Error{Code::target_failed, "{}: writing {}: {}", client_.endpoint().shown(), name_.text(),
-                    printable(text_of(concern->value, "errmsg"))};
     std::uint64_t left = 0, refused = 0;
     for (const Element& each : Elements(document_of(reply, "writeErrors"))) {
         if (!each.is_document()) continue;
