@@ -728,6 +728,66 @@ class Elections(Scripted):
         self.assertEqual(len(self.windows()), 1)
 
 
+class Clocks(Scripted):
+    """A primary whose clock is ahead, and is set back."""
+
+    def setUp(self):
+        super().setUp()
+        self.databases = self.shop(8)
+        self.set = self.server(self.databases)
+        self.entries = [oplog_entry(5, "n", "", {"msg": "periodic noop"})]
+        self.follow()
+        self.began = int(time.time() * 1000)
+
+    def say(self, number, milliseconds, id):
+        self.entries.append(oplog_entry(number, "i", "shop.orders", {"_id": id}, wall=Date(self.began + milliseconds)))
+        self.databases["shop"]["orders"].documents.append(Raw(encode({"_id": id})))
+
+    def follow(self):
+        self.databases["local"]["oplog.rs"] = Collection(self.entries)
+        return self.holdfast("follow", self.set.url("shop"), "--name", "shop", "--once", "--json").lines()
+
+    def windows(self):
+        return self.holdfast("windows", "--json").document()["windows"]
+
+    def restored(self, milliseconds):
+        at = self.began + milliseconds
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at // 1000)) + f".{at % 1000:03}Z"
+        target = self.server({}, StoringMongo)
+        self.holdfast("restore", "--source", "shop", "--at", at, "--to", target.url(), "--no-verify")
+        ids = {decode(each)["_id"] for each in target.databases["shop"]["orders"].documents}
+        return {each for each in ids if isinstance(each, str)}
+
+    def test_set_back_it_ends_the_window(self):
+        self.say(6, 10, "before")
+        self.say(7, 3_600_000, "ahead")
+        self.follow()
+        self.say(8, 20, "set back")
+        began = [each for each in self.follow() if each["type"] in ("continued", "began")]
+        self.assertEqual([each["type"] for each in began], ["began"])
+        self.assertIn("clock was set back by 3600 s", began[0]["because"])
+        self.assertEqual(len(self.windows()), 2)
+        self.say(9, 2000, "later")
+        self.assertEqual(self.follow()[0]["type"], "continued")
+        self.assertEqual(self.restored(15), {"before"})
+        self.assertEqual(self.restored(1000), {"before", "ahead", "set back"})
+        self.assertEqual(self.restored(2000), {"before", "ahead", "set back", "later"})
+
+    def test_set_back_while_it_is_followed(self):
+        self.say(6, 3_600_000, "ahead")
+        self.say(7, 20, "set back")
+        began = [each for each in self.follow() if each["type"] in ("continued", "began")]
+        self.assertEqual([each["type"] for each in began], ["continued", "began"])
+        self.assertIn("clock was set back by 3600 s", began[1]["because"])
+        self.assertEqual([each["records"] for each in self.windows()], [1, 0])
+
+    def test_what_is_dated_a_little_before_belongs_to_the_same_window(self):
+        self.say(6, 1000, "before")
+        self.say(7, 0, "a little back")
+        self.assertEqual([each["type"] for each in self.follow() if each["type"] in ("continued", "began")], ["continued"])
+        self.assertEqual(self.restored(1000), {"before", "a little back"})
+
+
 class Commands(Scripted):
     """What becomes of collections as wholes, in the journal."""
 

@@ -20,6 +20,7 @@ constexpr Nanoseconds quiet_beat =
     10 * one_second;  // how often a server without heartbeats of its own is asked the time
 constexpr auto silence_max_milliseconds = "20000";
 constexpr int reconnects_max = 60;
+constexpr Nanoseconds set_back_max = one_second;         // by which entries may be dated before those that they follow
 constexpr Nanoseconds reopened_every = one_second / 10;  // a cursor that the server ended
 
 class OplogFollower final : public Follower {
@@ -119,9 +120,9 @@ private:
                 "another change has the time stamp of the last one that is known: it was taken back by an election";
             return false;
         }
-        if (next && scope_.is_entered_by(parse_entry(*next))) {
-            start_.why_not = entered(parse_entry(*next));
-            return false;
+        if (next) {
+            start_.why_not = why_not_next(parse_entry(*next), from.time);
+            if (!start_.why_not.empty()) return false;
         }
         start_ = {true, "", from};
         last_ = from;
@@ -129,10 +130,18 @@ private:
         return true;
     }
 
-    static std::string entered(const OplogEntry& entry) {
-        return fmt::format("{} was renamed to {}, so that a collection that was not captured has become one that is",
-                           printable(text_of(entry.object, "renameCollection")),
-                           printable(text_of(entry.object, "to")));
+    // Empty: the entry belongs to the same window as what was known by `time`. A replay ends at the first entry that is
+    // dated after what is wanted, so none may be dated much before another.
+    std::string why_not_next(const OplogEntry& entry, Nanoseconds time) const {
+        if (scope_.is_entered_by(entry))
+            return fmt::format(
+                "{} was renamed to {}, so that a collection that was not captured has become one that is",
+                printable(text_of(entry.object, "renameCollection")), printable(text_of(entry.object, "to")));
+        if (time - entry.time > set_back_max)
+            return fmt::format(
+                "the server's clock was set back by {} s, or that of a new primary is so far behind the one before",
+                (time - entry.time + one_second / 2) / one_second);
+        return "";
     }
 
     // The first entry at or behind a time stamp, when it is that one, and the one behind it.
@@ -203,13 +212,13 @@ private:
             }
             bytes += document.size();
             const OplogEntry entry = parse_entry(document);
-            if (scope_.is_entered_by(entry)) {
-                why_broken_ = entered(entry);
+            if (std::string why = why_not_next(entry, last_.time); !why.empty()) {
+                why_broken_ = std::move(why);
                 is_over_ = true;
                 const bool is_piece = into.records > 0 || last_.position.at > into.last.position.at;
                 return is_piece ? Came::piece : Came::broken;
             }
-            // The clock of a new primary may be behind; time does not go back for that.
+            // Of entries that are made at once, the later one may have been dated first.
             last_ = {entry.position(line_), std::max(entry.time, last_.time)};
             last_entry_ = to_bytes(document);
             last_asked_ = world_.clock.steady();

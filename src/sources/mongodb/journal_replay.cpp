@@ -45,7 +45,7 @@ bool JournalReplay::take(ByteView record) {
         return true;
     }
     if (request_.until_before && entry.ts >= request_.until_before->at) return false;
-    // The clock of a new primary may be behind that of the one before.
+    // A follower ends its window where clocks went back by more than a second.
     const Nanoseconds time = std::max(entry.time, summary_.reached.time);
     if (request_.until && time > *request_.until) return false;
     applier_.apply(entry);
