@@ -474,6 +474,26 @@ class BadInput(Postgres):
         self.restore("latest", self.other.url())
         self.assertEqual(self.other.dump("shop"), self.server.dump("shop"))
 
+    def test_a_table_rewritten_before_its_lock_is_captured_with_its_rows(self):
+        self.server.sql("CREATE TABLE kept AS SELECT i FROM generate_series(1, 30) i", "shop")
+        changes = {"truncated": "TRUNCATE kept; INSERT INTO kept SELECT i FROM generate_series(1, 20) i",
+                   "made anew": "DROP TABLE kept; CREATE TABLE kept AS SELECT i FROM generate_series(1, 10) i",
+                   "rewritten": "ALTER TABLE kept ALTER i TYPE bigint"}
+        for name, change in changes.items():
+            with self.subTest(name):
+                session = self.server.session("shop")
+                self.addCleanup(session.kill)
+                session.stdin.write(f"BEGIN; {change}; SELECT 'changed';\n")
+                session.stdout.readline()
+                child = self.start("backup", self.server.url("shop"))
+                wait_until(lambda: self.server.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holdfast' "
+                                                   "AND wait_event_type = 'Lock'") != "0", "the lock")
+                session.stdin.write("COMMIT; SELECT 'done';\n")
+                out, err = child.communicate()
+                self.assertEqual(child.returncode, 0, err)
+                self.restore("latest", self.other.url(), "--existing", "drop")
+                self.assertEqual(self.other.dump("shop"), self.server.dump("shop"))
+
     def test_a_connection_cut_in_mid_capture_commits_nothing(self):
         self.server.sql("INSERT INTO t SELECT i, repeat(md5(i::text), 20) FROM generate_series(1, 300000) i", "shop")
         child = self.start("backup", self.server.url("shop"))

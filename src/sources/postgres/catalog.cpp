@@ -70,16 +70,18 @@ std::vector<Table> tables_of(Connection& connection) {
     return out;
 }
 
+std::string oids_of(const std::vector<Table>& tables) {
+    std::string list;
+    for (const Table& table : tables) list += (list.empty() ? "" : ",") + table.oid;
+    return "'{" + list + "}'::pg_catalog.oid[]";
+}
+
 void read_sizes(Connection& connection, std::vector<Table>& tables) {
     std::map<std::string, Table*, std::less<>> by_oid;
-    std::string list;
-    for (Table& table : tables) {
-        by_oid.emplace(table.oid, &table);
-        list += (list.empty() ? "" : ",") + table.oid;
-    }
-    if (list.empty()) return;
-    const Rows rows = connection.query("SELECT o, pg_catalog.pg_table_size(o::oid) FROM pg_catalog.unnest('{" + list +
-                                       "}'::pg_catalog.oid[]) o");
+    for (Table& table : tables) by_oid.emplace(table.oid, &table);
+    if (by_oid.empty()) return;
+    const Rows rows = connection.query("SELECT o, pg_catalog.pg_table_size(o::oid) FROM pg_catalog.unnest(" +
+                                       oids_of(tables) + ") o");
     for (std::size_t i = 0; i < rows.size(); ++i)
         if (const auto at = by_oid.find(rows.at(i, 0)); at != by_oid.end()) at->second->bytes = number(rows.at(i, 1));
 }

@@ -32,6 +32,7 @@ Endpoint endpoint_for_lists(const Endpoint& endpoint);
 std::vector<std::string> databases_of(Connection& connection);
 // Tables whose rows are read by COPY: no foreign ones, none of extensions, of partitioned ones the leaves; by name.
 std::vector<Table> tables_of(Connection& connection);
+std::string oids_of(const std::vector<Table>& tables);  // as an array in SQL
 void read_sizes(Connection& connection, std::vector<Table>& tables);
 
 // Of each leaf of a partitioned table a fact "about partition of": item paths of all above it, "//" between them.

@@ -28,7 +28,7 @@ DatabaseSnapshot::DatabaseSnapshot(World& world, const CaptureOptions& options, 
     add_untold_facts(coordinator_, encode_part(database_), facts_);
 }
 
-// A table that is dropped between the list and the locks is no failure: the list is made anew.
+// A table that is dropped or emptied between the view and its lock is no failure: the view is taken anew.
 void DatabaseSnapshot::freeze() {
     for (int attempt = 1;; ++attempt) {
         prepare_session(coordinator_, "", options_.lock_timeout);
@@ -36,10 +36,13 @@ void DatabaseSnapshot::freeze() {
         id_ = coordinator_.value("SELECT pg_catalog.pg_export_snapshot()").value_or("");
         tables_ = tables_of(coordinator_);
         check_privileges();
-        if (lock_tables()) break;
+        if (lock_tables() && rows_are_those_of_the_view()) break;
         if (attempt == freeze_attempts)
-            throw Error{Code::source_failed, "{}: tables are dropped faster than they can be locked",
-                        endpoint_.shown()};
+            throw Error{Code::source_failed,
+                        "{}: tables are dropped, truncated or rewritten faster than they can be locked",
+                        endpoint_.shown()}
+                .unharmed("nothing of it was stored as a snapshot")
+                .hint("Run it again when nothing does that to so many of its tables.");
         coordinator_.run("ROLLBACK");
     }
     read_sizes(coordinator_, tables_);
@@ -120,6 +123,14 @@ bool DatabaseSnapshot::lock_tables() {
         throw;
     }
     return true;
+}
+
+// To a view from before a TRUNCATE or a rewriting ALTER TABLE the table is empty. A query reads the catalogue as the view
+// has it, the function as it is now, and with the locks it stays so.
+bool DatabaseSnapshot::rows_are_those_of_the_view() {
+    return coordinator_.value("SELECT 1 FROM pg_catalog.pg_class c WHERE c.oid = ANY (" + oids_of(tables_) +
+                              ") AND c.relkind = 'r' AND c.relfilenode <> 0 AND c.relfilenode IS DISTINCT FROM "
+                              "pg_catalog.pg_relation_filenode(c.oid) LIMIT 1") == std::nullopt;
 }
 
 void DatabaseSnapshot::say_who_locks() {

@@ -47,6 +47,7 @@ public:
 private:
     void freeze();
     bool lock_tables();
+    bool rows_are_those_of_the_view();
     void check_privileges();
     void check_large_objects();
     [[noreturn]] void say_who_locks();
