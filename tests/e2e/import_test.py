@@ -203,6 +203,19 @@ class BadInput(Import):
         self.fails(2, "import", cut, says="--source")
         self.assertEqual(self.snapshots(), [])
 
+    def test_statements_that_are_cut_off_are_refused(self):
+        self.database("shop", SIMPLE)
+        plain, server = self.dump("x.sql", "shop").read_bytes(), self.server.run("pg_dumpall")
+        in_rows, between = plain.index(b"\tuser 77\n") + len("\tuser 7"), plain.index(b"-- Name: users_id_seq; Type: SEQUENCE SET")
+        in_server = server.index(b"-- PostgreSQL database cluster dump complete")
+        cut = self.folder / "cut.sql"
+        for content, says in ((plain[:in_rows], "rows of a table"), (plain[:between], "database dump complete"),
+                              (server[:in_server], "cluster dump complete")):
+            for packed in (content, gzip.compress(content)):
+                cut.write_bytes(packed)
+                self.fails(15, "import", cut, "--source", "old", says=["the dump is cut off", says])
+        self.nothing_is_left()
+
     def test_a_time_must_be_one_that_has_been(self):
         self.database("shop", SIMPLE)
         path = self.dump("x.sql", "shop")
@@ -220,7 +233,7 @@ class BadInput(Import):
         path.write_text("-- PostgreSQL database dump\n-- Dumped from database version 99.1\nCREATE TABLE t (a int);\n")
         self.fails(15, "import", path, "--source", "old", says="no server of PostgreSQL 99 or newer",
                    hints="postgresql-99")
-        path.write_text("-- PostgreSQL database dump\n-- Dumped from database version 9.6.24\nCREATE TABLE t (a int);\n")
+        path.write_text("-- PostgreSQL database dump\n-- Dumped from database version 9.6.24\nCREATE TABLE t (a int);\n-- PostgreSQL database dump complete\n")
         result = self.holdfast("import", path, "--source", "old")
         self.assertIn("PostgreSQL 9, which is not here", result.errors)
 
@@ -237,6 +250,7 @@ CREATE TABLE report (line text);
 COPY (SELECT 1) TO PROGRAM '{quoted.replace("/tmp/report", "report")}; true';
 COPY report FROM PROGRAM 'cat report';
 CREATE SUBSCRIPTION evil CONNECTION 'host=127.0.0.1 dbname=postgres' PUBLICATION p WITH (connect = false, slot_name = NONE);
+-- PostgreSQL database dump complete
 """)
         secret = "a passphrase that must not be seen"
         self.import_dump(path, env={"SECRET": secret, "PGPASSWORD": secret})

@@ -4,9 +4,15 @@
 #include <cstring>
 #include <utility>
 
+#include "base/error.h"
+
 namespace holdfast::postgres {
 
 namespace {
+
+constexpr std::string_view head_of_database = "-- PostgreSQL database dump";
+constexpr std::string_view head_of_cluster = "-- PostgreSQL database cluster dump";
+constexpr std::string_view behind_the_last = " complete";
 
 bool is_name_end(char c) {
     return std::isspace(static_cast<unsigned char>(c)) != 0 || c == ';' || c == ',' || c == '(';
@@ -133,6 +139,27 @@ void DumpLines::finish() {
     if (!rest.empty()) take(as_text(rest), true);
 }
 
+void DumpLines::refuse_what_was_cut_off() const {
+    const std::string_view lacks =
+        is_rows_                           ? "it ends in the rows of a table"
+        : open_.contains(head_of_cluster)  ? "its last line, \"cluster dump complete\", is not there"
+        : open_.contains(head_of_database) ? "its last line, \"database dump complete\", is not there"
+                                           : "";
+    if (lacks.empty()) return;
+    throw Error{Code::source_failed, "the dump is cut off: {}", lacks}
+        .unharmed("no snapshot was made of it")
+        .hint("Take another copy of it, or make it anew.");
+}
+
+void DumpLines::look_for_an_end(std::string_view line) {
+    for (const std::string_view head : {head_of_database, head_of_cluster}) {
+        if (!line.starts_with(head)) continue;
+        const std::string_view rest = line.substr(head.size());
+        if (rest.empty()) open_.emplace(head);
+        if (rest == behind_the_last) open_.erase(std::string(head));
+    }
+}
+
 void DumpLines::take(std::string_view line, bool is_whole) {
     std::string_view text = line;
     while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
@@ -147,6 +174,7 @@ void DumpLines::take(std::string_view line, bool is_whole) {
 }
 
 bool DumpLines::look_at(std::string_view line) {
+    if (line.starts_with("--")) look_for_an_end(line);
     if (line.empty() || std::isupper(static_cast<unsigned char>(line.front())) == 0) return true;
     if (const std::string role = role_made(line); !role.empty()) {
         known_.insert(role);

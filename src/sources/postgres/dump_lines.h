@@ -2,7 +2,7 @@
 //
 // Shape    everything is passed on unchanged, line by line, but for statements that make what is there already; before a
 //          line is passed on, whoever listens learns which roles it needs. Rows between COPY and \. are not looked at
-// Errors   what the listeners throw
+// Errors   what the listeners throw; source_failed for a dump that was cut off
 // Threads  one
 // Limits   of a longer line only the first line_bytes_max are looked at
 // Source   what pg_dump 9.2 to 18 and pg_dumpall print; a statement that names a role stands on one line there
@@ -38,16 +38,20 @@ public:
 
     void add(ByteView bytes);
     void finish();
+    // A dump that ends between "COPY … FROM stdin;" and \., or without the last line that its first one promises.
+    void refuse_what_was_cut_off() const;
 
 private:
     void take(std::string_view line, bool is_whole);
     bool look_at(std::string_view line);  // false: it is left out
+    void look_for_an_end(std::string_view line);
 
     const Listener listener_;
     const std::string present_;
-    Bytes held_;              // the beginning of a line whose end has not come
-    bool is_within_ = false;  // a long line, whose beginning was passed on
-    bool is_rows_ = false;    // between COPY and \.
+    Bytes held_;                               // the beginning of a line whose end has not come
+    bool is_within_ = false;                   // a long line, whose beginning was passed on
+    bool is_rows_ = false;                     // between COPY and \.
+    std::set<std::string, std::less<>> open_;  // heads whose end has not come
     std::set<std::string> known_;
 };
 

@@ -3,10 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/error.h"
+
 namespace holdfast::postgres {
 namespace {
 
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 
 TEST(RolesNeeded, are_owners_and_who_has_rights) {
@@ -35,8 +38,14 @@ protected:
             "postgres");
         for (std::size_t at = 0; at < text.size(); at += piece) lines.add(as_bytes(text.substr(at, piece)));
         lines.finish();
+        cut_off = "";
+        try {
+            lines.refuse_what_was_cut_off();
+        } catch (const Error& error) {
+            cut_off = error.message();
+        }
     }
-    std::string passed;
+    std::string passed, cut_off;
     std::vector<std::string> roles, databases;
 };
 
@@ -65,6 +74,32 @@ TEST_F(DumpLinesTest, long_lines_are_passed_on_in_pieces) {
     feed(text, 1000);
     EXPECT_EQ(passed, text);
     EXPECT_THAT(roles, ElementsAre("last"));
+}
+
+TEST_F(DumpLinesTest, a_dump_that_was_cut_off_is_refused) {
+    const std::string head = "--\n-- PostgreSQL database dump\n--\nSELECT 1;\n";
+    const std::string rows = "COPY public.t (a) FROM stdin;\n1\n-- PostgreSQL database dump complete\n";
+    const std::string end = "--\n-- PostgreSQL database dump complete\n--\n";
+    const std::string cluster = "--\n-- PostgreSQL database cluster dump\n--\n";
+    for (const std::size_t piece : {1UL, 10000UL}) {
+        for (const std::string& whole :
+             {head + end, head + rows + "\\.\n" + end, head + "SELECT 2;\n" + end + "\\unrestrict x\n",
+              std::string("SELECT 1;\n"),
+              cluster + head + end + head + end + "--\n-- PostgreSQL database cluster dump complete\r\n"}) {
+            feed(whole, piece);
+            EXPECT_EQ(cut_off, "") << whole;
+        }
+        for (const std::string& cut : {head + rows, rows, std::string("COPY t FROM stdin;\n1\n\\")}) {
+            feed(cut, piece);
+            EXPECT_THAT(cut_off, HasSubstr("rows of a table")) << cut;
+        }
+        for (const std::string& cut : {head, head + rows + "\\.\n", head + end.substr(0, end.size() - 8)}) {
+            feed(cut, piece);
+            EXPECT_THAT(cut_off, HasSubstr("\"database dump complete\"")) << cut;
+        }
+        feed(cluster + head + end, piece);
+        EXPECT_THAT(cut_off, HasSubstr("\"cluster dump complete\""));
+    }
 }
 
 }  // namespace

@@ -184,6 +184,7 @@ std::vector<std::string> load(const LoadPlan& plan, Connection& beside) {
     pipe.write.reset();
     const ExitStatus end = end_of(world, psql);
     if (!end.ok()) throw_complaint("loading the dump", end, psql.log_tail());
+    lines.refuse_what_was_cut_off();
     return remarks;
 }
 
