@@ -592,6 +592,58 @@ class Existing(Postgres):
         self.other.sql("DROP TABLE extra", "shop")
         self.assertEqual(self.other.dump("shop"), self.server.dump("shop"))
 
+    def large_objects(self):
+        return self.other.sql("SELECT oid, convert_from(lo_get(oid), 'UTF8') FROM pg_largeobject_metadata ORDER BY 1", "shop")
+
+    def test_large_objects_are_replaced_or_stay(self):
+        self.server.sql("SELECT lo_from_bytea(4711, 'one'), lo_from_bytea(4712, 'two'); COMMENT ON LARGE OBJECT 4711 IS 'first';"
+                        "CREATE ROLE reader; GRANT SELECT ON LARGE OBJECT 4712 TO reader", "shop")
+        self.backup(self.server.url("shop"))
+        self.restore("latest", self.other.url())
+        self.assertEqual(self.large_objects(), "4711|one\n4712|two")
+        self.other.sql("SELECT lo_put(4711, 0, 'mine, and longer'); DROP TABLE orders", "shop")
+        result = self.restore("latest", self.other.url(), "--existing", "missing", code=3)
+        self.assertIn("2 large objects are there already", result.text + result.errors)
+        self.assertEqual((self.counts(), self.large_objects()), ("100|100|2", "4711|mine, and longer\n4712|two"))
+        self.other.sql("SELECT lo_unlink(4712); DROP TABLE orders", "shop")
+        result = self.restore("latest", self.other.url(), "--existing", "missing", code=3)
+        self.assertIn("1 of its 2 large objects are there already", result.text + result.errors)
+        self.assertEqual((self.counts(), self.large_objects()), ("100|100|2", "4711|mine, and longer"))
+        self.other.sql("DELETE FROM orders; SELECT lo_from_bytea(4800, 'of nobody')", "shop")
+        self.restore("latest", self.other.url(), "--existing", "replace")
+        self.assertEqual((self.counts(), self.large_objects()), ("100|100|2", "4711|one\n4712|two\n4800|of nobody"))
+        self.other.sql("SELECT lo_unlink(4800), lo_unlink(4711), lo_unlink(4712)", "shop")
+        self.restore("latest", self.other.url(), "--existing", "missing")
+        self.assertEqual(self.large_objects(), "4711|one\n4712|two")
+        self.restore("latest", self.other.url(), "--existing", "replace")
+        self.assertEqual(self.other.dump("shop"), self.server.dump("shop"))
+
+    def test_nothing_is_dropped_when_a_large_object_cannot_be(self):
+        self.server.sql("SELECT lo_from_bytea(4711, 'one')", "shop")
+        self.backup(self.server.url("shop"))
+        self.other.sql("CREATE ROLE weak LOGIN CREATEDB")
+        self.restore("latest", self.other.url(user="weak"), "--no-owner")
+        self.other.sql("ALTER LARGE OBJECT 4711 OWNER TO postgres; DELETE FROM stock.items", "shop")
+        self.fails(16, "restore", "latest", "--to", self.other.url(user="weak"), "--no-owner", "--existing", "replace",
+                   says=["cannot replace large objects", "must be owner of large object 4711", "nothing was dropped"])
+        self.assertEqual((self.counts(), self.large_objects()), ("100|100|0", "4711|one"))
+
+    def test_rows_of_an_extension_that_is_there_stay(self):
+        # As pg_extension_config_dump() does it in the script of an extension.
+        extension = ("CREATE EXTENSION hstore; CREATE TABLE kept (k text PRIMARY KEY); ALTER EXTENSION hstore ADD TABLE kept; "
+                     "UPDATE pg_extension SET extconfig = ARRAY['kept'::regclass::oid], extcondition = ARRAY[''] WHERE extname = "
+                     "'hstore'; INSERT INTO kept VALUES ('a'), ('b')")
+        self.server.sql(extension, "shop")
+        self.backup(self.server.url("shop"))
+        for existing in ("replace", "missing"):
+            with self.subTest(existing):
+                self.other.sql("DROP DATABASE IF EXISTS shop")
+                self.database("shop", extension + "; CREATE TABLE mine (a int)", self.other)
+                result = self.restore("latest", self.other.url(), "--existing", existing, code=3)
+                self.assertIn("what public.kept holds is left out", result.text + result.errors)
+                self.assertEqual(self.other.sql("SELECT string_agg(k, ' ' ORDER BY k) FROM kept", "shop"), "a b")
+                self.assertEqual(self.other.sql("SELECT count(*) FROM orders", "shop"), "100")
+
     def test_replace_refuses_what_others_need(self):
         self.restore("latest", self.other.url())
         self.other.sql("CREATE VIEW other AS SELECT * FROM orders; DELETE FROM stock.items", "shop")

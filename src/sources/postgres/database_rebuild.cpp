@@ -217,10 +217,7 @@ void DatabaseRebuild::prepare(const std::string& globals) {
     make_roles(globals);
     make_database();
     mark(fmt::format("{} (snapshot {})\n{}", incomplete_mark, plan_.snapshot_id, comment_));
-    if (was_present_ && !was_made_) {
-        if (options_.present == Present::replace) drop_what_is_replaced();
-        leave_out_what_is_there();
-    }
+    if (may_exist()) make_room();
     restore_section("pre-data", selected_);
     note_tables();
     close();
@@ -492,10 +489,22 @@ void DatabaseRebuild::drop_database() {
     }
 }
 
-// All or nothing: what others need is not dropped.
-void DatabaseRebuild::drop_what_is_replaced() {
+// All or nothing: what others need is not dropped, and what stays is known before anything goes.
+void DatabaseRebuild::make_room() {
     Connection& connection = target();
     connection.run("BEGIN; SET LOCAL search_path = ''; SET LOCAL lock_timeout = '30s'");
+    if (options_.present == Present::replace) {
+        drop_what_is_replaced();
+        drop_large_objects();
+    }
+    leave_out_what_is_there();
+    leave_out_large_objects();
+    if (!was_empty_) leave_out_what_extensions_keep();
+    connection.run("COMMIT");
+}
+
+void DatabaseRebuild::drop_what_is_replaced() {
+    Connection& connection = target();
     for (std::size_t i = toc_.entries.size(); i-- > 0;) {
         const TocEntry& entry = toc_.entries[i];
         if (!selected_.taken[i] || !is_dropped_for_replacement(entry)) continue;
@@ -516,7 +525,57 @@ void DatabaseRebuild::drop_what_is_replaced() {
             connection.run("ROLLBACK TO SAVEPOINT holdfast");
         }
     }
-    connection.run("COMMIT");
+}
+
+void DatabaseRebuild::drop_large_objects() {
+    try {
+        target().run("SELECT pg_catalog.lo_unlink(oid) FROM pg_catalog.pg_largeobject_metadata WHERE oid = ANY ('{" +
+                     join(large_objects_of(toc_, selected_), ",") + "}')");
+    } catch (const Error& error) {
+        throw Error{Code::target_failed, "cannot replace large objects: {}", error.message()}
+            .unharmed("nothing was dropped")
+            .hint(error.hint());
+    }
+}
+
+// Their contents are one entry of the archive, which would be written over those that are there.
+void DatabaseRebuild::leave_out_large_objects() {
+    const std::vector<std::string> objects = large_objects_of(toc_, selected_);
+    const std::string there =
+        target()
+            .value("SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata WHERE oid = ANY ('{" +
+                   join(objects, ",") + "}')")
+            .value_or("0");
+    if (there == "0") return;
+    leave_out(toc_, selected_, [](const TocEntry& entry) { return entry.kind.starts_with("BLOB"); });
+    const bool are_all_there = there == std::to_string(objects.size());
+    findings_.push_back(
+        {item_, Finding::Kind::unsupported,
+         are_all_there
+             ? fmt::format("its {} large objects are there already and stay as they are", there)
+             : fmt::format("{} of its {} large objects are there already: they stay, and the others do not come back "
+                           "(--existing replace and --beside NAME bring back all)",
+                           there, objects.size())});
+}
+
+// The rows of its own tables would come to those that it has, or meet their like.
+void DatabaseRebuild::leave_out_what_extensions_keep() {
+    const Rows rows = target().query(
+        "SELECT n.nspname, c.relname FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class c ON c.oid = d.objid "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE d.deptype = 'e' "
+        " AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass");
+    std::set<Place> kept;
+    for (std::size_t i = 0; i < rows.size(); ++i) kept.emplace(rows.text(i, 0), rows.text(i, 1));
+    for (std::size_t i = 0; i < toc_.entries.size(); ++i) {
+        const TocEntry& entry = toc_.entries[i];
+        const bool is_content = entry.kind == "TABLE DATA" || entry.kind == "SEQUENCE SET";
+        if (!selected_.taken[i] || !is_content || !kept.contains({entry.schema, entry.tag})) continue;
+        selected_.taken[i] = false;
+        findings_.push_back(
+            {item_, Finding::Kind::unsupported,
+             fmt::format("what {}.{} holds is left out: it belongs to an extension that is there already", entry.schema,
+                         entry.tag)});
+    }
 }
 
 void DatabaseRebuild::leave_out_what_is_there() {

@@ -4,7 +4,8 @@
 //          objects, indexes, constraints (finish)
 // Errors   target_failed; no_space; usage for a target that is the source itself
 // Threads  put() and what belongs to it for each table from one thread, several tables at once; the rest from one
-// I1  what must be there (extensions, locale, tools) is looked for before anything is dropped
+// I1  what must be there (extensions, locale, tools) is looked for before anything is dropped, and what is there and
+//     stays before a drop is committed
 // I2  until finish() the database's comment says that it is not complete; its own one stands in the second line
 #pragma once
 
@@ -74,8 +75,12 @@ private:
     void make_database();
     void create(const std::string& name);
     void drop_database();
+    void make_room();
     void drop_what_is_replaced();
+    void drop_large_objects();
     void leave_out_what_is_there();
+    void leave_out_large_objects();
+    void leave_out_what_extensions_keep();
     void mark(const std::string& text);
     void restore_section(const std::string& section, const Selected& selected, std::vector<std::string> more = {});
     bool may_exist() const { return was_present_ && !was_made_; }

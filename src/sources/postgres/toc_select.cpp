@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace holdfast::postgres {
 
@@ -173,6 +174,19 @@ Selected indexes_of(const Toc& toc, const Selected& selected, const std::string&
                        entry.section == TocEntry::Section::post_data &&
                        std::ranges::find(entry.needs, own) != entry.needs.end() &&
                        std::ranges::all_of(entry.needs, [&](int id) { return defined_before.contains(id); });
+    }
+    return out;
+}
+
+// A BLOB is one; a BLOB METADATA (pg_dump 17) has one on each line of its definition.
+std::vector<std::string> large_objects_of(const Toc& toc, const Selected& selected) {
+    std::vector<std::string> out;
+    for (std::size_t i = 0; i < toc.entries.size(); ++i) {
+        const TocEntry& entry = toc.entries[i];
+        if (!selected.taken[i] || (entry.kind != "BLOB" && entry.kind != "BLOB METADATA")) continue;
+        for (const std::string& oid : split(entry.kind == "BLOB" ? entry.tag : entry.definition, '\n'))
+            if (!oid.empty() && std::ranges::all_of(oid, [](char c) { return c >= '0' && c <= '9'; }))
+                out.push_back(oid);
     }
     return out;
 }

@@ -32,6 +32,9 @@ void leave_out(const Toc& toc, Selected& selected, const std::function<bool(cons
 // can be built as soon as it has its rows.
 Selected indexes_of(const Toc& toc, const Selected& selected, const std::string& schema, const std::string& table);
 
+// The oids of those selected.
+std::vector<std::string> large_objects_of(const Toc& toc, const Selected& selected);
+
 std::string list_file(const Toc& toc, const Selected& selected);  // for pg_restore --use-list
 
 }  // namespace holdfast::postgres
