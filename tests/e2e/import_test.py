@@ -146,6 +146,15 @@ class Formats(Import):
         self.assertEqual(self.other.sql("SELECT count(*) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member WHERE "
                                         "rolname = 'member'"), "1")
 
+    def test_a_dump_by_newer_programs_comes_into_a_server_of_its_own_version(self):
+        self.database("shop", SIMPLE)
+        path = self.dump("x.sql", "shop")
+        before = b"SET statement_timeout = 0;\n"
+        path.write_bytes(path.read_bytes().replace(before, before + b"SET transaction_timeout = 0;\n"))
+        self.import_dump(path)
+        self.restore("latest", self.other.url("shop"))
+        self.assertEqual(self.other.sql("SELECT count(*) FROM users", "shop"), "2000")
+
     def test_names_come_from_the_dump_the_option_or_the_file(self):
         self.database("shop", "CREATE TABLE t (a int)")
         self.import_dump(self.dump("nightly_20260301.sql", "shop"))

@@ -23,6 +23,8 @@ struct Tools {
     std::string folder;
     int major = 0;
     std::string path(const std::string& program) const { return folder + "/" + program; }
+    // Its pg_restore begins with `SET transaction_timeout`, which this server answers with an error.
+    bool sets_what_is_unknown_to(int server_major) const { return major >= 17 && server_major < 17; }
 };
 // `server_major`: 0: the newest that there is. `bin_dir`: where to look; empty: where Debian and others put them.
 Tools find_tools(int server_major, const std::string& bin_dir, Code failure);

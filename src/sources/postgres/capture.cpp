@@ -150,6 +150,7 @@ public:
     PostgresCapture(World& world, const CaptureOptions& options) : world_(world), options_(options) {
         Connection asked(world, endpoint_for_lists(options_.endpoint), Code::source_failed);
         tools_ = find_tools(asked.server_major(), options_.bin_dir, Code::source_failed);
+        say_if_too_new(asked.server_major());
         book_.add({{"", "about pg_dump version", std::to_string(tools_.major)},
                    {"", "about server version", asked.value("SHOW server_version").value_or("")},
                    {"", "about system identifier", system_identifier(asked)},
@@ -202,6 +203,14 @@ private:
             world_.log.warning(
                 fmt::format("a proof on this machine will be NOT TESTED: {}. {}", error.message(), error.hint()));
         }
+    }
+
+    void say_if_too_new(int major) const {
+        if (!tools_.sets_what_is_unknown_to(major)) return;
+        world_.log.warning(
+            fmt::format("PostgreSQL {} is read by pg_dump {}, whose archives only a pg_restore of 17 or newer "
+                        "reads. Install the package postgresql-client-{}.",
+                        major, tools_.major, major));
     }
 
     std::vector<std::string> chosen(const std::vector<std::string>& present) {

@@ -69,8 +69,8 @@ bool is_dropped_for_replacement(const TocEntry& entry) {
            !entry.kind.starts_with("BLOB") && entry.section != TocEntry::Section::data;
 }
 
-// What pg_restore said, without complaints about what exists already. Empty: nothing else went wrong.
-std::string other_complaints(const std::string& said) {
+// What pg_restore said, without complaints that are passed over. Empty: nothing else went wrong.
+std::string other_complaints(const std::string& said, const std::vector<std::string_view>& passed_over) {
     std::size_t seen = 0, ignored = 0;
     std::string out;
     for (const std::string& line : split(said, '\n')) {
@@ -78,7 +78,9 @@ std::string other_complaints(const std::string& said) {
             ignored = static_cast<std::size_t>(std::atol(line.c_str() + line.rfind(' ')));
         } else if (line.find("ERROR:") != std::string::npos) {
             ++seen;
-            if (line.find("already exists") == std::string::npos) out += line + "\n";
+            const bool is_passed_over = std::ranges::any_of(
+                passed_over, [&](std::string_view words) { return line.find(words) != std::string::npos; });
+            if (!is_passed_over) out += line + "\n";
         } else if (line.find("error:") != std::string::npos) {
             out += line + "\n";
         }
@@ -244,6 +246,7 @@ void DatabaseRebuild::look_at_target() {
         admin();
     }
     tools_ = find_tools(std::max(admin().server_major(), toc_.reader_major()), options_.bin_dir, Code::target_failed);
+    is_before_tools_ = tools_.sets_what_is_unknown_to(admin().server_major());
     const Rows present = admin().query(
         "SELECT pg_catalog.shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database WHERE datname = " +
         quote_literal(plan_.name));
@@ -408,7 +411,7 @@ void DatabaseRebuild::map_schemas() {
     create(scratch);
     try {
         for (const char* const section : {"pre-data", "data", "post-data"})
-            restore_archive(scratch, section, selected_, {"--exit-on-error"});
+            restore_archive(scratch, section, selected_, {});
         const Endpoint endpoint = plan_.endpoint.with_database(scratch);
         {
             Connection connection(world_, endpoint, Code::target_failed);
@@ -627,8 +630,7 @@ Connection& DatabaseRebuild::target() {
 }
 
 void DatabaseRebuild::restore_section(const std::string& section, const Selected& selected,
-                                      std::vector<std::string> more) {
-    if (!may_exist()) more.emplace_back("--exit-on-error");
+                                      const std::vector<std::string>& more) {
     restore_archive(plan_.name, section, selected, more);
 }
 
@@ -652,12 +654,16 @@ void DatabaseRebuild::restore_archive(const std::string& database, const std::st
     std::vector<std::string> argv{tools_.path("pg_restore"), "--section=" + section, "--use-list=" + list};
     if (options_.no_owner) argv.insert(argv.end(), {"--no-owner", "--no-privileges"});
     if (no_tablespaces_) argv.emplace_back("--no-tablespaces");
+    std::vector<std::string_view> passed_over;
+    if (database == plan_.name && may_exist()) passed_over.emplace_back("already exists");
+    if (is_before_tools_) passed_over.emplace_back("unrecognized configuration parameter \"transaction_timeout\"");
+    if (passed_over.empty()) argv.emplace_back("--exit-on-error");
     argv.insert(argv.end(), more.begin(), more.end());
     argv.push_back(folder_.path() + "/archive");
     Tool tool(world_, with_settings(plan_.endpoint.with_database(database)), std::move(argv), Code::target_failed);
     tool.drain();
     std::string complaint = tool.finish_or_complaint();
-    if (may_exist() && !complaint.empty()) complaint = other_complaints(complaint);
+    if (!passed_over.empty() && !complaint.empty()) complaint = other_complaints(complaint, passed_over);
     if (complaint.empty()) return;
     const bool is_full = complaint.find("No space left on device") != std::string::npos;
     Error error{is_full ? Code::no_space : Code::target_failed,

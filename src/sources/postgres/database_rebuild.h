@@ -82,7 +82,8 @@ private:
     void leave_out_large_objects();
     void leave_out_what_extensions_keep();
     void mark(const std::string& text);
-    void restore_section(const std::string& section, const Selected& selected, std::vector<std::string> more = {});
+    void restore_section(const std::string& section, const Selected& selected,
+                         const std::vector<std::string>& more = {});
     bool may_exist() const { return was_present_ && !was_made_; }
     bool is_asked_for(const TocEntry& entry) const;
     void use_archive(ByteView bytes);
@@ -104,6 +105,7 @@ private:
     std::optional<Connection> admin_;
     std::optional<Connection> target_;
     Tools tools_;
+    bool is_before_tools_ = false;  // the server does not know what they set
     Toc toc_;
     std::vector<TocEntry> of_database_;
     std::mutex selected_mutex_;

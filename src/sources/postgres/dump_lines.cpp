@@ -176,6 +176,7 @@ void DumpLines::take(std::string_view line, bool is_whole) {
 bool DumpLines::look_at(std::string_view line) {
     if (line.starts_with("--")) look_for_an_end(line);
     if (line.empty() || std::isupper(static_cast<unsigned char>(line.front())) == 0) return true;
+    if (line == "SET transaction_timeout = 0;") return server_major_ >= 17;
     if (const std::string role = role_made(line); !role.empty()) {
         known_.insert(role);
         return role != present_;

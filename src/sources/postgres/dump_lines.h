@@ -33,8 +33,10 @@ public:
         std::function<void(const std::string& role)> role_needed;    // once for each; not for those that the dump makes
         std::function<void(const std::string& name)> database_made;  // before it is
     };
-    // `present`: the role that is there from the beginning; statements that make it are left out.
-    DumpLines(Listener listener, std::string present) : listener_(std::move(listener)), present_(std::move(present)) {}
+    // `present`: the role that is there from the beginning; statements that make it are left out, and a setting that this
+    // server does not know.
+    DumpLines(Listener listener, std::string present, int server_major)
+        : listener_(std::move(listener)), present_(std::move(present)), server_major_(server_major) {}
 
     void add(ByteView bytes);
     void finish();
@@ -48,6 +50,7 @@ private:
 
     const Listener listener_;
     const std::string present_;
+    const int server_major_;
     Bytes held_;                               // the beginning of a line whose end has not come
     bool is_within_ = false;                   // a long line, whose beginning was passed on
     bool is_rows_ = false;                     // between COPY and \.

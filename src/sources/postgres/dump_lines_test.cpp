@@ -35,7 +35,7 @@ protected:
         DumpLines lines(
             {[&](ByteView bytes) { passed += as_text(bytes); }, [&](const std::string& role) { roles.push_back(role); },
              [&](const std::string& name) { databases.push_back(name); }},
-            "postgres");
+            "postgres", server_major);
         for (std::size_t at = 0; at < text.size(); at += piece) lines.add(as_bytes(text.substr(at, piece)));
         lines.finish();
         cut_off = "";
@@ -45,6 +45,7 @@ protected:
             cut_off = error.message();
         }
     }
+    int server_major = 15;
     std::string passed, cut_off;
     std::vector<std::string> roles, databases;
 };
@@ -66,6 +67,16 @@ TEST_F(DumpLinesTest, pass_everything_on_but_what_is_there_already) {
         EXPECT_THAT(roles, ElementsAre("seller"));
         EXPECT_THAT(databases, ElementsAre("shop"));
     }
+}
+
+TEST_F(DumpLinesTest, a_setting_that_the_server_does_not_know_is_left_out) {
+    const std::string setting = "SET transaction_timeout = 0;\n", rows = "COPY t FROM stdin;\n" + setting + "\\.\n";
+    feed(setting + rows, 100);
+    EXPECT_EQ(passed, rows);
+    passed.clear();
+    server_major = 17;
+    feed(setting + rows, 100);
+    EXPECT_EQ(passed, setting + rows);
 }
 
 TEST_F(DumpLinesTest, long_lines_are_passed_on_in_pieces) {

@@ -171,7 +171,7 @@ std::vector<std::string> load(const LoadPlan& plan, Connection& beside) {
                      [&](const std::string& name) {
                          if (name == "postgres") beside.run("DROP DATABASE IF EXISTS postgres");
                      }},
-                    plan.superuser);
+                    plan.superuser, beside.server_major());
     const auto take = [&](ByteView bytes) {
         if (is_read) lines.add(bytes);
         return is_read;
