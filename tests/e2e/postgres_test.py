@@ -77,6 +77,25 @@ class Whole(Postgres):
         for name in ("one", "two words", "globals.sql"):
             self.assertEqual(self.other.dump(name), self.server.dump(name))
 
+    def test_sessions_that_wait_for_others_outlive_what_a_server_allows(self):
+        programs = self.folder / "programs"
+        programs.mkdir()
+        for name in ("pg_dump", "pg_dumpall", "pg_restore"):
+            (programs / name).write_text(f'#!/bin/sh\n[ "$1" = --version ] || sleep 1\nexec {POSTGRES_BIN}/{name} "$@"\n')
+            (programs / name).chmod(0o755)
+        (self.folder / "holdfast.yaml").write_text("version: 1\nsources:\n  shop: " + json.dumps(
+            {"kind": "postgres", "url": self.server.url("shop"), "bin_dir": str(programs)}) + "\n")
+        self.environment["HOLDFAST_CONFIG"] = str(self.folder / "holdfast.yaml")
+        self.database("shop", "CREATE TABLE t AS SELECT i FROM generate_series(1, 100) i; CREATE TABLE u AS TABLE t; "
+                      "CREATE ROLE short LOGIN SUPERUSER")
+        short = "ALTER {} SET idle_session_timeout = '300ms'; ALTER {} SET idle_in_transaction_session_timeout = '300ms'"
+        self.server.sql(short.replace("{}", "DATABASE shop"))
+        self.other.sql("CREATE ROLE short LOGIN SUPERUSER; " + short.replace("{}", "ROLE short"))
+        self.backup("shop")
+        self.restore("shop", self.other.url(user="short"))
+        self.restore("shop", self.other.url(user="short"), "--existing", "replace")
+        self.assertEqual(self.other.dump("shop"), self.server.dump("shop"))
+
     def test_many_databases_need_few_connections(self):
         narrow = PostgresServer(max_connections=16)
         self.addCleanup(narrow.stop)

@@ -149,6 +149,7 @@ class PostgresCapture final : public Capture {
 public:
     PostgresCapture(World& world, const CaptureOptions& options) : world_(world), options_(options) {
         Connection asked(world, endpoint_for_lists(options_.endpoint), Code::source_failed);
+        switch_off_timeouts(asked);
         tools_ = find_tools(asked.server_major(), options_.bin_dir, Code::source_failed);
         say_if_too_new(asked.server_major());
         book_.add({{"", "about pg_dump version", std::to_string(tools_.major)},

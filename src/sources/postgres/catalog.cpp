@@ -18,12 +18,20 @@ std::uint64_t number(std::string_view text) {
 
 }  // namespace
 
+void switch_off_timeouts(Connection& connection) {
+    std::string sql = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;";
+    if (connection.server_major() >= 14) sql += "SET idle_session_timeout = 0;";
+    if (connection.server_major() >= 17) sql += "SET transaction_timeout = 0;";
+    connection.run(sql);
+}
+
 void prepare_session(Connection& connection, const std::string& encoding, const std::string& lock_timeout) {
+    switch_off_timeouts(connection);
     connection.run(fmt::format(
         "SET search_path = ''; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC';"
         "SET extra_float_digits = 3; SET bytea_output = 'hex'; SET xmloption = 'content'; SET row_security = off;"
-        "SET synchronize_seqscans = off; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
-        "SET lock_timeout = {}; SELECT pg_catalog.set_config('client_encoding', {}, false)",
+        "SET synchronize_seqscans = off; SET lock_timeout = {}; SELECT pg_catalog.set_config('client_encoding', {}, "
+        "false)",
         quote_literal(lock_timeout),
         encoding.empty() ? "pg_catalog.current_setting('server_encoding')" : quote_literal(encoding)));
 }

@@ -23,6 +23,8 @@ struct Table {
     std::string copied() const { return qualified() + (columns.empty() ? "" : " (" + columns + ")"); }
 };
 
+// No session of ours is ended because it waits for another one, or is long at work.
+void switch_off_timeouts(Connection& connection);
 // Settings under which equal rows give equal lines. `encoding`: empty: the database's own.
 void prepare_session(Connection& connection, const std::string& encoding, const std::string& lock_timeout);
 

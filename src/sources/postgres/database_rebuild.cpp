@@ -620,12 +620,18 @@ void DatabaseRebuild::mark(const std::string& text) {
 }
 
 Connection& DatabaseRebuild::admin() {
-    if (!admin_) admin_.emplace(world_, admin_endpoint_, Code::target_failed);
+    if (!admin_) {
+        admin_.emplace(world_, admin_endpoint_, Code::target_failed);
+        switch_off_timeouts(*admin_);
+    }
     return *admin_;
 }
 
 Connection& DatabaseRebuild::target() {
-    if (!target_) target_.emplace(world_, plan_.endpoint.with_database(plan_.name), Code::target_failed);
+    if (!target_) {
+        target_.emplace(world_, plan_.endpoint.with_database(plan_.name), Code::target_failed);
+        switch_off_timeouts(*target_);
+    }
     return *target_;
 }
 
