@@ -458,6 +458,17 @@ class BadInput(Postgres):
         address = f"postgres://{quote(str(self.other.folder), safe='')}:{self.other.port}/"
         self.fails(16, "restore", "latest", "--to", address, "--no-owner", env={"PGUSER": "weak"}, hints="ALTER ROLE weak CREATEDB")
 
+    def test_what_pg_dump_leaves_out_is_told(self):
+        subscription = ("CREATE SUBSCRIPTION kept CONNECTION 'host=127.0.0.1 dbname=postgres' PUBLICATION p "
+                        "WITH (connect = false, slot_name = NONE)")
+        self.server.sql("CREATE ROLE weak LOGIN; GRANT pg_read_all_data TO weak", "shop")
+        self.server.sql(subscription, "shop")
+        self.addCleanup(self.server.sql, "DROP SUBSCRIPTION kept", "shop")
+        result = self.holdfast("backup", self.server.url("shop", user="weak"), code=3)
+        self.assertIn("its subscriptions (1) are left out", result.text + result.errors)
+        self.assertIn("pg_dump: warning: subscriptions not dumped because current user is not a superuser", result.errors)
+        self.assertNotIn("subscriptions", self.holdfast("backup", self.server.url("shop"), "--name", "whole").errors)
+
     def test_a_table_under_alter_is_named(self):
         session = self.server.session("shop")
         self.addCleanup(session.kill)

@@ -110,10 +110,12 @@ std::size_t Tool::read(MutableByteView into) {
 std::string Tool::finish_or_complaint() {
     while (true) {
         if (const auto end = child_.wait_until(std::chrono::steady_clock::now() + stop_wait_max)) {
-            if (end->ok()) return "";
             std::string said = child_.stderr_tail();
             while (!said.empty() && said.back() == '\n') said.pop_back();
-            return said.empty() ? end->text() : said;
+            if (!end->ok()) return said.empty() ? end->text() : said;
+            for (const std::string& line : split(said, '\n'))
+                if (!line.empty()) world_.log.warning(printable(line));
+            return "";
         }
         world_.stop.check();
     }

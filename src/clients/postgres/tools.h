@@ -36,7 +36,7 @@ public:
     // Without a server: it only reads files.
     Tool(World& world, const std::vector<std::string>& argv, Code failure);
     std::size_t read(MutableByteView into);  // what it prints; 0 at the end
-    // Until it ends; throws unless it ends with 0.
+    // Until it ends; throws unless it ends with 0. What it warned of is logged.
     void finish();
     // As finish(), but gives what it said when it failed.
     std::string finish_or_complaint();

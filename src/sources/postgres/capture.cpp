@@ -191,8 +191,13 @@ public:
     }
 
     CaptureSummary finish() override {
-        for (const auto& database : databases_) database->end();
-        return {{}, book_.take()};
+        CaptureSummary out;
+        for (const auto& database : databases_) {
+            database->end();
+            out.findings.insert(out.findings.end(), database->findings().begin(), database->findings().end());
+        }
+        out.facts = book_.take();
+        return out;
     }
 
 private:

@@ -23,6 +23,7 @@ DatabaseSnapshot::DatabaseSnapshot(World& world, const CaptureOptions& options, 
       endpoint_(options.endpoint.with_database(database)),
       coordinator_(world, endpoint_, Code::source_failed) {
     freeze();
+    look_for_subscriptions();
     add_database_facts(coordinator_, encode_part(database_), facts_);
     add_partition_facts(coordinator_, encode_part(database_), facts_);
     add_untold_facts(coordinator_, encode_part(database_), facts_);
@@ -100,6 +101,21 @@ void DatabaseSnapshot::check_large_objects() {
         .hint(fmt::format(
             "Type, as the owner: GRANT SELECT ON LARGE OBJECT {} TO {};  For all of them capture as a superuser.",
             object, user));
+}
+
+// pg_dump leaves them out unless a superuser runs it.
+void DatabaseSnapshot::look_for_subscriptions() {
+    if (coordinator_.server_version() < 100000) return;
+    const std::string count =
+        coordinator_
+            .value(
+                "SELECT pg_catalog.count(*) FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON "
+                "d.oid = s.subdbid WHERE d.datname = pg_catalog.current_database() AND "
+                "pg_catalog.current_setting('is_superuser') <> 'on'")
+            .value_or("0");
+    if (count == "0") return;
+    findings_.push_back({encode_part(database_), Finding::Kind::unsupported,
+                         fmt::format("its subscriptions ({}) are left out: only a superuser may read them", count)});
 }
 
 bool DatabaseSnapshot::lock_tables() {

@@ -23,6 +23,7 @@ public:
     const Endpoint& endpoint() const { return endpoint_; }
     const std::vector<Table>& tables() const { return tables_; }
     const Facts& facts() const { return facts_; }
+    const std::vector<Finding>& findings() const { return findings_; }
     int server_version() const { return coordinator_.server_version(); }
 
     // A session in the midst of a COPY.
@@ -50,6 +51,7 @@ private:
     bool rows_are_those_of_the_view();
     void check_privileges();
     void check_large_objects();
+    void look_for_subscriptions();
     [[noreturn]] void say_who_locks();
     std::unique_ptr<Connection> session();
 
@@ -61,6 +63,7 @@ private:
     std::string id_;
     std::vector<Table> tables_;
     Facts facts_;
+    std::vector<Finding> findings_;
     std::mutex coordinator_mutex_;
     std::mutex idle_mutex_;
     // guarded by idle_mutex_
