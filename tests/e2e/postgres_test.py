@@ -658,6 +658,27 @@ class Existing(Postgres):
                    says=["cannot replace large objects", "must be owner of large object 4711", "nothing was dropped"])
         self.assertEqual((self.counts(), self.large_objects()), ("100|100|0", "4711|one"))
 
+    def test_functions_of_odd_names_are_replaced_or_stay(self):
+        odd = """CREATE FUNCTION "odd name" (a int, b size) RETURNS int LANGUAGE sql AS 'SELECT 1';
+            CREATE FUNCTION "odd name" () RETURNS int LANGUAGE sql AS 'SELECT 1';
+            CREATE FUNCTION "Odd (x" (VARIADIC a text[], OUT b int) LANGUAGE sql AS 'SELECT 1';
+            CREATE PROCEDURE stock."it's done" (INOUT a numeric(9,2)) LANGUAGE sql AS 'SELECT 1.0';
+            CREATE AGGREGATE "My Count" (*) (sfunc = int8inc, stype = int8, initcond = 0);
+            CREATE AGGREGATE "My Sum" (int8) (sfunc = int8pl, stype = int8);
+            CREATE TABLE counted (a int DEFAULT "odd name"());"""
+        self.server.sql(odd, "shop")
+        self.backup(self.server.url("shop"))
+        self.restore("latest", self.other.url())
+        self.other.sql("DROP TABLE orders; DROP AGGREGATE \"My Count\" (*)", "shop")
+        self.restore("latest", self.other.url(), "--existing", "missing")
+        self.assertEqual(self.other.dump("shop"), self.server.dump("shop"))
+        self.other.sql("DROP TABLE orders", "shop")
+        self.restore("latest", self.other.url(), "--existing", "replace")
+        self.assertEqual(self.other.dump("shop"), self.server.dump("shop"))
+        # What comes along with a part stays when it is there.
+        self.restore("latest", self.other.url(), "--include", "shop/public/counted", "--existing", "replace")
+        self.assertEqual(self.other.dump("shop"), self.server.dump("shop"))
+
     def test_rows_of_an_extension_that_is_there_stay(self):
         # As pg_extension_config_dump() does it in the script of an extension.
         extension = ("CREATE EXTENSION hstore; CREATE TABLE kept (k text PRIMARY KEY); ALTER EXTENSION hstore ADD TABLE kept; "
