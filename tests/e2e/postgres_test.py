@@ -458,6 +458,17 @@ class BadInput(Postgres):
         address = f"postgres://{quote(str(self.other.folder), safe='')}:{self.other.port}/"
         self.fails(16, "restore", "latest", "--to", address, "--no-owner", env={"PGUSER": "weak"}, hints="ALTER ROLE weak CREATEDB")
 
+    def test_a_database_that_is_half_dropped_keeps_no_other_from_being_captured(self):
+        self.database("broken one", "CREATE TABLE t (a int)")
+        self.server.sql("UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'broken one'")
+        result = self.holdfast("backup", self.server.url())
+        self.assertIn('database broken one was half dropped', result.errors)
+        self.assertIn('DROP DATABASE "broken one";', result.errors)
+        self.restore("latest", self.other.url(), "--include", "shop")
+        self.assertEqual(self.other.dump("shop"), self.server.dump("shop"))
+        self.assertNotIn("half dropped", self.holdfast("backup", self.server.url("shop"), "--name", "one").errors)
+        self.fails(15, "backup", self.server.url(), "--databases", "broken one", says="there is no database broken one")
+
     def test_what_pg_dump_leaves_out_is_told(self):
         subscription = ("CREATE SUBSCRIPTION kept CONNECTION 'host=127.0.0.1 dbname=postgres' PUBLICATION p "
                         "WITH (connect = false, slot_name = NONE)")

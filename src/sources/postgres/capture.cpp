@@ -159,6 +159,7 @@ public:
                    untold("", "globals", "roles, memberships, settings and tablespaces are not compared")});
         say_if_not_provable(asked.server_major());
         globals_ = read_globals(world_, asked, tools_);
+        say_what_is_half_dropped(half_dropped_databases_of(asked));
         for (const std::string& name : chosen(databases_of(asked))) {
             databases_.push_back(std::make_unique<DatabaseSnapshot>(world, options_, name));
             book_.add(databases_.back()->facts().list);
@@ -211,6 +212,15 @@ private:
         }
     }
 
+    void say_what_is_half_dropped(const std::vector<std::string>& names) const {
+        for (const std::string& name : names)
+            if (wants(name))
+                world_.log.warning(
+                    fmt::format("database {} was half dropped, nothing can be read of it: it is left out. "
+                                "DROP DATABASE {}; drops the rest.",
+                                printable(name), quote_name(name)));
+    }
+
     void say_if_too_new(int major) const {
         if (!tools_.sets_what_is_unknown_to(major)) return;
         world_.log.warning(
@@ -219,15 +229,18 @@ private:
                         major, tools_.major, major));
     }
 
+    bool wants(const std::string& name) const {
+        const bool is_meant =
+            options_.databases.empty() || std::ranges::any_of(options_.databases, [&](const auto& each) {
+                return each == name || glob_match(each, name);
+            });
+        return is_meant && !is_excluded(encode_part(name));
+    }
+
     std::vector<std::string> chosen(const std::vector<std::string>& present) {
         std::vector<std::string> out;
-        for (const std::string& name : present) {
-            const bool wanted =
-                options_.databases.empty() || std::ranges::any_of(options_.databases, [&](const auto& each) {
-                    return each == name || glob_match(each, name);
-                });
-            if (wanted && !is_excluded(encode_part(name))) out.push_back(name);
-        }
+        for (const std::string& name : present)
+            if (wants(name)) out.push_back(name);
         for (const std::string& each : options_.databases)
             if (!has_glob(each) && std::ranges::find(present, each) == present.end())
                 throw Error{Code::source_failed, "{}: there is no database {}", options_.endpoint.shown(), each}.hint(

@@ -16,6 +16,17 @@ std::uint64_t number(std::string_view text) {
     return out;
 }
 
+// A connection limit of -2 marks what is half dropped.
+std::vector<std::string> names_of_databases(Connection& connection, std::string_view compared) {
+    const Rows rows = connection.query(fmt::format(
+        "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate AND datconnlimit {} -2 "
+        "ORDER BY datname COLLATE \"C\"",
+        compared));
+    std::vector<std::string> out;
+    for (std::size_t i = 0; i < rows.size(); ++i) out.push_back(rows.text(i, 0));
+    return out;
+}
+
 }  // namespace
 
 void switch_off_timeouts(Connection& connection) {
@@ -40,13 +51,10 @@ Endpoint endpoint_for_lists(const Endpoint& endpoint) {
     return endpoint.database().empty() ? endpoint.with_database("postgres") : endpoint;
 }
 
-std::vector<std::string> databases_of(Connection& connection) {
-    const Rows rows = connection.query(
-        "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname COLLATE "
-        "\"C\"");
-    std::vector<std::string> out;
-    for (std::size_t i = 0; i < rows.size(); ++i) out.push_back(rows.text(i, 0));
-    return out;
+std::vector<std::string> databases_of(Connection& connection) { return names_of_databases(connection, "<>"); }
+
+std::vector<std::string> half_dropped_databases_of(Connection& connection) {
+    return names_of_databases(connection, "=");
 }
 
 std::vector<Table> tables_of(Connection& connection) {

@@ -32,6 +32,8 @@ void prepare_session(Connection& connection, const std::string& encoding, const 
 Endpoint endpoint_for_lists(const Endpoint& endpoint);
 // Databases that can be connected to, templates left out.
 std::vector<std::string> databases_of(Connection& connection);
+// What a DROP DATABASE left that did not come to its end: they can only be dropped.
+std::vector<std::string> half_dropped_databases_of(Connection& connection);
 // Tables whose rows are read by COPY: no foreign ones, none of extensions, of partitioned ones the leaves; by name.
 std::vector<Table> tables_of(Connection& connection);
 std::string oids_of(const std::vector<Table>& tables);  // as an array in SQL

@@ -12,6 +12,7 @@
 #include "clients/postgres/connection.h"
 #include "sandbox/sandbox.h"
 #include "sources/postgres/capture.h"
+#include "sources/postgres/catalog.h"
 #include "sources/postgres/dump_file.h"
 #include "sources/postgres/dump_loader.h"
 #include "sources/postgres/server.h"
@@ -178,10 +179,7 @@ private:
 
     std::vector<std::string> filled(const Endpoint& endpoint, Connection& beside) {
         std::vector<std::string> out;
-        const Rows rows = beside.query(
-            "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1");
-        for (std::size_t i = 0; i < rows.size(); ++i) {
-            const std::string name = rows.text(i, 0);
+        for (const std::string& name : databases_of(beside)) {
             const bool is_meant = name != beside_name && (name != "postgres" || database_ == name);
             if (is_meant || (name == "postgres" && holds_something(endpoint.with_database(name)))) out.push_back(name);
         }

@@ -16,6 +16,7 @@
 #include "clients/postgres/tools.h"
 #include "sandbox/process.h"
 #include "sandbox/sandbox.h"
+#include "sources/postgres/catalog.h"
 
 namespace holdfast::postgres {
 
@@ -144,10 +145,8 @@ public:
         const int found = connection.server_major();
         const auto passed = [](bool is) { return is ? CheckLine::Result::pass : CheckLine::Result::fail; };
         out.push_back({"server major version", passed(found == major_), std::to_string(major_), std::to_string(found)});
-        const Rows databases =
-            connection.query("SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate");
-        for (std::size_t i = 0; i < databases.size(); ++i)
-            if (is_captured(databases.text(i, 0))) check_database(databases.text(i, 0), out);
+        for (const std::string& name : databases_of(connection))
+            if (is_captured(name)) check_database(name, out);
         return out;
     }
 
