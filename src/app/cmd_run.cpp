@@ -151,8 +151,7 @@ StepEnd remove_old_exports(Context& context, const policy::Job& job, const std::
         return {info_of(Code::partial).exit_status, std::string(info_of(error.code()).slug),
                 "old dumps were left where they are: " + error.message()};
     }
-    for (const std::string& path : remove_old_dumps(folder_of_all_dates(task->to), task->source,
-                                                    context.world.clock.now(), *task->keep, context.world.log))
+    for (const std::string& path : remove_old_dumps(*task, context.world.clock.now(), context.world.log))
         context.out.say("removed the old dump " + path);
     return {};
 }

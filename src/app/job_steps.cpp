@@ -15,23 +15,10 @@ std::string repository_of(const policy::Job& job, const Config& config) {
     return main == nullptr ? "" : main->name;
 }
 
-// "{date}" and "{time}" of a path, in UTC.
-std::string dated(std::string path, Nanoseconds now) {
-    const std::string stamp = dump_name("", now).substr(1);  // 2026-03-01-041000
-    const auto replace = [&](std::string_view what, const std::string& with) {
-        for (std::size_t at; (at = path.find(what)) != std::string::npos;) path.replace(at, what.size(), with);
-    };
-    replace("{date}", stamp.substr(0, 10));
-    replace("{time}", stamp.substr(11));
-    return path;
-}
-
 void limit(JobStep& step, const policy::Limits& limits) {
     if (const auto& rate = limits.upload_bytes_per_second_max)
         step.words.insert(step.words.end(), {"--limit-upload", std::to_string(*rate)});
 }
-
-std::string extension_of(std::string_view format) { return format == "custom" ? "dump" : std::string(format); }
 
 struct StepMaker {
     const policy::Job& job;
@@ -88,16 +75,10 @@ struct StepMaker {
     std::vector<JobStep> operator()(const policy::ExportTask& task) const {
         std::vector<JobStep> out;
         for (const std::string& format : task.as) {
-            std::string folder = dated(task.to, now);
-            if (!folder.ends_with('/')) folder += '/';
-            const std::string name = folder + dump_name(task.source, now);
             const std::string_view plain = policy::plain_format(format);
             std::vector<std::string> words{"export", "latest",           "--source", task.source,
-                                           "--as",   std::string(plain), "--to",     name + "." + extension_of(plain)};
-            if (plain != format) {
-                words.back() += ".gz";
-                words.emplace_back("--gzip");
-            }
+                                           "--as",   std::string(plain), "--to",     dump_path(task, format, now)};
+            if (plain != format) words.emplace_back("--gzip");
             out.push_back(step(std::move(words)));
         }
         return out;

@@ -418,14 +418,16 @@ class OtherKinds(Jobs):
     def test_dumps_are_made_and_old_ones_go(self):
         self.configure_exports(f"{self.dumps}/shop-{{date}}")
         old = self.dumps / "shop-2020-01-01" / "shop-2020-01-01-020000.dump"
-        stranger = self.dumps / "notes-2020-01-01-020000.txt"
-        for path in (old, stranger):
+        others = [self.dumps / "notes-2020-01-01-020000.txt",
+                  self.dumps / "shop-2020-01-01" / "shop-2020-01-01-020000.sql",  # no format of this job
+                  self.dumps / "monthly" / "shop-2020-01-01" / "shop-2020-01-01-020000.dump"]
+        for path in (old, *others):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("")
         done = self.holdfast("run", "dumps")
         self.assertIn(f"removed the old dump {old}", done.errors)
-        self.assertFalse(old.parent.exists())
-        custom, sql = [path for path in self.files() if path != stranger]
+        self.assertFalse(old.exists())
+        custom, sql = [path for path in self.files() if path not in others]
         self.server.sql("CREATE DATABASE from_dump")
         self.server.run("pg_restore", "--exit-on-error", "-d", "from_dump", str(custom))
         self.server.sql("CREATE DATABASE from_sql")
@@ -434,8 +436,8 @@ class OtherKinds(Jobs):
             self.assertEqual(self.server.sql("SELECT count(*) FROM users", database), "500")
         self.wait_for_the_next_name()
         self.holdfast("run", "dumps")
-        self.assertEqual(len(self.files()), 5)
-        self.assertTrue(stranger.exists())
+        self.assertEqual(len(self.files()), 4 + len(others))
+        self.assertTrue(all(path.exists() for path in others))
 
     def test_a_rehearsal_restores_to_an_environment_again_and_again(self):
         there = postgres_server("second")
@@ -458,7 +460,8 @@ class OtherKinds(Jobs):
     def test_by_a_clock_that_jumped_no_dump_goes(self):
         self.configure_exports(f"{self.dumps}/{{date}}")
         self.holdfast("run", "dumps")
-        old = self.dumps / "shop-2020-01-01-020000.dump"
+        old = self.dumps / "2020-01-01" / "shop-2020-01-01-020000.dump"
+        old.parent.mkdir()
         old.write_text("")
         mark, = self.home.rglob("clock")
         boot, steady, wall = mark.read_text().split()
