@@ -114,7 +114,7 @@ int run_import(Context& context, const ImportChoice& choice) {
                                        .domain = context.domain_of(*choice.source, choice.domain)},
                             .sandbox_root = choice.sandbox.empty() ? default_sandbox_root() : choice.sandbox,
                             .allow_unisolated = choice.allow_unisolated};
-    plan.backup.tags.insert_or_assign("imported", dump.format);
+    plan.backup.tags.insert_or_assign(std::string(policy::imported_tag), dump.format);
     const auto repository = context.open_repository();
     for (const std::string& path : reap_sandboxes(context.world, plan.sandbox_root))
         context.out.say("removed the sandbox that an earlier run left: " + path);

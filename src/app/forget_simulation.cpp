@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/maintain.h"
 #include "policy/keep_policies.h"
 #include "policy/simulate.h"
 
@@ -58,11 +59,7 @@ std::vector<policy::SimulationMonth> future_of(const Course& course, const repo:
         stored.push_back(each.bytes.stored);
         const auto made_by = each.tags.find(std::string(policy::job_tag));
         if (!course.job.empty() && made_by != each.tags.end() && made_by->second != course.job) continue;
-        present.push_back({.received = each.received,
-                           .tags = each.tags,
-                           .held = !each.holds.empty(),
-                           .good = each.is_good(),
-                           .flagged = !each.flags.empty()});
+        present.push_back(engine::candidate_of(each));
     }
     const policy::SizeGuess sizes = policy::guess_sizes(stored);
     return policy::simulate(

@@ -9,8 +9,6 @@ namespace holdfast::engine {
 
 namespace {
 
-std::string group_of(const repo::Snapshot& snapshot) { return snapshot.source + "\n" + snapshot.host; }
-
 void choose_by_id(const std::vector<repo::Snapshot>& snapshots, const ForgetPlan& plan, ForgetReport& report) {
     for (const repo::SnapshotId& id : plan.ids)
         if (std::ranges::none_of(snapshots, [&](const repo::Snapshot& snapshot) { return snapshot.id == id; }))
@@ -56,14 +54,7 @@ void choose_by_rule(const std::vector<repo::Snapshot>& snapshots, const ForgetPl
             report.keep.push_back({snapshot, {"another source"}});
     }
     std::vector<policy::Candidate> candidates;
-    for (const repo::Snapshot& snapshot : asked)
-        candidates.push_back({.group = group_of(snapshot),
-                              .received = snapshot.received,
-                              .tags = snapshot.tags,
-                              .held = !snapshot.holds.empty() || snapshot.has_unreadable_notes,
-                              .good = snapshot.is_good(),
-                              .flagged = !snapshot.flags.empty(),
-                              .source = snapshot.source});
+    for (const repo::Snapshot& snapshot : asked) candidates.push_back(candidate_of(snapshot));
     auto decisions = decide(plan, candidates);
     for (std::size_t i = 0; i < asked.size(); ++i)
         (decisions[i].keep ? report.keep : report.remove).push_back({asked[i], std::move(decisions[i].reasons)});
@@ -89,6 +80,18 @@ void keep_bases(const repo::Repository& repository, const ForgetPlan& plan, Forg
 }
 
 }  // namespace
+
+// A writer's word for the time of a capture counts for nothing but the order of imports, and there for no later than it came.
+policy::Candidate candidate_of(const repo::Snapshot& snapshot) {
+    const bool is_import = snapshot.tags.contains(std::string(policy::imported_tag));
+    return {.group = snapshot.source + "\n" + snapshot.host,
+            .received = is_import ? std::min(snapshot.time, snapshot.received) : snapshot.received,
+            .tags = snapshot.tags,
+            .held = !snapshot.holds.empty() || snapshot.has_unreadable_notes,
+            .good = snapshot.is_good(),
+            .flagged = !snapshot.flags.empty(),
+            .source = snapshot.source};
+}
 
 ForgetReport forget(repo::Repository& repository, const ForgetPlan& plan) {
     repository.keys().require(repo::Right::collect, "forget snapshots");

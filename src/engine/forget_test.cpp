@@ -56,11 +56,13 @@ protected:
     const TemporaryFolder client_;
     const testing_support::MemoryTree tree_{{"/a", {"content"}}};
 
-    repo::SnapshotId back_up(repo::Repository& repository, std::map<std::string, std::string> tags = {}) {
+    repo::SnapshotId back_up(repo::Repository& repository, std::map<std::string, std::string> tags = {},
+                             std::optional<Nanoseconds> time = {}) {
         testing_support::MemorySource source(tree_);
         Progress progress;
         BackupPlan plan;
         plan.tags = std::move(tags);
+        plan.time = time;
         const auto id = engine::back_up(source, repository, plan, progress).snapshot.id;
         world_.sim.clock.advance(one_day);
         return id;
@@ -98,6 +100,30 @@ TEST_F(Forget, jobs_judge_what_they_made_and_say_why) {
     EXPECT_THAT(report.remove[0].reasons, ElementsAre("two does not keep it"));
     EXPECT_THAT(report.keep.at(0).reasons, ElementsAre("two: last 2"));
     EXPECT_EQ(repository->snapshots().size(), 2U);
+}
+
+TEST_F(Forget, old_dumps_that_are_taken_in_push_no_backup_out) {
+    const auto repository = world_.open(client_.path());
+    const Nanoseconds now = world_.sim.clock.now();
+    back_up(*repository);
+    const auto backup = back_up(*repository);
+    const auto newest = back_up(*repository, {{"imported", "sql"}}, now - 300 * one_day);
+    back_up(*repository, {{"imported", "sql"}}, now - 500 * one_day);
+    back_up(*repository, {{"imported", "sql"}}, now - 400 * one_day);
+    EXPECT_EQ(forget(*repository, last(1)).remove.size(), 3U);
+    ASSERT_EQ(repository->snapshots().size(), 2U);
+    EXPECT_EQ(repository->snapshots()[0].id, backup);
+    EXPECT_EQ(repository->snapshots()[1].id, newest);
+}
+
+TEST_F(Forget, an_import_from_the_future_is_no_newer_than_when_it_came) {
+    const auto repository = world_.open(client_.path());
+    const auto lying = back_up(*repository, {{"imported", "sql"}}, world_.sim.clock.now() + 400 * one_day);
+    const auto honest = back_up(*repository, {{"imported", "sql"}}, world_.sim.clock.now());
+    const ForgetReport report = forget(*repository, last(1));
+    ASSERT_EQ(report.remove.size(), 1U);
+    EXPECT_EQ(report.remove[0].snapshot.id, lying);
+    EXPECT_EQ(repository->snapshots().at(0).id, honest);
 }
 
 TEST_F(Forget, a_clock_that_jumped_forward_stops_it_until_it_is_trusted) {

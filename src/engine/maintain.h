@@ -40,6 +40,9 @@ CheckReport check(repo::Repository& repository, const CheckPlan& plan, Progress&
 // base on.
 using JournalWindows = std::map<std::string, Nanoseconds>;
 
+// As retention sees it.
+policy::Candidate candidate_of(const repo::Snapshot& snapshot);
+
 struct ForgetPlan {
     std::vector<repo::SnapshotId> ids;  // these, or by rule:
     std::optional<policy::Retention> keep;

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace holdfast::mount {
@@ -37,15 +39,18 @@ std::string folder_name(std::string_view source) {
 
 Layout::Layout(repo::Repository& repository, const MountRequest& request)
     : repository_(repository), only_(request.only) {
-    const Nanoseconds newest = request.snapshots.empty() ? 0 : request.snapshots.back()->time;
     if (only_) {
         by_id_[""] = request.snapshots.back();
         return;
     }
+    // `latest` is as elsewhere: by time, and of one time the one that was received first.
+    std::vector<const repo::Snapshot*> oldest_first(request.snapshots.rbegin(), request.snapshots.rend());
+    std::ranges::stable_sort(oldest_first, {}, &repo::Snapshot::time);
+    const Nanoseconds newest = oldest_first.empty() ? 0 : oldest_first.back()->time;
     add_folder("/", newest);
     add_folder(std::string(ids), newest);
     add_folder("/sources", newest);
-    for (const repo::Snapshot* snapshot : request.snapshots) {
+    for (const repo::Snapshot* snapshot : oldest_first) {
         const std::string id = snapshot->id.hex().substr(0, id_digits);
         by_id_[id] = snapshot;
         const std::string source = "/sources/" + folder_name(snapshot->source);

@@ -165,8 +165,9 @@ std::optional<Retention> retention_class(std::string_view name) {
 
 std::vector<std::vector<std::string>> keep_reasons(std::span<const Candidate> candidates, const Retention& rules) {
     std::vector<std::vector<std::string>> reasons(candidates.size());
-    std::map<std::string, std::vector<std::size_t>> groups;
-    for (std::size_t i = 0; i < candidates.size(); ++i) groups[candidates[i].group].push_back(i);
+    std::map<std::pair<std::string, bool>, std::vector<std::size_t>> groups;
+    for (std::size_t i = 0; i < candidates.size(); ++i)
+        groups[{candidates[i].group, has_tag(candidates[i], imported_tag)}].push_back(i);
     for (auto& [name, members] : groups) Group(candidates, std::move(members), reasons).apply(rules);
     return reasons;
 }

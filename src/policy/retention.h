@@ -38,9 +38,13 @@ struct RetentionClass {
 std::span<const RetentionClass> retention_classes();
 std::optional<Retention> retention_class(std::string_view name);
 
+// A snapshot that was made of an old dump has this tag: such ones are counted by themselves, so that an archive that is taken
+// in pushes no capture out.
+constexpr std::string_view imported_tag = "imported";
+
 struct Candidate {
-    std::string group{};  // source and host: rules count within a group
-    Nanoseconds received = 0;
+    std::string group{};       // source and host: rules count within a group
+    Nanoseconds received = 0;  // of an import: when its dump was made
     std::map<std::string, std::string> tags{};
     bool held = false;     // always kept
     bool good = false;     // proven at V3 or better, and not flagged

@@ -53,6 +53,18 @@ TEST_F(RetentionTest, the_last_ones_are_kept_whatever_their_order) {
     EXPECT_EQ(kept, (Reasons{{"last 2"}, {}, {"last 2"}}));
 }
 
+TEST_F(RetentionTest, imports_count_by_themselves) {
+    auto all = at_all({"2024-01-31 02:00", "2026-03-01 10:00", "2024-02-29 02:00", "2026-03-02 10:00"});
+    all[0].tags["imported"] = all[2].tags["imported"] = "sql";
+    EXPECT_EQ(keep_reasons(all, {.last = 1}), (Reasons{{}, {}, {"last 1"}, {"last 1"}}));
+    EXPECT_EQ(keep_reasons(all, {.monthly = 2}),
+              (Reasons{{"monthly 2024-01"}, {}, {"monthly 2024-02"}, {"monthly 2026-03"}}));
+    EXPECT_EQ(keep_reasons(all, {.within = 2 * 86400 * one_second}),
+              (Reasons{{}, {"within 2 d"}, {"within 2 d"}, {"within 2 d"}}));
+    all[0].good = all[1].good = true;
+    EXPECT_EQ(keep_reasons(all, {}), (Reasons{{"last good"}, {"last good"}, {}, {}}));
+}
+
 TEST_F(RetentionTest, a_day_keeps_its_newest) {
     const auto kept = keep_reasons(
         at_all({"2026-03-01 01:00", "2026-03-01 23:00", "2026-03-02 00:30", "2026-03-05 09:00"}), {.daily = 2});

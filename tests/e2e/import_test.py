@@ -176,6 +176,20 @@ class Formats(Import):
         self.assertIn("named/public/t", self.paths())
         self.fails(2, "import", path, "--source", "files", "-c", config, says="kind files cannot be imported")
 
+    def test_old_dumps_push_no_backup_out(self):
+        self.database("shop", "CREATE TABLE t (a int)")
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f'version: 1\nsources:\n  old: {{kind: postgres, host: "{self.server.folder}", '
+                          f"port: {self.server.port}, user: postgres, database: shop}}\n")
+        self.holdfast("backup", "old", "-c", config)
+        path = self.dump("x.sql", "shop")
+        for time in ("2026-02-28", "2024-01-31"):
+            self.import_dump(path, "--time", time)
+        oldest, newest, backup = [each["id"] for each in sorted(self.snapshots(), key=lambda each: each["time"])]
+        done = self.holdfast("forget", "--keep-last", "1", "--json").lines()[-1]
+        self.assertEqual(done["remove"], [oldest])
+        self.assertEqual({each["id"] for each in self.snapshots()}, {backup, newest})
+
     def test_a_dry_run_loads_and_stores_nothing(self):
         self.database("shop", SIMPLE)
         result = self.holdfast("import", self.dump("x.sql", "shop"), "--source", "old", "--dry-run")

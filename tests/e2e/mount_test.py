@@ -79,6 +79,22 @@ class WithFuse(Mounting):
                 self.assertEqual(file.read(5000), noise("large", 20_000_000)[at:at + 5000])
         self.end_of(child)
 
+    def test_the_latest_is_the_newest_and_not_what_came_last(self):
+        server = postgres_server("first")
+        self.folder.chmod(0o755)  # for the sandbox
+        self.environment["HOLDFAST_SANDBOX"] = str(self.folder / "sandboxes")
+        server.sql("CREATE DATABASE old")
+        self.addCleanup(server.sql, "DROP DATABASE old")
+        dump = self.folder / "old.sql"
+        dump.write_bytes(server.run("pg_dump", "old"))
+        for time in ("2026-02-28T00:00:00Z", "2024-01-31T00:00:00Z"):
+            self.holdfast("import", dump, "--source", "old", "--time", time)
+        newest = max(self.snapshots(), key=lambda each: each["time"])["id"]
+        child = self.mount()
+        self.assertEqual(os.readlink(self.mounted / "latest"), f"ids/{newest[:16]}")
+        self.assertEqual(os.readlink(self.mounted / "sources" / "old" / "latest"), f"../../ids/{newest[:16]}")
+        self.end_of(child)
+
     def test_it_ends_while_files_are_open_and_read(self):
         self.tree.mkdir()
         (self.tree / "large").write_bytes(noise("large", 8_000_000))
