@@ -5,13 +5,13 @@
 #include "app/command.h"
 #include "app/context.h"
 #include "app/job_health.h"
-#include "app/part_name.h"
 #include "app/recorder.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/stopped.h"
 #include "base/text.h"
 #include "engine/replicate.h"
+#include "policy/part_name.h"
 #include "report/copies.h"
 #include "report/document.h"
 #include "report/validation.h"
@@ -196,7 +196,7 @@ std::vector<report::CopiesRow> copies_of(const Config& config, const Inventory& 
     }
     std::vector<report::CopiesRow> out;
     for (auto& [name, source] : sources) {
-        if (const SourceConfig* const configured = config.source(whole_of(name)))
+        if (const SourceConfig* const configured = config.source(policy::whole_of(name)))
             source.criticality = configured->criticality;
         for (const auto& [repository, why] : inventory.unreadable) source.unreadable.push_back(repository);
         out.push_back(report::copies_row(source));

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "app/part_name.h"
 #include "app/url_password.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "policy/part_name.h"
 
 namespace holdfast::app {
 
@@ -55,7 +55,7 @@ bool is_plain_name(std::string_view name) {
 
 const SourceConfig* Config::source(std::string_view name) const {
     if (const SourceConfig* const found = named(sources, name)) return found;
-    return named(sources, whole_of(name));
+    return named(sources, policy::whole_of(name));
 }
 
 const EnvironmentConfig* Config::environment(std::string_view name) const { return named(environments, name); }

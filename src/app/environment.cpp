@@ -1,11 +1,11 @@
 #include "app/environment.h"
 
 #include "app/backup_sources.h"
-#include "app/part_name.h"
 #include "app/registry.h"
 #include "app/select.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "policy/part_name.h"
 
 namespace holdfast::app {
 
@@ -13,7 +13,7 @@ namespace {
 
 // "uploads" stands for "uploads@web1", as it does in --source, and "carts" for its parts.
 bool is_called(std::string_view source, std::string_view key) {
-    return source == key || source.substr(0, source.rfind('@')) == key || whole_of(source) == key;
+    return source == key || source.substr(0, source.rfind('@')) == key || policy::whole_of(source) == key;
 }
 
 std::string names_of(const EnvironmentConfig& environment) {
@@ -53,7 +53,8 @@ void refuse_the_source(Context& context, const SourceType& type, const repo::Sna
     if (type.is_own_place == nullptr) return;
     std::vector<std::string> described = snapshot.describes;
     // It may have moved since.
-    if (const SourceConfig* const configured = context.config().source(std::string(whole_of(snapshot.source)))) {
+    if (const SourceConfig* const configured =
+            context.config().source(std::string(policy::whole_of(snapshot.source)))) {
         SourceRequest request;
         request.words = {configured->name};
         const auto sources = make_sources(

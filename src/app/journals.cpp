@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "app/output.h"
-#include "app/part_name.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/windows.h"
 #include "policy/keep_policies.h"
+#include "policy/part_name.h"
 
 namespace holdfast::app {
 
@@ -22,7 +22,7 @@ engine::JournalWindows journal_windows(Context& context, const repo::Repository&
     for (const SourceConfig& source : context.config().sources)
         if (const auto window = std::max(source.window, policies.window_of(source.name))) out[source.name] = *window;
     for (const std::string& source : engine::sources_with_journals(repository))
-        if (const auto whole = out.find(std::string(whole_of(source))); whole != out.end())
+        if (const auto whole = out.find(std::string(policy::whole_of(source))); whole != out.end())
             out.try_emplace(source, whole->second);
     return out;
 }

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "policy/part_name.h"
+
 namespace holdfast::policy {
 
 namespace {
@@ -12,6 +14,16 @@ bool speaks_of(const Job& job, const Candidate& candidate) {
     if (job.sources.empty()) return true;
     return std::ranges::any_of(job.sources,
                                [&](const std::string& name) { return is_source_of(candidate.source, name); });
+}
+
+// Its tag names the job, and the job its source: a tag by itself may be of another machine's job of that name. Masters of a
+// cluster are named after it; only what the job's tag says as well makes them so, as "db.1" may be a source by itself.
+bool made(const Job& job, const Candidate& candidate) {
+    const auto tagged = candidate.tags.find(std::string(job_tag));
+    if (tagged == candidate.tags.end() || tagged->second != job.name) return false;
+    const std::string_view source = candidate.source;
+    const std::string whole(whole_of(source.substr(0, source.rfind('@'))));
+    return speaks_of(job, candidate) || speaks_of(job, {.source = whole});
 }
 
 std::string name_of(const Job& job) {
@@ -47,9 +59,7 @@ std::optional<Nanoseconds> KeepPolicies::window_of(const std::string& source) co
 std::vector<KeepPolicies::Policy> KeepPolicies::policies_for(const Candidate& candidate,
                                                              std::string& stays_because) const {
     std::vector<Policy> out;
-    const auto tagged = candidate.tags.find(std::string(job_tag));
-    const auto made_by =
-        tagged == candidate.tags.end() ? jobs_.end() : std::ranges::find(jobs_, tagged->second, &Job::name);
+    const auto made_by = std::ranges::find_if(jobs_, [&](const Job& job) { return made(job, candidate); });
     for (auto job = jobs_.begin(); job != jobs_.end(); ++job) {
         const bool forgets = std::holds_alternative<ForgetTask>(job->task);
         const bool backs_up = std::holds_alternative<BackupTask>(job->task) &&

@@ -44,6 +44,29 @@ TEST(KeepPolicies, a_snapshot_is_judged_by_the_job_that_made_it) {
     EXPECT_THAT(policies.decide(all)[1].reasons, ElementsAre("compliance: last 3"));
 }
 
+TEST(KeepPolicies, a_job_of_the_same_name_elsewhere_is_another_job) {
+    const std::vector<Job> jobs{backup("nightly", {"db"}, NamedRetention{"", {.last = 1}}),
+                                backup("files", {"other"}, NamedRetention{"", {.last = 2}})};
+    const KeepPolicies policies(jobs, {});
+    const std::map<std::string, std::string> tag{{"job", "nightly"}};
+    EXPECT_EQ(
+        kept(policies, {snapshot(1, tag, "theirs"), snapshot(2, tag, "theirs"), snapshot(1, tag), snapshot(2, tag)}),
+        (std::vector<bool>{true, true, false, true}));
+    EXPECT_EQ(kept(policies, {snapshot(1, tag, "other"), snapshot(2, tag, "other"), snapshot(3, tag, "other")}),
+              (std::vector<bool>{false, true, true}));
+    EXPECT_EQ(kept(policies, {snapshot(1, tag, "db@here"), snapshot(2, tag, "db@here")}),
+              (std::vector<bool>{false, true}));
+}
+
+TEST(KeepPolicies, masters_of_a_cluster_are_what_the_clusters_job_made) {
+    const std::vector<Job> jobs{backup("nightly", {"carts"}, NamedRetention{"", {.last = 1}})};
+    const KeepPolicies policies(jobs, {});
+    const std::map<std::string, std::string> tag{{"job", "nightly"}};
+    EXPECT_EQ(kept(policies, {snapshot(1, tag, "carts.5461"), snapshot(2, tag, "carts.5461"),
+                              snapshot(2, tag, "carts.0"), snapshot(1, {}, "carts.1"), snapshot(2, {}, "carts.1")}),
+              (std::vector<bool>{false, true, true, true, true}));
+}
+
 TEST(KeepPolicies, one_by_hand_stays_when_any_job_of_its_source_keeps_it) {
     const std::vector<Job> jobs{backup("a", {"db"}, NamedRetention{"", {.last = 1}}),
                                 backup("b", {"db"}, NamedRetention{"", {.within = 2 * one_day}})};

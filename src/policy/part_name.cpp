@@ -1,6 +1,6 @@
-#include "app/part_name.h"
+#include "policy/part_name.h"
 
-namespace holdfast::app {
+namespace holdfast::policy {
 
 std::string_view whole_of(std::string_view part) {
     const std::size_t dot = part.rfind('.');
@@ -9,4 +9,4 @@ std::string_view whole_of(std::string_view part) {
     return is_number ? part.substr(0, dot) : part;
 }
 
-}  // namespace holdfast::app
+}  // namespace holdfast::policy
