@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <map>
 
 #include "app/command.h"
@@ -219,31 +220,48 @@ StepEnd run_steps(Context& context, const policy::Job& job, const Recorder& reco
         context.world.stop.check();
     }
     if (all.exit == 0) add(all, remove_old_exports(context, job, steps.front().repository));
-    if (made_snapshots(recorder)) add(all, run_copies(context, job));
     return all;
 }
 
+bool is_done(const StepEnd& end) { return end.exit == 0 || end.exit == info_of(Code::partial).exit_status; }
+
+void run_failure_hooks(Context& context, const policy::Job& job, engine::HookScene scene, const StepEnd& end) {
+    scene.result = end.code;
+    try {
+        engine::run_hooks(context.world, "for failures of the job", job.hooks.on_failure, scene);
+    } catch (const Error& error) {
+        context.out.error(error);
+    }
+}
+
+// What `before` stopped is started again before the copies, which may take long and are tried again.
 StepEnd run_with_hooks(Context& context, const policy::Job& job, const Recorder& recorder) {
     engine::HookScene scene{join(job.sources, ","), job.repository, "", "pending"};
     StepEnd all;
-    try {
-        engine::run_hooks(context.world, "before the job", job.hooks.before, scene);
-        all = run_steps(context, job, recorder);
-        scene.result = all.exit == 0 ? "ok" : all.code;
-        if (all.exit == 0) engine::run_hooks(context.world, "after the job", job.hooks.after, scene);
-    } catch (...) {
-        const Error error = as_error(std::current_exception());
-        context.out.error(error);
-        add(all, {error.exit_status(), std::string(info_of(error.code()).slug), error.message()});
-        scene.result = all.code;
-    }
-    if (all.exit != 0) {
+    const auto attempt = [&](const std::function<void()>& work) {
         try {
-            engine::run_hooks(context.world, "for failures of the job", job.hooks.on_failure, scene);
-        } catch (const Error& error) {
+            work();
+            return true;
+        } catch (...) {
+            const Error error = as_error(std::current_exception());
             context.out.error(error);
+            add(all, {error.exit_status(), std::string(info_of(error.code()).slug), error.message()});
+            return false;
         }
+    };
+    const bool has_run = attempt([&] {
+        engine::run_hooks(context.world, "before the job", job.hooks.before, scene);
+        add(all, run_steps(context, job, recorder));
+    });
+    if (is_done(all)) {
+        scene.result = all.exit == 0 ? "ok" : info_of(Code::partial).slug;
+        attempt([&] { engine::run_hooks(context.world, "after the job", job.hooks.after, scene); });
     }
+    const bool has_failed = !is_done(all);
+    if (has_failed) run_failure_hooks(context, job, scene, all);
+    if (has_run && made_snapshots(recorder) && !context.world.stop.requested())
+        attempt([&] { add(all, run_copies(context, job)); });
+    if (all.exit != 0 && !has_failed) run_failure_hooks(context, job, scene, all);
     return all;
 }
 

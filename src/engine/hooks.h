@@ -23,7 +23,7 @@ struct HookScene {
     std::string source;
     std::string target;
     std::string snapshot;
-    std::string result;  // "pending" before, "ok" after, else the slug of the error
+    std::string result;  // "pending" before, "ok" or "partial" after, else the slug of the error
 };
 
 // In order; the first that fails ends them.

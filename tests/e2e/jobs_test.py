@@ -206,6 +206,37 @@ class ByHand(Jobs):
         self.assertEqual(len(self.snapshots()), 1)
         self.assertEqual(self.run_of("bad")["state"], "failed")
 
+    def test_after_a_job_that_was_done_in_part_the_application_starts_too(self):
+        said = self.folder / "said"
+        say = f"echo {{}} $HOLDFAST_RESULT >> {said}"
+        hooks = ", ".join(f'{name}: ["{say.format(name)}"]' for name in ("before", "after", "on_failure"))
+        self.configure("  nightly: {sources: [tree]}\n"
+                       f"  proof: {{prove: {{level: V3, budget: {{bytes: 1}}}}, sources: [tree], hooks: {{{hooks}}}}}\n")
+        self.init()
+        self.holdfast("run", "nightly")
+        self.holdfast("run", "proof", code=3)
+        self.assertEqual(said.read_text().splitlines(), ["before pending", "after partial", "on_failure partial"])
+
+    def test_no_application_stands_still_for_a_copy(self):
+        said = self.folder / "said"
+        self.configure("  nightly: {repository: main, sources: [tree], copies: [offsite], hooks: {\n"
+                       f"    after: [\"ls {self.folder}/offsite/data >> {said} 2>&1; echo $HOLDFAST_RESULT >> {said}\"],\n"
+                       f"    on_failure: [\"echo failed >> {said}\"]}}}}\n"
+                       f"  bad: {{repository: main, sources: [tree], copies: [offsite], hooks: {{after: [\"exit 7\"], "
+                       f"on_failure: [\"echo failed >> {said}\"]}}}}\n", repositories=self.offsite())
+        self.init()
+        self.holdfast("run", "nightly", code=3)
+        self.assertEqual(said.read_text().splitlines()[-2:], ["ok", "failed"])
+        said.unlink()
+        self.holdfast("-r", "offsite", "init")
+        self.holdfast("run", "nightly")
+        self.assertEqual(said.read_text().split()[-1], "ok")
+        self.assertEqual(self.snapshots_in("offsite"), self.snapshots_in("main"))
+        said.unlink()
+        self.holdfast("run", "bad", code=16)
+        self.assertEqual(said.read_text().split(), ["failed"])
+        self.assertEqual(self.snapshots_in("offsite"), self.snapshots_in("main"))  # a hook that fails costs no copy
+
     def test_a_hook_that_hangs_is_ended(self):
         self.configure("  slow: {sources: [tree], hooks: {before: [{run: \"sleep 600\", timeout: 1s}]}}\n"
                        "  good: {sources: [tree], hooks: {before: [{run: [\"true\"], timeout: 1m}]}}\n")
