@@ -16,6 +16,7 @@ namespace {
 struct ForgetChoice {
     std::vector<std::string> ids;
     policy::Retention keep;
+    std::vector<std::string> keep_given;  // "--keep-daily", whatever its number
     std::optional<std::string> source;
     bool explain = false;
     bool dry_run = false;
@@ -35,8 +36,14 @@ policy::KeepPolicies configured_policies(Context& context) {
 }
 
 void check_choice(const ForgetChoice& choice) {
-    if (!choice.ids.empty() && !choice.keep.empty())
+    if (!choice.ids.empty() && !choice.keep_given.empty())
         throw Error{Code::usage, "ids of snapshots and --keep rules do not go together"};
+    if (!choice.keep_given.empty() && choice.keep.empty())
+        throw Error{Code::usage, "{} alone is no rule by which snapshots stay", join(choice.keep_given, ", ")}
+            .unharmed("nothing was forgotten")
+            .hint(
+                "Add rules such as --keep-daily 30. The configuration's retention is applied when no --keep option is "
+                "given; how many proven ones it keeps is its `keep_last_good`.");
     if (!choice.ids.empty() && choice.source)
         throw Error{Code::usage, "ids of snapshots and --source do not go together"};
     if (!choice.ids.empty() && choice.simulate)
@@ -178,17 +185,24 @@ Command forget_command() {
         {"holdfast forget 7c19 41ab", "these two"}};
     Options& options = out.options;
     options.words(choice->ids, "ID", "these snapshots").offers = Option::Offers::snapshots;
-    options.number(choice->keep.last, "--keep-last", "N", "the newest N");
-    options.number(choice->keep.hourly, "--keep-hourly", "N", "one for each of the last N hours that have any");
-    options.number(choice->keep.daily, "--keep-daily", "N", "one for each of the last N days that have any");
-    options.number(choice->keep.weekly, "--keep-weekly", "N", "one for each of the last N weeks that have any");
-    options.number(choice->keep.monthly, "--keep-monthly", "N", "one for each of the last N months that have any");
-    options.number(choice->keep.yearly, "--keep-yearly", "N", "one for each of the last N years that have any");
-    options.duration(choice->keep.within, "--keep-within", "TIME",
-                     "all that are at most so much older than the newest");
-    options.list(choice->keep.tags, "--keep-tag", "KEY[=VALUE]", "all with this tag");
-    options.number(choice->keep.last_good, "--keep-last-good", "N",
-                   "the newest N that passed a proof at V3 or better (1)");
+    const auto rule = [choice](Option& option) {
+        option.take = [choice, take = option.take, name = option.long_name()](const std::string& text) {
+            take(text);
+            choice->keep_given.push_back(name);
+        };
+    };
+    rule(options.number(choice->keep.last, "--keep-last", "N", "the newest N"));
+    rule(options.number(choice->keep.hourly, "--keep-hourly", "N", "one for each of the last N hours that have any"));
+    rule(options.number(choice->keep.daily, "--keep-daily", "N", "one for each of the last N days that have any"));
+    rule(options.number(choice->keep.weekly, "--keep-weekly", "N", "one for each of the last N weeks that have any"));
+    rule(
+        options.number(choice->keep.monthly, "--keep-monthly", "N", "one for each of the last N months that have any"));
+    rule(options.number(choice->keep.yearly, "--keep-yearly", "N", "one for each of the last N years that have any"));
+    rule(options.duration(choice->keep.within, "--keep-within", "TIME",
+                          "all that are at most so much older than the newest"));
+    rule(options.list(choice->keep.tags, "--keep-tag", "KEY[=VALUE]", "all with this tag"));
+    rule(options.number(choice->keep.last_good, "--keep-last-good", "N",
+                        "the newest N that passed a proof at V3 or better (1)"));
     options.value(choice->source, "--source", "NAME", "only snapshots of this source").offers = Option::Offers::sources;
     options.flag(choice->explain, "--explain", "say why each stays or goes; remove nothing");
     options.flag(choice->dry_run, "-n,--dry-run", "say what would be removed, remove nothing");

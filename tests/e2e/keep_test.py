@@ -54,6 +54,23 @@ class Keep(Case):
         self.backup(f"files:{self.tree}")
         self.assertEqual(self.check("--read-data")["errors"], [])
 
+    def test_a_keep_option_that_is_no_rule_is_refused(self):
+        config = self.folder / "holdfast.yaml"
+        config.write_text(f"version: 1\nsources:\n  tree: {{kind: files, paths: [{self.tree}]}}\n"
+                          "jobs:\n  nightly: {sources: [tree], retention: {last: 1}}\n")
+        for i in range(3):
+            self.put(i)
+            self.backup("tree", "-c", config)
+        for option, number in (("--keep-last-good", "3"), ("--keep-last-good", "1"), ("--keep-daily", "0")):
+            self.fails(2, "forget", option, number, "-c", config, says=f"{option} alone", hints="--keep-daily 30")
+            self.fails(2, "forget", option, number, "--simulate", "1y", "-c", config, says=f"{option} alone")
+            self.fails(2, "forget", self.snapshots()[0]["id"], option, number, says="do not go together")
+        self.assertEqual(len(self.snapshots()), 3)
+        self.holdfast("forget", "--keep-last-good", "2", "--keep-last", "2", "-c", config)
+        self.assertEqual(len(self.snapshots()), 2)
+        self.holdfast("forget", "-c", config)
+        self.assertEqual(len(self.snapshots()), 1)
+
     def test_packs_that_are_mostly_unused_are_written_anew(self):
         for i in range(4):
             (self.tree / f"part{i}").write_bytes(noise(("part", i), 500_000))
