@@ -53,8 +53,12 @@ std::vector<report::JobHealth> job_healths(const Config& config, const ledger::L
     std::vector<report::JobHealth> out;
     for (const policy::Job& job : config.jobs) {
         const auto last = ledger.last_ended(job.name);
-        report::JobHealth health{job.name, {}, is_overdue(ledger, job, now), is_proof(job)};
-        if (last) health.last = last->state;
+        report::JobHealth health{job.name, {}, is_overdue(ledger, job, now)};
+        if (last) {
+            health.last = last->state;
+            const auto whole = ledger.find(last->id);
+            health.is_good = whole && is_good(job, *whole);
+        }
         out.push_back(std::move(health));
     }
     return out;

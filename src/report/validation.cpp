@@ -63,8 +63,7 @@ void judge(ValidationLine& line, const ProvenSource& source, Nanoseconds now, Na
 
 void judge(ValidationLine& line, const JobHealth& job) {
     if (!job.last) return add(line, Verdict::not_tested, job.name + ": has not run yet");
-    const bool is_good =
-        *job.last == ledger::RunState::done || (job.is_proof && *job.last == ledger::RunState::partial);
+    const bool is_good = *job.last == ledger::RunState::done || (job.is_good && *job.last == ledger::RunState::partial);
     if (!is_good) return add(line, Verdict::fail, fmt::format("{}: {}", job.name, ledger::name_of(*job.last)));
     if (job.overdue) return add(line, Verdict::fail, job.name + ": overdue");
     add(line, Verdict::pass, "");

@@ -34,7 +34,7 @@ struct JobHealth {
     std::string name;
     std::optional<ledger::RunState> last;  // of its newest run that has ended
     bool overdue = false;
-    bool is_proof = false;  // what it left for the next time shows in the line of its component
+    bool is_good = false;  // also in part: what it left for the next time shows in the line of its component
 };
 
 struct ValidationLine {

@@ -92,8 +92,8 @@ TEST(Validation, JobsPassWhenEachWentWell) {
     EXPECT_EQ(verdict({{"a", done, false}, {"b", {}, false}}), Verdict::not_tested);
     EXPECT_EQ(verdict({{"a", done, true}}), Verdict::fail);
     EXPECT_EQ(verdict({{"a", partial, false}}), Verdict::fail);
-    EXPECT_EQ(verdict({{.name = "a", .last = partial, .is_proof = true}}), Verdict::pass);
-    EXPECT_EQ(verdict({{.name = "a", .last = failed, .is_proof = true}}), Verdict::fail);
+    EXPECT_EQ(verdict({{.name = "a", .last = partial, .is_good = true}}), Verdict::pass);
+    EXPECT_EQ(verdict({{.name = "a", .last = failed, .is_good = true}}), Verdict::fail);
     EXPECT_EQ(verdict({{"b", {}, false}, {"a", interrupted, false}}), Verdict::fail);
     EXPECT_EQ(verdict({}), Verdict::not_tested);
 }

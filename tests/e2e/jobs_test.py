@@ -601,6 +601,21 @@ class Reports(Jobs):
         copies = self.holdfast("report", "inventory", "--json").document()["sources"]
         self.assertEqual([(each["source"], each["criticality"]) for each in copies], [("other", "critical"), ("tree", "normal")])
 
+    def test_proofs_that_test_nothing_are_no_success_of_their_job(self):
+        self.configure("  nightly: {sources: [tree]}\n  proof: {prove: {level: V4}, sources: [tree], schedule: \"@daily\"}\n")
+        config = self.config.read_text()
+        self.config.write_text(config.replace("sources:\n  tree: {", "sources:\n  tree: {checks: [{exec: [there-is-none]}], "))
+        self.init()
+        self.holdfast("run", "nightly")
+        self.holdfast("run", "proof", code=3)
+        self.assertEqual([each["result"] for each in self.run_of("proof")["outcomes"]], ["not_tested"])
+        self.assertEqual(self.summary(13)["Backup Jobs"], "FAIL")
+        self.assertTrue(self.holdfast("jobs", "--json").document()["jobs"][1]["overdue"])
+        self.config.write_text(config)
+        self.holdfast("run", "proof")
+        self.assertEqual(self.summary(0)["Backup Jobs"], "PASS")
+        self.assertFalse(self.holdfast("jobs", "--json").document()["jobs"][1]["overdue"])
+
     def test_failures_come_back_too_also_those_that_waited_for_the_repository(self):
         flag = self.folder / "flag"
         self.configure("  nightly: {sources: [flaky]}\n",
