@@ -379,9 +379,9 @@ std::vector<repo::IndexedPack> Replication::missing_packs() {
 
 void Replication::compare_pack(const repo::PackRef& ref) {
     from_.world().stop.check();
-    const auto bytes = to_.read(ref.object());
-    if (!bytes || repo::PackId{crypto::sha256(*bytes)} != ref.id)
-        add_finding(ref, "differs", "its bytes in the replica are not those it is named by");
+    const PackRead read = read_whole_pack(to_, ref);
+    if (!read.bytes)
+        add_finding(ref, read.kind == "damaged" ? "differs" : read.kind, fmt::format("in the replica {}", read.why));
 }
 
 void Replication::copy_pack(const repo::IndexedPack& pack) {

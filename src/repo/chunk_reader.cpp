@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "repo/names.h"
 
 namespace holdfast::repo {
 
@@ -102,7 +103,7 @@ void ChunkReader::at_any_place(const ChunkId& id, const Use& use) {
         try {
             return use_record(id, there->place, there->ahead->window, use);
         } catch (const Error& error) {
-            if (error.code() != Code::corrupt) throw;
+            if (!is_about_one_object(error)) throw;
             // It may have been read wrongly only then.
             const std::lock_guard lock(mutex_);
             ahead_.remove(there->ahead);
@@ -114,15 +115,30 @@ void ChunkReader::at_any_place(const ChunkId& id, const Use& use) {
             "Run `holdfast check` to see what is affected.");
     std::optional<Error> first;
     for (const Location& place : places) {
-        try {
-            at_place(id, place, use);
-            return;
-        } catch (const Error& error) {
-            if (error.code() != Code::corrupt) throw;
-            if (!first) first = error;
-        }
+        const std::optional<Error> damage = damage_at(id, place, use);
+        if (!damage) return;
+        if (!first) first = damage;
     }
     throw *first;
+}
+
+// A store that was away for a moment gives it the second time.
+std::optional<Error> ChunkReader::damage_at(const ChunkId& id, const Location& place, const Use& use) {
+    for (bool again = false;; again = true) {
+        try {
+            at_place(id, place, use);
+            return std::nullopt;
+        } catch (const Error& error) {
+            if (error.code() == Code::corrupt) return error;
+            if (!is_about_one_object(error)) throw;
+            if (again) return Error{Code::corrupt, "{} cannot be read: {}", place.pack.object(), error.message()};
+        }
+    }
+}
+
+// A store that does not answer at all says nothing of its objects.
+bool ChunkReader::is_about_one_object(const Error& error) {
+    return error.code() == Code::corrupt || (error.code() == Code::unreachable && store_.find(names::config));
 }
 
 std::optional<ChunkReader::Held> ChunkReader::held(const ChunkId& id) {
@@ -163,7 +179,7 @@ std::size_t ChunkReader::fetch_ahead(std::span<const ChunkId> ids) {
         ahead_.push_front(std::make_shared<const Ahead>(std::move(ahead)));
         if (ahead_.size() > windows_max) ahead_.pop_back();
     } catch (const Error& error) {
-        if (error.code() != Code::corrupt) throw;
+        if (!is_about_one_object(error)) throw;
     }
     return count;
 }
@@ -173,7 +189,7 @@ void ChunkReader::at_place(const ChunkId& id, const Location& place, const Use& 
         try {
             return use_record(id, place, lead->window, use);
         } catch (const Error& error) {
-            if (error.code() != Code::corrupt) throw;
+            if (!is_about_one_object(error)) throw;
             const std::lock_guard lock(mutex_);
             leads_.remove(lead);
         }
@@ -297,7 +313,7 @@ void ChunkReader::read_run(const ReadRun& run, std::span<const ChunkId> ids,
         bytes = store_.read_range(object, run.offset, run.bytes);
         ++requests_;
     } catch (const Error& error) {
-        if (error.code() != Code::corrupt) throw;
+        if (!is_about_one_object(error)) throw;
     }
     if (bytes) bytes_read_ += bytes->size();
     Bytes plain;
@@ -318,7 +334,7 @@ void ChunkReader::read_run(const ReadRun& run, std::span<const ChunkId> ids,
                 require(is_data(keys_, id, plain), id, object);
                 good = true;
             } catch (const Error& error) {
-                if (error.code() != Code::corrupt) throw;
+                if (!is_about_one_object(error)) throw;
             }
         }
         if (!good) {

@@ -1,6 +1,7 @@
 // repo/chunk_reader.h: from ids back to bytes.
 //
-// Errors   corrupt when no location gives bytes whose keyed id is the one asked for; unreachable
+// Errors   corrupt when no location gives bytes whose keyed id is the one asked for, also where a store that answers cannot
+//          read them (a bad sector); unreachable: the store as a whole is away
 // Threads  every member from any thread
 // Limits   section_openers_max sections stay open; windows_max runs that were fetched ahead, of ahead_bytes_max each; what
 //          lies within lead_max of its pack's beginning is read from there, with the section's header, and windows_max such
@@ -57,7 +58,8 @@ public:
     Bytes read(const ChunkId& id);        // of a data chunk
     Bytes read_state(const ChunkId& id);  // of a chunk of state
     Node read_node(const ChunkId& id);
-    // R alone, of one place: that it is R of this node only its author says. repo/reach.h
+    // R alone, of one place: that it is R of this node only its author says, so what the store does not give is never passed
+    // over for another place: unreachable. repo/reach.h
     Bytes read_reachable(const ChunkId& id, const Location& place);
 
     // Groups ids by pack and nearness, packs in the order of their first use. What has no place is left out and
@@ -78,6 +80,8 @@ private:
     using Use = std::function<void(const ChunkRecord&, ByteView sealed, SectionOpener&, const std::string& object)>;
     void at_any_place(const ChunkId& id, const Use& use);
     void at_place(const ChunkId& id, const Location& place, const Use& use);
+    std::optional<Error> damage_at(const ChunkId& id, const Location& place, const Use& use);
+    bool is_about_one_object(const Error& error);
     void with_opener(const PackRef& pack, std::uint32_t section, ByteView bytes, std::uint32_t bytes_offset,
                      const std::function<void(SectionOpener&)>& use);
     static void require(bool is_so, const ChunkId& id, const std::string& object);

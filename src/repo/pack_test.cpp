@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "repo/chunk_reader.h"
 #include "repo/session.h"
+#include "testing/faulty_store.h"
 #include "testing/small_repository.h"
 
 namespace holdfast::repo {
@@ -39,6 +40,19 @@ protected:
             out.emplace_back(as_text(plain));
         });
         return out;
+    }
+    std::vector<PackContents> store_twice(Repository& repository, const std::string& chunk) {
+        std::vector<PackContents> packs;
+        for (int i = 0; i < 2; ++i) {
+            std::vector<ChunkPlace> places;
+            const Bytes pack = make({chunk}, places);
+            packs.push_back({{PackKind::data, PackId{crypto::sha256(pack)}}, pack.size(), places});
+            world_.store.create(packs.back().pack.object(), pack);
+        }
+        const EncodedFragment fragment = encode_fragment(keys_, packs, world_.sim.random);
+        world_.store.create("index/" + fragment.body.id.hex(), fragment.bytes);
+        repository.index().load({{keys_.own_id(), fragment.body}});
+        return packs;
     }
 };
 
@@ -127,21 +141,8 @@ TEST_F(Pack, a_sealer_that_lies_about_an_id_is_found_out) {
 }
 
 TEST_F(Pack, a_damaged_place_is_passed_over_for_a_whole_one) {
-    const auto add = [&] {
-        SectionBuilder section(keys_, PackKind::data, world_.sim.random);
-        section.add(data_id(keys_.domain().chunk_id, as_bytes("twice")), {}, as_bytes("twice"));
-        std::vector<ChunkPlace> places;
-        Bytes pack;
-        section.finish(pack, places);
-        PackContents contents{{PackKind::data, seal_pack(pack)}, pack.size(), places};
-        world_.store.create(contents.pack.object(), pack);
-        return contents;
-    };
-    const std::vector<PackContents> packs{add(), add()};
-    const EncodedFragment fragment = encode_fragment(keys_, packs, world_.sim.random);
-    world_.store.create("index/" + fragment.body.id.hex(), fragment.bytes);
-    repository_->index().load({{keys_.own_id(), fragment.body}});
     const ChunkId id = data_id(keys_.domain().chunk_id, as_bytes("twice"));
+    const std::vector<PackContents> packs = store_twice(*repository_, "twice");
     ASSERT_EQ(repository_->index().find(id).size(), 2U);
     for (const PackContents& pack : packs) {
         const auto whole = *world_.store.read(pack.pack.object());
@@ -151,6 +152,49 @@ TEST_F(Pack, a_damaged_place_is_passed_over_for_a_whole_one) {
         EXPECT_EQ(as_text(repository_->chunks().read(id)), "twice");
         world_.store.overwrite(pack.pack.object(), whole);
     }
+}
+
+TEST_F(Pack, what_a_store_that_answers_cannot_read_is_damaged) {
+    FaultyStore faulty(world_.store, world_.sim);
+    const auto repository = world_.open_through(faulty);
+    const std::vector<ChunkId> ids{data_id(keys_.domain().chunk_id, as_bytes("twice"))};
+    const std::vector<PackContents> packs = store_twice(*repository, "twice");
+    const auto expect_code = [&](Code code, const auto& call) {
+        try {
+            call();
+            ADD_FAILURE() << "it was read";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), code) << error.message();
+        }
+    };
+    const auto read_run = [&](std::vector<Error>& failed) {
+        std::vector<std::string> out;
+        ChunkReader& chunks = repository->chunks();
+        for (const ReadRun& run : chunks.plan(ids))
+            chunks.read_run(
+                run, ids, [&](std::size_t, ByteView plain) { out.emplace_back(as_text(plain)); },
+                [&](std::size_t, const Error& error) { failed.push_back(error); });
+        return out;
+    };
+    for (const PackContents& pack : packs) {
+        std::vector<Error> failed;
+        faulty.set_faults({.failed_before = 1, .prefix = pack.pack.object()});
+        EXPECT_EQ(as_text(repository->chunks().read(ids[0])), "twice");
+        EXPECT_EQ(read_run(failed), std::vector<std::string>{"twice"});
+        EXPECT_TRUE(failed.empty());
+        for (const Location& place : repository->index().find(ids[0]))
+            if (place.pack == pack.pack)
+                expect_code(Code::unreachable, [&] { repository->chunks().read_reachable(ids[0], place); });
+    }
+    std::vector<Error> failed;
+    faulty.set_faults({.failed_before = 1, .prefix = "data/"});
+    expect_code(Code::corrupt, [&] { repository->chunks().read(ids[0]); });
+    EXPECT_TRUE(read_run(failed).empty());
+    ASSERT_EQ(failed.size(), 1U);
+    EXPECT_EQ(failed[0].code(), Code::corrupt);
+    faulty.set_faults({.failed_before = 1});
+    expect_code(Code::unreachable, [&] { repository->chunks().read(ids[0]); });
+    expect_code(Code::unreachable, [&] { read_run(failed); });
 }
 
 TEST_F(Pack, what_was_fetched_ahead_wrongly_is_read_again) {

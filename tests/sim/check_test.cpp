@@ -3,6 +3,7 @@
 #include "repo/index.h"
 #include "repo/log.h"
 #include "repo/notes.h"
+#include "testing/faulty_store.h"
 
 namespace holdfast::testing_support {
 namespace {
@@ -66,6 +67,35 @@ TEST(Check, says_what_a_damaged_chunk_costs) {
     EXPECT_THAT(report.errors[0].effect,
                 ::testing::HasSubstr("snapshot " + snapshot.id.short_hex() + ": 1 item cannot be restored: /a/large"));
     EXPECT_EQ(all_of(check(*repository)), "") << "without reading the data nothing can be known of it";
+}
+
+TEST(Check, what_a_store_that_answers_cannot_read_is_damage_and_costs_only_that) {
+    const MemoryTree tree{{"/a/large", {noise(1, 300'000)}}, {"/a/small", {noise(2, 2'000)}}};
+    FilledRepository small{1, {.chunk_sizes = {4096, 8192, 16384}, .pack_bytes = 64 * 1024}};
+    const repo::Snapshot snapshot = small.back_up(tree);
+    FaultyStore faulty(small.store, small.sim);
+    const auto repository = small.open_through(faulty);
+    for (const std::string prefix : {"data/", "meta/"}) {
+        for (const std::string& pack : small.store.names(prefix)) {
+            SCOPED_TRACE(pack);
+            faulty.set_faults({.failed_before = 1, .prefix = pack});
+            const CheckReport report = read_all(*repository);
+            ASSERT_EQ(report.errors.size(), 1U) << all_of(report);
+            EXPECT_EQ(report.errors[0].object, pack);
+            EXPECT_EQ(report.errors[0].kind, "unreadable");
+            EXPECT_THAT(report.errors[0].effect, ::testing::HasSubstr("snapshot " + snapshot.id.short_hex()));
+            if (prefix == "data/") {
+                EXPECT_LT(restored(*repository, snapshot.id).size(), 2U);
+            }
+            faulty.set_faults({.failed_before = 1});
+            try {
+                read_all(*repository);
+                ADD_FAILURE() << "a store that is away is called damaged or whole";
+            } catch (const Error& error) {
+                EXPECT_EQ(error.code(), Code::unreachable) << error.message();
+            }
+        }
+    }
 }
 
 // Whatever went wrong before: a collection took what a snapshot needs.

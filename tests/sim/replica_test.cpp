@@ -427,6 +427,15 @@ TEST_F(Replica, a_damaged_or_lost_pack_is_told_and_the_rest_goes_on) {
     EXPECT_EQ(compared.findings[0].kind, "differs");
     EXPECT_EQ(compared.not_whole, std::vector{bad.id});
     EXPECT_EQ(*target_.read(pack), bytes) << "nothing is overwritten";
+
+    FaultyStore faulty(target_, origin_.sim, {.failed_before = 1, .prefix = pack});
+    const ReplicateReport unreadable = copy(*origin_.open(), faulty, {.compare = true});
+    ASSERT_EQ(unreadable.findings.size(), 1U);
+    EXPECT_EQ(unreadable.findings[0].kind, "unreadable");
+    EXPECT_EQ(unreadable.not_whole, std::vector{bad.id});
+    faulty.set_faults({.failed_before = 1, .prefix = ""});
+    EXPECT_THROW(copy(*origin_.open(), faulty, {.compare = true}), Error)
+        << "one that is away says nothing of its packs";
 }
 
 TEST_F(Replica, bytes_that_change_on_the_way_do_not_get_there) {
