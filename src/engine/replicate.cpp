@@ -65,6 +65,10 @@ void verify_note(const repo::Keyring& keys, const std::string& name, ByteView by
     repo::decode_note(bytes, keys, *snapshot, *number);
 }
 
+bool is_fragment(const std::string& name, ByteView bytes) {
+    return names::fragment(repo::FragmentId{crypto::sha256(bytes)}) == name;
+}
+
 void verify_attestation(const repo::Keyring& keys, const std::string& name, ByteView bytes) {
     const repo::SignedView view = repo::parse_signed(bytes, repo::SignedKind::attestation, name);
     keys.verify(view, name);
@@ -237,14 +241,47 @@ void Replication::check_history() {
     }
     for (const auto& [lane, end] : cut_)
         if (!history_checked_ || cut_there(lane) < end) check_lane(lane, !history_checked_);
+    if (!history_checked_ || plan_.compare) find_torn_lanes();
     history_checked_ = true;
+    if (!torn_.empty()) scan_slots();
+}
+
+// A store may have lost of what a cut showed.
+void Replication::find_torn_lanes() {
+    for (const auto& [lane, end] : replica_->cut) {
+        std::uint64_t lost = 0;
+        for (std::uint64_t slot = 0; slot < end; ++slot) {
+            if (!lacks_slot(lane, slot)) continue;
+            const auto late = to_.find(slot_name(lane, slot));  // for the listing
+            if (late)
+                there(names::log)[late->name] = late->bytes;
+            else
+                ++lost;
+        }
+        if (lost > 0 || plan_.compare) torn_.insert(lane);
+        if (lost > 0)
+            from_.world().log.warning(fmt::format("{} has lost {} of the log entries of signer {} lane {} that it had",
+                                                  to_.url(), lost, lane.signer.short_hex(), lane.lane));
+    }
+}
+
+// From its beginning, so that it is seen what a VOID names.
+std::uint64_t Replication::begin_of(const repo::LaneName& lane) const {
+    return torn_.contains(lane) ? 0 : cut_there(lane);
+}
+
+bool Replication::lacks_slot(const repo::LaneName& lane, std::uint64_t slot) {
+    return slot >= cut_there(lane) || !there(names::log).contains(slot_name(lane, slot));
 }
 
 void Replication::check_lane(const repo::LaneName& lane, bool beyond) {
     const auto compare_slot = [&](std::uint64_t slot) {
         const std::string name = slot_name(lane, slot);
         const auto here = to_.read(name);
-        if (!here) return;
+        if (!here) {
+            there(names::log).erase(name);
+            return;
+        }
         const auto origin = from_.store().read(name);
         if (!origin || !equal(*here, *origin)) refuse_difference(name);
     };
@@ -265,8 +302,8 @@ void Replication::scan_slots() {
     fragments_.clear();
     commits_.clear();
     slot_hashes_.clear();
-    slot_bytes_ = 0;
-    for (const auto& [lane, end] : cut_) scan_lane(lane, cut_there(lane), end);
+    slots_ = {};
+    for (const auto& [lane, end] : cut_) scan_lane(lane, begin_of(lane), end);
     // What lies between a place that is broken and its VOID looks like entries and counts for nothing.
     std::set<repo::SnapshotId> counted;
     for (const repo::CommittedSnapshot& each : from_.log().snapshots()) counted.insert(each.id());
@@ -282,16 +319,22 @@ void Replication::scan_lane(const repo::LaneName& lane, std::uint64_t begin, std
     std::exception_ptr broken;
     for (std::uint64_t slot = begin; slot < end;) {
         from_.world().stop.check();
-        for (const auto& bytes : read_many(from_.store(), slot_names(lane, slot, end))) {
-            const std::string name = slot_name(lane, slot);
+        const std::vector<std::string> objects = slot_names(lane, slot, end);
+        const auto stored = read_many(from_.store(), objects);
+        if (plan_.compare) compare_slots(lane, slot, objects, stored);
+        for (std::size_t i = 0; i < objects.size(); ++i) {
+            const std::string& name = objects[i];
+            const std::optional<Bytes>& bytes = stored[i];
             if (!bytes) throw Error{Code::corrupt, "{} is gone from {}", name, from_.store().url()};
-            slot_bytes_ += bytes->size();
+            const bool is_lacked = lacks_slot(lane, slot);
+            slots_.objects += is_lacked ? 1 : 0;
+            slots_.bytes += is_lacked ? bytes->size() : 0;
             hashes.push_back(crypto::sha256(*bytes));
             try {
                 const repo::LogEntry entry = repo::parse_entry(*bytes, lane, slot, from_.keys());
                 if (entry.previous != previous)
                     throw Error{Code::corrupt, "{} does not follow the entry before it", name};
-                take_entry(entry);
+                if (is_lacked) take_entry(entry);
                 if (const auto named = repo::decode_void(entry, from_.keys());
                     named && named->first >= begin && named->first < slot &&
                     hashes[named->first - begin] == named->hash)
@@ -305,6 +348,18 @@ void Replication::scan_lane(const repo::LaneName& lane, std::uint64_t begin, std
         }
     }
     if (broken) std::rethrow_exception(broken);
+}
+
+void Replication::compare_slots(const repo::LaneName& lane, std::uint64_t first,
+                                const std::vector<std::string>& objects,
+                                const std::vector<std::optional<Bytes>>& stored) {
+    std::vector<std::string> shown;
+    for (std::size_t i = 0; i < objects.size() && first + i < cut_there(lane); ++i) shown.push_back(objects[i]);
+    const auto here = read_many(to_, shown);
+    for (std::size_t i = 0; i < shown.size(); ++i) {
+        if (!here[i]) there(names::log).erase(shown[i]);
+        if (here[i] && stored[i] && !equal(*here[i], *stored[i])) refuse_difference(shown[i]);
+    }
 }
 
 void Replication::take_entry(const repo::LogEntry& entry) {
@@ -442,23 +497,35 @@ void Replication::copy_what_slots_need() {
 
 void Replication::copy_fragments() {
     std::vector<ObjectInfo> wanted;
+    std::set<std::string> counted;
     const auto& sizes = there(names::index);
-    for (const repo::FragmentBody& body : fragments_) {
+    const auto want = [&](const repo::FragmentBody& body) {
         const std::string name = names::fragment(body.id);
         const auto at = sizes.find(name);
-        if (at != sizes.end() && at->second != body.bytes) refuse_difference(name);
-        if (at == sizes.end()) wanted.push_back({name, body.bytes, 0});
-    }
-    const Verify verify = [](const std::string& name, ByteView bytes) {
-        if (names::fragment(repo::FragmentId{crypto::sha256(bytes)}) != name)
-            throw Error{Code::corrupt, "the bytes of {} are not those it is named by", name};
+        if (at == sizes.end())
+            wanted.push_back({name, body.bytes, 0});
+        else if (at->second != body.bytes)
+            refuse_difference(name);
+        else if (plan_.compare)
+            compare_fragment(name);
     };
-    std::set<std::string> counted;
-    for (const repo::KnownFragment& each : from_.log().fragments()) counted.insert(names::fragment(each.body.id));
+    for (const repo::KnownFragment& each : from_.log().fragments())
+        if (counted.insert(names::fragment(each.body.id)).second) want(each.body);
+    for (const repo::FragmentBody& body : fragments_)
+        if (!counted.contains(names::fragment(body.id))) want(body);
+    const Verify verify = [](const std::string& name, ByteView bytes) {
+        if (!is_fragment(name, bytes)) throw Error{Code::corrupt, "the bytes of {} are not those it is named by", name};
+    };
     for (const ObjectInfo& object : wanted)  // one by one: a merged one is large
         if (!copy_object(object, Damaged::stops, verify) && counted.contains(object.name))
             throw Error{Code::corrupt, "{} is missing in {}", object.name, from_.store().url()}.unharmed(
                 "the replica shows what it showed before");
+}
+
+void Replication::compare_fragment(const std::string& name) {
+    from_.world().stop.check();
+    const auto here = to_.read(name);
+    if (!here || !is_fragment(name, *here)) refuse_difference(name);
 }
 
 void Replication::copy_key_slots() {
@@ -585,12 +652,10 @@ void Replication::compare(const std::string& name, ByteView bytes) {
 // The root's log first, for it says who there is; then lanes 0, for they say which lanes there are.
 void Replication::copy_slots() {
     if (plan_.dry_run) {
-        if (slot_bytes_ == 0) return;
-        for (const auto& [lane, end] : cut_) report_.moved["log"].objects += end - cut_there(lane);
-        report_.moved["log"].bytes += slot_bytes_;
+        if (slots_.objects > 0) report_.moved["log"] = slots_;
         return;
     }
-    if (cut_ == replica_->cut) return;
+    if (slots_.objects == 0) return torn_.clear();
     refuse_unless_replica();  // promoted meanwhile?
     const repo::SignerId root = from_.keys().root_id();
     const auto copy_where = [&](const auto& wanted) {
@@ -600,18 +665,20 @@ void Replication::copy_slots() {
     copy_where([&](const repo::LaneName& lane) { return lane.signer == root; });
     copy_where([&](const repo::LaneName& lane) { return lane.signer != root && lane.lane == 0; });
     copy_where([&](const repo::LaneName& lane) { return lane.signer != root && lane.lane != 0; });
+    torn_.clear();
 }
 
 void Replication::copy_lane(const repo::LaneName& lane, std::uint64_t end) {
-    for (std::uint64_t slot = cut_there(lane); slot < end;) {
+    const std::uint64_t begin = begin_of(lane);
+    for (std::uint64_t slot = begin; slot < end;) {
         from_.world().stop.check();
         const std::vector<std::string> objects = slot_names(lane, slot, end);
         const auto stored = read_many(from_.store(), objects);
         for (std::size_t i = 0; i < objects.size(); ++i, ++slot) {
             if (!stored[i]) throw Error{Code::corrupt, "{} is gone from {}", objects[i], from_.store().url()};
-            if (crypto::sha256(*stored[i]) != slot_hashes_.at(lane)[slot - cut_there(lane)])
+            if (crypto::sha256(*stored[i]) != slot_hashes_.at(lane)[slot - begin])
                 throw Error{Code::corrupt, "{} changed while it was copied", objects[i]};
-            put(objects[i], *stored[i]);
+            if (lacks_slot(lane, slot)) put(objects[i], *stored[i]);
         }
     }
 }

@@ -5,7 +5,7 @@
 // Errors   corrupt (what everybody needs is damaged at the origin; both were written to), rolled_back (the origin shows less than
 //          its replica), denied (no replica, or promoted), unreachable, no_space. A damaged pack is a finding, not an error
 // Threads  the caller's, and workers for packs
-// Limits   packs_at_once packs in memory; about 80 bytes a pack that the target has
+// Limits   packs_at_once packs in memory; about 80 bytes a pack and 150 a log entry that the target has
 // I1  nothing of the target is ever overwritten or removed, whatever the origin lost
 // I2  what a cut shows was in the target before it, less what findings name: the target was asked for each object that was
 //     written, after it had taken all of them
@@ -81,8 +81,13 @@ private:
     std::set<repo::PackId> doomed_packs() const;
     void check_history();
     void check_lane(const repo::LaneName& lane, bool beyond);
+    void find_torn_lanes();
+    std::uint64_t begin_of(const repo::LaneName& lane) const;
+    bool lacks_slot(const repo::LaneName& lane, std::uint64_t slot);
     void scan_slots();
     void scan_lane(const repo::LaneName& lane, std::uint64_t begin, std::uint64_t end);
+    void compare_slots(const repo::LaneName& lane, std::uint64_t first, const std::vector<std::string>& objects,
+                       const std::vector<std::optional<Bytes>>& stored);
     void take_entry(const repo::LogEntry& entry);
 
     bool copy_packs();
@@ -94,6 +99,7 @@ private:
 
     void copy_what_slots_need();
     void copy_fragments();
+    void compare_fragment(const std::string& name);
     void copy_key_slots();
     void copy_journals();
     void copy_listed(const std::string& prefix, Damaged damaged, const Verify& verify);
@@ -132,14 +138,15 @@ private:
     std::vector<ObjectInfo> late_;   // verdicts and checkpoints from before the cut: they go after it
     std::vector<repo::FragmentBody> fragments_;
     std::map<repo::SnapshotId, Nanoseconds> commits_;  // that the replica lacks, by when they were made
-    std::map<repo::LaneName, std::vector<crypto::Digest>> slot_hashes_;  // from the replica's end of the lane on
-    std::uint64_t slot_bytes_ = 0;
+    std::map<repo::LaneName, std::vector<crypto::Digest>> slot_hashes_;  // from begin_of(lane) on
+    Moved slots_;                                                        // that the replica lacks
 
     // Of the target; what was copied is added.
     std::optional<repo::Replica> replica_;
     std::map<std::string, std::unordered_map<std::string, std::uint64_t>> there_;  // sizes by name, by prefix
     std::optional<std::unordered_map<repo::PackId, std::uint64_t, IdHash>> packs_there_;
     bool history_checked_ = false;
+    std::set<repo::LaneName> torn_;  // something below their cut is missing, or all of it is compared
 
     std::mutex mutex_;
     // guarded by mutex_

@@ -438,6 +438,48 @@ TEST_F(Replica, a_damaged_or_lost_pack_is_told_and_the_rest_goes_on) {
         << "one that is away says nothing of its packs";
 }
 
+TEST_F(Replica, what_its_store_lost_of_logs_and_index_is_brought_again) {
+    origin_.open()->add_key(key_of("writer"), {"writer", Role::writer});
+    copy(target_);
+    keep(*open_at(origin_.store, key_of("writer")), tree_of(3), "other");
+    copy(target_);
+    const MemoryStore::Objects whole = target_.objects();
+    const std::vector<std::string> names = target_.names();
+    std::size_t lost = 0;
+    for (const std::string& name : names) {
+        if (!name.starts_with("log/") && !name.starts_with("index/")) continue;
+        SCOPED_TRACE(name);
+        ++lost;
+        for (const bool also_new : {false, true}) {
+            const MemoryStore::Objects origin = origin_.store.objects();
+            target_.set_objects(whole);
+            target_.remove(name);
+            if (also_new) origin_.open()->forget({contents_.begin()->first}, "test");
+            const std::uint64_t would = copy(*origin_.open(), target_, {.dry_run = true}).sum().objects;
+            const ReplicateReport report = copy(target_);
+            EXPECT_EQ(would, report.sum().objects);
+            if (!also_new) {
+                EXPECT_EQ(report.sum().objects, 1U);
+                EXPECT_EQ(target_.names(), names);
+            }
+            EXPECT_TRUE(report.findings.empty());
+            ASSERT_TRUE(target_.find(name));
+            EXPECT_EQ(*target_.read(name), *origin_.store.read(name));
+            EXPECT_EQ(all_of(check(*open_at(target_))), "");
+            expect_same_objects();
+            origin_.store.set_objects(origin);
+        }
+        target_.set_objects(whole);
+        EXPECT_EQ(copy(*origin_.open(), target_, {.compare = true}).sum().objects, 0U);
+        Bytes bytes = *target_.read(name);
+        bytes.back() ^= 1;
+        target_.overwrite(name, bytes);
+        expect_refused(Code::corrupt, [&] { copy(*origin_.open(), target_, {.compare = true}); });
+        EXPECT_EQ(*target_.read(name), bytes) << "nothing is overwritten";
+    }
+    EXPECT_GT(lost, 8U);
+}
+
 TEST_F(Replica, bytes_that_change_on_the_way_do_not_get_there) {
     FaultyStore lying(origin_.store, origin_.sim);
     const auto from = open_at(lying);
