@@ -21,6 +21,25 @@ void print_damage(Output& out, const engine::CheckReport& before) {
     for (const engine::Damage& each : before.errors) out.line(fmt::format("{}: {}", printable(each.object), each.kind));
 }
 
+Json objects_of(const std::vector<engine::Damage>& damage) {
+    Json out = Json::array();
+    for (const engine::Damage& each : damage) out.push_back(each.object);
+    return out;
+}
+
+void print_left(Output& out, const std::vector<engine::Damage>& left) {
+    for (const engine::Damage& each : left)
+        out.line(fmt::format("not repaired: {}: {}", printable(each.object), printable(each.effect)));
+}
+
+void fail_for_left(const std::vector<engine::Damage>& left, std::string_view hint) {
+    if (left.empty()) return;
+    throw Error{Code::corrupt, "{} damaged yet that {} in no pack", counted(left.size(), "object is", "objects are"),
+                left.size() == 1 ? "lies" : "lie"}
+        .unharmed("what could be had was brought, nothing else was touched")
+        .hint(std::string(hint));
+}
+
 void print_report(Output& out, const engine::RepairReport& report, bool dry_run) {
     if (out.is_json()) {
         Json failed = Json::array();
@@ -33,6 +52,8 @@ void print_report(Output& out, const engine::RepairReport& report, bool dry_run)
                     {"repaired", ids_of(report.repaired)},
                     {"failed", failed},
                     {"absent", ids_of(report.absent)},
+                    {"not_whole", ids_of(report.not_whole)},
+                    {"left", objects_of(report.left)},
                     {"dry_run", dry_run}});
         return;
     }
@@ -40,6 +61,9 @@ void print_report(Output& out, const engine::RepairReport& report, bool dry_run)
     for (const auto& each : report.failed)
         out.line(fmt::format("not repaired: snapshot {}: {}", each.id.short_hex(), each.why));
     for (const repo::SnapshotId& id : report.absent) out.line(fmt::format("not there: snapshot {}", id.short_hex()));
+    for (const repo::SnapshotId& id : report.not_whole)
+        out.line(fmt::format("not repaired: snapshot {}: it needs what is damaged", id.short_hex()));
+    print_left(out, report.left);
     if (out.quiet) return;
     if (report.before.errors.empty() && report.chunks == 0)
         out.line("there is no damage");
@@ -60,12 +84,14 @@ void print_report(Output& out, const engine::ReplicaRepairReport& report, bool d
                     {"packs", report.brought},
                     {"bytes", report.bytes},
                     {"failed", failed},
+                    {"left", objects_of(report.left)},
                     {"dry_run", dry_run}});
         return;
     }
     print_damage(out, report.before);
     for (const engine::Damage& each : report.failed)
         out.line(fmt::format("not repaired: {}: {}", each.object, each.effect));
+    print_left(out, report.left);
     if (out.quiet) return;
     if (report.before.errors.empty())
         out.line("there is no damage");
@@ -83,7 +109,11 @@ int run_repair_of_replica(Context& context, repo::Repository& replica, const Rep
         return engine::repair_replica(replica, *store, from, check_plan(choice.read_data), choice.dry_run, progress);
     }();
     print_report(context.out, report, choice.dry_run);
-    if (report.failed.empty()) return 0;
+    if (report.failed.empty()) {
+        fail_for_left(report.left,
+                      "`copy` brings what the replica lacks; `holdfast check` of it says what is damaged.");
+        return 0;
+    }
     throw Error{Code::corrupt, "{} could not be repaired", counted(report.failed.size(), "pack", "packs")}
         .unharmed("what could be had was brought, no other pack was touched")
         .hint("Another copy may have it. Or repair the origin, and copy again.");
@@ -107,8 +137,12 @@ int run_repair(Context& context, const RepairChoice& choice) {
         return engine::repair(*repository, *from, plan, choice.dry_run, progress);
     }();
     print_report(context.out, report, choice.dry_run);
-    if (report.failed.empty()) return 0;
-    throw Error{Code::corrupt, "{} could not be repaired whole", counted(report.failed.size(), "snapshot", "snapshots")}
+    const std::size_t lost = report.failed.size() + report.not_whole.size();
+    if (lost == 0) {
+        fail_for_left(report.left, "`holdfast check` says what it costs. A replica may have the object as it was.");
+        return 0;
+    }
+    throw Error{Code::corrupt, "{} could not be repaired whole", counted(lost, "snapshot", "snapshots")}
         .unharmed("what could be had was stored, nothing was removed")
         .hint("`holdfast check` says what is still missing; another copy may have it.");
 }

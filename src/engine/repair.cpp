@@ -1,18 +1,35 @@
 #include "engine/repair.h"
 
 #include <algorithm>
+#include <array>
+#include <iterator>
+#include <string_view>
 
 #include "base/error.h"
 #include "engine/copy_tree.h"
+#include "engine/replicate.h"
 #include "engine/whole_pack.h"
 #include "repo/chunk_reader.h"
 #include "repo/distrust.h"
 #include "repo/index.h"
 #include "repo/keys.h"
+#include "repo/names.h"
 
 namespace holdfast::engine {
 
 namespace {
+
+namespace names = repo::names;
+
+// What is no pack and no chunk that no pack has.
+std::vector<Damage> others_of(const CheckReport& before) {
+    std::vector<Damage> out;
+    std::ranges::copy_if(before.errors, std::back_inserter(out), [](const Damage& each) {
+        return std::ranges::none_of(std::array<std::string_view, 4>{names::data, names::meta, names::state, "chunk "},
+                                    [&](std::string_view prefix) { return each.object.starts_with(prefix); });
+    });
+    return out;
+}
 
 class Repairer {
 public:
@@ -77,9 +94,10 @@ RepairReport repair(repo::Repository& repository, repo::Repository& from, const 
     from.keys().require(repo::Right::read, "be repaired from");
     RepairReport report;
     report.before = check(repository, plan, progress);
+    report.left = others_of(report.before);
     std::set<repo::PackId> damaged = repo::read_distrusted(repository);
     damaged.insert(report.before.damaged.begin(), report.before.damaged.end());
-    if (damaged.empty()) return report;
+    if (damaged.empty() && report.before.errors.size() == report.left.size()) return report;
 
     repo::Session session(repository, dry_run ? repo::Session::Mode::dry_run : repo::Session::Mode::write);
     repository.index().distrust(damaged);
@@ -103,6 +121,11 @@ RepairReport repair(repo::Repository& repository, repo::Repository& from, const 
     report.chunks = session.packs().chunks_added();
     report.bytes = session.packs().bytes_added();
     session.publish_and_close();
+    if (dry_run || report.absent.empty()) return report;
+    repository.refresh();
+    NotWhole needy = not_whole(repository, report.absent, damaged);
+    report.not_whole = std::move(needy.surely);
+    std::ranges::move(needy.contested, std::back_inserter(report.not_whole));
     return report;
 }
 
@@ -110,6 +133,7 @@ ReplicaRepairReport repair_replica(repo::Repository& replica, Store& store, Stor
                                    bool dry_run, Progress& progress) {
     ReplicaRepairReport report;
     report.before = check(replica, plan, progress);
+    report.left = others_of(report.before);
     std::set<repo::PackRef> damaged;
     for (const auto& fragment : replica.index().fragments())
         for (const repo::IndexedPack& pack : fragment->packs())

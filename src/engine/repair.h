@@ -24,7 +24,9 @@ struct RepairReport {
     };
     std::vector<repo::SnapshotId> repaired;  // something of theirs was stored anew
     std::vector<Failed> failed;
-    std::vector<repo::SnapshotId> absent;  // not in the other repository, so nothing could be looked up
+    std::vector<repo::SnapshotId> absent;     // not in the other repository, so nothing could be looked up
+    std::vector<repo::SnapshotId> not_whole;  // of these, those that need what is damaged; not told by a dry run
+    std::vector<Damage> left;                 // of `before`, what lies in no pack, so that no other repository gives it
 };
 RepairReport repair(repo::Repository& repository, repo::Repository& from, const CheckPlan& plan, bool dry_run,
                     Progress& progress);
@@ -34,6 +36,7 @@ struct ReplicaRepairReport {
     std::vector<std::string> brought;  // packs, or with a dry run: they can be
     std::uint64_t bytes = 0;
     std::vector<Damage> failed;
+    std::vector<Damage> left;  // of `before`, what is no pack
 };
 // `store`: the replica's own, without the guard that lets nobody write to it. A damaged pack goes only when a sound one is at
 // hand; killed in between, the next `copy` brings it.

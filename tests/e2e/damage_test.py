@@ -223,6 +223,25 @@ class Damage(Case):
             self.holdfast("prune")
         self.fails(2, "repair", "--from", self.repo, says="same repository", env={"HOLDFAST_FROM_KEY_FILE": str(self.key)})
 
+    def test_a_repair_that_leaves_damage_does_not_say_that_it_is_done(self):
+        self.build()
+        copy = self.folder / "copy"
+        password = {"HOLDFAST_TO_PASSWORD": "copy", "HOLDFAST_FROM_PASSWORD": "copy"}
+        self.holdfast("-r", copy, "init", env={"HOLDFAST_KEY_FILE": None, "HOLDFAST_PASSWORD": "copy"})
+        self.holdfast("copy", "--to", copy, env=password)
+        self.holdfast("repair", "--from", copy, env=password)
+        note = self.objects("notes")[0]
+        whole = note.read_bytes()
+        flip(note, len(whole) - 1)
+        self.fails(13, "repair", "--from", copy, env=password, says="1 object is damaged yet", hints="check")
+        note.write_bytes(whole)
+        (self.tree / "small 0").write_bytes(noise("not in the copy", 900_000))
+        self.keep("3")
+        for pack in self.objects("data"):
+            pack.unlink()
+        done = self.fails(13, "repair", "--from", copy, env=password, says="could not be repaired whole")
+        self.assertIn("it needs what is damaged", done.text)
+
     def test_backing_up_again_heals_what_the_source_still_has(self):
         self.build()
         for kind in ("data", "meta"):

@@ -2,6 +2,7 @@
 #include "engine/repair.h"
 #include "base/file.h"
 #include "filled_repository.h"
+#include "repo/notes.h"
 
 namespace holdfast::testing_support {
 namespace {
@@ -84,8 +85,32 @@ TEST_F(Repair, what_the_other_has_not_or_has_damaged_is_told) {
     const TemporaryFolder client;
     const RepairReport report = repair(*damaged_.open(client.path()), *sound_.open());
     EXPECT_EQ(report.absent, std::vector<repo::SnapshotId>{third});
+    EXPECT_EQ(report.not_whole, report.absent);
+    EXPECT_TRUE(report.left.empty());
     EXPECT_FALSE(report.failed.empty());
     EXPECT_FALSE(check(*damaged_.open(client.path())).errors.empty());
+}
+
+TEST_F(Repair, a_snapshot_that_the_other_has_not_is_whole_by_what_came_for_others) {
+    const repo::SnapshotId third = damaged_.back_up(tree_of(2)).id;
+    const auto last = damaged_.store.names("data/");
+    for (const std::string& pack : last) damaged_.store.remove(pack);
+    const TemporaryFolder client;
+    const RepairReport report = repair(*damaged_.open(client.path()), *sound_.open());
+    EXPECT_EQ(report.absent, std::vector<repo::SnapshotId>{third});
+    EXPECT_TRUE(report.not_whole.empty());
+    EXPECT_TRUE(restored(*damaged_.open(), third) == contents_of(tree_of(2)));
+}
+
+TEST_F(Repair, damage_that_lies_in_no_pack_is_told_as_left) {
+    const auto repository = damaged_.open();
+    repository->notes().append(ids_[0], repo::NoteKind::hold, 5, "audit");
+    const std::string note = damaged_.store.names("notes/").front();
+    damaged_.flip(note, damaged_.store.read(note)->size() - 1);
+    const RepairReport report = repair(*damaged_.open(), *sound_.open());
+    ASSERT_EQ(report.left.size(), 1U);
+    EXPECT_EQ(report.left[0].object, note);
+    EXPECT_TRUE(report.failed.empty());
 }
 
 TEST_F(Repair, a_sound_repository_stays_as_it_is) {
