@@ -8,8 +8,8 @@
 
 namespace holdfast::engine {
 
-ChunkCache::ChunkCache(repo::Repository& repository)
-    : repository_(repository), workers_(readers_of(repository.store()), 64) {}
+ChunkCache::ChunkCache(repo::Repository& repository, std::size_t bytes_max)
+    : repository_(repository), bytes_max_(bytes_max), workers_(readers_of(repository.store()), 64) {}
 ChunkCache::~ChunkCache() = default;
 
 std::shared_ptr<ChunkCache::Slot> ChunkCache::read(const repo::ChunkId& id, std::shared_ptr<Slot> slot) {
@@ -35,7 +35,7 @@ std::shared_ptr<ChunkCache::Slot> ChunkCache::read(const repo::ChunkId& id, std:
 }
 
 void ChunkCache::make_room() {
-    while (bytes_ > cache_bytes_max && ages_.size() > 1) {
+    while (bytes_ > bytes_max_ && ages_.size() > 1) {
         const auto oldest = slots_.find(ages_.back());
         bytes_ -= oldest->second->plain->size();
         slots_.erase(oldest);
@@ -54,7 +54,9 @@ ChunkCache::Plain ChunkCache::get(const repo::ChunkId& id) {
         slot = there;
         if (!mine) {
             arrived_.wait(lock, [&] { return slot->plain || slot->failure; });
-            if (slot->plain && slots_.contains(id)) ages_.splice(ages_.begin(), ages_, slot->age);
+            // It may have made room meanwhile, also for a slot of the same chunk.
+            const auto at = slots_.find(id);
+            if (slot->plain && at != slots_.end() && at->second == slot) ages_.splice(ages_.begin(), ages_, slot->age);
         }
     }
     if (mine) slot = read(id, slot);

@@ -29,7 +29,7 @@ public:
     static constexpr std::size_t cache_bytes_max = 64 * 1024 * 1024;
     using Plain = std::shared_ptr<const Bytes>;
 
-    explicit ChunkCache(repo::Repository& repository);
+    explicit ChunkCache(repo::Repository& repository, std::size_t bytes_max = cache_bytes_max);
     ~ChunkCache();
     // Reads it, or waits for who reads it now.
     Plain get(const repo::ChunkId& id);
@@ -45,6 +45,7 @@ private:
     void make_room();
 
     repo::Repository& repository_;
+    const std::size_t bytes_max_;
     std::mutex mutex_;
     // guarded by mutex_
     std::condition_variable arrived_;
