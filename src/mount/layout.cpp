@@ -70,11 +70,16 @@ void Layout::add_link(const std::string& path, const std::string& to, Nanosecond
     item.link = to;
 }
 
-engine::Browser& Layout::browser_of(const repo::Snapshot& snapshot) {
+std::shared_ptr<engine::Browser> Layout::browser_of(const repo::Snapshot& snapshot) {
     const std::lock_guard lock(mutex_);
-    auto& browser = browsers_[&snapshot];
-    if (!browser) browser = std::make_unique<engine::Browser>(repository_, snapshot);
-    return *browser;
+    const auto at = std::ranges::find(browsers_, &snapshot, [](const auto& each) { return each.first; });
+    if (at != browsers_.end()) {
+        browsers_.splice(browsers_.begin(), browsers_, at);
+    } else {
+        browsers_.emplace_front(&snapshot, std::make_shared<engine::Browser>(repository_, snapshot));
+        if (browsers_.size() > browsers_max) browsers_.pop_back();
+    }
+    return browsers_.front().second;
 }
 
 std::optional<Layout::Place> Layout::place(std::string_view path) {
@@ -89,10 +94,10 @@ std::optional<Layout::Place> Layout::place(std::string_view path) {
         snapshot = at->second;
         path.remove_prefix(at->first.size());
     }
-    engine::Browser& browser = browser_of(*snapshot);
+    std::shared_ptr<engine::Browser> browser = browser_of(*snapshot);
     while (path.starts_with('/')) path.remove_prefix(1);
-    const std::string top = only_ && !only_->empty() ? *only_ : browser.top();
-    return Place{&browser, path.empty() ? top : join_path(top, path)};
+    const std::string top = only_ && !only_->empty() ? *only_ : browser->top();
+    return Place{std::move(browser), path.empty() ? top : join_path(top, path)};
 }
 
 std::optional<Node> Layout::find(std::string_view path) {
