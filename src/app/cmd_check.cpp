@@ -4,6 +4,7 @@
 #include "app/check_plan.h"
 #include "app/command.h"
 #include "app/context.h"
+#include "app/patience.h"
 #include "app/progress_line.h"
 #include "app/versions.h"
 #include "base/error.h"
@@ -16,7 +17,8 @@ namespace holdfast::app {
 namespace {
 
 engine::VersionsReport check_versions(Context& context) {
-    const auto versions = open_versions(context.choose_repository(context.globals.repository).place, context.world);
+    const auto versions = open_versions(context.choose_repository(context.globals.repository).place, context.world,
+                                        {.total = patience_or(60 * one_second)});
     return versions ? engine::check_versions(*versions) : engine::VersionsReport{};
 }
 

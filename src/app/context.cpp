@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "app/patience.h"
 #include "app/registry.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -28,15 +29,6 @@ std::string variable(const char* name) {
 // A path or URL, no name of the configuration.
 bool is_place(const std::string& repository) {
     return repository.find('/') != std::string::npos || repository == "." || repository == "..";
-}
-
-// How long a store that does not answer is asked again.
-Nanoseconds patience_or(Nanoseconds usual) {
-    const std::string text = variable("HOLDFAST_PATIENCE");
-    if (text.empty()) return usual;
-    const auto given = parse_duration(text);
-    if (!given) throw Error{Code::usage, "HOLDFAST_PATIENCE is no duration: {}", text}.hint("Write it as `5m`.");
-    return *given;
 }
 
 RepositoryChoice choice_of(const RepositoryConfig& configured) {

@@ -9,6 +9,7 @@
 #include "sources/mongodb/mongodb_source.h"
 #include "sources/postgres/postgres_source.h"
 #include "sources/redis/redis_source.h"
+#include "store/retry_versions.h"
 #include "stores/local/local_store.h"
 #include "stores/s3/s3_store.h"
 
@@ -94,8 +95,8 @@ std::unique_ptr<Store> open_store(const StorePlace& place, StoreUse use, World& 
     return std::make_unique<LocalStore>(folder_of(place), mode);
 }
 
-std::unique_ptr<Versions> open_versions(const StorePlace& place, World& world) {
-    if (is_bucket(place)) return bucket_of(place, world);
+std::unique_ptr<Versions> open_versions(const StorePlace& place, World& world, const RetryBudget& budget) {
+    if (is_bucket(place)) return std::make_unique<RetryingVersions>(bucket_of(place, world, budget), world, budget);
     return nullptr;
 }
 

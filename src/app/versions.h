@@ -11,6 +11,6 @@
 namespace holdfast::app {
 
 // Null: such a store never keeps any.
-std::unique_ptr<Versions> open_versions(const StorePlace& place, World& world);
+std::unique_ptr<Versions> open_versions(const StorePlace& place, World& world, const RetryBudget& budget);
 
 }  // namespace holdfast::app

@@ -97,6 +97,20 @@ class Bucket(Case):
         self.fails(12, "backup", f"files:{self.tree}", env=self.through(proxy), says="s3:PutObject",
                    hints="s3:PutObject")
 
+    def test_old_versions_are_asked_for_again(self):
+        minio.keep_versions(self.bucket)
+        self.init()
+        failed = set()
+
+        def faults(method, path):
+            if "version" in path and path not in failed:
+                failed.add(path)
+                return 503
+
+        through = self.through(Proxy(minio, faults))
+        self.assertEqual(self.holdfast("check", "--json", env=through).lines()[-1]["not_tested"], [])
+        self.assertEqual(len(failed), 2, failed)
+
     def test_one_request_in_ten_fails_and_nothing_is_lost(self):
         self.init()
         kinds = (503, 500, "cut", "lost")
