@@ -782,10 +782,14 @@ class Follow(Following):
         lines = self.holdfast("prune", "--journal-window", "1s", "--json", code=3).lines()
         told = next(line for line in lines if line["type"] == "summary")["journals"]
         self.assertEqual(([each["source"] for each in told["left"]], told["freed"]), (["s"], 0))
-        self.fails(3, "forget", self.snapshots()[1]["id"], "--prune", "--journal-window", "1s", says="the journal of s was left")
+        snapshots = self.snapshots()
+        forget = ("forget", snapshots[1]["id"], "--prune", "--journal-window", "1s")
+        self.fails(14, *forget, says="put forward by 30 d", hints="--clock-is-right")
+        self.assertEqual(self.snapshots(), snapshots)
         self.assertEqual(self.window()["from"], before["from"])
         self.holdfast("prune")
-        self.holdfast("prune", "--journal-window", "1s", "--clock-is-right")
+        self.holdfast(*forget, "--clock-is-right")
+        self.assertEqual(len(self.snapshots()), len(snapshots) - 1)
         self.assertGreater(self.window()["from"], before["from"])
 
     def test_another_history_begins_a_new_window(self):
